@@ -1,0 +1,50 @@
+# The commands of the project. `make demo` and `make test` do all their own set-up.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DRIVER ?= sqlite
+ROUNDS ?= 100
+
+.PHONY: demo test check gen lint types bench torture clean
+
+# Everything is installed into .venv, once for each state of pyproject.toml.
+$(VENV)/.installed: pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -c 'import sys; sys.exit("memsvc needs Python 3.11 or newer; set PYTHON=") if sys.version_info < (3, 11) else None'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+# A sidecar on SQLite learns from a conversation and shows context. No key and no server needed.
+demo: $(VENV)/.installed
+	$(BIN)/memsvc demo
+
+# Every test that needs nothing but this machine.
+test: $(VENV)/.installed
+	$(BIN)/python -m pytest $(ARGS)
+
+# What CI checks besides the tests.
+check: lint types
+	$(BIN)/buf lint
+	tools/check-generated
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.installed
+	$(BIN)/mypy
+
+# Generate memsvc/v1 from protos/.
+gen: $(VENV)/.installed
+	tools/generate .
+
+# ONLY=reads picks one; CHECK=1 fails where a goal is missed.
+bench: $(VENV)/.installed
+	$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY)) $(if $(CHECK),--check)
+
+# Kill a server at random while clients write and learn; nothing may be lost, doubled or left unfinished.
+torture: $(VENV)/.installed
+	$(BIN)/python -m tests.torture --driver $(DRIVER) --rounds $(ROUNDS)
+
+clean:
+	rm -rf $(VENV) tmp build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,1 @@
+"""Drivers that ship with memsvc, one module a database; found by entry point, never imported by name."""

@@ -1,0 +1,1 @@
+"""Learning from conversations: queue, worker, engines, reconciliation."""

@@ -1,0 +1,112 @@
+"""The contract between the worker and an extraction engine.
+
+An engine reads one conversation and proposes operations on the user's memories. It decides nothing: what it proposes is
+checked and turned into changes by `memsvc.extraction.reconcile`. Engines share no state with the worker and touch no
+database.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from memsvc.model import Layer, Memory, Message, Polarity, Trust, Usage
+
+
+class Action(enum.StrEnum):
+    """What an operation wants done."""
+
+    ADD = "add"
+    """A fact. With a key that is already taken it supersedes what is there."""
+    UPDATE = "update"
+    """Replace the memory `number` (or the one at `layer` and `key`)."""
+    DELETE = "delete"
+    """Forget the memory `number`, or all whose key is `key` or below it, or all about `topic`."""
+
+
+class Operation(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
+    """One proposed change."""
+
+    action: Action
+    layer: Layer = Layer.KNOWLEDGE
+    number: int = 0
+    """The memory that an UPDATE or DELETE means, by its number; 0: named by key or topic."""
+    text: str = ""
+    key: str = ""
+    value_json: str = ""
+    topics: tuple[str, ...] = ()
+    topic: str = ""
+    """DELETE only: forget every memory with this topic."""
+    quote: str = ""
+    """The words of the conversation that say so, verbatim."""
+    polarity: Polarity = Polarity.NONE
+    trust: Trust = Trust.STATED
+    message_index: int = -1
+    """Which of `Conversation.messages` the quote is from; -1: unknown."""
+
+
+class LayerSchema(msgspec.Struct, frozen=True, gc=False):
+    """What a layer wants learned: its canonical keys and what each one means."""
+
+    layer: Layer
+    description: str
+    keys: Mapping[str, str]
+    """Canonical key to its one-line meaning."""
+
+
+class Conversation(msgspec.Struct, frozen=True, gc=False):
+    """What an engine reads."""
+
+    messages: Sequence[Message]
+    """What to learn from, in order, of all roles."""
+    earlier: Sequence[Message] = ()
+    """The messages just before them: context, never a source."""
+    known: Sequence[Memory] = ()
+    """The memories nearest to the conversation, best first: bounded by the worker."""
+    schemas: Sequence[LayerSchema] = ()
+
+
+class Proposal(msgspec.Struct, frozen=True, gc=False):
+    """One operation, as soon as the engine is sure of it."""
+
+    operation: Operation
+
+
+class Progress(msgspec.Struct, frozen=True, gc=False):
+    """A sign of life: how much of the answer has arrived."""
+
+    output_bytes: int
+
+
+class Finished(msgspec.Struct, frozen=True, gc=False):
+    """Always last: the operations to commit. Proposals before it are hints; only this list counts."""
+
+    operations: Sequence[Operation]
+    usage: Usage = Usage()
+    model: str = ""
+
+
+EngineEvent = Proposal | Progress | Finished
+
+
+class Engine(Protocol):
+    """Turns a conversation into operations. Shared by all tasks of a process."""
+
+    name: str
+    """`rules`, `openai`: recorded in the origin of what it learned."""
+
+    def extract(self, conversation: Conversation) -> AsyncIterator[EngineEvent]:
+        """Read `conversation`; yield proposals as they become known, then `Finished`, once, last.
+
+        MUST raise a subclass of `ExtractionError` instead of `Finished` when the conversation could not be read:
+        unusable output is never "nothing to learn".
+        Cancelling the iteration MUST stop all work that it started.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Free what the engine holds."""
+        ...

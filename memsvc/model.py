@@ -1,0 +1,339 @@
+"""The words of the service as frozen values: no protobuf, no I/O.
+
+They are `msgspec.Struct`s rather than dataclasses: slotted and frozen alike, but not tracked by the garbage collector
+(`gc=False`: none of them can be part of a cycle), and msgspec is also the codec of what is stored (`encode`, `decode`).
+Field names are what is stored and what people read in the tables; a renamed field needs a migration.
+
+All times are microseconds since the Unix epoch (`..._time`); 0 means not set.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from typing import TypeVar
+
+import msgspec
+
+
+class Layer(enum.StrEnum):
+    """Which part of a user's memory a fact belongs to."""
+
+    PROFILE = "profile"
+    POLICY = "policy"
+    KNOWLEDGE = "knowledge"
+    FEEDBACK = "feedback"
+
+
+class Trust(enum.StrEnum):
+    """Where a fact came from; a derived memory is never trusted more than its sources."""
+
+    STATED = "stated"
+    INFERRED = "inferred"
+    FROM_TOOL = "from_tool"
+    IMPORTED = "imported"
+
+
+class Polarity(enum.StrEnum):
+    """Whether a FEEDBACK memory says what worked or what did not."""
+
+    NONE = ""
+    POSITIVE = "positive"
+    NEGATIVE = "negative"
+
+
+class Role(enum.StrEnum):
+    """Who wrote a message."""
+
+    SYSTEM = "system"
+    USER = "user"
+    ASSISTANT = "assistant"
+    TOOL = "tool"
+
+
+class Scope(msgspec.Struct, frozen=True, gc=False, order=True):
+    """Whose memory: one user of one namespace."""
+
+    namespace: str
+    user_id: str
+
+
+class Origin(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """Who and what a memory came from. Every field may be empty."""
+
+    agent_id: str = ""
+    team_id: str = ""
+    session_id: str = ""
+    run_id: str = ""
+    message_id: str = ""
+    author_id: str = ""
+    engine: str = ""
+    model: str = ""
+    extraction_id: str = ""
+
+
+class Memory(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True, rename={"text": "memory"}):
+    """One remembered fact of one user."""
+
+    memory_id: str
+    number: int
+    """Small, per user, never reused: how models name it (`m17`)."""
+    layer: Layer = Layer.KNOWLEDGE
+    text: str
+    """The fact as one self-contained sentence, at most 8 KiB of UTF-8."""
+    key: str = ""
+    """Place in the layer's document (`role`, `stack.languages`), unique per user and layer; empty: none."""
+    value_json: str = ""
+    """The value at `key`, a JSON scalar, list or object; empty: the text is the value."""
+    topics: tuple[str, ...] = ()
+    input: str = ""
+    """The words it came from."""
+    origin: Origin = Origin()
+    trust: Trust = Trust.STATED
+    polarity: Polarity = Polarity.NONE
+    metadata: Mapping[str, str] = {}
+    create_time: int = 0
+    update_time: int = 0
+    observe_time: int = 0
+    """When it was said; differs from `create_time` when messages are dated back."""
+    expire_time: int = 0
+    etag: str = ""
+    """The revision, with its nonce, that last changed it."""
+    config_revision: int = 0
+
+
+class ChangeKind(enum.StrEnum):
+    """What a change did to its memory."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    DELETED = "deleted"
+
+
+class Cause(enum.StrEnum):
+    """Why a memory changed."""
+
+    REQUESTED = "requested"
+    EXTRACTED = "extracted"
+    EXPIRED = "expired"
+
+
+class Change(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """Create, update or delete of one memory, with before and after."""
+
+    kind: ChangeKind
+    before: Memory | None = None
+    after: Memory | None = None
+    cause: Cause = Cause.REQUESTED
+
+    @property
+    def memory_id(self) -> str:
+        memory = self.after or self.before
+        assert memory is not None
+        return memory.memory_id
+
+
+class TextPart(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag="text"):
+    """Text of a message."""
+
+    text: str
+
+
+class ToolCallPart(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag="tool_call"):
+    """A call of a tool, made by the model."""
+
+    call_id: str
+    name: str
+    arguments_json: str = ""
+
+
+class ToolResultPart(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag="tool_result"):
+    """What a tool answered; `parts` are texts."""
+
+    call_id: str
+    texts: tuple[str, ...] = ()
+    is_error: bool = False
+
+
+class MediaPart(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag="media"):
+    """A reference to an image, sound or file; never its bytes."""
+
+    mime_type: str
+    uri: str
+    caption: str = ""
+
+
+class ProviderPart(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag="provider"):
+    """A part in its model provider's own form, kept as it is."""
+
+    provider_json: str
+
+
+Part = TextPart | ToolCallPart | ToolResultPart | MediaPart | ProviderPart
+
+
+class Message(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """One message of a conversation."""
+
+    role: Role
+    parts: tuple[Part, ...] = ()
+    message_id: str = ""
+    author_id: str = ""
+    """Who said it; empty: the user (role USER) or the agent."""
+    name: str = ""
+    time: int = 0
+
+    @property
+    def text(self) -> str:
+        """Its text parts and captions, joined by newlines."""
+        if len(self.parts) == 1 and isinstance(self.parts[0], TextPart):
+            return self.parts[0].text
+        texts = []
+        for part in self.parts:
+            if isinstance(part, TextPart):
+                texts.append(part.text)
+            elif isinstance(part, ToolResultPart):
+                texts.extend(part.texts)
+            elif isinstance(part, MediaPart) and part.caption:
+                texts.append(part.caption)
+        return "\n".join(texts)
+
+
+class LearningMode(enum.StrEnum):
+    """Whether a run is learned from."""
+
+    AUTOMATIC = "automatic"
+    OFF = "off"
+
+
+class Learning(enum.StrEnum):
+    """How far learning from a run has come."""
+
+    OFF = "off"
+    PENDING = "pending"
+    LEARNED = "learned"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+
+
+class Run(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
+    """One exchange of a session. Its `learning` follows from the extraction it belongs to."""
+
+    session_id: str
+    run_id: str
+    index: int
+    """Order among all runs of the user, from 1, without reuse."""
+    messages: tuple[Message, ...]
+    agent_id: str = ""
+    team_id: str = ""
+    create_time: int = 0
+    replaces_run_id: str = ""
+    replaced: bool = False
+    """A later run replaced it: kept, but no longer part of the history."""
+    extraction_id: str = ""
+    """The extraction that learns from it; empty: learning was OFF."""
+    context_memory_ids: tuple[str, ...] = ()
+    metadata: Mapping[str, str] = {}
+
+
+class Session(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
+    """A conversation: its runs share the session's id."""
+
+    session_id: str
+    run_count: int = 0
+    message_count: int = 0
+    last_index: int = 0
+    agent_id: str = ""
+    team_id: str = ""
+    create_time: int = 0
+    update_time: int = 0
+
+
+class ExtractionKind(enum.StrEnum):
+    """What an extraction reads."""
+
+    RUNS = "runs"
+    MESSAGES = "messages"
+    TASK = "task"
+    SUMMARY = "summary"
+    CONSOLIDATION = "consolidation"
+
+
+class ExtractionState(enum.StrEnum):
+    """Where an extraction is in its life."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def ended(self) -> bool:
+        return self in (ExtractionState.SUCCEEDED, ExtractionState.FAILED, ExtractionState.CANCELLED)
+
+
+class Usage(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """What the model cost: calls made and tokens as the provider counted them."""
+
+    calls: int = 0
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.calls + other.calls,
+            self.input_tokens + other.input_tokens,
+            self.cached_tokens + other.cached_tokens,
+            self.output_tokens + other.output_tokens,
+        )
+
+
+class Extraction(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
+    """The durable job that reads runs, or messages, and turns them into a commit."""
+
+    extraction_id: str
+    kind: ExtractionKind = ExtractionKind.RUNS
+    state: ExtractionState = ExtractionState.WAITING
+    reason: str = ""
+    """A word of `errors.Reason` for why it waits, failed or was cancelled."""
+    detail: str = ""
+    """A sentence for people; never the text of an internal exception."""
+    attempt: int = 0
+    next_attempt_time: int = 0
+    session_id: str = ""
+    run_ids: tuple[str, ...] = ()
+    messages: tuple[Message, ...] = ()
+    """What a MESSAGES extraction reads."""
+    agent_id: str = ""
+    team_id: str = ""
+    position: int = 0
+    """Order among the user's extractions: the seq of the record that accepted it."""
+    revision: int = 0
+    """The commit that it made; 0: none, or nothing to learn."""
+    change_count: int = 0
+    usage: Usage = Usage()
+    create_time: int = 0
+    start_time: int = 0
+    end_time: int = 0
+    size_bytes: int = 0
+    """Bytes of the messages it reads."""
+
+
+_T = TypeVar("_T")
+_encoder = msgspec.json.Encoder()
+_decoders: dict[type, msgspec.json.Decoder[object]] = {}
+
+
+def encode(value: msgspec.Struct) -> bytes:
+    """Return the stored form of a value: JSON with the field names above, defaults left out."""
+    return _encoder.encode(value)
+
+
+def decode(body: bytes, kind: type[_T]) -> _T:
+    """Return the value of `kind` that `body` holds. Raises msgspec.ValidationError when it does not."""
+    decoder = _decoders.get(kind)
+    if decoder is None:
+        decoder = _decoders[kind] = msgspec.json.Decoder(kind)
+    return decoder.decode(body)  # type: ignore[return-value]

@@ -1,0 +1,1 @@
+"""The port to databases: the contract, the plug-ins, the reference driver and the conformance suite."""

@@ -1,0 +1,1 @@
+"""The API, generated from protos/memsvc/v1 (`make gen`)."""
