@@ -133,6 +133,18 @@ class Change(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         return memory.memory_id
 
 
+class Commit(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
+    """Changes made together, all or none."""
+
+    revision: int
+    """The user's revision after it; 0: nothing was changed."""
+    time: int = 0
+    changes: tuple[Change, ...] = ()
+    request_id: str = ""
+    actor: str = ""
+    extraction_id: str = ""
+
+
 class TextPart(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag="text"):
     """Text of a message."""
 
@@ -304,8 +316,7 @@ class Extraction(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_o
     next_attempt_time: int = 0
     session_id: str = ""
     run_ids: tuple[str, ...] = ()
-    messages: tuple[Message, ...] = ()
-    """What a MESSAGES extraction reads."""
+    """What it reads. Messages given without a session are a run of the session "" until they are learned."""
     agent_id: str = ""
     team_id: str = ""
     position: int = 0
@@ -319,6 +330,8 @@ class Extraction(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_o
     end_time: int = 0
     size_bytes: int = 0
     """Bytes of the messages it reads."""
+    retries: int = 0
+    """How often it was made to wait again after it had ended."""
 
 
 _T = TypeVar("_T")

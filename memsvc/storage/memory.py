@@ -1,7 +1,7 @@
 """The reference driver: journals in RAM. The shortest statement of what every driver does; for tests and trials.
 
-`memory://` is private to its process's driver object; `memory://name` is shared by all drivers of that name in the process,
-so that several replicas can be tried against one store.
+`memory://` is private to its driver object; `memory://name` is shared by all drivers of that name in the process, so
+that several replicas can be tried against one store.
 """
 
 from __future__ import annotations
@@ -151,6 +151,7 @@ class MemoryDriver:
                 records[seq] = Record(old.seq, old.nonce, old.kind, old.time, body)
 
     async def hints(self) -> AsyncIterator[Scope | None]:
+        self._users()
         await asyncio.Event().wait()
         yield None
 

@@ -39,7 +39,9 @@ def connect(url: str, options: Mapping[str, str] | None = None) -> Driver:
     try:
         factory = cast("DriverFactory", found[scheme].load())
     except ModuleNotFoundError as error:
-        extra = {"postgresql": "postgres", "rediss": "redis", "mongodb": "mongo", "mongodb+srv": "mongo"}.get(scheme, scheme)
+        extra = {"postgresql": "postgres", "rediss": "redis", "mongodb": "mongo", "mongodb+srv": "mongo"}.get(
+            scheme, scheme
+        )
         raise invalid(
             "storage_url", f"the {scheme} driver needs {error.name}: pip install 'memsvc[{extra}]'"
         ) from error

@@ -1,0 +1,303 @@
+"""Calls on a user's memories: `user.memories`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Unpack
+
+from memsvc.v1 import memory_pb2
+
+from memsvc_client import rpcs
+from memsvc_client.calls import Call, Pages, Subject, call, pages
+from memsvc_client.enums import Layer, MemoryOrder, SearchMethod
+from memsvc_client.memory import Commit, Memory, SearchHits, TopicCount, commit_of, hit_of, memory_of
+from memsvc_client.selection import Consistency, MemoryFilter, consistency_to_wire, filter_to_wire
+from memsvc_client.wire import enum_member, enum_number, request_id_or_new, strings, time_of, to_json
+from memsvc_client.writing import MemoryFields, MemoryUpdate, Operation, changed_memory, new_memory, target
+
+
+def add(
+    subject: Subject,
+    text: str,
+    *,
+    layer: Layer | str | None = None,
+    key: str = "",
+    memory_id: str = "",
+    session_id: str = "",
+    expected_revision: int = 0,
+    request_id: str | None = None,
+    timeout: float | None = None,
+    **fields: Unpack[MemoryFields],
+) -> Call[str]:
+    """Remember a text, in the layer KNOWLEDGE by default, and return its memory_id.
+
+    Raises AlreadyExists where the memory_id, or the key in its layer, is taken.
+    """
+    request = memory_pb2.CreateMemoryRequest(
+        scope=subject.scope,
+        memory=new_memory(subject, text, layer, key, memory_id, session_id, fields),
+        request_id=request_id_or_new(request_id),
+        expected_revision=expected_revision,
+    )
+    return call(rpcs.CREATE_MEMORY, request, lambda reply: reply.memory.memory_id, timeout)
+
+
+def get(
+    subject: Subject,
+    memory_id: str | None = None,
+    *,
+    layer: Layer | str | None = None,
+    key: str | None = None,
+    consistency: Consistency | None = None,
+    timeout: float | None = None,
+) -> Call[Memory]:
+    """Get one memory by id, or by layer and key. Raises NotFound."""
+    request = memory_pb2.GetMemoryRequest(
+        scope=subject.scope, **target(memory_id, layer, key), consistency=consistency_to_wire(consistency)
+    )
+    return call(rpcs.GET_MEMORY, request, lambda reply: memory_of(reply.memory), timeout)
+
+
+def update(
+    subject: Subject,
+    memory_id: str | None = None,
+    *,
+    layer: Layer | str | None = None,
+    key: str | None = None,
+    etag: str = "",
+    expected_revision: int = 0,
+    request_id: str | None = None,
+    timeout: float | None = None,
+    **fields: Unpack[MemoryUpdate],
+) -> Call[Memory]:
+    """Change the fields that are given (None clears one) of a memory named by id, or by layer and key.
+
+    Raises NotFound; Aborted where `etag` or `expected_revision` is given and stale.
+    """
+    memory, mask = changed_memory(memory_id, layer, key, etag, fields)
+    request = memory_pb2.UpdateMemoryRequest(
+        scope=subject.scope,
+        memory=memory,
+        update_mask=mask,
+        request_id=request_id_or_new(request_id),
+        expected_revision=expected_revision,
+    )
+    return call(rpcs.UPDATE_MEMORY, request, lambda reply: memory_of(reply.memory), timeout)
+
+
+def replace(
+    subject: Subject,
+    memory_id: str,
+    text: str,
+    *,
+    etag: str = "",
+    request_id: str | None = None,
+    timeout: float | None = None,
+    **fields: Unpack[MemoryFields],
+) -> Call[Memory]:
+    """Change what a memory says. A value at its key goes with the old text, unless a new one is given."""
+    given: MemoryUpdate = {"value": None, **fields, "text": text}
+    return update(subject, memory_id, etag=etag, request_id=request_id, timeout=timeout, **given)
+
+
+def upsert(
+    subject: Subject,
+    layer: Layer | str,
+    key: str,
+    text: str = "",
+    *,
+    etag: str = "",
+    expected_revision: int = 0,
+    request_id: str | None = None,
+    timeout: float | None = None,
+    **fields: Unpack[MemoryFields],
+) -> Call[Memory]:
+    """Set what is known at a key: a value, a text that says it, or both. Creates the memory where there is none.
+
+    Without a text, "key: value" is the text; without a value, the text is the value.
+    """
+    if not text and fields.get("value") is None:
+        raise ValueError("upsert needs a value or a text")
+    given: MemoryUpdate = {"value": None, **fields, "text": text or f"{key}: {_spoken(fields['value'])}"}
+    memory, mask = changed_memory(None, layer, key, etag, given)
+    memory.origin.agent_id, memory.origin.team_id = subject.agent_id, subject.team_id
+    request = memory_pb2.UpdateMemoryRequest(
+        scope=subject.scope,
+        memory=memory,
+        update_mask=mask,
+        allow_missing=True,
+        request_id=request_id_or_new(request_id),
+        expected_revision=expected_revision,
+    )
+    return call(rpcs.UPDATE_MEMORY, request, lambda reply: memory_of(reply.memory), timeout)
+
+
+def delete(
+    subject: Subject,
+    memory_id: str | None = None,
+    *,
+    layer: Layer | str | None = None,
+    key: str | None = None,
+    etag: str = "",
+    missing_ok: bool = False,
+    purge: bool = False,
+    expected_revision: int = 0,
+    request_id: str | None = None,
+    timeout: float | None = None,
+) -> Call[int]:
+    """Delete a memory named by id, or by layer and key; `purge` blanks its text in the history too.
+
+    Returns the user's revision. Raises NotFound unless `missing_ok`.
+    """
+    request = memory_pb2.DeleteMemoryRequest(
+        scope=subject.scope,
+        **target(memory_id, layer, key),
+        etag=etag,
+        allow_missing=missing_ok,
+        purge=purge,
+        request_id=request_id_or_new(request_id),
+        expected_revision=expected_revision,
+    )
+    return call(rpcs.DELETE_MEMORY, request, lambda reply: reply.revision, timeout)
+
+
+def batch(
+    subject: Subject,
+    operations: Iterable[Operation],
+    *,
+    expected_revision: int = 0,
+    request_id: str | None = None,
+    timeout: float | None = None,
+) -> Call[Commit]:
+    """Write up to 1,000 operations (`create`, `update`, `delete`), all or none; each memory at most once.
+
+    An error names `operations[i]` in its fields.
+    """
+    request = memory_pb2.BatchWriteMemoriesRequest(
+        scope=subject.scope,
+        operations=[operation.for_subject(subject) for operation in operations],
+        request_id=request_id_or_new(request_id),
+        expected_revision=expected_revision,
+    )
+    return call(rpcs.BATCH_WRITE_MEMORIES, request, lambda reply: commit_of(reply.commit), timeout)
+
+
+def clear(
+    subject: Subject,
+    filter: MemoryFilter | None = None,  # noqa: A002
+    *,
+    all: bool = False,  # noqa: A002
+    purge: bool = False,
+    validate_only: bool = False,
+    expected_revision: int = 0,
+    request_id: str | None = None,
+    timeout: float | None = None,
+) -> Call[int]:
+    """Delete the memories that the filter names, or `all`, and return how many; `validate_only` only counts them."""
+    if all == bool(filter):
+        raise ValueError("clear takes a filter, or all=True")
+    request = memory_pb2.ClearMemoriesRequest(
+        scope=subject.scope,
+        filter=filter_to_wire(filter),
+        all=all,
+        purge=purge,
+        validate_only=validate_only,
+        request_id=request_id_or_new(request_id),
+        expected_revision=expected_revision,
+    )
+    return call(rpcs.CLEAR_MEMORIES, request, lambda reply: reply.cleared_count, timeout)
+
+
+def search(
+    subject: Subject,
+    query: str = "",
+    *,
+    method: SearchMethod | str | None = None,
+    limit: int = 10,
+    filter: MemoryFilter | None = None,  # noqa: A002
+    shared_user_ids: Iterable[str] = (),
+    consistency: Consistency | None = None,
+    timeout: float | None = None,
+) -> Call[SearchHits]:
+    """Find the memories that fit a question best, or the newest ("last_n") or oldest ("first_n"); at most 100."""
+    request = memory_pb2.SearchMemoriesRequest(
+        scope=subject.scope,
+        query=query,
+        method=enum_number(SearchMethod, method),
+        top_k=_positive("limit", limit),
+        filter=filter_to_wire(filter),
+        shared_user_ids=strings("shared_user_ids", shared_user_ids),
+        consistency=consistency_to_wire(consistency),
+    )
+    return call(rpcs.SEARCH_MEMORIES, request, _hits_of, timeout)
+
+
+def list_memories(
+    subject: Subject,
+    filter: MemoryFilter | None = None,  # noqa: A002
+    *,
+    order: MemoryOrder | str | None = None,
+    page_size: int = 100,
+    consistency: Consistency | None = None,
+    timeout: float | None = None,
+) -> Pages[Memory]:
+    """Iterate over all memories that match, last changed first by default; pages are fetched as they are needed."""
+    request = memory_pb2.ListMemoriesRequest(
+        scope=subject.scope,
+        filter=filter_to_wire(filter),
+        order=enum_number(MemoryOrder, order),
+        page_size=_positive("page_size", page_size),
+        consistency=consistency_to_wire(consistency),
+    )
+    return pages(rpcs.LIST_MEMORIES, request, lambda reply: [memory_of(each) for each in reply.memories], timeout)
+
+
+def topics(
+    subject: Subject,
+    filter: MemoryFilter | None = None,  # noqa: A002
+    *,
+    consistency: Consistency | None = None,
+    timeout: float | None = None,
+) -> Pages[TopicCount]:
+    """Iterate over topics with the number of memories that have them, most frequent first."""
+    request = memory_pb2.ListTopicsRequest(
+        scope=subject.scope, filter=filter_to_wire(filter), consistency=consistency_to_wire(consistency)
+    )
+    return pages(
+        rpcs.LIST_TOPICS, request, lambda reply: [TopicCount(each.topic, each.count) for each in reply.topics], timeout
+    )
+
+
+def changes(subject: Subject, memory_id: str = "", *, timeout: float | None = None) -> Pages[Commit]:
+    """Iterate over what happened to one memory, or to all memories of the user, newest first."""
+    request = memory_pb2.ListMemoryChangesRequest(scope=subject.scope, memory_id=memory_id)
+    return pages(
+        rpcs.LIST_MEMORY_CHANGES, request, lambda reply: [commit_of(each) for each in reply.commits], timeout
+    )
+
+
+def _hits_of(reply: memory_pb2.SearchMemoriesResponse) -> SearchHits:
+    return SearchHits(
+        (hit_of(hit) for hit in reply.hits),
+        method=enum_member(SearchMethod, reply.method),
+        method_reason=reply.method_reason,
+        vectors_pending=reply.vectors_pending,
+        revision=reply.revision,
+        read_time=time_of(reply, "read_time"),
+    )
+
+
+def _positive(name: str, number: int) -> int:
+    """Return `number`: 0 would mean the server's default, and less is nothing."""
+    if number < 1:
+        raise ValueError(f"{name} must be at least 1, not {number}")
+    return number
+
+
+def _spoken(value: object) -> str:
+    """A value as one would write it: a list with commas, a string as it is."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_spoken(each) for each in value)
+    return to_json(value)

@@ -1,0 +1,242 @@
+"""Calls on a user's conversations: runs go in, history comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from memsvc.v1 import session_pb2
+
+from memsvc_client import rpcs
+from memsvc_client.calls import Call, Pages, Subject, call, pages
+from memsvc_client.enums import Learning, LearningMode, Role
+from memsvc_client.extraction import Extraction, extraction_of
+from memsvc_client.memory import Commit, commit_of
+from memsvc_client.message import HistoryMessage, Message, MessageLike, history_of, message_of, messages_to_wire
+from memsvc_client.wire import duration, enum_member, enum_number, enum_numbers, request_id_or_new, strings, time_of
+
+WAIT_SECONDS = 60.0
+"""How long `wait=True` waits at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunReceipt:
+    """A run is stored."""
+
+    run_id: str
+    index: int
+    """Its place among all runs of the user, from 1."""
+    extraction_id: str
+    """The extraction that learns from it; empty: learning is off."""
+    learning: Learning
+    extraction: Extraction | None = None
+    """The extraction as it is now; only with `wait`."""
+    commit: Commit | None = None
+    """What was learned; only with `wait`, once it is LEARNED."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One exchange in a session."""
+
+    session_id: str
+    run_id: str
+    index: int
+    messages: tuple[Message, ...]
+    agent_id: str
+    team_id: str
+    created_at: datetime | None
+    replaces_run_id: str
+    replaced: bool
+    """A later run replaced this one."""
+    learning: Learning
+    extraction_id: str
+    context_memory_ids: tuple[str, ...]
+    metadata: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A conversation."""
+
+    session_id: str
+    run_count: int
+    message_count: int
+    agent_id: str
+    """The agent of its last run."""
+    team_id: str
+    created_at: datetime | None
+    updated_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeletedSession:
+    """What deleting a session removed."""
+
+    deleted_runs: int
+    forgotten_memories: int
+    revision: int
+
+
+def append_run(
+    subject: Subject,
+    session_id: str,
+    messages: Iterable[MessageLike],
+    *,
+    run_id: str = "",
+    wait: bool | float = False,
+    learning: LearningMode | str | None = None,
+    replaces_run_id: str = "",
+    context_memory_ids: Iterable[str] = (),
+    metadata: Mapping[str, str] | None = None,
+    request_id: str | None = None,
+    timeout: float | None = None,
+) -> Call[RunReceipt]:
+    """Store one exchange of a conversation; it is learned from in the background.
+
+    With `wait` (seconds; True: at most a minute) the call returns once it is learned from or that time is over: see
+    `learning` in the receipt. Raises AlreadyExists where the run_id is taken.
+    """
+    seconds = wait_seconds(wait)
+    request = session_pb2.AppendRunRequest(
+        scope=subject.scope,
+        run=session_pb2.Run(
+            session_id=session_id,
+            run_id=run_id,
+            messages=messages_to_wire(messages),
+            agent_id=subject.agent_id,
+            team_id=subject.team_id,
+            replaces_run_id=replaces_run_id,
+            context_memory_ids=strings("context_memory_ids", context_memory_ids),
+            metadata=metadata or {},
+        ),
+        learning=enum_number(LearningMode, learning),
+        wait_for_learning=duration(seconds or None),
+        request_id=request_id_or_new(request_id),
+    )
+    return call(rpcs.APPEND_RUN, request, _receipt_of, timeout, seconds)
+
+
+def history(
+    subject: Subject,
+    session_id: str,
+    *,
+    last_runs: int = 10,
+    roles: Iterable[Role | str] = (),
+    timeout: float | None = None,
+) -> Call[list[HistoryMessage]]:
+    """Get the messages of a session's last runs, oldest first, as dicts with role and content."""
+    if last_runs < 1:
+        raise ValueError(f"last_runs must be at least 1, not {last_runs}")
+    request = session_pb2.GetHistoryRequest(
+        scope=subject.scope, session_id=session_id, last_runs=last_runs, roles=enum_numbers(Role, roles)
+    )
+    return call(rpcs.GET_HISTORY, request, lambda reply: history_of(reply.messages), timeout)
+
+
+def runs(
+    subject: Subject,
+    session_id: str = "",
+    *,
+    descending: bool = False,
+    include_replaced: bool = False,
+    timeout: float | None = None,
+) -> Pages[Run]:
+    """Iterate over the runs of a session, or of all sessions, oldest first by default."""
+    request = session_pb2.ListRunsRequest(
+        scope=subject.scope, session_id=session_id, descending=descending, include_replaced=include_replaced
+    )
+    return pages(rpcs.LIST_RUNS, request, lambda reply: [_run_of(each) for each in reply.runs], timeout)
+
+
+def session(subject: Subject, session_id: str, *, timeout: float | None = None) -> Call[Session]:
+    """Get one session. Raises NotFound."""
+    request = session_pb2.GetSessionRequest(scope=subject.scope, session_id=session_id)
+    return call(rpcs.GET_SESSION, request, lambda reply: _session_of(reply.session), timeout)
+
+
+def sessions(subject: Subject, *, timeout: float | None = None) -> Pages[Session]:
+    """Iterate over the user's sessions, last used first."""
+    request = session_pb2.ListSessionsRequest(scope=subject.scope)
+    return pages(rpcs.LIST_SESSIONS, request, lambda reply: [_session_of(each) for each in reply.sessions], timeout)
+
+
+def delete_session(
+    subject: Subject,
+    session_id: str,
+    *,
+    forget_learned: bool = False,
+    purge: bool = False,
+    missing_ok: bool = False,
+    request_id: str | None = None,
+    timeout: float | None = None,
+) -> Call[DeletedSession]:
+    """Delete a session with its runs. What was learned from it stays, unless `forget_learned`.
+
+    Raises NotFound unless `missing_ok`.
+    """
+    request = session_pb2.DeleteSessionRequest(
+        scope=subject.scope,
+        session_id=session_id,
+        forget_learned=forget_learned,
+        purge=purge,
+        allow_missing=missing_ok,
+        request_id=request_id_or_new(request_id),
+    )
+    return call(
+        rpcs.DELETE_SESSION,
+        request,
+        lambda reply: DeletedSession(reply.deleted_runs, reply.forgotten_memories, reply.revision),
+        timeout,
+    )
+
+
+def wait_seconds(wait: bool | float) -> float:
+    """Return how long to wait; 0: not at all."""
+    if wait is True:
+        return WAIT_SECONDS
+    if wait < 0:
+        raise ValueError(f"wait must not be negative: {wait}")
+    return float(wait)
+
+
+def _receipt_of(reply: session_pb2.AppendRunResponse) -> RunReceipt:
+    return RunReceipt(
+        run_id=reply.run_id,
+        index=reply.index,
+        extraction_id=reply.extraction_id,
+        learning=enum_member(Learning, reply.learning),
+        extraction=extraction_of(reply.extraction) if reply.HasField("extraction") else None,
+        commit=commit_of(reply.commit) if reply.HasField("commit") else None,
+    )
+
+
+def _run_of(wire: session_pb2.Run) -> Run:
+    return Run(
+        session_id=wire.session_id,
+        run_id=wire.run_id,
+        index=wire.index,
+        messages=tuple(message_of(message) for message in wire.messages),
+        agent_id=wire.agent_id,
+        team_id=wire.team_id,
+        created_at=time_of(wire, "create_time"),
+        replaces_run_id=wire.replaces_run_id,
+        replaced=wire.replaced,
+        learning=enum_member(Learning, wire.learning),
+        extraction_id=wire.extraction_id,
+        context_memory_ids=tuple(wire.context_memory_ids),
+        metadata=dict(wire.metadata),
+    )
+
+
+def _session_of(wire: session_pb2.Session) -> Session:
+    return Session(
+        session_id=wire.session_id,
+        run_count=wire.run_count,
+        message_count=wire.message_count,
+        agent_id=wire.agent_id,
+        team_id=wire.team_id,
+        created_at=time_of(wire, "create_time"),
+        updated_at=time_of(wire, "update_time"),
+    )

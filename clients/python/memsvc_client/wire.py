@@ -1,0 +1,107 @@
+"""Single values between Python and protobuf: enums, times, durations, JSON."""
+
+from __future__ import annotations
+
+import enum
+import functools
+import json
+import re
+import uuid
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from memsvc.v1 import common_pb2, context_pb2, extraction_pb2, memory_pb2, session_pb2
+
+E = TypeVar("E", bound=enum.StrEnum)
+
+_FILES = (common_pb2, context_pb2, extraction_pb2, memory_pb2, session_pb2)
+
+
+def enum_number(kind: type[E], value: str | None) -> Any:
+    """Return the number of `value` in the protobuf enum named like `kind`; None is 0, UNSPECIFIED.
+
+    Raises ValueError where the set has no such value.
+    """
+    if value is None:
+        return 0
+    numbers = _numbers(kind)
+    if (number := numbers.get(value.lower())) is None:
+        raise ValueError(f"{value!r} is no {kind.__name__}: one of {', '.join(filter(None, numbers))}")
+    return number
+
+
+def enum_numbers(kind: type[E], values: Iterable[str] | None) -> list[Any]:
+    """Return the numbers of `values`; one plain string is not taken for a list of letters."""
+    return [enum_number(kind, value) for value in strings(kind.__name__, values)]
+
+
+def enum_member(kind: type[E], number: int) -> E:
+    """Return the member with this protobuf number, UNKNOWN where this client has none."""
+    return _members(kind).get(number) or kind("unknown")
+
+
+@functools.cache
+def _members(kind: type[E]) -> dict[int, E]:
+    return {number: kind(value) for value, number in _numbers(kind).items()}
+
+
+@functools.cache
+def _numbers(kind: type[enum.StrEnum]) -> dict[str, int]:
+    """Numbers by value: Layer.PROFILE is LAYER_PROFILE, NONE is ..._UNSPECIFIED, UNKNOWN has none."""
+    described = next(f.DESCRIPTOR.enum_types_by_name[kind.__name__] for f in _FILES if hasattr(f, kind.__name__))
+    prefix = re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).upper() + "_"
+    names = {member: "UNSPECIFIED" if member.name == "NONE" else member.name for member in kind}
+    return {
+        member.value: described.values_by_name[prefix + name].number
+        for member, name in names.items()
+        if name != "UNKNOWN"
+    }
+
+
+def strings(name: str, values: Iterable[str] | None) -> list[str]:
+    """Return `values` as a list. Raises TypeError for one plain string, which is iterable too but never meant so."""
+    if isinstance(values, str):
+        raise TypeError(f"{name} must be a list of strings, not the string {values!r}")
+    return list(values or ())
+
+
+def timestamp(time: datetime | None) -> Timestamp | None:
+    """Return `time` for the wire. Raises ValueError where it has no time zone."""
+    if time is None:
+        return None
+    if time.tzinfo is None:
+        raise ValueError(f"{time.isoformat()} has no time zone: use datetime.now(UTC) or .astimezone()")
+    stamp = Timestamp()
+    stamp.FromDatetime(time.astimezone(UTC))
+    return stamp
+
+
+def time_of(message: Any, field: str) -> datetime | None:
+    """Return the Timestamp in `field` as an aware datetime, None where it is not set."""
+    if not message.HasField(field):
+        return None
+    stamp: Timestamp = getattr(message, field)
+    return stamp.ToDatetime(tzinfo=UTC)
+
+
+def duration(span: float | timedelta | None) -> Duration | None:
+    """Return `span`, in seconds where it is a number, for the wire."""
+    if span is None:
+        return None
+    length = Duration()
+    length.FromTimedelta(span if isinstance(span, timedelta) else timedelta(seconds=span))
+    return length
+
+
+def to_json(value: object) -> str:
+    """Return `value` as compact JSON. Raises TypeError or ValueError where JSON has no form for it (NaN too)."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def request_id_or_new(request_id: str | None) -> str:
+    """Return the caller's request id or a new one. A retry repeats the bytes of a request, and so its id."""
+    return request_id or str(uuid.uuid4())

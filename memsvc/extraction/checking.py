@@ -1,0 +1,202 @@
+"""Checking what a model proposed: each operation by itself becomes an `Operation`, or has one flaw and is dropped."""
+
+from __future__ import annotations
+
+import enum
+import html
+import re
+import unicodedata
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final, TypeVar
+
+import msgspec
+
+from memsvc.errors import InvalidArgument
+from memsvc.extraction.engine import Action, Conversation, Operation
+from memsvc.limits import TEXT_BYTES, TOPIC_BYTES, TOPICS, check_key
+from memsvc.model import Layer, Memory, Message, Polarity, Role, Trust
+
+_NUMBER: Final = re.compile(r"m?(\d{1,15})")
+_TYPOGRAPHY: Final = {
+    **dict.fromkeys(map(ord, "‘’‛"), "'"),
+    **dict.fromkeys(map(ord, "“”„‟"), '"'),
+    **dict.fromkeys(map(ord, "‐‑‒–—"), "-"),
+    0xA0: " ",
+}
+_CONTROLS: Final = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)], " ")
+
+_E = TypeVar("_E", bound=enum.StrEnum)
+
+
+class Flaw(enum.StrEnum):
+    """Why an operation was dropped."""
+
+    NOT_AN_OBJECT = "not_an_object"
+    UNKNOWN_ACTION = "unknown_action"
+    WRONG_LAYER = "wrong_layer"
+    EMPTY_TEXT = "empty_text"
+    TEXT_TOO_LONG = "text_too_long"
+    UNKNOWN_NUMBER = "unknown_number"
+    NO_TARGET = "no_target"
+    MALFORMED_KEY = "malformed_key"
+    NO_QUOTE = "no_quote"
+    QUOTE_NOT_SAID = "quote_not_said"
+
+
+class Checker:
+    """Checks operations against one conversation."""
+
+    def __init__(self, conversation: Conversation, shown: Sequence[Memory]) -> None:
+        """`shown` are the memories that the model saw: it cannot mean others."""
+        self._messages = conversation.messages
+        self._layers: Collection[Layer] = {schema.layer for schema in conversation.schemas} or set(Layer)
+        self._shown: Mapping[int, Memory] = {memory.number: memory for memory in shown}
+
+    def check(self, fields: object) -> Operation | Flaw:
+        """Return the operation that `fields` describe, or their first flaw."""
+        if not isinstance(fields, Mapping):
+            return Flaw.NOT_AN_OBJECT
+        action = _member(Action, fields.get("action"))
+        if action is None:
+            return Flaw.UNKNOWN_ACTION
+        target = self._target(action, fields)
+        if isinstance(target, Flaw):
+            return target
+        said = self._said(fields)
+        if isinstance(said, Flaw):
+            return said
+        quote, message_index = said
+        return msgspec.structs.replace(target, action=action, quote=quote, message_index=message_index)
+
+    def _target(self, action: Action, fields: Mapping[str, object]) -> Operation | Flaw:
+        number = 0 if action is Action.ADD else _number(fields.get("number"))
+        if number and number not in self._shown:
+            return Flaw.UNKNOWN_NUMBER
+        layer = self._shown[number].layer if number else _member(Layer, fields.get("layer"))
+        if layer not in self._layers:
+            return Flaw.WRONG_LAYER
+        assert layer is not None
+        key = _clean(fields.get("key")).removesuffix("[]").replace("-", "_").replace(" ", "_")
+        if number:
+            key = self._shown[number].key or key
+        if key and not _is_key(key):
+            return Flaw.MALFORMED_KEY
+        topics = _topics(fields.get("topics"))
+        if action is Action.DELETE:
+            topic = topics[0] if len(topics) == 1 and not number and not key else ""
+            if not (number or key or topic):
+                return Flaw.NO_TARGET
+            return Operation(action=action, layer=layer, number=number, key="" if number else key, topic=topic)
+        if action is Action.UPDATE and not (number or key):
+            return Flaw.NO_TARGET
+        text = _clean(fields.get("text"))
+        if not text:
+            return Flaw.EMPTY_TEXT
+        value_json = _value_json(fields.get("value")) if key else ""
+        if len(text.encode()) > TEXT_BYTES or len(value_json.encode()) > TEXT_BYTES:
+            return Flaw.TEXT_TOO_LONG
+        return Operation(
+            action=action,
+            layer=layer,
+            number=number,
+            text=text,
+            key=key,
+            value_json=value_json,
+            topics=topics,
+            polarity=_polarity(fields.get("polarity")) if layer is Layer.FEEDBACK else Polarity.NONE,
+            trust=Trust.INFERRED if fields.get("inferred") is True else Trust.STATED,
+        )
+
+    def _said(self, fields: Mapping[str, object]) -> tuple[str, int] | Flaw:
+        """Return the user's words that the quote stands for, as they wrote them, and in which message."""
+        quote = fields.get("quote")
+        if not isinstance(quote, str) or not any(map(str.isalnum, quote)):
+            return Flaw.NO_QUOTE
+        count = len(self._messages)
+        first = fields.get("message_index")
+        order = list(range(count))
+        if isinstance(first, int) and 0 <= first < count:
+            order.insert(0, first)
+        for index in order:
+            if self._messages[index].role is Role.USER:
+                words = find_quote(self._messages[index], quote)
+                if words:
+                    return _first_bytes(words, TEXT_BYTES), index
+        return Flaw.QUOTE_NOT_SAID
+
+
+def find_quote(message: Message, quote: str) -> str:
+    """Return the words of `message` that `quote` repeats, as they stand there; empty: it does not.
+
+    Spacing, case, typographic quotes and dashes, and markup escapes may differ, as may the punctuation around it.
+    """
+    text = unicodedata.normalize("NFC", message.text)
+    plain = text.translate(_TYPOGRAPHY)
+    for form in (quote, html.unescape(quote)):
+        words = unicodedata.normalize("NFC", form).translate(_TYPOGRAPHY).strip(" \t\r\n\"'.…").split()
+        pattern = r"\s+".join(map(re.escape, words))
+        match = re.search(f"(?<![A-Za-z0-9]){pattern}(?![A-Za-z0-9])", plain, re.IGNORECASE) if words else None
+        if match:
+            return text[match.start() : match.end()]
+    return ""
+
+
+def _is_key(key: str) -> bool:
+    try:
+        check_key("key", key)
+    except InvalidArgument:
+        return False
+    return True
+
+
+def _number(value: object) -> int:
+    """Return a memory's number, written as 17, "17" or "m17"; 0: none."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    match = _NUMBER.fullmatch(value.strip()) if isinstance(value, str) else None
+    return int(match.group(1)) if match else 0
+
+
+def _value_json(value: object) -> str:
+    """Return `value`, which is JSON in a string or, where no schema binds the model, JSON itself."""
+    if value is None or value == "":
+        return ""
+    if isinstance(value, str):
+        text = _clean(value)
+        try:
+            value = msgspec.json.decode(text)
+            return "" if value is None else msgspec.json.encode(value).decode()
+        except (msgspec.DecodeError, OverflowError, RecursionError):
+            return msgspec.json.encode(text).decode()
+    try:
+        return msgspec.json.encode(value).decode()
+    except (UnicodeEncodeError, OverflowError, RecursionError):
+        return ""
+
+
+def _topics(value: object) -> tuple[str, ...]:
+    listed = [value] if isinstance(value, str) else value if isinstance(value, list) else []
+    cleaned = (_first_bytes(_clean(topic), TOPIC_BYTES).strip() for topic in listed)
+    return tuple(dict.fromkeys(topic for topic in cleaned if topic))[:TOPICS]
+
+
+def _polarity(value: object) -> Polarity:
+    return _member(Polarity, value) or Polarity.NONE
+
+
+def _member(kind: type[_E], value: object) -> _E | None:
+    try:
+        return kind(value.strip().lower()) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+def _first_bytes(text: str, limit: int) -> str:
+    return text.encode()[:limit].decode(errors="ignore")
+
+
+def _clean(value: object) -> str:
+    """Return a string as one line without control characters and halves of surrogate pairs; else the empty string."""
+    if not isinstance(value, str):
+        return ""
+    return " ".join(value.translate(_CONTROLS).encode("utf-8", "replace").decode().split())

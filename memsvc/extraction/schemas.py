@@ -1,0 +1,81 @@
+"""The default layer schemas: canonical keys that every engine writes, read from `schemas.toml`."""
+
+from __future__ import annotations
+
+import functools
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from memsvc.extraction.engine import LayerSchema
+from memsvc.model import Layer
+
+SCHEMAS_FILE: Final = Path(__file__).with_name("schemas.toml")
+_KEY: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*(?:\.[A-Za-z][A-Za-z0-9_]*)*")
+
+
+def default_schemas() -> tuple[LayerSchema, ...]:
+    """Return the schemas of the four layers, in the order of `Layer`."""
+    return tuple(
+        LayerSchema(
+            layer,
+            section.description,
+            {key: entry if isinstance(entry, str) else entry.meaning for key, entry in section.keys.items()},
+        )
+        for layer, section in _sections().items()
+    )
+
+
+def is_list_key(layer: Layer, key: str) -> bool:
+    """Tell whether the value of a canonical key is a list, to which statements add."""
+    return (layer, key) in _list_texts()
+
+
+def list_text(layer: Layer, key: str, values: Iterable[object]) -> str:
+    """Return the sentence of a memory that holds `values` under a list key: `Speaks French, German`."""
+    return _list_texts()[layer, key].format(", ".join(str(value) for value in values))
+
+
+class _ListEntry(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    meaning: str
+    list_text: str
+
+
+class _Section(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    description: str
+    keys: dict[str, str | _ListEntry]
+
+
+@functools.cache
+def _sections() -> Mapping[Layer, _Section]:
+    document = tomllib.loads(SCHEMAS_FILE.read_text("utf-8"))
+    sections = msgspec.convert(document, dict[Layer, _Section])
+    for layer, section in sections.items():
+        _check_keys(layer, section.keys)
+    return {layer: sections[layer] for layer in Layer}
+
+
+@functools.cache
+def _list_texts() -> Mapping[tuple[Layer, str], str]:
+    return {
+        (layer, key): entry.list_text
+        for layer, section in _sections().items()
+        for key, entry in section.keys.items()
+        if isinstance(entry, _ListEntry)
+    }
+
+
+def _check_keys(layer: Layer, keys: Iterable[str]) -> None:
+    known = set(keys)
+    for key in known:
+        if not _KEY.fullmatch(key):
+            raise ValueError(f"{SCHEMAS_FILE.name}: {layer}.{key}: not a key")
+        parts = key.split(".")
+        for depth in range(1, len(parts)):
+            branch = ".".join(parts[:depth])
+            if branch in known:
+                raise ValueError(f"{SCHEMAS_FILE.name}: {layer}.{branch}: a leaf, but {key} needs a branch")

@@ -1,0 +1,203 @@
+"""Drafting a commit: the changes of one decision, each checked against the state and the changes before it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from memsvc.errors import (
+    Aborted,
+    AlreadyExists,
+    FailedPrecondition,
+    FieldViolation,
+    NotFound,
+    Reason,
+    ResourceExhausted,
+)
+from memsvc.journal.records import Body, RequestNote
+from memsvc.journal.state import State, place
+from memsvc.model import Cause, Change, ChangeKind, Layer, Memory
+
+
+class Moment(NamedTuple):
+    """When and under which nonce a decision is made."""
+
+    time: int
+    """Microseconds since the epoch; later than the state's own time."""
+    nonce: str
+
+
+class Draft:
+    """Collects changes. Every method raises instead of breaking an invariant, and then has changed nothing."""
+
+    def __init__(self, state: State, moment: Moment, *, quota: int, cause: Cause = Cause.REQUESTED) -> None:
+        self.state = state
+        self.moment = moment
+        self._quota = quota
+        self._cause = cause
+        self._count = state.memory_count
+        self._next_number = state.core.next_number
+        self._changes: dict[str, Change] = {}
+        self._keys: dict[str, str | None] = {}
+        self._branches: set[str] | None = None
+        self.etag = f"{state.revision + 1}-{moment.nonce[:8]}"
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        return tuple(self._changes.values())
+
+    def find(self, memory_id: str) -> Memory | None:
+        """Return the memory as it would be after the changes so far."""
+        change = self._changes.get(memory_id)
+        return change.after if change is not None else self.state.memory(memory_id)
+
+    def at(self, layer: Layer, key: str) -> Memory | None:
+        """Return the memory at a key as it would be after the changes so far."""
+        spot = place(layer, key)
+        memory_id = self._keys[spot] if spot in self._keys else self.state.keys.get(spot)
+        return self.find(memory_id) if memory_id is not None else None
+
+    def create(self, memory: Memory) -> Memory:
+        """Add a memory; number, times and etag are given here.
+
+        Raises AlreadyExists (MEMORY_EXISTS, KEY_TAKEN), FailedPrecondition (KEY_CONFLICT), ResourceExhausted.
+        """
+        if self.find(memory.memory_id) is not None:
+            raise AlreadyExists(
+                Reason.MEMORY_EXISTS,
+                f"memory {memory.memory_id} exists",
+                (FieldViolation("memory.memory_id", "is taken"),),
+                {"memory_id": memory.memory_id},
+            )
+        if memory.key:
+            self._check_key(memory.layer, memory.key)
+        if self._count >= self._quota:
+            raise ResourceExhausted(Reason.QUOTA_EXCEEDED, f"user has {self._count} of {self._quota} memories")
+        time = self.moment.time
+        created = msgspec.structs.replace(
+            memory,
+            number=self._next_number,
+            create_time=time,
+            update_time=time,
+            observe_time=memory.observe_time or time,
+            etag=self.etag,
+        )
+        self._next_number += 1
+        self._count += 1
+        self._put(None, created)
+        return created
+
+    def replace(self, before: Memory, after: Memory) -> Memory:
+        """Change a memory found here; what is fixed stays as it was."""
+        after = msgspec.structs.replace(
+            after,
+            memory_id=before.memory_id,
+            number=before.number,
+            layer=before.layer,
+            key=before.key,
+            create_time=before.create_time,
+            observe_time=after.observe_time or before.create_time,
+            update_time=self.moment.time,
+            etag=self.etag,
+        )
+        self._put(before, after)
+        return after
+
+    def delete(self, memory: Memory) -> None:
+        """Delete a memory found here."""
+        self._count -= 1
+        self._put(memory, None)
+
+    def body(self, request: RequestNote | None = None, **parts: object) -> Body:
+        """Return the record's body; the revision is raised if anything changed."""
+        changes = self.changes
+        revision = self.state.revision + 1 if changes else self.state.revision
+        return Body(revision=revision, changes=changes, request=request, **parts)  # type: ignore[arg-type]
+
+    def _put(self, before: Memory | None, after: Memory | None) -> None:
+        memory = after or before
+        assert memory is not None
+        earlier = self._changes.pop(memory.memory_id, None)
+        if earlier is not None:
+            before = earlier.before
+        if memory.key:
+            spot = place(memory.layer, memory.key)
+            self._keys[spot] = memory.memory_id if after is not None else None
+            if self._branches is not None:
+                self._branches.update(_above(spot))
+        if before is None and after is None:
+            return
+        kind = ChangeKind.CREATED if before is None else ChangeKind.DELETED if after is None else ChangeKind.UPDATED
+        self._changes[memory.memory_id] = Change(kind, before, after, self._cause)
+
+    def _check_key(self, layer: Layer, key: str) -> None:
+        holder = self.at(layer, key)
+        if holder is not None:
+            raise AlreadyExists(
+                Reason.KEY_TAKEN,
+                f"{layer} key {key} is held by memory {holder.memory_id}",
+                (FieldViolation("memory.key", f"is held by memory {holder.memory_id}"),),
+                {"memory_id": holder.memory_id},
+            )
+        clash = self.conflicting_key(layer, key)
+        if clash is not None:
+            leaf, branch = sorted((key, clash), key=len)
+            raise FailedPrecondition(
+                Reason.KEY_CONFLICT,
+                f"{leaf} is a leaf, {branch} needs a branch",
+                (FieldViolation("memory.key", f"conflicts with {clash}"),),
+                {"key": clash},
+            )
+
+    def conflicting_key(self, layer: Layer, key: str) -> str | None:
+        """Return a key of the layer that is above or below `key`, if there is one."""
+        parts = key.split(".")
+        for end in range(1, len(parts)):
+            above = ".".join(parts[:end])
+            if self.at(layer, above) is not None:
+                return above
+        spot = place(layer, key)
+        if spot in self._known_branches():
+            for candidate in (*self.state.keys, *self._keys):
+                if candidate.startswith(spot + "."):
+                    below = candidate.partition("/")[2]
+                    if self.at(layer, below) is not None:
+                        return below
+        return None
+
+    def _known_branches(self) -> set[str]:
+        """Return every place that is above a key, of this state or of this draft: perhaps some that no longer are."""
+        if self._branches is None:
+            self._branches = {above for spot in (*self.state.keys, *self._keys) for above in _above(spot)}
+        return self._branches
+
+
+def _above(spot: str) -> list[str]:
+    return [spot[:index] for index, character in enumerate(spot) if character == "."]
+
+
+def check_etag(memory: Memory, etag: str) -> None:
+    """Raise Aborted unless `etag` is empty or the memory's own."""
+    if etag and etag != memory.etag:
+        raise Aborted(
+            Reason.ETAG_MISMATCH,
+            f"memory {memory.memory_id} is at etag {memory.etag}",
+            metadata={"memory_id": memory.memory_id, "etag": memory.etag},
+        )
+
+
+def check_revision(state: State, expected: int) -> None:
+    """Raise Aborted unless `expected` is 0 or the user's revision."""
+    if expected and expected != state.revision:
+        raise Aborted(
+            Reason.REVISION_MISMATCH,
+            f"user is at revision {state.revision}, expected {expected}",
+            metadata={"revision": str(state.revision)},
+        )
+
+
+def not_found(memory_id: str = "", layer: Layer | None = None, key: str = "") -> NotFound:
+    """Return the error for a memory that does not exist."""
+    name = memory_id or f"at {layer} key {key}"
+    return NotFound(Reason.MEMORY_NOT_FOUND, f"no memory {name}")

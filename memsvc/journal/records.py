@@ -1,0 +1,124 @@
+"""What a record says, and its stored form.
+
+A record is an envelope (`memsvc.storage.driver.Record`) around a body. Every kind has the same body with other parts
+filled: so one step can do several things at once, as when a commit settles the extraction that made it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+
+import msgspec
+
+from memsvc.model import Change, Commit, Extraction, Session
+
+
+class RequestNote(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """The request that a record answers: kept for a week so that a repeat finds it."""
+
+    request_id: str
+    method: str
+    digest: str
+    """16 hexadecimal digits of the request's content: the same id with another digest is refused."""
+
+
+class RunNote(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """A run that was stored. Its messages are in its row."""
+
+    session_id: str
+    run_id: str
+    index: int
+    extraction_id: str = ""
+    replaces_run_id: str = ""
+
+
+class Claim(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """A worker's lease on a user."""
+
+    owner: str
+    epoch: int
+    generation: int = 0
+    """The store's generation that the owner ran in; see `Driver.generation`."""
+    extraction_ids: tuple[str, ...] = ()
+    lease_seconds: float = 30.0
+    renewals: int = 0
+
+
+class EraseNote(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """What an erasure removed."""
+
+    memories: int = 0
+    runs: int = 0
+
+
+class SessionDeletion(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """A session that was deleted with its runs."""
+
+    session_id: str
+    runs: int = 0
+    memories: int = 0
+
+
+class Body(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
+    """What happened; parts that did not are left out."""
+
+    revision: int = 0
+    """The user's revision after the record."""
+    changes: tuple[Change, ...] = ()
+    request: RequestNote | None = None
+    actor: str = ""
+    extraction_id: str = ""
+    """The extraction that made the changes."""
+    run: RunNote | None = None
+    session: Session | None = None
+    """The run's session after it."""
+    extractions: tuple[Extraction, ...] = ()
+    """Extractions as they are after the record, where it changed them."""
+    claim: Claim | None = None
+    """The claim after the record, where it made or renewed one."""
+    releases: bool = False
+    """The claim, if any, ends here."""
+    session_deletion: SessionDeletion | None = None
+    purges: tuple[str, ...] = ()
+    """Memories whose text has to be blanked in the history."""
+    purged: tuple[str, ...] = ()
+    """Memories whose text has been blanked."""
+    sweeps: bool = False
+    """Expired memories are gone: when the next one expires has to be counted anew."""
+    cleared: int = 0
+    """How many memories a clear has deleted, with those of its earlier records."""
+    more: bool = False
+    """What was asked for goes on with another record."""
+    erase: EraseNote | None = None
+
+
+def commit_of(body: Body, time: int) -> Commit:
+    """Return the commit that a record with `body` made."""
+    return Commit(
+        revision=body.revision if body.changes else 0,
+        time=time,
+        changes=body.changes,
+        request_id=body.request.request_id if body.request is not None else "",
+        actor=body.actor,
+        extraction_id=body.extraction_id,
+    )
+
+
+_decoder = msgspec.json.Decoder(Body)
+encode_body = msgspec.json.Encoder().encode
+
+
+def decode_body(body: bytes) -> Body:
+    """Return what `encode_body` stored. Raises msgspec.ValidationError when it is something else."""
+    return _decoder.decode(body)
+
+
+def new_nonce() -> str:
+    """Return 64 random bits in hexadecimal."""
+    return secrets.token_hex(8)
+
+
+def request_digest(content: bytes) -> str:
+    """Return the digest of a request's content for `RequestNote`."""
+    return hashlib.blake2b(content, digest_size=8).hexdigest()

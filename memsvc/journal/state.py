@@ -1,0 +1,309 @@
+"""The state of a user: the fold of its journal.
+
+A `State` is never changed in place: `fold` returns the next one, sharing what did not change. So a decision can be
+tried on a state that is not durable yet, and thrown away. What it holds is flat and untracked by the garbage collector.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+import msgspec
+from msgspec.structs import replace
+
+from memsvc.journal.records import Body, Claim, decode_body
+from memsvc.model import Change, ChangeKind, Extraction, ExtractionState, Layer, Memory, Scope, Session, decode, encode
+from memsvc.storage.driver import EMPTY, Loaded, Record, Row, RowKey, RowKind, Tip
+
+REQUEST_RETENTION_SECONDS = 7 * 24 * 3600
+_SESSIONS_REMEMBERED = 8
+_RECENT_REQUESTS = 256
+
+Memories = Mapping[str, Memory]
+
+
+class SeenRequest(msgspec.Struct, frozen=True, gc=False):
+    """A request id that was answered, and the record that has the answer."""
+
+    method: str
+    digest: str
+    seq: int
+    expire_time: int
+
+
+class Requests(msgspec.Struct, frozen=True, gc=False):
+    """Request ids of the last week. Two maps, so that adding one copies only the small one."""
+
+    recent: Mapping[str, SeenRequest] = {}
+    older: Mapping[str, SeenRequest] = {}
+
+    def get(self, request_id: str) -> SeenRequest | None:
+        return self.recent.get(request_id) or self.older.get(request_id)
+
+    def plus(self, request_id: str, seen: SeenRequest, now: int) -> Requests:
+        recent = {**self.recent, request_id: seen}
+        if len(recent) < _RECENT_REQUESTS:
+            return Requests(recent, self.older)
+        kept = {key: value for key, value in self.older.items() if value.expire_time > now}
+        return Requests({}, {**kept, **recent})
+
+    def __len__(self) -> int:
+        return len(self.recent) + len(self.older)
+
+
+class Core(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
+    """What of a state is neither a memory nor a request: stored whole, as the user's STATE row."""
+
+    revision: int = 0
+    next_number: int = 1
+    next_index: int = 1
+    time: int = 0
+    """Of the newest record. Times of a user's records always grow, whatever clocks do."""
+    epoch: int = 0
+    """Of the newest claim."""
+    claim: Claim | None = None
+    claim_seq: int = 0
+    """The record that made or last renewed the claim."""
+    open: Mapping[str, Extraction] = {}
+    """Extractions that have not ended, oldest first."""
+    first_expiry: int = 0
+    """No memory expires before this; 0: none expires."""
+    purges: tuple[str, ...] = ()
+    erase_seq: int = 0
+    """The newest erasure; 0: none."""
+
+
+_EMPTY_LAYERS: Mapping[Layer, Memories] = {layer: {} for layer in Layer}
+
+
+class State(NamedTuple):
+    """A user at a tip."""
+
+    scope: Scope
+    tip: Tip = EMPTY
+    core: Core = Core()
+    layers: Mapping[Layer, Memories] = _EMPTY_LAYERS
+    """Memories by id, in the order of their numbers."""
+    keys: Mapping[str, str] = {}
+    """Layer and key to memory id; see `place`."""
+    sessions: Mapping[str, Session] = {}
+    """The sessions used last, as they are; not all of them."""
+    requests: Requests | None = None
+    """None: not loaded yet; only writes need them."""
+
+    @property
+    def revision(self) -> int:
+        return self.core.revision
+
+    def memory(self, memory_id: str) -> Memory | None:
+        for memories in self.layers.values():
+            if memory_id in memories:
+                return memories[memory_id]
+        return None
+
+    def at(self, layer: Layer, key: str) -> Memory | None:
+        memory_id = self.keys.get(place(layer, key))
+        return self.layers[layer][memory_id] if memory_id is not None else None
+
+    def memories(self) -> Iterator[Memory]:
+        for memories in self.layers.values():
+            yield from memories.values()
+
+    @property
+    def memory_count(self) -> int:
+        return sum(map(len, self.layers.values()))
+
+
+def place(layer: Layer, key: str) -> str:
+    """Return how `State.keys` names a key of a layer."""
+    return f"{layer}/{key}"
+
+
+def apply(state: State, record: Record) -> State:
+    """Return the state after `record`, which must be the next one of its journal."""
+    return fold(state, record, decode_body(record.body))
+
+
+def fold(state: State, record: Record, body: Body) -> State:
+    """Return the state after `record` with the body `body`."""
+    assert record.seq == state.tip.seq + 1
+    tip = Tip(record.seq, record.nonce)
+    core = state.core
+    layers, keys, sessions = state.layers, state.keys, state.sessions
+    if body.erase is not None:
+        layers, keys, sessions = _EMPTY_LAYERS, {}, {}
+        core = Core(
+            revision=core.revision,
+            next_number=core.next_number,
+            next_index=core.next_index,
+            epoch=core.epoch,
+            erase_seq=record.seq,
+        )
+    if body.changes:
+        layers, keys = _changed(layers, keys, body.changes)
+    if body.session is not None:
+        sessions = _remember(sessions, body.session)
+    if body.session_deletion is not None:
+        sessions = {key: value for key, value in sessions.items() if key != body.session_deletion.session_id}
+    core = _fold_core(core, record, body)
+    if body.sweeps:
+        core = replace(core, first_expiry=_first_expiry(layers))
+    requests = state.requests
+    if requests is not None and body.request is not None:
+        requests = requests.plus(body.request.request_id, _seen(body, record), record.time)
+    return State(state.scope, tip, core, layers, keys, sessions, requests)
+
+
+def _fold_core(core: Core, record: Record, body: Body) -> Core:
+    open_extractions = core.open
+    if body.extractions and body.erase is None:
+        open_extractions = dict(core.open)
+        for extraction in body.extractions:
+            open_extractions.pop(extraction.extraction_id, None)
+            if not extraction.state.ended:
+                open_extractions[extraction.extraction_id] = extraction
+    claim, claim_seq, epoch = core.claim, core.claim_seq, core.epoch
+    if body.claim is not None:
+        claim, claim_seq, epoch = body.claim, record.seq, body.claim.epoch
+    if body.releases:
+        claim, claim_seq = None, 0
+    numbers = [change.after.number for change in body.changes if change.after is not None]
+    expiries = [change.after.expire_time for change in body.changes if change.after and change.after.expire_time]
+    purges = core.purges
+    if body.purges or body.purged:
+        purges = tuple(memory_id for memory_id in (*purges, *body.purges) if memory_id not in body.purged)
+    return Core(
+        revision=body.revision or core.revision,
+        next_number=max(core.next_number, *(number + 1 for number in numbers)) if numbers else core.next_number,
+        next_index=body.run.index + 1 if body.run is not None else core.next_index,
+        time=record.time,
+        epoch=epoch,
+        claim=claim,
+        claim_seq=claim_seq,
+        open=open_extractions,
+        first_expiry=min(filter(None, (core.first_expiry, *expiries)), default=0),
+        purges=purges,
+        erase_seq=core.erase_seq,
+    )
+
+
+def _first_expiry(layers: Mapping[Layer, Memories]) -> int:
+    times = (memory.expire_time for memories in layers.values() for memory in memories.values() if memory.expire_time)
+    return min(times, default=0)
+
+
+def _changed(
+    layers: Mapping[Layer, Memories], keys: Mapping[str, str], changes: Iterable[Change]
+) -> tuple[Mapping[Layer, Memories], Mapping[str, str]]:
+    copied: dict[Layer, dict[str, Memory]] = {}
+    new_keys: dict[str, str] | None = None
+    for change in changes:
+        memory = change.after or change.before
+        assert memory is not None
+        memories = copied.get(memory.layer)
+        if memories is None:
+            memories = copied[memory.layer] = dict(layers[memory.layer])
+        if change.kind is ChangeKind.DELETED:
+            memories.pop(memory.memory_id, None)
+        else:
+            memories[memory.memory_id] = memory
+        if memory.key and change.kind is not ChangeKind.UPDATED:
+            new_keys = dict(keys) if new_keys is None else new_keys
+            if change.kind is ChangeKind.CREATED:
+                new_keys[place(memory.layer, memory.key)] = memory.memory_id
+            else:
+                new_keys.pop(place(memory.layer, memory.key), None)
+    return {**layers, **copied}, keys if new_keys is None else new_keys
+
+
+def _remember(sessions: Mapping[str, Session], session: Session) -> Mapping[str, Session]:
+    kept = {key: value for key, value in sessions.items() if key != session.session_id}
+    while len(kept) >= _SESSIONS_REMEMBERED:
+        del kept[next(iter(kept))]
+    kept[session.session_id] = session
+    return kept
+
+
+def _seen(body: Body, record: Record) -> SeenRequest:
+    assert body.request is not None
+    expire_time = record.time + REQUEST_RETENTION_SECONDS * 1_000_000
+    return SeenRequest(body.request.method, body.request.digest, record.seq, expire_time)
+
+
+def project(before: State, after: State, record: Record, body: Body) -> tuple[list[Row], list[RowKey]]:
+    """Return the rows that `record` puts and deletes, but the STATE row and those that only the decision knows."""
+    puts: list[Row] = []
+    deletes: list[RowKey] = []
+    for change in body.changes:
+        if change.after is not None:
+            puts.append(Row(RowKind.MEMORY, change.memory_id, encode(change.after)))
+        else:
+            deletes.append(RowKey(RowKind.MEMORY, change.memory_id))
+    for extraction in body.extractions:
+        if extraction.state.ended:
+            position = extraction.position
+            puts.append(Row(RowKind.EXTRACTION, extraction.extraction_id, encode(extraction), "", position))
+            if extraction.state is ExtractionState.SUCCEEDED and not extraction.session_id:
+                deletes.extend(RowKey(RowKind.RUN, run_id) for run_id in extraction.run_ids)
+        else:
+            deletes.append(RowKey(RowKind.EXTRACTION, extraction.extraction_id))
+    if body.session is not None:
+        session = body.session
+        puts.append(Row(RowKind.SESSION, session.session_id, encode(session), "", session.last_index))
+    if body.session_deletion is not None:
+        deletes.append(RowKey(RowKind.SESSION, body.session_deletion.session_id))
+    if body.request is not None:
+        seen = _seen(body, record)
+        puts.append(Row(RowKind.REQUEST, body.request.request_id, encode(seen), "", seen.expire_time))
+        deletes.extend(_pruned(before, after, record.time))
+    return puts, deletes
+
+
+def _pruned(before: State, after: State, now: int) -> Iterator[RowKey]:
+    if before.requests is not None and after.requests is not None and before.requests.older is not after.requests.older:
+        for request_id, seen in before.requests.older.items():
+            if seen.expire_time <= now:
+                yield RowKey(RowKind.REQUEST, request_id)
+
+
+def state_row(state: State) -> Row:
+    """Return the STATE row."""
+    return Row(RowKind.STATE, "", encode(state.core))
+
+
+def load(scope: Scope, loaded: Loaded) -> State:
+    """Return the state that the rows add up to; requests are not among them."""
+    core = Core()
+    memories: list[Memory] = []
+    for row in loaded.rows:
+        if row.kind is RowKind.MEMORY:
+            memories.append(decode(row.body, Memory))
+        elif row.kind is RowKind.STATE:
+            core = decode(row.body, Core)
+    memories.sort(key=lambda memory: memory.number)
+    layers: dict[Layer, dict[str, Memory]] = {layer: {} for layer in Layer}
+    keys: dict[str, str] = {}
+    for memory in memories:
+        layers[memory.layer][memory.memory_id] = memory
+        if memory.key:
+            keys[place(memory.layer, memory.key)] = memory.memory_id
+    return State(scope, loaded.tip, core, layers, keys)
+
+
+def load_requests(loaded: Loaded) -> Requests:
+    """Return the requests that the rows hold."""
+    return Requests({}, {row.row_id: decode(row.body, SeenRequest) for row in loaded.rows})
+
+
+def due_time(state: State) -> int:
+    """Return when the user may have work next, microseconds since the epoch; 0: never."""
+    core = state.core
+    if core.claim is not None:
+        return core.time + int(core.claim.lease_seconds * 1_000_000)
+    times = [extraction.next_attempt_time for extraction in core.open.values()]
+    if core.first_expiry:
+        times.append(core.first_expiry)
+    if core.purges:
+        times.append(core.time)
+    return min(times, default=0)

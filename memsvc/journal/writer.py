@@ -1,0 +1,506 @@
+"""Writes journals: decides commands on the state in RAM, appends what was decided in groups.
+
+Commands that wait are taken together: those of one user are decided one after the other, each on the state that the one
+before leads to, and go in one append; the appends of all users go to the driver in one batch. Nothing is visible, and
+no command returns, before its record is durable. Where the journal moved on, its commands are decided again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from memsvc.errors import (
+    Aborted,
+    Error,
+    FailedPrecondition,
+    Internal,
+    Reason,
+    ResourceExhausted,
+    Unavailable,
+    invalid,
+)
+from memsvc.journal.draft import Moment
+from memsvc.journal.records import Body, RequestNote, decode_body, encode_body, new_nonce
+from memsvc.journal.state import State, due_time, fold, load_requests, project, state_row
+from memsvc.model import Scope
+from memsvc.storage.driver import (
+    MAX_APPEND_BYTES,
+    Append,
+    Driver,
+    Outcome,
+    Record,
+    RecordKind,
+    Row,
+    RowKey,
+    RowKind,
+    StorageUnavailable,
+    TruncatedJournal,
+)
+from memsvc.users import HotUser, Users, now_micros
+
+logger = logging.getLogger(__name__)
+
+MAX_CONFLICTS = 64
+_GROUP_USERS = 256
+_GROUP_COMMANDS = 64
+_BACKOFF_SECONDS = 0.002
+_MAX_BACKOFF_SECONDS = 0.25
+
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Decision(NamedTuple):
+    """What a command leads to: one record, and rows that only the command knows."""
+
+    kind: RecordKind
+    body: Body
+    puts: Sequence[Row] = ()
+    deletes: Sequence[RowKey] = ()
+
+
+class Recorded(NamedTuple):
+    """What was recorded for a command."""
+
+    body: Body
+    time: int
+    """Of the record; 0 where nothing had to be recorded."""
+    state: State
+    """The state after it, or a newer one."""
+
+
+class Command(ABC, Generic[R_co]):
+    """Something to do to one user."""
+
+    __slots__ = ()
+
+    @property
+    def request(self) -> RequestNote | None:
+        """What makes it safe to repeat; None for the server's own commands."""
+        return None
+
+    def needs(self, state: State) -> bool:
+        """Return whether `prepare` has to read rows before this can be decided on `state`."""
+        return False
+
+    async def prepare(self, driver: Driver, state: State) -> None:
+        """Read what the decision needs beside the state, as it is at the state's tip or later."""
+
+    @abstractmethod
+    def decide(self, state: State, moment: Moment) -> Decision | None:
+        """Return what to append; None: nothing. Pure, but for what `prepare` read. Raises Error."""
+
+    @abstractmethod
+    def result(self, recorded: Recorded) -> R_co:
+        """Return the answer, from what was recorded: a repeat gets the same."""
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting(Generic[R_co]):
+    """A command and who waits for it."""
+
+    command: Command[R_co]
+    future: asyncio.Future[R_co]
+    arrived: float
+    conflicts: int = 0
+    prepared_at: object = None
+    """The tip that `prepare` was called for."""
+
+
+@dataclass(slots=True)
+class _Decided:
+    """A command with its decision, in an append that is not durable yet."""
+
+    waiting: _Waiting[Any]
+    body: Body | None
+    time: int = 0
+    repeats: int = 0
+    """The record that has the answer, where the request was seen before."""
+
+
+@dataclass(slots=True)
+class _Group:
+    """One user's part of a batch."""
+
+    hot: HotUser
+    decided: list[_Decided]
+    state: State
+    item: Append | None
+    started: float = field(default_factory=time.monotonic)
+
+
+@dataclass(slots=True)
+class _Lane:
+    """What waits for one user."""
+
+    waiting: deque[_Waiting[Any]] = field(default_factory=deque)
+    busy: bool = False
+    """Being prepared, or part of a batch under way."""
+
+
+class Writer:
+    """Appends to journals, for all users of a process."""
+
+    def __init__(self, users: Users, *, max_waiting: int = 20_000) -> None:
+        self._users = users
+        self._driver = users.driver
+        self._max_waiting = max_waiting
+        self._lanes: dict[Scope, _Lane] = {}
+        self._ready: deque[Scope] = deque()
+        self._waiting_count = 0
+        self._batches = 0
+        self._scheduled = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closing = False
+
+    async def write(self, scope: Scope, command: Command[R_co]) -> R_co:
+        """Carry out a command and return its answer once it is durable.
+
+        Raises what the command's `decide` raises; InvalidArgument (REQUEST_ID_REUSED), FailedPrecondition
+        (USER_ERASED) for its request id; Aborted (TOO_MANY_CONFLICTS); StorageUnavailable, and then whether it was
+        carried out is unknown: a repeat with the same request id finds out.
+        """
+        if self._closing:
+            raise Unavailable(Reason.SERVER_DRAINING, "server is stopping", retry_after_seconds=1.0)
+        if self._waiting_count >= self._max_waiting:
+            raise Unavailable(Reason.STORAGE_UNAVAILABLE, "too many writes wait", retry_after_seconds=1.0)
+        loop = asyncio.get_running_loop()
+        waiting: _Waiting[R_co] = _Waiting(command, loop.create_future(), time.monotonic())
+        lane = self._lanes.get(scope)
+        if lane is None:
+            lane = self._lanes[scope] = _Lane()
+        lane.waiting.append(waiting)
+        self._waiting_count += 1
+        if not lane.busy:
+            lane.busy = True
+            self._ready.append(scope)
+            self._schedule()
+        return await waiting.future
+
+    async def close(self) -> None:
+        """Take no more commands; return when those that wait are done."""
+        self._closing = True
+        while self._lanes or self._tasks:
+            if self._tasks:
+                await asyncio.wait(set(self._tasks))
+            else:
+                await asyncio.sleep(0)
+
+    def _schedule(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._start_batch)
+
+    def _spawn(self, coroutine: Any) -> None:
+        task = asyncio.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _start_batch(self) -> None:
+        """Decide what is ready and hand it to the driver, if the driver wants another batch."""
+        self._scheduled = False
+        if self._batches >= self._driver.capabilities().concurrent_batches:
+            return
+        groups: list[_Group] = []
+        while self._ready and len(groups) < _GROUP_USERS:
+            scope = self._ready.popleft()
+            group = self._decide(scope)
+            if group is not None:
+                groups.append(group)
+        if groups:
+            self._batches += 1
+            self._spawn(self._append(groups))
+
+    def _decide(self, scope: Scope) -> _Group | None:
+        """Decide the user's waiting commands; None: it has to be prepared first, or nothing is left."""
+        lane = self._lanes[scope]
+        hot = self._users.hot(scope)
+        if hot is None:
+            self._spawn(self._prepare(scope))
+            return None
+        state = hot.state
+        group = _Group(hot, [], state, None)
+        records: list[Record] = []
+        puts: dict[RowKey, Row] = {}
+        deletes: dict[RowKey, None] = {}
+        erases = False
+        size = 0
+        while lane.waiting and len(group.decided) < _GROUP_COMMANDS and not erases:
+            waiting = lane.waiting[0]
+            command = waiting.command
+            if waiting.future.done():
+                self._take(lane)
+                continue
+            if (command.request is not None and state.requests is None) or (
+                command.needs(state) and waiting.prepared_at != state.tip
+            ):
+                if not group.decided:
+                    self._spawn(self._prepare(scope))
+                    return None
+                break
+            try:
+                seen = _seen(state, command)
+                if seen:
+                    self._take(lane)
+                    group.decided.append(_Decided(waiting, None, repeats=seen))
+                    continue
+                moment = Moment(max(now_micros(), state.core.time + 1), new_nonce())
+                decision = command.decide(state, moment)
+            except Error as error:
+                # Only a state that is fresh and durable may say no.
+                if group.decided:
+                    break
+                if hot.checked >= waiting.arrived:
+                    self._take(lane)
+                    _fail(waiting, error)
+                    continue
+                self._spawn(self._prepare(scope))
+                return None
+            except Exception as error:
+                logger.exception("action=decide_failed command=%s", type(command).__name__)
+                self._take(lane)
+                _fail(waiting, _internal(error))
+                continue
+            if decision is None:
+                self._take(lane)
+                group.decided.append(_Decided(waiting, Body(revision=state.revision)))
+                continue
+            if decision.body.erase is not None and records:
+                break
+            record = Record(state.tip.seq + 1, moment.nonce, decision.kind, moment.time, encode_body(decision.body))
+            after = fold(state, record, decision.body)
+            more_puts, more_deletes = project(state, after, record, decision.body)
+            more_puts.extend(decision.puts)
+            more_deletes.extend(decision.deletes)
+            added = len(record.body) + sum(len(row.body) for row in more_puts)
+            if added > MAX_APPEND_BYTES:
+                self._take(lane)
+                _fail(waiting, _too_large(added))
+                continue
+            if size + added > MAX_APPEND_BYTES:
+                break
+            self._take(lane)
+            size += added
+            state = after
+            records.append(record)
+            if decision.body.erase is not None:
+                puts, deletes, erases = {}, {}, True
+            for key in more_deletes:
+                puts.pop(key, None)
+                deletes[key] = None
+            for row in more_puts:
+                key = RowKey(row.kind, row.row_id)
+                deletes.pop(key, None)
+                puts[key] = row
+            group.decided.append(_Decided(waiting, decision.body, moment.time))
+        if records:
+            row = state_row(state)
+            group.state = state
+            group.item = Append(
+                scope=scope,
+                after=hot.state.tip,
+                records=records,
+                puts=[*puts.values(), row],
+                deletes=list(deletes),
+                due=due_time(state),
+                erases=erases,
+            )
+        elif not group.decided:
+            self._release(scope)
+            return None
+        return group
+
+    def _take(self, lane: _Lane) -> None:
+        lane.waiting.popleft()
+        self._waiting_count -= 1
+
+    def _release(self, scope: Scope) -> None:
+        """The user is no longer part of a batch: let its next commands go, if there are any."""
+        lane = self._lanes[scope]
+        if lane.waiting:
+            self._ready.append(scope)
+            self._schedule()
+        else:
+            del self._lanes[scope]
+
+    async def _prepare(self, scope: Scope) -> None:
+        """Bring the user up to date and read what its first command needs; then it is ready."""
+        lane = self._lanes[scope]
+        try:
+            hot = await self._users.latest(scope)
+            while lane.waiting and lane.waiting[0].future.done():
+                self._take(lane)
+            if lane.waiting:
+                first = lane.waiting[0]
+                if hot.state.requests is None and any(w.command.request is not None for w in lane.waiting):
+                    await self._load_requests(hot)
+                state = hot.state
+                if first.command.needs(state):
+                    await first.command.prepare(self._driver, state)
+                    first.prepared_at = state.tip
+        except Error as error:
+            self._fail_all(lane, error)
+        except Exception as error:
+            logger.exception("action=prepare_failed")
+            self._fail_all(lane, _internal(error))
+        self._release(scope)
+
+    def _fail_all(self, lane: _Lane, error: Error) -> None:
+        while lane.waiting:
+            _fail(lane.waiting[0], error)
+            self._take(lane)
+
+    async def _load_requests(self, hot: HotUser) -> None:
+        loaded = await self._driver.load(hot.state.scope, (RowKind.REQUEST,))
+        if hot.state.requests is None:
+            # Requests newer than the state do no harm: its tip is then old, and the append finds out.
+            hot.state = hot.state._replace(requests=load_requests(loaded))
+
+    async def _append(self, groups: list[_Group]) -> None:
+        try:
+            items = [group.item for group in groups if group.item is not None]
+            outcomes: Sequence[Outcome] = ()
+            cause: Error | None = None
+            if items:
+                try:
+                    outcomes = await self._driver.append(items)
+                except StorageUnavailable as error:
+                    outcomes, cause = [Outcome.UNKNOWN] * len(items), error
+                except Exception as error:
+                    logger.exception("action=append_failed")
+                    outcomes, cause = [Outcome.UNKNOWN] * len(items), _internal(error)
+            remaining = iter(outcomes)
+            for group in groups:
+                outcome = next(remaining) if group.item is not None else Outcome.APPENDED
+                if outcome is Outcome.APPENDED:
+                    self._appended(group)
+                elif outcome is Outcome.CONFLICT:
+                    self._spawn(self._conflicted(group))
+                else:
+                    self._spawn(self._look(group, cause))
+        finally:
+            self._batches -= 1
+            self._schedule()
+
+    def _appended(self, group: _Group) -> None:
+        hot, scope = group.hot, group.hot.state.scope
+        if group.item is not None:
+            if hot.state.tip == group.item.after:
+                if group.state.requests is None:
+                    group.state = group.state._replace(requests=hot.state.requests)
+                self._users.move(hot, group.state, [d.body for d in group.decided if d.body is not None])
+                hot.checked, hot.checked_time = max(hot.checked, group.started), now_micros()
+            elif self._users.hot(scope) is hot and hot.state.tip.seq < group.state.tip.seq:
+                self._users.forget(scope)
+        for decided in group.decided:
+            if decided.repeats:
+                self._spawn(self._repeat(scope, decided))
+            else:
+                assert decided.body is not None
+                _answer(decided.waiting, Recorded(decided.body, decided.time, group.state))
+        self._release(scope)
+
+    async def _conflicted(self, group: _Group) -> None:
+        """The journal moved on: catch up, wait a little where that keeps happening, and decide again."""
+        scope = group.hot.state.scope
+        lane = self._lanes[scope]
+        worst = 0
+        for decided in reversed(group.decided):
+            waiting = decided.waiting
+            waiting.conflicts += 1
+            worst = max(worst, waiting.conflicts)
+            if waiting.conflicts > MAX_CONFLICTS:
+                _fail(waiting, Aborted(Reason.TOO_MANY_CONFLICTS, f"gave up after {MAX_CONFLICTS} tries"))
+                continue
+            lane.waiting.appendleft(waiting)
+            self._waiting_count += 1
+        if worst > 1:
+            await asyncio.sleep(random.random() * min(_MAX_BACKOFF_SECONDS, _BACKOFF_SECONDS * 2 ** (worst - 1)))
+        await self._prepare(scope)
+
+    async def _look(self, group: _Group, cause: Error | None) -> None:
+        """Find out whether an append of unknown outcome was made: the record at its place is ours, or is not."""
+        assert group.item is not None
+        scope = group.item.scope
+        first = group.item.records[0]
+        cause = cause or StorageUnavailable("database did not say whether it wrote")
+        try:
+            found = await self._driver.records(scope, first.seq - 1, 1)
+            applied = bool(found) and found[0].nonce == first.nonce
+        except TruncatedJournal:
+            applied = False
+        except Exception as error:
+            logger.warning("action=outcome_unknown error=%s", type(error).__name__)
+            applied = False
+        if applied:
+            self._appended(group)
+            return
+        self._users.forget(scope)
+        for decided in group.decided:
+            _fail(decided.waiting, cause)
+        self._release(scope)
+
+    async def _repeat(self, scope: Scope, decided: _Decided) -> None:
+        """Answer a request that was seen before from the record that has its answer."""
+        waiting = decided.waiting
+        try:
+            records = await self._driver.records(scope, decided.repeats - 1, 1)
+            hot = await self._users.latest(scope)
+            record = records[0]
+            _answer(waiting, Recorded(decode_body(record.body), record.time, hot.state))
+        except TruncatedJournal:
+            _fail(waiting, FailedPrecondition(Reason.HISTORY_TRIMMED, "the first answer is no longer kept"))
+        except Error as error:
+            _fail(waiting, error)
+        except Exception as error:
+            logger.exception("action=repeat_failed")
+            _fail(waiting, _internal(error))
+
+
+def _seen(state: State, command: Command[Any]) -> int:
+    """Return the record that answered the command's request id before; 0: none."""
+    request = command.request
+    if request is None or state.requests is None:
+        return 0
+    seen = state.requests.get(request.request_id)
+    if seen is None or seen.expire_time <= now_micros():
+        return 0
+    if seen.method != request.method or seen.digest != request.digest:
+        raise invalid("request_id", f"was used for another {seen.method}", Reason.REQUEST_ID_REUSED)
+    if seen.seq < state.core.erase_seq:
+        raise FailedPrecondition(Reason.USER_ERASED, "user was erased after this request was first sent")
+    return seen.seq
+
+
+def _answer(waiting: _Waiting[Any], recorded: Recorded) -> None:
+    if waiting.future.done():
+        return
+    try:
+        waiting.future.set_result(waiting.command.result(recorded))
+    except Error as error:
+        waiting.future.set_exception(error)
+    except Exception as error:
+        logger.exception("action=answer_failed command=%s", type(waiting.command).__name__)
+        waiting.future.set_exception(_internal(error))
+
+
+def _fail(waiting: _Waiting[Any], error: Error) -> None:
+    if not waiting.future.done():
+        waiting.future.set_exception(error)
+
+
+def _too_large(size: int) -> Error:
+    return ResourceExhausted(Reason.REQUEST_TOO_LARGE, f"{size} bytes of {MAX_APPEND_BYTES} that one write may hold")
+
+
+def _internal(cause: Exception) -> Error:
+    error = Internal(Reason.INTERNAL, "internal error")
+    error.__cause__ = cause
+    return error

@@ -1,0 +1,39 @@
+"""Use cases on memories."""
+
+from memsvc.memories.reading import MemoryOrder, MemoryPage, MemoryReader, SearchMethod, SearchResult, TopicCount
+from memsvc.memories.watching import (
+    Bookmark,
+    ChangePage,
+    Committed,
+    Erased,
+    Initial,
+    InitialDone,
+    MemoryHistory,
+    WatchEvent,
+)
+from memsvc.memories.writing import ClearResult, Create, Delete, Guard, MemoryWriter, Operation, Target, Update
+
+__all__ = [
+    "Bookmark",
+    "ChangePage",
+    "ClearResult",
+    "Committed",
+    "Create",
+    "Delete",
+    "Erased",
+    "Guard",
+    "Initial",
+    "InitialDone",
+    "MemoryHistory",
+    "MemoryOrder",
+    "MemoryPage",
+    "MemoryReader",
+    "MemoryWriter",
+    "Operation",
+    "SearchMethod",
+    "SearchResult",
+    "Target",
+    "TopicCount",
+    "Update",
+    "WatchEvent",
+]

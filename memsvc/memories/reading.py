@@ -1,0 +1,277 @@
+"""Reading memories: get, list, search, topics, the document."""
+
+from __future__ import annotations
+
+import enum
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import msgspec
+
+from memsvc.document import build_document
+from memsvc.errors import FailedPrecondition, Reason, ResourceExhausted, Unimplemented, invalid
+from memsvc.journal.draft import not_found
+from memsvc.limits import REPLY_BYTES
+from memsvc.memories.writing import Target
+from memsvc.model import Layer, Memory, Scope
+from memsvc.paging import binding, make_token, read_token
+from memsvc.search.filter import MemoryFilter, matcher
+from memsvc.users import LATEST, Consistency, HotUser, Users
+
+
+class MemoryOrder(enum.Enum):
+    """What a list is ordered by; ties by memory_id."""
+
+    UPDATE_TIME_DESC = "update_time desc"
+    UPDATE_TIME_ASC = "update_time asc"
+    CREATE_TIME_DESC = "create_time desc"
+    CREATE_TIME_ASC = "create_time asc"
+    OBSERVE_TIME_DESC = "observe_time desc"
+    OBSERVE_TIME_ASC = "observe_time asc"
+    KEY = "key"
+
+    @property
+    def descending(self) -> bool:
+        return self.value.endswith(" desc")
+
+
+_ORDER_FIELDS: dict[MemoryOrder, Callable[[Memory], int | str]] = {
+    MemoryOrder.UPDATE_TIME_DESC: lambda memory: memory.update_time,
+    MemoryOrder.UPDATE_TIME_ASC: lambda memory: memory.update_time,
+    MemoryOrder.CREATE_TIME_DESC: lambda memory: memory.create_time,
+    MemoryOrder.CREATE_TIME_ASC: lambda memory: memory.create_time,
+    MemoryOrder.OBSERVE_TIME_DESC: lambda memory: memory.observe_time,
+    MemoryOrder.OBSERVE_TIME_ASC: lambda memory: memory.observe_time,
+    MemoryOrder.KEY: lambda memory: memory.key or "~",
+}
+_BY_UPDATE_TIME = (MemoryOrder.UPDATE_TIME_DESC, MemoryOrder.UPDATE_TIME_ASC)
+
+
+class SearchMethod(enum.Enum):
+    """How to search."""
+
+    DEFAULT = "default"
+    LEXICAL = "lexical"
+    SEMANTIC = "semantic"
+    HYBRID = "hybrid"
+    AGENTIC = "agentic"
+    LAST_N = "last_n"
+    FIRST_N = "first_n"
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryPage:
+    """One page of a list."""
+
+    memories: Sequence[Memory]
+    next_page_token: str
+    total: int
+    user: HotUser
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A memory that was found, its score, and the shared user it is from (empty: the user itself)."""
+
+    memory: Memory
+    score: float
+    shared_user_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """Hits, best first, and how they were found."""
+
+    hits: Sequence[Found]
+    method: SearchMethod
+    user: HotUser
+
+
+@dataclass(frozen=True, slots=True)
+class TopicCount:
+    """A topic and how many memories have it."""
+
+    topic: str
+    count: int
+
+
+@dataclass(slots=True)
+class MemoryReader:
+    """Reads memories from hot users."""
+
+    users: Users
+
+    async def get(self, scope: Scope, target: Target, consistency: Consistency = LATEST) -> tuple[Memory, HotUser]:
+        """Return a memory. Raises NotFound (MEMORY_NOT_FOUND)."""
+        user = await self.users.read(scope, consistency)
+        memory = user.get(target.memory_id) if target.memory_id else user.state.at(target.layer, target.key)
+        if memory is None or not user.visible(memory):
+            raise not_found(target.memory_id, target.layer, target.key)
+        return memory, user
+
+    async def list(
+        self,
+        scope: Scope,
+        wanted: MemoryFilter,
+        order: MemoryOrder,
+        page_size: int,
+        page_token: str,
+        consistency: Consistency = LATEST,
+    ) -> MemoryPage:
+        """Return a page. What does not change while paging appears exactly once."""
+        bound_to = binding("list", scope, wanted, order) if page_token else ""
+        position = read_token(page_token, bound_to, str if order is MemoryOrder.KEY else int, str)
+        edge = (position[0], position[1]) if position is not None else None
+        user = await self.users.read(scope, consistency)
+        matches = None if wanted.empty else matcher(wanted)
+        entries = _ordered(user, order, wanted, matches)
+        if edge is None:
+            start = 0
+        elif order.descending:
+            start = len(entries) - bisect_left(entries, edge)
+        else:
+            start = bisect_right(entries, edge)
+        walk = reversed(entries) if order.descending else iter(entries)
+        page: list[tuple[Any, Memory]] = []
+        for entry in islice(walk, start, None):
+            memory = user.get(entry[1])
+            if memory is not None:
+                page.append((entry, memory))
+                if len(page) > page_size:
+                    break
+        token = ""
+        if len(page) > page_size:
+            token = make_token(bound_to or binding("list", scope, wanted, order), *page[page_size - 1][0])
+        return MemoryPage([memory for _, memory in page[:page_size]], token, len(entries), user)
+
+    async def search(
+        self,
+        scope: Scope,
+        query: str,
+        method: SearchMethod,
+        top_k: int,
+        wanted: MemoryFilter,
+        shared_user_ids: Sequence[str] = (),
+        consistency: Consistency = LATEST,
+    ) -> SearchResult:
+        """Return the memories that fit best, or the newest or oldest ones."""
+        used = _usable_method(method)
+        by_time = used in (SearchMethod.LAST_N, SearchMethod.FIRST_N)
+        if not by_time and not query.strip():
+            raise invalid("query", "must not be empty")
+        user = await self.users.read(scope, consistency)
+        sources = [("", user)]
+        for user_id in shared_user_ids:
+            sources.append((user_id, await self.users.read(Scope(scope.namespace, user_id), consistency)))
+        matches = None if wanted.empty else matcher(wanted)
+        found: list[Found] = []
+        for shared_user_id, source in sources:
+            if by_time:
+                found.extend(_by_time(source, used, top_k, matches, shared_user_id))
+            else:
+                await source.prepare_search()
+                found.extend(_lexical(source, query, top_k, matches, shared_user_id))
+        self.users.weigh(user)
+        if len(sources) > 1:
+            newest_first = used is not SearchMethod.FIRST_N
+            found.sort(key=lambda hit: hit.memory.update_time, reverse=newest_first)
+            if not by_time:
+                found.sort(key=lambda hit: hit.score, reverse=True)
+        return SearchResult(found[:top_k], used, user)
+
+    async def topics(
+        self, scope: Scope, wanted: MemoryFilter, page_size: int, page_token: str, consistency: Consistency = LATEST
+    ) -> tuple[Sequence[TopicCount], str, HotUser]:
+        """Return a page of topics, most frequent first, ties by name."""
+        bound_to = binding("topics", scope, wanted)
+        position = read_token(page_token, bound_to, int, str)
+        user = await self.users.read(scope, consistency)
+        memories: Iterable[Memory] = user.memories()
+        if not wanted.empty:
+            memories = filter(matcher(wanted), memories)
+        counts = Counter(topic for memory in memories for topic in memory.topics)
+        ordered = sorted((-count, topic) for topic, count in counts.items())
+        start = bisect_right(ordered, (int(position[0]), str(position[1]))) if position is not None else 0
+        page = ordered[start : start + page_size]
+        token = make_token(bound_to, *page[-1]) if start + page_size < len(ordered) else ""
+        return [TopicCount(topic, -count) for count, topic in page], token, user
+
+    async def document(
+        self, scope: Scope, layers: Sequence[Layer], consistency: Consistency = LATEST
+    ) -> tuple[str, int, HotUser]:
+        """Return the layers as one JSON document ("" when there is no memory), and how many memories are in it.
+
+        Raises ResourceExhausted (RESULT_TOO_LARGE) when it passes 3 MiB.
+        """
+        user = await self.users.read(scope, consistency)
+        layers = tuple(layers) or tuple(Layer)
+        document = build_document(user, layers)
+        text = msgspec.json.encode(document).decode() if document else ""
+        count = sum(len(user.layer(layer)) for layer in layers)
+        if len(text) > REPLY_BYTES or len(text.encode()) > REPLY_BYTES:
+            raise ResourceExhausted(Reason.RESULT_TOO_LARGE, f"document is {len(text.encode()) / 2**20:.1f} MiB")
+        return text, count, user
+
+
+def _ordered(
+    user: HotUser, order: MemoryOrder, wanted: MemoryFilter, matches: Callable[[Memory], bool] | None
+) -> Sequence[tuple[int | str, str]]:
+    if order in _BY_UPDATE_TIME and matches is None and not user.state.core.first_expiry:
+        return user.oldest()
+    key = ("order", order in _BY_UPDATE_TIME or order, wanted)
+    if user.state.core.first_expiry or key not in user.cache:
+        field = _ORDER_FIELDS[order]
+        chosen = user.memories() if matches is None else filter(matches, user.memories())
+        if len(user.cache) > 32:
+            user.cache.clear()
+        user.cache[key] = sorted((field(memory), memory.memory_id) for memory in chosen)
+    return user.cache[key]  # type: ignore[return-value]
+
+
+def _usable_method(method: SearchMethod) -> SearchMethod:
+    if method is SearchMethod.DEFAULT:
+        return SearchMethod.LEXICAL
+    if method in (SearchMethod.SEMANTIC, SearchMethod.HYBRID):
+        raise FailedPrecondition(Reason.NO_EMBEDDER, "no embedder is configured")
+    if method is SearchMethod.AGENTIC:
+        raise Unimplemented(Reason.NOT_SUPPORTED, "method AGENTIC is not built in")
+    return method
+
+
+def _by_time(
+    user: HotUser,
+    method: SearchMethod,
+    limit: int,
+    matches: Callable[[Memory], bool] | None,
+    shared_user_id: str,
+) -> list[Found]:
+    if method is SearchMethod.LAST_N:
+        memories: Iterable[Memory] = user.newest()
+    else:
+        visible = (user.get(memory_id) for _, memory_id in user.oldest())
+        memories = (memory for memory in visible if memory is not None)
+    if matches is not None:
+        memories = filter(matches, memories)
+    return [Found(memory, 0.0, shared_user_id) for memory in islice(memories, limit)]
+
+
+def _lexical(
+    user: HotUser, query: str, limit: int, matches: Callable[[Memory], bool] | None, shared_user_id: str
+) -> list[Found]:
+    allowed = None
+    if matches is not None:
+
+        def allowed(memory_id: str) -> bool:
+            memory = user.state.memory(memory_id)
+            return memory is not None and matches(memory)
+
+    found = []
+    for hit in user.search(query, limit, allowed):
+        memory = user.get(hit.memory_id)
+        if memory is not None:
+            found.append(Found(memory, hit.score, shared_user_id))
+    return found

@@ -1,0 +1,195 @@
+"""What happened to memories: pages of the past, and a stream from now on. Both are read from the journal."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+
+from msgspec.structs import replace
+
+from memsvc.errors import OutOfRange, Reason
+from memsvc.journal.records import Body, commit_of, decode_body
+from memsvc.model import Change, ChangeKind, Commit, Memory, Scope
+from memsvc.paging import binding, make_token, read_token
+from memsvc.search.filter import MemoryFilter, matcher
+from memsvc.storage.driver import EMPTY, Record, Tip, TruncatedJournal
+from memsvc.users import Users
+
+_CHUNK_RECORDS = 200
+_MAX_SCANNED_RECORDS = 5_000
+_POLL_SECONDS = 0.5
+IDLE_SECONDS = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class ChangePage:
+    """Commits, newest first."""
+
+    commits: Sequence[Commit]
+    next_page_token: str
+    trimmed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Initial:
+    """One of the present memories."""
+
+    memory: Memory
+
+
+@dataclass(frozen=True, slots=True)
+class InitialDone:
+    """All present memories were sent."""
+
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """A commit, with the changes that match."""
+
+    commit: Commit
+
+
+@dataclass(frozen=True, slots=True)
+class Bookmark:
+    """Nothing happened for a while."""
+
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """The user was erased: nothing follows."""
+
+    revision: int
+
+
+WatchEvent = Initial | InitialDone | Committed | Bookmark | Erased
+
+
+@dataclass(slots=True)
+class MemoryHistory:
+    """Reads what happened from users' journals."""
+
+    users: Users
+    idle_seconds: float = IDLE_SECONDS
+
+    async def changes(self, scope: Scope, memory_id: str, page_size: int, page_token: str) -> ChangePage:
+        """Return a page of commits, newest first; of one memory, only its changes are in them.
+
+        A page looks through a bounded number of records: it may be short, even empty, and still have a next one.
+        """
+        bound_to = binding("changes", scope, memory_id)
+        position = read_token(page_token, bound_to, int)
+        tip = (await self.users.latest(scope)).state.tip
+        end = int(position[0]) if position is not None else tip.seq + 1
+        commits: list[Commit] = []
+        trimmed = False
+        lowest = max(1, end - _MAX_SCANNED_RECORDS)
+        while end > lowest and len(commits) < page_size:
+            start = max(lowest, end - _CHUNK_RECORDS)
+            try:
+                records = await self.users.driver.records(scope, start - 1, end - start)
+            except TruncatedJournal as truncated:
+                trimmed = True
+                if truncated.first >= end:
+                    return ChangePage(commits, "", trimmed)
+                records = await self.users.driver.records(scope, truncated.first - 1, end - truncated.first)
+                start = lowest = truncated.first
+            for record in reversed(records):
+                if len(commits) == page_size:
+                    break
+                end = record.seq
+                commit = _matching(record, memory_id)
+                if commit is not None:
+                    commits.append(commit)
+            else:
+                end = start
+        more = end > 1 and not (trimmed and end <= lowest)
+        return ChangePage(commits, make_token(bound_to, end) if more else "", trimmed)
+
+    async def watch(
+        self, scope: Scope, wanted: MemoryFilter, *, send_initial: bool, resume_token: str
+    ) -> AsyncIterator[tuple[str, WatchEvent]]:
+        """Yield events with their resume tokens; ends only after `Erased`.
+
+        Raises OutOfRange (HISTORY_TRIMMED) where the journal no longer reaches back to the token.
+        """
+        matches = None if wanted.empty else matcher(wanted)
+        bound_to = binding("watch", scope, wanted)
+        position = read_token(resume_token, bound_to, int, str, field="resume_token")
+        with self.users.watch(scope) as moved:
+            user = await self.users.latest(scope)
+            seen = Tip(int(position[0]), str(position[1])) if position is not None else user.state.tip
+            if position is None and send_initial:
+                memories, revision = list(user.memories()), user.revision
+                for memory in memories:
+                    if matches is None or matches(memory):
+                        yield "", Initial(memory)
+                yield make_token(bound_to, *seen), InitialDone(revision)
+            waited = 0.0
+            while True:
+                user = await self.users.latest(scope)
+                if user.state.tip != seen:
+                    async for record in self._since(scope, seen):
+                        seen = Tip(record.seq, record.nonce)
+                        body = decode_body(record.body)
+                        if body.erase is not None:
+                            yield make_token(bound_to, *seen), Erased(body.revision)
+                            return
+                        commit = _visible_part(body, record.time, matches)
+                        if commit is not None:
+                            waited = 0.0
+                            yield make_token(bound_to, *seen), Committed(commit)
+                elif waited >= self.idle_seconds:
+                    waited = 0.0
+                    yield make_token(bound_to, *seen), Bookmark(user.revision)
+                if not await moved.wait(_POLL_SECONDS):
+                    waited += _POLL_SECONDS
+
+    async def _since(self, scope: Scope, seen: Tip) -> AsyncIterator[Record]:
+        """Yield the records after `seen`, checked to be of the same history."""
+        last = seen
+        while True:
+            try:
+                records = await self.users.driver.records(scope, max(last.seq - 1, 0), _CHUNK_RECORDS)
+            except TruncatedJournal as truncated:
+                raise _trimmed(truncated.first, seen.seq) from truncated
+            if last != EMPTY:
+                if not records or records[0].nonce != last.nonce:
+                    raise _trimmed(records[0].seq if records else 0, seen.seq)
+                records = records[1:]
+            if not records:
+                return
+            for record in records:
+                yield record
+            last = Tip(records[-1].seq, records[-1].nonce)
+
+
+def _trimmed(first: int, asked: int) -> OutOfRange:
+    return OutOfRange(Reason.HISTORY_TRIMMED, f"journal starts at {first}, asked for {asked}: start over")
+
+
+def _matching(record: Record, memory_id: str) -> Commit | None:
+    body = decode_body(record.body)
+    changes = body.changes
+    if memory_id:
+        changes = tuple(change for change in changes if change.memory_id == memory_id)
+    return replace(commit_of(body, record.time), changes=changes) if changes else None
+
+
+def _visible_part(body: Body, time: int, matches: Callable[[Memory], bool] | None) -> Commit | None:
+    if not body.changes:
+        return None
+    if matches is None:
+        return commit_of(body, time)
+    changes = []
+    for change in body.changes:
+        before = change.before is not None and matches(change.before)
+        after = change.after is not None and matches(change.after)
+        if after:
+            changes.append(change if before or change.before is None else replace(change, kind=ChangeKind.CREATED))
+        elif before:
+            changes.append(Change(ChangeKind.DELETED, change.before, None, change.cause))
+    return replace(commit_of(body, time), changes=tuple(changes)) if changes else None

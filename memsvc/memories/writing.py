@@ -1,0 +1,240 @@
+"""Writing memories: create, update, delete, batches of these, and clearing by filter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import msgspec
+
+from memsvc.errors import Error, FieldViolation, invalid
+from memsvc.journal.draft import Draft, Moment, check_etag, check_revision, not_found
+from memsvc.journal.records import RequestNote, commit_of
+from memsvc.journal.state import State
+from memsvc.journal.writer import Command, Decision, Recorded, Writer
+from memsvc.model import Commit, Layer, Memory, Scope
+from memsvc.purge import purge
+from memsvc.search.filter import MemoryFilter, matcher
+from memsvc.storage.driver import MAX_RECORD_CHANGES, RecordKind
+from memsvc.users import Users
+
+UPDATABLE = frozenset(
+    ("text", "value_json", "topics", "input", "trust", "polarity", "metadata", "observe_time", "expire_time")
+)
+"""Fields of a memory that an update may set."""
+
+CLEAR_MEMORIES = 250
+"""How many memories one record clears: with their texts, at most half of what an append may hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Names a memory: by id, or by layer and key."""
+
+    memory_id: str = ""
+    layer: Layer = Layer.KNOWLEDGE
+    key: str = ""
+
+    def find(self, draft: Draft) -> Memory | None:
+        return draft.find(self.memory_id) if self.memory_id else draft.at(self.layer, self.key)
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """Create a memory; it has its id already."""
+
+    memory: Memory
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """Set the fields named of a memory; with `allow_missing` create it where it is absent."""
+
+    target: Target
+    memory: Memory
+    """The new values, and all of the memory where it has to be created."""
+    fields: frozenset[str] = UPDATABLE
+    etag: str = ""
+    allow_missing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Delete a memory."""
+
+    target: Target
+    etag: str = ""
+    allow_missing: bool = False
+
+
+Operation = Create | Update | Delete
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """What makes a write safe: to repeat, and against others."""
+
+    request: RequestNote | None = None
+    expected_revision: int = 0
+    actor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ClearResult:
+    """How many memories were, or would be, deleted."""
+
+    count: int
+    revision: int
+    more: bool = False
+
+
+@dataclass(slots=True)
+class WriteCommand(Command[Commit]):
+    """Operations on one user's memories, all or none."""
+
+    operations: Sequence[Operation]
+    guard: Guard
+    quota: int
+    purges: bool = False
+    in_batch: bool = False
+
+    @property
+    def request(self) -> RequestNote | None:
+        return self.guard.request
+
+    def decide(self, state: State, moment: Moment) -> Decision:
+        check_revision(state, self.guard.expected_revision)
+        draft = Draft(state, moment, quota=self.quota)
+        for index, operation in enumerate(self.operations):
+            try:
+                _carry_out(draft, operation)
+            except Error as error:
+                if self.in_batch:
+                    _prefix(error, f"operations[{index}].{type(operation).__name__.lower()}")
+                raise
+        purged = tuple(change.memory_id for change in draft.changes if change.after is None) if self.purges else ()
+        return Decision(RecordKind.COMMIT, draft.body(self.request, actor=self.guard.actor, purges=purged))
+
+    def result(self, recorded: Recorded) -> Commit:
+        commit = commit_of(recorded.body, recorded.time)
+        return msgspec.structs.replace(commit, revision=recorded.body.revision)
+
+
+def _carry_out(draft: Draft, operation: Operation) -> None:
+    if isinstance(operation, Create):
+        draft.create(operation.memory)
+        return
+    target = operation.target
+    memory = target.find(draft)
+    if memory is None:
+        if not operation.allow_missing:
+            raise not_found(target.memory_id, target.layer, target.key)
+        if isinstance(operation, Update):
+            draft.create(operation.memory)
+        return
+    check_etag(memory, operation.etag)
+    if isinstance(operation, Delete):
+        draft.delete(memory)
+        return
+    values = {name: getattr(operation.memory, name) for name in operation.fields}
+    changed = msgspec.structs.replace(memory, **values)
+    if not changed.text.strip():
+        raise invalid("memory.text", "must not be empty")
+    draft.replace(memory, changed)
+
+
+def _prefix(error: Error, path: str) -> None:
+    error.fields = [FieldViolation(f"{path}.{each.field}", each.description) for each in error.fields] or [
+        FieldViolation(path, error.message)
+    ]
+    error.message = f"{path}: {error.message}"
+
+
+@dataclass(slots=True)
+class ClearCommand(Command[ClearResult]):
+    """Delete the memories that a filter names: as many as one record may hold, `more` says whether some are left.
+
+    Only the last part notes the request: one that was cut off goes on where it was.
+    """
+
+    wanted: MemoryFilter
+    guard: Guard
+    purges: bool
+    cleared: int = 0
+
+    @property
+    def request(self) -> RequestNote | None:
+        return self.guard.request
+
+    def decide(self, state: State, moment: Moment) -> Decision:
+        if not self.cleared:
+            check_revision(state, self.guard.expected_revision)
+        draft = Draft(state, moment, quota=0)
+        chosen = list(islice(filter(matcher(self.wanted), state.memories()), CLEAR_MEMORIES + 1))
+        for memory in chosen[:CLEAR_MEMORIES]:
+            draft.delete(memory)
+        more = len(chosen) > CLEAR_MEMORIES
+        purged = tuple(change.memory_id for change in draft.changes) if self.purges else ()
+        request = None if more else self.request
+        cleared = self.cleared + len(draft.changes)
+        body = draft.body(request, actor=self.guard.actor, purges=purged, cleared=cleared, more=more)
+        return Decision(RecordKind.COMMIT, body)
+
+    def result(self, recorded: Recorded) -> ClearResult:
+        return ClearResult(recorded.body.cleared, recorded.body.revision, recorded.body.more)
+
+
+@dataclass(slots=True)
+class MemoryWriter:
+    """Writes memories."""
+
+    users: Users
+    writer: Writer
+    quota: int
+
+    async def write(
+        self,
+        scope: Scope,
+        operations: Sequence[Operation],
+        guard: Guard,
+        *,
+        purge_text: bool = False,
+        batch: bool = False,
+    ) -> Commit:
+        """Carry out operations, all or none; each memory is named at most once in a batch.
+
+        The commit's revision is the user's revision after it, also where nothing changed.
+        Raises what `Draft` and the guard raise; in a batch the fields start with `operations[i]`.
+        """
+        if batch:
+            _check_named_once(operations)
+        command = WriteCommand(operations, guard, self.quota, purge_text, batch)
+        commit = await self.writer.write(scope, command)
+        if purge_text:
+            await purge(self.users, self.writer, scope)
+        return commit
+
+    async def clear(self, scope: Scope, wanted: MemoryFilter, guard: Guard, *, purge_text: bool) -> ClearResult:
+        """Delete every memory that `wanted` names: in one commit, or in several where there are very many."""
+        result = await self.writer.write(scope, ClearCommand(wanted, guard, purge_text))
+        while result.more:
+            result = await self.writer.write(scope, ClearCommand(wanted, guard, purge_text, result.count))
+        if purge_text:
+            await purge(self.users, self.writer, scope)
+        return result
+
+
+def _check_named_once(operations: Sequence[Operation]) -> None:
+    if len(operations) > MAX_RECORD_CHANGES:
+        raise invalid("operations", f"must be at most {MAX_RECORD_CHANGES}")
+    named: dict[object, int] = {}
+    for index, operation in enumerate(operations):
+        if isinstance(operation, Create):
+            name: object = operation.memory.memory_id
+        else:
+            target = operation.target
+            name = target.memory_id or (target.layer, target.key)
+        if name in named:
+            raise invalid(f"operations[{index}]", f"names the same memory as operations[{named[name]}]")
+        named[name] = index

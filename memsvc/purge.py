@@ -1,0 +1,78 @@
+"""Blanking the text of deleted memories in the history. Revisions and records keep their place."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from msgspec.structs import replace
+
+from memsvc.journal.draft import Moment
+from memsvc.journal.records import Body, decode_body, encode_body
+from memsvc.journal.state import State
+from memsvc.journal.writer import Command, Decision, Recorded, Writer
+from memsvc.model import Change, Memory, Scope
+from memsvc.storage.driver import Driver, RecordKind, TruncatedJournal
+from memsvc.users import Users
+
+_PAGE_RECORDS = 200
+
+
+async def purge(users: Users, writer: Writer, scope: Scope) -> None:
+    """Blank what commits asked to purge and nobody has blanked yet. Safe to repeat, and to be cut off."""
+    hot = await users.latest(scope)
+    wanted = hot.state.core.purges
+    if not wanted:
+        return
+    await _redact(users.driver, scope, frozenset(wanted))
+    await writer.write(scope, _Purged(wanted))
+
+
+async def _redact(driver: Driver, scope: Scope, memory_ids: Collection[str]) -> None:
+    after = 0
+    while True:
+        try:
+            records = await driver.records(scope, after, _PAGE_RECORDS)
+        except TruncatedJournal as truncated:
+            after = truncated.first - 1
+            continue
+        if not records:
+            return
+        after = records[-1].seq
+        bodies = {}
+        for record in records:
+            body = decode_body(record.body)
+            if any(change.memory_id in memory_ids for change in body.changes):
+                changes = tuple(_blank(change) if change.memory_id in memory_ids else change for change in body.changes)
+                bodies[record.seq] = encode_body(replace(body, changes=changes))
+        if bodies:
+            await driver.redact(scope, bodies)
+
+
+def _blank(change: Change) -> Change:
+    return replace(
+        change,
+        before=_blank_memory(change.before) if change.before is not None else None,
+        after=_blank_memory(change.after) if change.after is not None else None,
+    )
+
+
+def _blank_memory(memory: Memory) -> Memory:
+    # The key stays: a replica that is behind folds these records, and must find the place that they free.
+    return replace(memory, text="", value_json="", topics=(), input="", metadata={})
+
+
+@dataclass(slots=True)
+class _Purged(Command[None]):
+    """Notes that the text of these memories is gone."""
+
+    memory_ids: tuple[str, ...]
+
+    def decide(self, state: State, moment: Moment) -> Decision | None:
+        purged = tuple(memory_id for memory_id in self.memory_ids if memory_id in state.core.purges)
+        if not purged:
+            return None
+        return Decision(RecordKind.SETTLE, Body(purged=purged))
+
+    def result(self, recorded: Recorded) -> None:
+        return None

@@ -1,0 +1,115 @@
+"""Which memories are meant: the same filter for list, search, clear, watch and context."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from memsvc.model import Layer, Memory, Polarity, Trust
+
+
+class TimeRange(msgspec.Struct, frozen=True, gc=False):
+    """Half-open, microseconds since the epoch; 0: no bound."""
+
+    start: int = 0
+    end: int = 0
+
+    def holds(self, time: int) -> bool:
+        return (not self.start or time >= self.start) and (not self.end or time < self.end)
+
+
+ALWAYS = TimeRange()
+
+
+class MemoryFilter(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
+    """Fields are combined with AND, values of one field with OR. Empty: all memories."""
+
+    layers: tuple[Layer, ...] = ()
+    topics_any: tuple[str, ...] = ()
+    topics_all: tuple[str, ...] = ()
+    key_prefix: str = ""
+    text_contains: str = ""
+    agent_ids: tuple[str, ...] = ()
+    team_ids: tuple[str, ...] = ()
+    session_ids: tuple[str, ...] = ()
+    trusts: tuple[Trust, ...] = ()
+    polarities: tuple[Polarity, ...] = ()
+    engines: tuple[str, ...] = ()
+    metadata: Mapping[str, str] = {}
+    create_time: TimeRange = ALWAYS
+    update_time: TimeRange = ALWAYS
+    observe_time: TimeRange = ALWAYS
+    memory_ids: tuple[str, ...] = ()
+    config_before: int = 0
+
+    @property
+    def empty(self) -> bool:
+        return self == ANY
+
+
+ANY = MemoryFilter()
+
+
+def fold_text(text: str) -> str:
+    """Return `text` without case and accents."""
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(character for character in decomposed if not unicodedata.combining(character))
+
+
+def matcher(wanted: MemoryFilter) -> Callable[[Memory], bool]:
+    """Return the filter as a predicate, with only the tests that it asks for."""
+    tests: list[Callable[[Memory], bool]] = []
+    _membership(wanted, tests)
+    if wanted.topics_any:
+        any_of = {topic.casefold() for topic in wanted.topics_any}
+        tests.append(lambda memory: any(topic.casefold() in any_of for topic in memory.topics))
+    if wanted.topics_all:
+        all_of = {topic.casefold() for topic in wanted.topics_all}
+        tests.append(lambda memory: all_of <= {topic.casefold() for topic in memory.topics})
+    if wanted.key_prefix:
+        prefix, below = wanted.key_prefix, wanted.key_prefix + "."
+        tests.append(lambda memory: memory.key == prefix or memory.key.startswith(below))
+    if wanted.text_contains:
+        needle = fold_text(wanted.text_contains)
+        tests.append(lambda memory: needle in fold_text(memory.text))
+    if wanted.metadata:
+        entries = wanted.metadata.items()
+        tests.append(lambda memory: all(memory.metadata.get(key) == value for key, value in entries))
+    if wanted.create_time != ALWAYS:
+        tests.append(lambda memory: wanted.create_time.holds(memory.create_time))
+    if wanted.update_time != ALWAYS:
+        tests.append(lambda memory: wanted.update_time.holds(memory.update_time))
+    if wanted.observe_time != ALWAYS:
+        tests.append(lambda memory: wanted.observe_time.holds(memory.observe_time))
+    if wanted.config_before:
+        tests.append(lambda memory: memory.config_revision < wanted.config_before)
+    return lambda memory: all(test(memory) for test in tests)
+
+
+def _membership(wanted: MemoryFilter, tests: list[Callable[[Memory], bool]]) -> None:
+    if wanted.layers:
+        layers = frozenset(wanted.layers)
+        tests.append(lambda memory: memory.layer in layers)
+    if wanted.agent_ids:
+        agents = frozenset(wanted.agent_ids)
+        tests.append(lambda memory: memory.origin.agent_id in agents)
+    if wanted.team_ids:
+        teams = frozenset(wanted.team_ids)
+        tests.append(lambda memory: memory.origin.team_id in teams)
+    if wanted.session_ids:
+        sessions = frozenset(wanted.session_ids)
+        tests.append(lambda memory: memory.origin.session_id in sessions)
+    if wanted.trusts:
+        trusts = frozenset(wanted.trusts)
+        tests.append(lambda memory: memory.trust in trusts)
+    if wanted.polarities:
+        polarities = frozenset(wanted.polarities)
+        tests.append(lambda memory: memory.polarity in polarities)
+    if wanted.engines:
+        engines = frozenset(wanted.engines)
+        tests.append(lambda memory: memory.origin.engine in engines)
+    if wanted.memory_ids:
+        ids = frozenset(wanted.memory_ids)
+        tests.append(lambda memory: memory.memory_id in ids)

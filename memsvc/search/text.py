@@ -1,0 +1,158 @@
+"""A text's words as search terms: folded, stemmed, without stop words; characters where a script has no spaces."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+
+import msgspec
+
+from memsvc.search.languages import (
+    Language,
+    dominant_language,
+    fold,
+    is_stop_gram,
+    script_language,
+    stem,
+    stop_languages,
+)
+
+
+class Analyzer:
+    """Turns texts into terms. Documents and queries agree whatever language either is taken for.
+
+    Every Latin word is indexed by its English stem, and by the stem of its text's language where that differs: a wrong
+    guess adds a term and loses none. Keeps the words it has seen, up to `cached_words`.
+    """
+
+    def __init__(self, stem: Callable[[Language, str], str] = stem, cached_words: int = 16_384) -> None:
+        self._stem = stem
+        self._cached_words = cached_words
+        self._words: dict[str, _Word] = {}
+
+    def document_terms(self, text: str) -> list[str]:
+        """Return the terms of a text to be found, repeated as they are in it."""
+        words, runs = _split(fold(text))
+        terms = self._word_terms(words)
+        for run in runs:
+            if _HAS_CHARACTERS.match(run):
+                terms.extend(run)
+            terms.extend(_pairs(run))
+        return terms
+
+    def query_terms(self, text: str) -> list[str]:
+        """Return the distinct terms to look for, in order."""
+        words, runs = _split(fold(text))
+        grams = [gram for run in runs for gram in _query_grams(run)]
+        telling = [gram for gram in grams if not is_stop_gram(gram)]
+        terms = self._word_terms(words, keep_stop_words=not telling)
+        return list(dict.fromkeys(terms + (telling or ([] if terms else grams))))
+
+    def _word_terms(self, tokens: list[str], keep_stop_words: bool = True) -> list[str]:
+        known = self._words
+        words = [known.get(token) or self._learn(token) for token in tokens]
+        stop_bits = [word.stop_bits for word in words if word.stop_bits]
+        language = dominant_language(stop_bits)
+        bit = 1 << language
+        terms: list[str] = []
+        for word in words:
+            if not word.stop_bits & bit:
+                terms += word.terms
+                if language is not Language.ENGLISH and word.latin:
+                    other = self._stem(language, word.latin)
+                    if other != word.terms[0]:
+                        terms.append(other)
+        if terms or not keep_stop_words:
+            return terms
+        return [term for word in words for term in word.terms]
+
+    def _learn(self, token: str) -> _Word:
+        word = self._analyse(token[:_LONGEST_WORD])
+        if len(self._words) >= self._cached_words:
+            self._words.clear()
+        if len(token) <= _LONGEST_WORD:
+            self._words[token] = word
+        return word
+
+    def _analyse(self, token: str) -> _Word:
+        folded = token.casefold()
+        language = script_language(folded)
+        if _SIMPLE_WORD.fullmatch(folded):
+            # IT, US and WHO are names where it, us and who are not.
+            bits = 0 if len(token) > 1 and token.isupper() else stop_languages(folded)
+            latin = folded if language is Language.ENGLISH and not folded.isdecimal() else ""
+            return _Word((self._stem(language, folded),), bits, latin)
+        parts = [part for part in _JOINTS.split(folded) if part]
+        bits = stop_languages(folded)
+        if "'" in folded:
+            parts = [part for part in parts if part not in _CLITICS] or parts
+        terms = [self._stem(script_language(part), part) for part in parts]
+        if len(parts) > 1:
+            terms.append(self._stem(language, _joined(folded)))
+        if folded.endswith(("#", "++")):
+            terms.append(folded)
+        latin = parts[0] if len(parts) == 1 and language is Language.ENGLISH else ""
+        return _Word(tuple(terms), bits, latin)
+
+
+class _Word(msgspec.Struct, frozen=True, gc=False):
+    terms: tuple[str, ...]
+    stop_bits: int
+    """The languages in which it is a stop word."""
+    latin: str
+    """The folded word, for the stemmers of other Latin languages; empty: they have nothing to add."""
+
+
+def _split(folded: str) -> tuple[list[str], list[str]]:
+    """Return the words, with emoji, and the runs of characters of scripts without spaces."""
+    if folded.isupper():
+        folded = folded.lower()
+    if folded.isascii():
+        return _ASCII_WORD.findall(folded), []
+    words: list[str] = []
+    runs: list[str] = []
+    for match in _TOKEN.finditer(folded):
+        (runs if match.lastgroup == "run" else words).append(match[0])
+    return words, runs
+
+
+def _query_grams(run: str) -> Iterator[str]:
+    # Chinese words, and nouns before a particle, are often one character; longer kana runs are better told by pairs.
+    if len(run) <= 2 or _HAN.match(run):
+        yield from run
+    yield from _pairs(run)
+
+
+def _pairs(run: str) -> list[str]:
+    return [first + second for first, second in pairwise(run)]
+
+
+def _joined(folded: str) -> str:
+    """Return `wifi` for wi-fi and `nodejs` for node.js, but 3.5 as it is."""
+    if any(character.isdigit() for character in folded):
+        return folded
+    return _JOINTS.sub("", folded)
+
+
+_LONGEST_WORD = 64
+_CLITICS = frozenset(("s", "t", "d", "m", "ll", "re", "ve", "l", "j", "c", "n", "qu"))
+
+_HAN_CLASS = "\u2e80-\u2fdf\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_HIRAGANA_CLASS = "\u3041-\u309f"
+_KATAKANA_CLASS = "\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff"
+_HANGUL_CLASS = "\uac00-\ud7a3\u1100-\u11ff\u3130-\u318f"
+_SOUTH_EAST_ASIAN_CLASS = "\u0e00-\u0e4e\u0e80-\u0ece\u1000-\u103f\u1050-\u109f\u1780-\u17d3"
+_UNSPACED = _HAN_CLASS + _HIRAGANA_CLASS + _KATAKANA_CLASS + _HANGUL_CLASS + _SOUTH_EAST_ASIAN_CLASS
+_LETTER = rf"(?:[^\W_{_UNSPACED}]|[\u0300-\u036f\u0900-\u0963\u0966-\u0dff])"
+
+_ASCII_WORD = re.compile(r"[^\W_]+(?:[.@_'-][^\W_]+)*(?:\+\+|#)?", re.ASCII)
+_TOKEN = re.compile(
+    rf"(?P<run>[{_HAN_CLASS}]+|[{_HIRAGANA_CLASS}]+|[{_KATAKANA_CLASS}]+|[{_HANGUL_CLASS}]+|[{_SOUTH_EAST_ASIAN_CLASS}]+)"
+    rf"|(?P<word>{_LETTER}+(?:[.@_'-]{_LETTER}+)*(?:\+\+|\#)?)"
+    r"|(?P<emoji>[\U0001f1e6-\U0001f1ff]{2}|[\u2190-\u21ff\u2300-\u27bf\u2900-\u2bff\U0001f000-\U0001faff])"
+)
+_HAN = re.compile(f"[{_HAN_CLASS}]")
+_HAS_CHARACTERS = re.compile(f"[{_HAN_CLASS}{_HIRAGANA_CLASS}{_KATAKANA_CLASS}{_HANGUL_CLASS}]")
+_SIMPLE_WORD = re.compile(r"[^.@_'#+-]+")
+_JOINTS = re.compile(r"[.@_'#+-]+")

@@ -1,0 +1,427 @@
+"""Use cases on sessions: runs go in, history comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
+
+from memsvc.errors import AlreadyExists, FieldViolation, NotFound, Reason
+from memsvc.journal.draft import Draft, Moment
+from memsvc.journal.records import Body, RequestNote, RunNote, SessionDeletion
+from memsvc.journal.state import State
+from memsvc.journal.writer import Command, Decision, Recorded, Writer
+from memsvc.limits import REPLY_BYTES
+from memsvc.memories.writing import CLEAR_MEMORIES
+from memsvc.model import (
+    Extraction,
+    ExtractionKind,
+    ExtractionState,
+    Learning,
+    LearningMode,
+    Message,
+    Role,
+    Run,
+    Scope,
+    Session,
+    decode,
+    encode,
+)
+from memsvc.paging import binding, make_token, read_token
+from memsvc.purge import purge
+from memsvc.storage.driver import Driver, RecordKind, Row, RowKey, RowKind
+from memsvc.users import Users
+
+MAX_JOINED_RUNS = 32
+MAX_JOINED_BYTES = 64 << 10
+_PAGE_RUNS = 200
+_DELETED_RUNS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class RunReceipt:
+    """A run that was stored."""
+
+    run_id: str
+    index: int
+    extraction_id: str
+    """Empty: it is not learned from."""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The last messages of a session, oldest first."""
+
+    messages: Sequence[Message]
+    run_count: int
+    has_more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SessionDeleted:
+    """What went with a session."""
+
+    runs: int
+    memories: int
+    revision: int
+    more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """How long a run waits for the next one of its session, so that both are learned from together."""
+
+    seconds: float = 1.0
+    max_seconds: float = 10.0
+    """However many runs follow, the first one waits no longer than this."""
+
+
+@dataclass(slots=True)
+class AppendRunCommand(Command[RunReceipt]):
+    """Store a run and, unless learning is OFF, its place in an extraction."""
+
+    run: Run
+    """With its id; index, times and extraction are given here."""
+    size_bytes: int
+    mode: LearningMode
+    quiet: Quiet
+    extraction_id: str
+    """The id for the extraction, should a new one be needed."""
+    named_by_client: bool = False
+    note: RequestNote | None = None
+    _session: Session | None = field(default=None, init=False)
+    _taken: bool = field(default=False, init=False)
+    _replaced: Run | None = field(default=None, init=False)
+
+    @property
+    def request(self) -> RequestNote | None:
+        return self.note
+
+    def needs(self, state: State) -> bool:
+        return self.named_by_client or bool(self.run.replaces_run_id) or self.run.session_id not in state.sessions
+
+    async def prepare(self, driver: Driver, state: State) -> None:
+        scope, run = state.scope, self.run
+        sessions = await driver.get(scope, RowKind.SESSION, (run.session_id,))
+        self._session = decode(sessions[run.session_id].body, Session) if sessions else None
+        runs: Mapping[str, Row] = {}
+        if self.named_by_client or run.replaces_run_id:
+            runs = await driver.get(scope, RowKind.RUN, tuple(filter(None, (run.run_id, run.replaces_run_id))))
+        self._taken = run.run_id in runs
+        replaced = runs.get(run.replaces_run_id)
+        self._replaced = decode(replaced.body, Run) if replaced is not None else None
+
+    def decide(self, state: State, moment: Moment) -> Decision:
+        run = self.run
+        if self._taken:
+            violation = FieldViolation("run.run_id", "is taken")
+            raise AlreadyExists(Reason.RUN_EXISTS, f"run {run.run_id} exists", (violation,), {"run_id": run.run_id})
+        replaced = self._replaced
+        if run.replaces_run_id and (replaced is None or replaced.session_id != run.session_id):
+            violation = FieldViolation("run.replaces_run_id", "must be a run of this session")
+            raise NotFound(Reason.RUN_NOT_FOUND, f"no run {run.replaces_run_id} in this session", (violation,))
+        extraction = self._extraction(state, moment.time)
+        run = replace(
+            run,
+            index=state.core.next_index,
+            create_time=moment.time,
+            extraction_id=extraction.extraction_id if extraction is not None else "",
+        )
+        session = self._session_after(state.sessions.get(run.session_id, self._session), run)
+        puts = [Row(RowKind.RUN, run.run_id, encode(run), run.session_id, run.index)]
+        if replaced is not None and not replaced.replaced:
+            gone = replace(replaced, replaced=True)
+            puts.append(Row(RowKind.RUN, gone.run_id, encode(gone), gone.session_id, gone.index))
+            session = replace(
+                session,
+                run_count=session.run_count - 1,
+                message_count=session.message_count - len(gone.messages),
+            )
+        body = Body(
+            revision=state.revision,
+            request=self.note,
+            run=RunNote(run.session_id, run.run_id, run.index, run.extraction_id, run.replaces_run_id),
+            session=session,
+            extractions=(extraction,) if extraction is not None else (),
+        )
+        return Decision(RecordKind.RUN, body, puts)
+
+    def _extraction(self, state: State, now: int) -> Extraction | None:
+        """Return the extraction that learns from the run: one of its session that still waits, or a new one."""
+        if self.mode is LearningMode.OFF:
+            return None
+        run = self.run
+        latest_start = now + int(self.quiet.seconds * 1_000_000)
+        for waiting in reversed(list(state.core.open.values())):
+            if (
+                waiting.session_id == run.session_id
+                and waiting.kind is ExtractionKind.RUNS
+                and waiting.state is ExtractionState.WAITING
+                and waiting.attempt == 0
+                and len(waiting.run_ids) < MAX_JOINED_RUNS
+                and waiting.size_bytes + self.size_bytes <= MAX_JOINED_BYTES
+            ):
+                patience = waiting.create_time + int(self.quiet.max_seconds * 1_000_000)
+                return replace(
+                    waiting,
+                    run_ids=(*waiting.run_ids, run.run_id),
+                    size_bytes=waiting.size_bytes + self.size_bytes,
+                    next_attempt_time=max(now, min(latest_start, patience)),
+                )
+        return Extraction(
+            extraction_id=self.extraction_id,
+            kind=ExtractionKind.RUNS,
+            next_attempt_time=latest_start,
+            session_id=run.session_id,
+            run_ids=(run.run_id,),
+            agent_id=run.agent_id,
+            team_id=run.team_id,
+            position=state.tip.seq + 1,
+            create_time=now,
+            size_bytes=self.size_bytes,
+        )
+
+    def _session_after(self, session: Session | None, run: Run) -> Session:
+        if session is None:
+            session = Session(session_id=run.session_id, create_time=run.create_time)
+        return replace(
+            session,
+            run_count=session.run_count + 1,
+            message_count=session.message_count + len(run.messages),
+            last_index=run.index,
+            agent_id=run.agent_id or session.agent_id,
+            team_id=run.team_id or session.team_id,
+            update_time=run.create_time,
+        )
+
+    def result(self, recorded: Recorded) -> RunReceipt:
+        run = recorded.body.run
+        assert run is not None
+        return RunReceipt(run.run_id, run.index, run.extraction_id)
+
+
+@dataclass(slots=True)
+class DeleteSessionCommand(Command[SessionDeleted]):
+    """Delete a session and its runs, and with `forget` the memories from it: in parts where there are very many."""
+
+    session_id: str
+    forget: bool
+    purges: bool
+    allow_missing: bool
+    note: RequestNote | None
+    runs: int = 0
+    memories: int = 0
+    _exists: bool = field(default=False, init=False)
+    _run_ids: Sequence[str] = field(default=(), init=False)
+
+    @property
+    def request(self) -> RequestNote | None:
+        return self.note
+
+    def needs(self, state: State) -> bool:
+        return True
+
+    async def prepare(self, driver: Driver, state: State) -> None:
+        self._exists = bool(await driver.get(state.scope, RowKind.SESSION, (self.session_id,)))
+        rows = await driver.rows(state.scope, RowKind.RUN, group=self.session_id, limit=_DELETED_RUNS + 1)
+        self._run_ids = [row.row_id for row in rows]
+
+    def decide(self, state: State, moment: Moment) -> Decision:
+        if not self._exists:
+            if not self.allow_missing:
+                raise NotFound(Reason.SESSION_NOT_FOUND, f"no session {self.session_id}")
+            return Decision(RecordKind.COMMIT, Body(revision=state.revision, request=self.note))
+        learned = []
+        if self.forget:
+            learned = [each for each in state.memories() if each.origin.session_id == self.session_id]
+        draft = Draft(state, moment, quota=0)
+        for memory in learned[:CLEAR_MEMORIES]:
+            draft.delete(memory)
+        run_ids = self._run_ids[:_DELETED_RUNS]
+        more = len(learned) > CLEAR_MEMORIES or len(self._run_ids) > _DELETED_RUNS
+        cancelled = tuple(
+            replace(
+                extraction,
+                state=ExtractionState.CANCELLED,
+                reason=Reason.CANCELLED_BY_REQUEST,
+                detail="its session was deleted",
+                end_time=moment.time,
+            )
+            for extraction in state.core.open.values()
+            if extraction.session_id == self.session_id
+        )
+        claim = state.core.claim
+        cancelled_ids = {extraction.extraction_id for extraction in cancelled}
+        body = draft.body(
+            None if more else self.note,
+            purges=tuple(change.memory_id for change in draft.changes) if self.purges else (),
+            extractions=cancelled,
+            releases=claim is not None and cancelled_ids.issuperset(claim.extraction_ids),
+            session_deletion=SessionDeletion(
+                "" if more else self.session_id, self.runs + len(run_ids), self.memories + len(draft.changes)
+            ),
+            more=more,
+        )
+        return Decision(RecordKind.COMMIT, body, (), [RowKey(RowKind.RUN, run_id) for run_id in run_ids])
+
+    def result(self, recorded: Recorded) -> SessionDeleted:
+        gone = recorded.body.session_deletion or SessionDeletion("")
+        return SessionDeleted(gone.runs, gone.memories, recorded.body.revision, recorded.body.more)
+
+
+@dataclass(slots=True)
+class Sessions:
+    """Stores runs and reads them back."""
+
+    users: Users
+    writer: Writer
+
+    async def append(self, scope: Scope, command: AppendRunCommand) -> RunReceipt:
+        """Store a run; durable, with its extraction, on return. Raises AlreadyExists (RUN_EXISTS)."""
+        return await self.writer.write(scope, command)
+
+    async def delete(
+        self,
+        scope: Scope,
+        session_id: str,
+        note: RequestNote | None,
+        *,
+        forget_learned: bool,
+        purge_text: bool,
+        allow_missing: bool,
+    ) -> SessionDeleted:
+        """Delete a session. Raises NotFound (SESSION_NOT_FOUND) unless `allow_missing`."""
+        runs = memories = 0
+        while True:
+            result = await self.writer.write(
+                scope,
+                DeleteSessionCommand(
+                    session_id, forget_learned, purge_text, allow_missing or bool(runs), note, runs, memories
+                ),
+            )
+            runs, memories = result.runs, result.memories
+            if not result.more:
+                break
+        if purge_text:
+            await purge(self.users, self.writer, scope)
+        return result
+
+    async def get(self, scope: Scope, session_id: str) -> Session:
+        """Return a session. Raises NotFound (SESSION_NOT_FOUND)."""
+        rows = await self.users.driver.get(scope, RowKind.SESSION, (session_id,))
+        if session_id not in rows:
+            raise NotFound(Reason.SESSION_NOT_FOUND, f"no session {session_id}")
+        return decode(rows[session_id].body, Session)
+
+    async def list(self, scope: Scope, page_size: int, page_token: str) -> tuple[Sequence[Session], str]:
+        """Return a page of sessions, last used first."""
+        bound_to = binding("sessions", scope)
+        position = read_token(page_token, bound_to, int)
+        before = int(position[0]) if position is not None else None
+        rows = await self.users.driver.rows(scope, RowKind.SESSION, before=before, descending=True, limit=page_size + 1)
+        token = make_token(bound_to, rows[page_size - 1].position) if len(rows) > page_size else ""
+        return [decode(row.body, Session) for row in rows[:page_size]], token
+
+    async def runs(
+        self,
+        scope: Scope,
+        session_id: str,
+        page_size: int,
+        page_token: str,
+        *,
+        descending: bool,
+        include_replaced: bool,
+    ) -> tuple[Sequence[tuple[Run, Learning]], str]:
+        """Return a page of runs with how far learning from them has come; it ends early before it passes 3 MiB."""
+        bound_to = binding("runs", scope, session_id, descending, include_replaced)
+        position = read_token(page_token, bound_to, int)
+        edge = int(position[0]) if position is not None else None
+        found: list[Run] = []
+        size = 0
+        full = more = False
+        while not full:
+            rows = await self.users.driver.rows(
+                scope,
+                RowKind.RUN,
+                group=session_id or None,
+                after=None if descending else edge,
+                before=edge if descending else None,
+                descending=descending,
+                limit=min(page_size - len(found) + 1, _PAGE_RUNS),
+            )
+            if not rows:
+                break
+            for row in rows:
+                run = decode(row.body, Run)
+                if run.session_id and (include_replaced or not run.replaced):
+                    if len(found) == page_size or (found and size + len(row.body) > REPLY_BYTES):
+                        full = more = True
+                        break
+                    found.append(run)
+                    size += len(row.body)
+                edge = row.position
+        learnings = await self.learnings(scope, found)
+        token = make_token(bound_to, edge) if more and edge is not None else ""
+        return list(zip(found, learnings, strict=True)), token
+
+    async def history(self, scope: Scope, session_id: str, last_runs: int, roles: Collection[Role] = ()) -> History:
+        """Return the messages of the last runs, oldest first; replaced runs are left out."""
+        runs: list[Run] = []
+        size, before, has_more = 0, None, False
+        while not has_more:
+            rows = await self.users.driver.rows(
+                scope,
+                RowKind.RUN,
+                group=session_id,
+                before=before,
+                descending=True,
+                limit=min(last_runs - len(runs) + 1, _PAGE_RUNS),
+            )
+            if not rows:
+                break
+            for row in rows:
+                run = decode(row.body, Run)
+                before = row.position
+                if run.replaced:
+                    continue
+                if len(runs) == last_runs or size + len(row.body) > REPLY_BYTES:
+                    has_more = True
+                    break
+                runs.append(run)
+                size += len(row.body)
+        messages = [
+            timed(message, run)
+            for run in reversed(runs)
+            for message in run.messages
+            if not roles or message.role in roles
+        ]
+        return History(messages, len(runs), has_more)
+
+    async def learnings(self, scope: Scope, runs: Sequence[Run]) -> Sequence[Learning]:
+        """Return how far learning from each run has come: it follows from its extraction."""
+        if not any(run.extraction_id for run in runs):
+            return [Learning.OFF] * len(runs)
+        state = (await self.users.latest(scope)).state
+        ended = {run.extraction_id for run in runs} - {"", *state.core.open}
+        rows = await self.users.driver.get(scope, RowKind.EXTRACTION, sorted(ended)) if ended else {}
+        states = {key: decode(row.body, Extraction).state for key, row in rows.items()}
+        return [_learning(run, state, states) for run in runs]
+
+
+_LEARNING = {
+    ExtractionState.SUCCEEDED: Learning.LEARNED,
+    ExtractionState.FAILED: Learning.FAILED,
+    ExtractionState.CANCELLED: Learning.SKIPPED,
+}
+
+
+def _learning(run: Run, state: State, ended: Mapping[str, ExtractionState]) -> Learning:
+    if not run.extraction_id:
+        return Learning.OFF
+    return _LEARNING.get(ended.get(run.extraction_id, ExtractionState.WAITING), Learning.PENDING)
+
+
+def timed(message: Message, run: Run) -> Message:
+    """Return the message with a time: its own, else its run's."""
+    return message if message.time else replace(message, time=run.create_time)

@@ -1,0 +1,68 @@
+"""What only a driver's author can arrange for the suite."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import NamedTuple
+
+from memsvc.storage.driver import Driver
+from memsvc.storage.registry import connect, plugins, scheme_of
+
+
+class Skipped(Exception):
+    """The test does not apply to this store, and why."""
+
+
+class Place(NamedTuple):
+    """Where a store is: what `connect` takes."""
+
+    url: str
+    options: Mapping[str, str]
+
+    def connect(self) -> Driver:
+        """Return a driver on this place, not yet open."""
+        return connect(self.url, self.options)
+
+
+class Bench:
+    """Arranges what the driver contract has no operation for.
+
+    A driver whose entry point is `acme.driver:AcmeDriver` offers its own as the class `Bench` in a module
+    `acme.driver_conformance`. Each method may be overridden; tests that need one that is not are skipped.
+    """
+
+    def scratch(self, place: Place) -> AbstractAsyncContextManager[Place]:
+        """Return an empty store beside `place` that nobody else uses; on exit it is deleted."""
+        raise Skipped("the driver's bench makes no scratch stores")
+
+    async def make_schema_newer(self, scratch: Place) -> None:
+        """Raise the schema version of a closed scratch store above the one that the driver knows."""
+        raise Skipped("the driver's bench cannot make a schema newer")
+
+    def full_disk(self, driver: Driver) -> AbstractAsyncContextManager[None]:
+        """Leave the database of this open driver on a scratch store no space to grow; on exit it can grow again."""
+        raise Skipped("the driver's bench cannot fill the disk")
+
+    def files(self, scratch: Place) -> Sequence[Path]:
+        """Return the files that keep a scratch store, logs included."""
+        raise Skipped("the driver's bench does not know the database's files")
+
+
+def bench_of(place: Place) -> Bench:
+    """Return the bench of the driver that serves a place; without one of its own, one that offers nothing."""
+    point = plugins().get(scheme_of(place.url))
+    if point is None:
+        return Bench()
+    name = f"{point.module}_conformance"
+    try:
+        module = importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise
+        return Bench()
+    bench = module.Bench()
+    assert isinstance(bench, Bench)
+    return bench

@@ -1,0 +1,62 @@
+"""All tests, by theme: every coroutine function of a theme's module whose name starts with `test_`."""
+
+from __future__ import annotations
+
+import fnmatch
+import inspect
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from memsvc.errors import invalid
+from memsvc.storage.conformance import (
+    append,
+    due_and_users,
+    erasing,
+    lifecycle,
+    migrations,
+    names,
+    reading,
+    rows,
+    sharing,
+    truncation,
+    values,
+)
+from memsvc.storage.conformance.store import Store
+
+_THEMES = (append, rows, reading, names, values, due_and_users, truncation, erasing, sharing, lifecycle, migrations)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One test of the suite."""
+
+    theme: str
+    name: str
+    function: Callable[[Store], Awaitable[None]]
+
+    @property
+    def contract(self) -> str:
+        """The line of the driver contract that the test holds."""
+        return inspect.getdoc(self.function) or ""
+
+
+def cases(*select: str) -> list[Case]:
+    """Return the tests whose theme, name or `theme.name` matches one of these patterns; all without a pattern.
+
+    Raises InvalidArgument for a pattern that matches none.
+    """
+    found = [
+        Case(module.__name__.rpartition(".")[2], name, function)
+        for module in _THEMES
+        for name, function in vars(module).items()
+        if name.startswith("test_") and inspect.iscoroutinefunction(function)
+    ]
+    for pattern in select:
+        if not any(_matches(case, pattern) for case in found):
+            raise invalid("select", f"no test matches {pattern!r}")
+    return [case for case in found if not select or any(_matches(case, pattern) for pattern in select)]
+
+
+def _matches(case: Case, pattern: str) -> bool:
+    named = (case.theme, case.name, case.name.removeprefix("test_"), f"{case.theme}.{case.name}")
+    return any(fnmatch.fnmatchcase(name, pattern) for name in named)

@@ -1,0 +1,355 @@
+"""A model endpoint on loopback that speaks OpenAI's HTTP API and behaves, or misbehaves, as told.
+
+    async with FakeOpenAI([Reply(status=429, headers={"Retry-After": "7"}), operations({"action": "add", ...})]) as fake:
+        ...  # a client of fake.base_url gets these replies, then those of `otherwise`
+        assert fake.requests[0].body_bytes < 6_000
+
+As a process it answers with a tiny deterministic model: `python -m memsvc.testing.fake_openai --port 8000`. There,
+`GET /fake/requests` lists what was received and `DELETE /fake/requests` forgets it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import enum
+import json
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Final, Self
+
+from memsvc.testing.fake_model import understand
+
+MODEL: Final = "fake-model"
+_REASONS: Final = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 429: "Too Many Requests"}
+_REQUEST_HEAD_BYTES: Final = 64 * 1024
+
+
+class Ending(enum.Enum):
+    """What happens after the pieces of a reply."""
+
+    COMPLETE = enum.auto()
+    """Finish reason, usage where asked for, `[DONE]`."""
+    HANG = enum.auto()
+    """Nothing more, until the client leaves."""
+    CUT = enum.auto()
+    """The connection is dropped in the middle of the body."""
+    STOP = enum.auto()
+    """The body ends in good order, but without a finish reason and `[DONE]`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A request as it came in."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    """Names in lower case."""
+    body: bytes
+
+    @property
+    def body_bytes(self) -> int:
+        return len(self.body)
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def prompt(self) -> str:
+        """All that the model was told, in order."""
+        return "\n".join(str(message["content"]) for message in self.json["messages"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """How to answer one chat completion."""
+
+    content: str = ""
+    """What the model says."""
+    piece_characters: int = 0
+    """Into pieces of how many characters it is cut; 0: one piece."""
+    delay_seconds: float = 0.0
+    """Before each piece."""
+    pieces: int | None = None
+    """After how many pieces the ending comes; None: after all."""
+    ending: Ending = Ending.COMPLETE
+    finish_reason: str = "stop"
+    refusal: str = ""
+    usage: Mapping[str, Any] | None = None
+    """None: counted from the bytes. Empty: left out."""
+    keep_alives: int = 0
+    """Comments sent before each piece, as gateways do while a model thinks."""
+    hang: bool = False
+    """Answer nothing at all, not even headers."""
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    """Sent as it is, in place of what the fields above describe."""
+
+
+def operations(*listed: Mapping[str, Any], **how: Any) -> Reply:
+    """Return the reply that proposes these operations."""
+    return Reply(content=json.dumps({"operations": listed}, ensure_ascii=False), **how)
+
+
+def by_understanding(request: Received) -> Reply:
+    """Answer as the tiny deterministic model does."""
+    return operations(*understand(str(request.json["messages"][-1]["content"])))
+
+
+class FakeOpenAI:
+    """The endpoint: an async context manager that serves while it is open."""
+
+    def __init__(
+        self,
+        script: Iterable[Reply] = (),
+        *,
+        otherwise: Callable[[Received], Reply] = by_understanding,
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
+        """Answer each chat completion with the next reply of `script`, and those after it by `otherwise`."""
+        self.requests: list[Received] = []
+        self.abandoned: list[Received] = []
+        """Requests whose client left before the reply had ended."""
+        self._script = iter(script)
+        self._otherwise = otherwise
+        self._host = host
+        self._port = port
+        self._server: asyncio.Server | None = None
+        self._connections: set[asyncio.Task[None]] = set()
+        self._news = asyncio.Condition()
+
+    @property
+    def base_url(self) -> str:
+        """What a client is given as its base URL."""
+        return f"http://{self._host}:{self._port}/v1"
+
+    async def __aenter__(self) -> Self:
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(self._protocol, self._host, self._port)
+        self._port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        assert self._server is not None
+        self._server.close()
+        for connection in self._connections:
+            connection.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+        await self._server.wait_closed()
+
+    async def wait_for(self, condition: Callable[[Self], bool]) -> None:
+        """Wait until `condition` holds, looking whenever a request has come in or was abandoned."""
+        async with self._news:
+            await self._news.wait_for(lambda: condition(self))
+
+    def _protocol(self) -> asyncio.StreamReaderProtocol:
+        reader = _Reader(limit=_REQUEST_HEAD_BYTES)
+        return asyncio.StreamReaderProtocol(reader, lambda _, writer: self._connected(reader, writer))
+
+    def _connected(self, reader: _Reader, writer: asyncio.StreamWriter) -> None:
+        connection = asyncio.create_task(self._converse(reader, writer))
+        self._connections.add(connection)
+        connection.add_done_callback(self._connections.discard)
+
+    async def _converse(self, reader: _Reader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while (request := await _read_request(reader)) is not None:
+                await self._answer(request, reader, writer)
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            pass
+        finally:
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+
+    async def _answer(self, request: Received, reader: _Reader, writer: asyncio.StreamWriter) -> None:
+        if request.path == "/fake/requests":
+            listed = [{"path": received.path, "body_bytes": received.body_bytes} for received in self.requests]
+            if request.method == "DELETE":
+                self.requests.clear()
+            return await _send(writer, 200, _json({"requests": listed}))
+        async with self._news:
+            self.requests.append(request)
+            self._news.notify_all()
+        if request.path == "/v1/models":
+            model = {"id": MODEL, "object": "model", "created": 0, "owned_by": "memsvc"}
+            return await _send(writer, 200, _json({"object": "list", "data": [model]}))
+        if request.path != "/v1/chat/completions" or request.method != "POST":
+            return await _send(writer, 404, _error("not_found"))
+        try:
+            reply = next(self._script, None) or self._otherwise(request)
+            await _reply(reply, request, reader, writer)
+        except (ValueError, LookupError, TypeError):
+            await _send(writer, 400, _error("invalid_request"))
+        except ConnectionError:
+            async with self._news:
+                self.abandoned.append(request)
+                self._news.notify_all()
+            raise
+        return None
+
+
+class _Reader(asyncio.StreamReader):
+    """Knows at once when the client has left, also while nobody reads."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self.left = asyncio.Event()
+
+    def feed_eof(self) -> None:
+        super().feed_eof()
+        self.left.set()
+
+    def set_exception(self, exc: Exception) -> None:
+        super().set_exception(exc)
+        self.left.set()
+
+    async def stay(self, seconds: float | None) -> None:
+        """Wait; raise ConnectionResetError when the client leaves meanwhile."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.left.wait(), seconds)
+        if self.left.is_set():
+            raise ConnectionResetError
+
+
+async def _read_request(reader: _Reader) -> Received | None:
+    try:
+        head = await reader.readuntil(b"\r\n\r\n")
+    except asyncio.IncompleteReadError:
+        return None
+    first, *lines = head.decode("latin-1").split("\r\n")
+    method, path, _ = first.split(" ", 2)
+    headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    body = await reader.readexactly(int(headers.get("content-length", "0")))
+    return Received(method, path.partition("?")[0], headers, body)
+
+
+async def _reply(reply: Reply, request: Received, reader: _Reader, writer: asyncio.StreamWriter) -> None:
+    if reply.hang:
+        await reader.stay(None)
+    if reply.body is not None or reply.status != 200:
+        body = _error("scripted") if reply.body is None else reply.body
+        return await _send(writer, reply.status, body, reply.headers)
+    if not request.json.get("stream"):
+        return await _send(writer, 200, _json(_whole(reply, request)), reply.headers)
+    headers = {"Content-Type": "text/event-stream", "Transfer-Encoding": "chunked", **reply.headers}
+    writer.write(_head(200, headers))
+    async for event in _events(reply, request, reader):
+        writer.write(b"%x\r\n%s\r\n" % (len(event), event))
+        await writer.drain()
+    if reply.ending is Ending.HANG:
+        await reader.stay(None)
+    if reply.ending is Ending.CUT:
+        writer.transport.abort()
+        return None
+    writer.write(b"0\r\n\r\n")
+    return await writer.drain()
+
+
+async def _events(reply: Reply, request: Received, reader: _Reader) -> AsyncIterator[bytes]:
+    """Yield the events of a streamed reply, up to its ending."""
+    size = reply.piece_characters or len(reply.content) or 1
+    pieces = [reply.content[start : start + size] for start in range(0, len(reply.content), size)]
+    yield _event(_chunk({"role": "assistant", "content": None}))
+    for piece in pieces[: reply.pieces]:
+        for _ in range(reply.keep_alives):
+            yield b": keep-alive\n\n"
+        await reader.stay(reply.delay_seconds)
+        yield _event(_chunk({"content": piece}))
+    if reply.refusal:
+        yield _event(_chunk({"refusal": reply.refusal}))
+    if reply.ending is Ending.COMPLETE:
+        yield _event(_chunk({}, reply.finish_reason))
+        usage = _usage(reply, request)
+        if usage and (request.json.get("stream_options") or {}).get("include_usage"):
+            yield _event({**_chunk({}), "choices": [], "usage": usage})
+        yield b"data: [DONE]\n\n"
+
+
+def _chunk(delta: Mapping[str, Any], finish_reason: str | None = None) -> Mapping[str, Any]:
+    choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
+    return {"id": "fake", "object": "chat.completion.chunk", "created": 0, "model": MODEL, "choices": [choice]}
+
+
+def _whole(reply: Reply, request: Received) -> Mapping[str, Any]:
+    message = {"role": "assistant", "content": reply.content, "refusal": reply.refusal or None}
+    choice = {"index": 0, "message": message, "finish_reason": reply.finish_reason}
+    usage = _usage(reply, request)
+    return {
+        "id": "fake",
+        "object": "chat.completion",
+        "created": 0,
+        "model": MODEL,
+        "choices": [choice],
+        "usage": usage,
+    }
+
+
+def _usage(reply: Reply, request: Received) -> Mapping[str, Any]:
+    if reply.usage is not None:
+        return reply.usage
+    prompt, completion = request.body_bytes // 4, len(reply.content.encode()) // 4
+    return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+
+
+def _event(data: Mapping[str, Any]) -> bytes:
+    return b"data: %s\n\n" % _json(data)
+
+
+def _error(code: str) -> bytes:
+    return _json({"error": {"message": "as scripted", "type": "fake", "code": code, "param": None}})
+
+
+def _json(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+
+
+def _head(status: int, headers: Mapping[str, str]) -> bytes:
+    lines = [f"HTTP/1.1 {status} {_REASONS.get(status, 'Scripted')}", *(f"{n}: {v}" for n, v in headers.items())]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")
+
+
+async def _send(
+    writer: asyncio.StreamWriter, status: int, body: bytes, headers: Mapping[str, str] | None = None
+) -> None:
+    head = {"Content-Type": "application/json", "Content-Length": str(len(body)), **(headers or {})}
+    writer.write(_head(status, head) + body)
+    await writer.drain()
+
+
+async def _serve(port: int, piece_characters: int, delay_seconds: float) -> None:
+    def answer(request: Received) -> Reply:
+        listed = understand(str(request.json["messages"][-1]["content"]))
+        return operations(*listed, piece_characters=piece_characters, delay_seconds=delay_seconds)
+
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    async with FakeOpenAI(otherwise=answer, port=port) as fake:
+        sys.stdout.write(f"{fake.base_url}\n")
+        sys.stdout.flush()
+        await stopped.wait()
+
+
+def main() -> None:
+    """Serve until stopped; the first line of output is the base URL."""
+    parser = argparse.ArgumentParser(prog="python -m memsvc.testing.fake_openai", description="A fake model endpoint.")
+    parser.add_argument("--port", type=int, default=0, help="0: any free port")
+    parser.add_argument("--piece-characters", type=int, default=8, help="how much of an answer comes at once")
+    parser.add_argument("--delay-seconds", type=float, default=0.0, help="how long each piece takes")
+    options = parser.parse_args()
+    asyncio.run(_serve(options.port, options.piece_characters, options.delay_seconds))
+
+
+if __name__ == "__main__":
+    main()
