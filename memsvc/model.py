@@ -330,6 +330,8 @@ class Extraction(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_o
     end_time: int = 0
     size_bytes: int = 0
     """Bytes of the messages it reads."""
+    end_seq: int = 0
+    """The record that ended it."""
     retries: int = 0
     """How often it was made to wait again after it had ended."""
 

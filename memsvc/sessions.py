@@ -247,6 +247,7 @@ class DeleteSessionCommand(Command[SessionDeleted]):
                 reason=Reason.CANCELLED_BY_REQUEST,
                 detail="its session was deleted",
                 end_time=moment.time,
+                end_seq=state.tip.seq + 1,
             )
             for extraction in state.core.open.values()
             if extraction.session_id == self.session_id

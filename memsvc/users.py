@@ -182,6 +182,8 @@ class Users:
 
     driver: Driver
     cache_bytes: int = 64 << 20
+    on_move: Callable[[State], None] | None = None
+    """Told of every state that a user moves to in this process."""
     _hot: OrderedDict[Scope, HotUser] = field(default_factory=OrderedDict)
     _sizes: dict[Scope, int] = field(default_factory=dict)
     _total_bytes: int = 0
@@ -276,6 +278,8 @@ class Users:
         """Let a hot user go on to `state`; tells those who watch it."""
         hot.move(state, bodies)
         self.weigh(hot)
+        if self.on_move is not None:
+            self.on_move(state)
         for event in self._watchers.get(state.scope, ()):
             event.set()
 
@@ -344,6 +348,10 @@ class Watch:
             events.discard(self._event)
             if not events:
                 del self._users._watchers[self._scope]
+
+    def wake(self) -> None:
+        """End the wait."""
+        self._event.set()
 
     async def wait(self, seconds: float) -> bool:
         """Return whether it moved before `seconds` had passed."""

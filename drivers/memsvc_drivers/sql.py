@@ -8,7 +8,7 @@ it by the database, so the two can never disagree.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 
 import msgspec
@@ -37,7 +37,7 @@ class TableNames:
     extractions: str
     requests: str
 
-    def __iter__(self) -> object:
+    def __iter__(self) -> Iterator[str]:
         return iter(getattr(self, field.name) for field in fields(self))
 
 

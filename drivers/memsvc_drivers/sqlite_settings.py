@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from memsvc.errors import invalid
@@ -46,25 +46,25 @@ def parse_settings(url: str, options: Mapping[str, str]) -> Settings:
     """Return the settings of `sqlite:///relative.db` or `sqlite:////absolute/path.db`. Raises InvalidArgument."""
     refuse_unknown(options, [*name_options(), *_INTEGERS, "synchronous"])
     integers = {
-        name: integer_option(options, name, default, least=least, most=most)
-        for name, (default, least, most) in _INTEGERS.items()
+        name: integer_option(options, name, _DEFAULTS[name], least=least, most=most)
+        for name, (least, most) in _INTEGERS.items()
     }
     chosen = options.get("synchronous", Synchronous.FULL).lower()
     if chosen not in list(Synchronous):
         raise invalid(option_path("synchronous"), f"{chosen!r} must be one of {', '.join(Synchronous)}")
-    return Settings(
-        path=_path(url), names=table_names(options), synchronous=Synchronous(chosen), **integers
-    )
+    return Settings(path=_path(url), names=table_names(options), synchronous=Synchronous(chosen), **integers)
 
 
 _INTEGERS = {
-    "busy_timeout_ms": (5_000, 1, 600_000),
-    "checkpoint_bytes": (4 << 20, 64 << 10, 1 << 40),
-    "wal_cap_bytes": (64 << 20, 64 << 10, 1 << 40),
-    "cache_bytes": (2 << 20, 64 << 10, 1 << 32),
-    "max_bytes": (0, 0, 1 << 46),
-    "hint_poll_ms": (50, 1, 60_000),
+    "busy_timeout_ms": (1, 600_000),
+    "checkpoint_bytes": (64 << 10, 1 << 40),
+    "wal_cap_bytes": (64 << 10, 1 << 40),
+    "cache_bytes": (64 << 10, 1 << 32),
+    "max_bytes": (0, 1 << 46),
+    "hint_poll_ms": (1, 60_000),
 }
+
+_DEFAULTS = {field.name: field.default for field in fields(Settings) if isinstance(field.default, int)}
 
 
 def _path(url: str) -> Path:

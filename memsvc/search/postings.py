@@ -1,13 +1,13 @@
 """Which documents hold which terms, as flat sorted arrays.
 
-A posting is one 64-bit integer: the term's hash (36 bits), the document's slot (20), and its tally (8), which is all
+A posting is one 64-bit integer: the term's hash (32 bits), the document's slot (24), and its tally (8), which is all
 that ranking needs to know of the two: the length class of the document and how often the term is in it. Sorted, the
 postings of a term lie side by side in the order of slots. They are kept in buckets by the first bits of the hash, so
 that an insertion moves little memory; buckets split in the middle. That is 8 bytes a posting and one object a bucket,
 where a dict of lists takes hundreds and keeps the garbage collector busy.
 
-Terms are not kept: of 30,000 different ones any two share a hash with a probability below 1 %, and that a query names
-such a pair has a thousandth of it.
+Terms are not kept. A word that no document holds is taken for one of 30,000 that are with a probability of 1 in
+140,000, and then finds what that one would.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ import msgspec
 
 from memsvc.search.bm25 import MAX_OCCURRENCES, first_tally
 
-MAX_SLOTS = 1 << 20
-SLOT_MASK = MAX_SLOTS - 1
+MAX_SLOTS = 1 << 24
 SLOT_SHIFT = 8
 TALLY_MASK = 0xFF
 
-_TERM_SHIFT = 28
-_HASH_MASK = (1 << 36) - 1
+_TERM_SHIFT = 32
+_HASH_MASK = (1 << 32) - 1
+_LOW_HALF = slice(0 if sys.byteorder == "little" else 1, None, 2)
 _BUCKET_POSTINGS = 1024
 
 
@@ -89,9 +89,9 @@ class TermPostings(msgspec.Struct, frozen=True, gc=False):
     def __len__(self) -> int:
         return self.stop - self.start
 
-    def read(self) -> array[int]:
-        """Return the postings in the order of slots."""
-        return self.bucket[self.start : self.stop]
+    def read(self) -> list[int]:
+        """Return slot and tally of each posting, as one number, in the order of slots."""
+        return memoryview(self.bucket[self.start : self.stop]).cast("B").cast("I")[_LOW_HALF].tolist()
 
     def tally(self, slot: int) -> int:
         """Return the tally of one document, -1 if it does not hold the term."""

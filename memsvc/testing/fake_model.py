@@ -39,7 +39,7 @@ def understand(prompt: str) -> list[Mapping[str, Any]]:
     """Return the operations for the user's messages in the last part of a prompt."""
     conversation = _CONVERSATION.search(prompt)
     known = [match.groups() for match in _KNOWN.finditer(prompt[: conversation.start()] if conversation else "")]
-    listed = []
+    listed: list[Mapping[str, Any]] = []
     for index, text in _MESSAGE.findall(conversation.group(1) if conversation else ""):
         for sentence in _SENTENCE.findall(html.unescape(text)):
             if not sentence.endswith("?"):
@@ -68,6 +68,6 @@ def _read(sentence: str, known: Sequence[tuple[str | Any, ...]]) -> Iterator[Map
             }
     for match in _FORGET.finditer(sentence):
         word = match.group(1).split()[0].lower()
-        for number, layer, key, _ in known:
+        for known_number, layer, key, _ in known:
             if key and word in key:
-                yield {"action": "delete", "layer": layer, "number": int(number), "quote": match.group()}
+                yield {"action": "delete", "layer": layer, "number": int(known_number), "quote": match.group()}

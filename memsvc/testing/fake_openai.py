@@ -1,6 +1,6 @@
 """A model endpoint on loopback that speaks OpenAI's HTTP API and behaves, or misbehaves, as told.
 
-    async with FakeOpenAI([Reply(status=429, headers={"Retry-After": "7"}), operations({"action": "add", ...})]) as fake:
+    async with FakeOpenAI([Reply(status=429, headers={"Retry-After": "7"}), operations()]) as fake:
         ...  # a client of fake.base_url gets these replies, then those of `otherwise`
         assert fake.requests[0].body_bytes < 6_000
 
@@ -13,89 +13,17 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import enum
-import json
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from memsvc.testing.fake_model import understand
+from memsvc.testing.replies import MODEL, Ending, Received, Reply, as_json, error, events, operations, whole
 
-MODEL: Final = "fake-model"
 _REASONS: Final = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 429: "Too Many Requests"}
 _REQUEST_HEAD_BYTES: Final = 64 * 1024
-
-
-class Ending(enum.Enum):
-    """What happens after the pieces of a reply."""
-
-    COMPLETE = enum.auto()
-    """Finish reason, usage where asked for, `[DONE]`."""
-    HANG = enum.auto()
-    """Nothing more, until the client leaves."""
-    CUT = enum.auto()
-    """The connection is dropped in the middle of the body."""
-    STOP = enum.auto()
-    """The body ends in good order, but without a finish reason and `[DONE]`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """A request as it came in."""
-
-    method: str
-    path: str
-    headers: Mapping[str, str]
-    """Names in lower case."""
-    body: bytes
-
-    @property
-    def body_bytes(self) -> int:
-        return len(self.body)
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-    @property
-    def prompt(self) -> str:
-        """All that the model was told, in order."""
-        return "\n".join(str(message["content"]) for message in self.json["messages"])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
-    """How to answer one chat completion."""
-
-    content: str = ""
-    """What the model says."""
-    piece_characters: int = 0
-    """Into pieces of how many characters it is cut; 0: one piece."""
-    delay_seconds: float = 0.0
-    """Before each piece."""
-    pieces: int | None = None
-    """After how many pieces the ending comes; None: after all."""
-    ending: Ending = Ending.COMPLETE
-    finish_reason: str = "stop"
-    refusal: str = ""
-    usage: Mapping[str, Any] | None = None
-    """None: counted from the bytes. Empty: left out."""
-    keep_alives: int = 0
-    """Comments sent before each piece, as gateways do while a model thinks."""
-    hang: bool = False
-    """Answer nothing at all, not even headers."""
-    status: int = 200
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes | None = None
-    """Sent as it is, in place of what the fields above describe."""
-
-
-def operations(*listed: Mapping[str, Any], **how: Any) -> Reply:
-    """Return the reply that proposes these operations."""
-    return Reply(content=json.dumps({"operations": listed}, ensure_ascii=False), **how)
 
 
 def by_understanding(request: Received) -> Reply:
@@ -177,20 +105,20 @@ class FakeOpenAI:
             listed = [{"path": received.path, "body_bytes": received.body_bytes} for received in self.requests]
             if request.method == "DELETE":
                 self.requests.clear()
-            return await _send(writer, 200, _json({"requests": listed}))
+            return await _send(writer, 200, as_json({"requests": listed}))
         async with self._news:
             self.requests.append(request)
             self._news.notify_all()
         if request.path == "/v1/models":
             model = {"id": MODEL, "object": "model", "created": 0, "owned_by": "memsvc"}
-            return await _send(writer, 200, _json({"object": "list", "data": [model]}))
+            return await _send(writer, 200, as_json({"object": "list", "data": [model]}))
         if request.path != "/v1/chat/completions" or request.method != "POST":
-            return await _send(writer, 404, _error("not_found"))
+            return await _send(writer, 404, error("not_found"))
         try:
             reply = next(self._script, None) or self._otherwise(request)
             await _reply(reply, request, reader, writer)
         except (ValueError, LookupError, TypeError):
-            await _send(writer, 400, _error("invalid_request"))
+            await _send(writer, 400, error("invalid_request"))
         except ConnectionError:
             async with self._news:
                 self.abandoned.append(request)
@@ -238,13 +166,13 @@ async def _reply(reply: Reply, request: Received, reader: _Reader, writer: async
     if reply.hang:
         await reader.stay(None)
     if reply.body is not None or reply.status != 200:
-        body = _error("scripted") if reply.body is None else reply.body
+        body = error("scripted") if reply.body is None else reply.body
         return await _send(writer, reply.status, body, reply.headers)
     if not request.json.get("stream"):
-        return await _send(writer, 200, _json(_whole(reply, request)), reply.headers)
+        return await _send(writer, 200, as_json(whole(reply, request)), reply.headers)
     headers = {"Content-Type": "text/event-stream", "Transfer-Encoding": "chunked", **reply.headers}
     writer.write(_head(200, headers))
-    async for event in _events(reply, request, reader):
+    async for event in events(reply, request, reader.stay):
         writer.write(b"%x\r\n%s\r\n" % (len(event), event))
         await writer.drain()
     if reply.ending is Ending.HANG:
@@ -254,64 +182,6 @@ async def _reply(reply: Reply, request: Received, reader: _Reader, writer: async
         return None
     writer.write(b"0\r\n\r\n")
     return await writer.drain()
-
-
-async def _events(reply: Reply, request: Received, reader: _Reader) -> AsyncIterator[bytes]:
-    """Yield the events of a streamed reply, up to its ending."""
-    size = reply.piece_characters or len(reply.content) or 1
-    pieces = [reply.content[start : start + size] for start in range(0, len(reply.content), size)]
-    yield _event(_chunk({"role": "assistant", "content": None}))
-    for piece in pieces[: reply.pieces]:
-        for _ in range(reply.keep_alives):
-            yield b": keep-alive\n\n"
-        await reader.stay(reply.delay_seconds)
-        yield _event(_chunk({"content": piece}))
-    if reply.refusal:
-        yield _event(_chunk({"refusal": reply.refusal}))
-    if reply.ending is Ending.COMPLETE:
-        yield _event(_chunk({}, reply.finish_reason))
-        usage = _usage(reply, request)
-        if usage and (request.json.get("stream_options") or {}).get("include_usage"):
-            yield _event({**_chunk({}), "choices": [], "usage": usage})
-        yield b"data: [DONE]\n\n"
-
-
-def _chunk(delta: Mapping[str, Any], finish_reason: str | None = None) -> Mapping[str, Any]:
-    choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
-    return {"id": "fake", "object": "chat.completion.chunk", "created": 0, "model": MODEL, "choices": [choice]}
-
-
-def _whole(reply: Reply, request: Received) -> Mapping[str, Any]:
-    message = {"role": "assistant", "content": reply.content, "refusal": reply.refusal or None}
-    choice = {"index": 0, "message": message, "finish_reason": reply.finish_reason}
-    usage = _usage(reply, request)
-    return {
-        "id": "fake",
-        "object": "chat.completion",
-        "created": 0,
-        "model": MODEL,
-        "choices": [choice],
-        "usage": usage,
-    }
-
-
-def _usage(reply: Reply, request: Received) -> Mapping[str, Any]:
-    if reply.usage is not None:
-        return reply.usage
-    prompt, completion = request.body_bytes // 4, len(reply.content.encode()) // 4
-    return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
-
-
-def _event(data: Mapping[str, Any]) -> bytes:
-    return b"data: %s\n\n" % _json(data)
-
-
-def _error(code: str) -> bytes:
-    return _json({"error": {"message": "as scripted", "type": "fake", "code": code, "param": None}})
-
-
-def _json(value: Mapping[str, Any]) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
 
 
 def _head(status: int, headers: Mapping[str, str]) -> bytes:

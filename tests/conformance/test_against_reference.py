@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -47,10 +47,11 @@ edges = st.none() | st.integers(0, 1_000_003)
 class Comparison(RuleBasedStateMachine):
     """Does the same to both drivers, each example in a namespace of its own, and compares every reply."""
 
-    def __init__(self, runner: asyncio.Runner, reference: Driver, tried: Driver) -> None:
+    runner: ClassVar[asyncio.Runner]
+    drivers: ClassVar[tuple[Driver, Driver]]
+
+    def __init__(self) -> None:
         super().__init__()
-        self._runner = runner
-        self._drivers = (reference, tried)
         self._namespace = f"comparison-{secrets.token_hex(8)}"
         self._tips: dict[str, list[Tip]] = {user_id: [EMPTY] for user_id in USERS}
         self._places = 0
@@ -176,19 +177,19 @@ class Comparison(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Leave nothing due: later examples would have to read past it."""
         scopes = [Scope(self._namespace, user_id) for user_id in USERS]
-        for driver in self._drivers:
-            tips = self._runner.run(driver.tips(scopes))
+        for driver in self.drivers:
+            tips = self.runner.run(driver.tips(scopes))
             erasures = [item(scope, tip, erases=True) for scope, tip in zip(scopes, tips, strict=True) if tip != EMPTY]
-            self._runner.run(driver.append(erasures))
+            self.runner.run(driver.append(erasures))
 
     def _same(
         self, call: Callable[[Driver], Coroutine[Any, Any, Reply]], essence: Callable[[Reply], object] = lambda it: it
     ) -> None:
-        expected, answered = [essence(self._runner.run(call(driver))) for driver in self._drivers]
+        expected, answered = [essence(self.runner.run(call(driver))) for driver in self.drivers]
         assert answered == expected
 
     def _learn(self, appended: Append) -> None:
-        [tip] = self._runner.run(self._drivers[0].tips([appended.scope]))
+        [tip] = self.runner.run(self.drivers[0].tips([appended.scope]))
         if tip == tip_of(appended):
             self._tips[appended.scope.user_id].append(tip)
 
@@ -208,18 +209,18 @@ class Comparison(RuleBasedStateMachine):
 
 
 @pytest.fixture
-def compared(place: Place) -> Iterator[tuple[asyncio.Runner, Driver, Driver]]:
+def comparison(place: Place) -> Iterator[type[Comparison]]:
     with asyncio.Runner() as runner:
         reference, tried = MemoryDriver("memory://", {}), place.connect()
         runner.run(reference.open())
         runner.run(tried.open())
-        yield runner, reference, tried
+        yield type("ComparisonOfPlace", (Comparison,), {"runner": runner, "drivers": (reference, tried)})
         runner.run(tried.close())
 
 
-def test_a_driver_answers_what_the_reference_driver_answers(compared: tuple[asyncio.Runner, Driver, Driver]) -> None:
+def test_a_driver_answers_what_the_reference_driver_answers(comparison: type[Comparison]) -> None:
     run_state_machine_as_test(
-        lambda: Comparison(*compared),
+        comparison,
         settings=settings(
             max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
         ),

@@ -13,7 +13,6 @@ from typing import Any, Generic, TypeVar
 from google.protobuf.message import Message
 
 from memsvc.v1 import common_pb2
-
 from memsvc_client.rpcs import Reply, Request, Rpc
 
 T = TypeVar("T")

@@ -29,7 +29,7 @@ from typing import Any, ClassVar
 
 import grpc
 from google.protobuf.message import DecodeError, Message
-from google.rpc import error_details_pb2, status_pb2
+from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
 
 from memsvc_client.enums import ExtractionState
 
@@ -154,6 +154,11 @@ def error_from_status(code: grpc.StatusCode, message: str, trailers: Iterable[An
         metadata=dict(info.metadata),
         retry_after=retry.retry_delay.ToTimedelta().total_seconds() if retry in found else None,
     )
+
+
+def server_is_gone(failure: MemoryServiceError) -> bool:
+    """Tell whether nobody answers there, or only to say goodbye; not so where a server answers without its database."""
+    return isinstance(failure, Unavailable) and failure.reason in ("", "SERVER_DRAINING")
 
 
 def _unpack(trailers: Iterable[Any] | None, wanted: tuple[Message, ...]) -> list[Message]:

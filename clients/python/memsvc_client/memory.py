@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from memsvc.v1 import memory_pb2
-
 from memsvc_client.enums import ChangeCause, ChangeKind, Layer, Polarity, SearchMethod, Trust
 from memsvc_client.wire import enum_member, time_of
 

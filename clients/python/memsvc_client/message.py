@@ -12,7 +12,6 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 from memsvc.v1 import message_pb2
-
 from memsvc_client.enums import Role
 from memsvc_client.wire import enum_member, enum_number, time_of, timestamp, to_json
 
@@ -187,7 +186,9 @@ def _from_dict(given: Mapping[str, Any]) -> Message:
             raise TypeError(f"tool_calls must hold {{id, type, function: {{name, arguments}}}}, got {call!r:.80}")
         arguments = function.get("arguments", "{}")
         parts.append(
-            ToolCall(call.get("id", ""), function["name"], arguments if isinstance(arguments, str) else to_json(arguments))
+            ToolCall(
+                call.get("id", ""), function["name"], arguments if isinstance(arguments, str) else to_json(arguments)
+            )
         )
     if not parts:
         raise ValueError("has neither content nor tool_calls")

@@ -29,7 +29,9 @@ _CONTEXTS = "/memsvc.v1.ContextService/"
 _ADMIN = "/memsvc.v1.AdminService/"
 
 CREATE_MEMORY = Rpc(_MEMORIES + "CreateMemory", memory_pb2.CreateMemoryRequest, memory_pb2.CreateMemoryResponse)
-BATCH_WRITE_MEMORIES = Rpc(_MEMORIES + "BatchWriteMemories", memory_pb2.BatchWriteMemoriesRequest, memory_pb2.BatchWriteMemoriesResponse)
+BATCH_WRITE_MEMORIES = Rpc(
+    _MEMORIES + "BatchWriteMemories", memory_pb2.BatchWriteMemoriesRequest, memory_pb2.BatchWriteMemoriesResponse
+)
 GET_MEMORY = Rpc(_MEMORIES + "GetMemory", memory_pb2.GetMemoryRequest, memory_pb2.GetMemoryResponse)
 UPDATE_MEMORY = Rpc(_MEMORIES + "UpdateMemory", memory_pb2.UpdateMemoryRequest, memory_pb2.UpdateMemoryResponse)
 DELETE_MEMORY = Rpc(_MEMORIES + "DeleteMemory", memory_pb2.DeleteMemoryRequest, memory_pb2.DeleteMemoryResponse)
@@ -38,7 +40,9 @@ SEARCH_MEMORIES = Rpc(_MEMORIES + "SearchMemories", memory_pb2.SearchMemoriesReq
 CLEAR_MEMORIES = Rpc(_MEMORIES + "ClearMemories", memory_pb2.ClearMemoriesRequest, memory_pb2.ClearMemoriesResponse)
 GET_USER_MEMORY = Rpc(_MEMORIES + "GetUserMemory", memory_pb2.GetUserMemoryRequest, memory_pb2.GetUserMemoryResponse)
 LIST_TOPICS = Rpc(_MEMORIES + "ListTopics", memory_pb2.ListTopicsRequest, memory_pb2.ListTopicsResponse)
-LIST_MEMORY_CHANGES = Rpc(_MEMORIES + "ListMemoryChanges", memory_pb2.ListMemoryChangesRequest, memory_pb2.ListMemoryChangesResponse)
+LIST_MEMORY_CHANGES = Rpc(
+    _MEMORIES + "ListMemoryChanges", memory_pb2.ListMemoryChangesRequest, memory_pb2.ListMemoryChangesResponse
+)
 WATCH_MEMORIES = Rpc(_MEMORIES + "WatchMemories", memory_pb2.WatchMemoriesRequest, memory_pb2.WatchMemoriesResponse)
 
 APPEND_RUN = Rpc(_SESSIONS + "AppendRun", session_pb2.AppendRunRequest, session_pb2.AppendRunResponse)
@@ -48,14 +52,28 @@ GET_SESSION = Rpc(_SESSIONS + "GetSession", session_pb2.GetSessionRequest, sessi
 LIST_SESSIONS = Rpc(_SESSIONS + "ListSessions", session_pb2.ListSessionsRequest, session_pb2.ListSessionsResponse)
 DELETE_SESSION = Rpc(_SESSIONS + "DeleteSession", session_pb2.DeleteSessionRequest, session_pb2.DeleteSessionResponse)
 
-EXTRACT_MEMORIES = Rpc(_EXTRACTIONS + "ExtractMemories", extraction_pb2.ExtractMemoriesRequest, extraction_pb2.ExtractMemoriesResponse)
-WATCH_EXTRACTION = Rpc(_EXTRACTIONS + "WatchExtraction", extraction_pb2.WatchExtractionRequest, extraction_pb2.WatchExtractionResponse)
-GET_EXTRACTION = Rpc(_EXTRACTIONS + "GetExtraction", extraction_pb2.GetExtractionRequest, extraction_pb2.GetExtractionResponse)
-LIST_EXTRACTIONS = Rpc(_EXTRACTIONS + "ListExtractions", extraction_pb2.ListExtractionsRequest, extraction_pb2.ListExtractionsResponse)
-CANCEL_EXTRACTION = Rpc(_EXTRACTIONS + "CancelExtraction", extraction_pb2.CancelExtractionRequest, extraction_pb2.CancelExtractionResponse)
-RETRY_EXTRACTIONS = Rpc(_EXTRACTIONS + "RetryExtractions", extraction_pb2.RetryExtractionsRequest, extraction_pb2.RetryExtractionsResponse)
+EXTRACT_MEMORIES = Rpc(
+    _EXTRACTIONS + "ExtractMemories", extraction_pb2.ExtractMemoriesRequest, extraction_pb2.ExtractMemoriesResponse
+)
+WATCH_EXTRACTION = Rpc(
+    _EXTRACTIONS + "WatchExtraction", extraction_pb2.WatchExtractionRequest, extraction_pb2.WatchExtractionResponse
+)
+GET_EXTRACTION = Rpc(
+    _EXTRACTIONS + "GetExtraction", extraction_pb2.GetExtractionRequest, extraction_pb2.GetExtractionResponse
+)
+LIST_EXTRACTIONS = Rpc(
+    _EXTRACTIONS + "ListExtractions", extraction_pb2.ListExtractionsRequest, extraction_pb2.ListExtractionsResponse
+)
+CANCEL_EXTRACTION = Rpc(
+    _EXTRACTIONS + "CancelExtraction", extraction_pb2.CancelExtractionRequest, extraction_pb2.CancelExtractionResponse
+)
+RETRY_EXTRACTIONS = Rpc(
+    _EXTRACTIONS + "RetryExtractions", extraction_pb2.RetryExtractionsRequest, extraction_pb2.RetryExtractionsResponse
+)
 
-COMPILE_CONTEXT = Rpc(_CONTEXTS + "CompileContext", context_pb2.CompileContextRequest, context_pb2.CompileContextResponse)
+COMPILE_CONTEXT = Rpc(
+    _CONTEXTS + "CompileContext", context_pb2.CompileContextRequest, context_pb2.CompileContextResponse
+)
 
 LIST_USERS = Rpc(_ADMIN + "ListUsers", admin_pb2.ListUsersRequest, admin_pb2.ListUsersResponse)
 GET_STATS = Rpc(_ADMIN + "GetStats", admin_pb2.GetStatsRequest, admin_pb2.GetStatsResponse)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from memsvc.v1 import common_pb2
-
 from memsvc_client.enums import Layer, Polarity, Trust
 from memsvc_client.wire import duration, enum_numbers, strings, timestamp
 
@@ -89,15 +88,16 @@ def consistency_to_wire(given: Consistency | None) -> common_pb2.Consistency | N
     """Return the requirement for the wire. Raises ValueError where more or less than one is set."""
     if given is None:
         return None
-    chosen = [given.at_least_revision, given.max_staleness, given.as_of_revision, given.as_of_time]
-    if sum(each is not None for each in chosen) != 1:
-        raise ValueError("Consistency takes exactly one requirement")
-    return common_pb2.Consistency(
-        at_least_revision=given.at_least_revision,
-        max_staleness=duration(given.max_staleness),
-        as_of_revision=given.as_of_revision,
-        as_of_time=timestamp(given.as_of_time),
-    )
+    chosen = {
+        "at_least_revision": given.at_least_revision,
+        "max_staleness": duration(given.max_staleness),
+        "as_of_revision": given.as_of_revision,
+        "as_of_time": timestamp(given.as_of_time),
+    }
+    required: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
+    if len(required) != 1:
+        raise ValueError(f"Consistency takes exactly one of {', '.join(chosen)}")
+    return common_pb2.Consistency(**required)
 
 
 def _range_to_wire(given: TimeRange | None) -> common_pb2.TimeRange | None:

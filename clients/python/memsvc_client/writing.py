@@ -10,7 +10,6 @@ from typing import Any, TypedDict, Unpack
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from memsvc.v1 import common_pb2, memory_pb2
-
 from memsvc_client.calls import Subject
 from memsvc_client.enums import Layer, Polarity, Trust
 from memsvc_client.wire import duration, enum_number, strings, timestamp, to_json

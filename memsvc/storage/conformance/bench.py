@@ -42,9 +42,9 @@ class Bench:
         """Raise the schema version of a closed scratch store above the one that the driver knows."""
         raise Skipped("the driver's bench cannot make a schema newer")
 
-    def full_disk(self, driver: Driver) -> AbstractAsyncContextManager[None]:
-        """Leave the database of this open driver on a scratch store no space to grow; on exit it can grow again."""
-        raise Skipped("the driver's bench cannot fill the disk")
+    def cramped(self, scratch: Place) -> Place:
+        """Return the same scratch store, to be opened so that it can hold a few megabytes at most."""
+        raise Skipped("the driver's bench cannot bound the database's size")
 
     def files(self, scratch: Place) -> Sequence[Path]:
         """Return the files that keep a scratch store, logs included."""

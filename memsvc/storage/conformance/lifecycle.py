@@ -149,7 +149,7 @@ async def _usable(driver: Driver, scope: Scope) -> list[str]:
     usable = []
     for name, call in calls.items():
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(2):
                 await call()
         except StorageUnavailable:
             continue

@@ -93,6 +93,16 @@ async def test_rows_are_read_in_order_of_position(store: Store) -> None:
     assert await page(group="", limit=100) == []
 
 
+async def test_a_page_goes_on_where_its_edge_is_gone(store: Store) -> None:
+    """rows: `after` and `before` are positions: no row needs to be there."""
+    journal = store.journal()
+    await journal.append(puts=[run(f"r{index}", index) for index in range(1, 21)])
+    await journal.append(deletes=[RowKey(RowKind.RUN, f"r{index}") for index in (5, 15)])
+    later = await store.driver.rows(journal.scope, RowKind.RUN, after=5, limit=3)
+    earlier = await store.driver.rows(journal.scope, RowKind.RUN, group="s1", before=15, descending=True, limit=3)
+    assert (ids(later), ids(earlier)) == (["r6", "r7", "r8"], ["r14", "r13", "r12"])
+
+
 async def test_pages_are_stable_under_writes(store: Store) -> None:
     """rows: MUST keep order and miss nothing that does not change while paging."""
     drivers = await store.several()

@@ -71,10 +71,11 @@ async def _prepare(place: Place) -> Capabilities:
     driver = place.connect()
     if (await driver.migrate(check=True)).found == 0:
         await driver.migrate()
-    await driver.open()
-    capabilities = driver.capabilities()
-    await driver.close()
-    return capabilities
+    try:
+        await driver.open()
+        return driver.capabilities()
+    finally:
+        await driver.close()
 
 
 def _explain(error: BaseException) -> str:

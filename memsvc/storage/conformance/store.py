@@ -53,7 +53,11 @@ class Store:
     async def open(self) -> Driver:
         """Return one more driver, open."""
         driver = self.place.connect()
-        await driver.open()
+        try:
+            await driver.open()
+        except BaseException:
+            await driver.close()
+            raise
         self._drivers.append(driver)
         return driver
 

@@ -12,9 +12,11 @@ from memsvc.storage.conformance import (
     append,
     due_and_users,
     erasing,
+    full_disk,
     lifecycle,
     migrations,
     names,
+    racing,
     reading,
     rows,
     sharing,
@@ -23,7 +25,10 @@ from memsvc.storage.conformance import (
 )
 from memsvc.storage.conformance.store import Store
 
-_THEMES = (append, rows, reading, names, values, due_and_users, truncation, erasing, sharing, lifecycle, migrations)
+_THEMES = (
+    *(append, racing, rows, reading, names, values),
+    *(due_and_users, truncation, erasing, sharing, lifecycle, migrations, full_disk),
+)
 
 
 @dataclass(frozen=True, slots=True)

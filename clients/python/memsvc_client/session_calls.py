@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from memsvc.v1 import session_pb2
-
 from memsvc_client import rpcs
 from memsvc_client.calls import Call, Pages, Subject, call, pages
 from memsvc_client.enums import Learning, LearningMode, Role

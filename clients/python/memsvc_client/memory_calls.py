@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import Unpack
 
 from memsvc.v1 import memory_pb2
-
 from memsvc_client import rpcs
 from memsvc_client.calls import Call, Pages, Subject, call, pages
 from memsvc_client.enums import Layer, MemoryOrder, SearchMethod
@@ -271,9 +270,7 @@ def topics(
 def changes(subject: Subject, memory_id: str = "", *, timeout: float | None = None) -> Pages[Commit]:
     """Iterate over what happened to one memory, or to all memories of the user, newest first."""
     request = memory_pb2.ListMemoryChangesRequest(scope=subject.scope, memory_id=memory_id)
-    return pages(
-        rpcs.LIST_MEMORY_CHANGES, request, lambda reply: [commit_of(each) for each in reply.commits], timeout
-    )
+    return pages(rpcs.LIST_MEMORY_CHANGES, request, lambda reply: [commit_of(each) for each in reply.commits], timeout)
 
 
 def _hits_of(reply: memory_pb2.SearchMemoriesResponse) -> SearchHits:

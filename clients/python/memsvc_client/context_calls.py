@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from memsvc.v1 import context_pb2
-
 from memsvc_client import rpcs
 from memsvc_client.calls import Call, Subject, call
 from memsvc_client.enums import ContextFormat, CutReason, Layer
 from memsvc_client.message import HistoryMessage, history_of
 from memsvc_client.selection import Consistency, MemoryFilter, consistency_to_wire, filter_to_wire
-from memsvc_client.sessions import wait_seconds
+from memsvc_client.session_calls import wait_seconds
 from memsvc_client.wire import duration, enum_member, enum_number, enum_numbers, strings, time_of
 
 
@@ -129,11 +128,13 @@ def _history_to_wire(history: str | ContextHistory | None) -> context_pb2.Contex
 
 
 def _budget_to_wire(max_characters: int | None, max_tokens: int | None) -> context_pb2.ContextBudget | None:
-    if max_characters is None and max_tokens is None:
-        return None
     if max_characters is not None and max_tokens is not None:
         raise ValueError("a budget is max_characters or max_tokens, not both")
-    return context_pb2.ContextBudget(max_characters=max_characters, max_tokens=max_tokens)
+    if max_characters is not None:
+        return context_pb2.ContextBudget(max_characters=max_characters)
+    if max_tokens is not None:
+        return context_pb2.ContextBudget(max_tokens=max_tokens)
+    return None
 
 
 def _context_of(reply: context_pb2.CompileContextResponse) -> Context:

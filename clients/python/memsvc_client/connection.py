@@ -1,0 +1,114 @@
+"""Carries out calls over a blocking channel. Its twin for asyncio is async_connection.py."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+import grpc
+
+from memsvc_client.calls import Call, Pages
+from memsvc_client.channel import Endpoint
+from memsvc_client.errors import MemoryServiceError, error_from_status, server_is_gone
+from memsvc_client.rpcs import STREAMING, Rpc
+from memsvc_client.streams import STREAM_CUT, Gathered, Stream
+
+T = TypeVar("T")
+
+
+class Connection:
+    """One channel to a server, shared by all handles of a client; safe to use from several threads."""
+
+    def __init__(self, endpoint: Endpoint, timeout_seconds: float) -> None:
+        self._endpoint = endpoint
+        self._timeout_seconds = timeout_seconds
+        self._sidecar = endpoint.sidecar
+        if self._sidecar is not None:
+            self._sidecar.ensure()
+        self._channel = _open_channel(endpoint)
+        self._methods: dict[str, Any] = {}
+
+    def call(self, call: Call[T]) -> T:
+        """Send one call and return its answer. Raises MemoryServiceError."""
+        timeout = self._timeout(call.timeout) + call.extra_seconds
+        return call.read(self._send(call.rpc, call.request, timeout))
+
+    def pages(self, pages: Pages[T]) -> Iterator[T]:
+        """Fetch page after page, as they are needed."""
+        timeout = self._timeout(pages.timeout)
+        while True:
+            reply = self._send(pages.rpc, pages.request, timeout)
+            yield from pages.read(reply)
+            if not reply.next_page_token:
+                return
+            pages.request.page_token = reply.next_page_token
+
+    def stream(self, stream: Stream[T]) -> Iterator[T]:
+        """Follow a stream to its last event, over as many connections as it takes."""
+        while not stream.ended:
+            leg = stream.begin_leg()
+            replies = self._method(leg.rpc)(leg.request, timeout=leg.timeout, metadata=self._endpoint.metadata)
+            try:
+                for reply in replies:
+                    if (event := stream.take(reply)) is not None:
+                        yield event
+                failure: MemoryServiceError = STREAM_CUT
+            except grpc.RpcError as error:
+                failure = _failure(error)
+            finally:
+                replies.cancel()
+            if not stream.ended:
+                self._wait_for_leg(stream, failure)
+
+    def gather(self, gathered: Gathered[T]) -> T:
+        """Follow a stream to its last event and return what the whole of it says."""
+        return gathered.read(list(self.stream(gathered.stream)))
+
+    def close(self) -> None:
+        self._channel.close()
+        if self._sidecar is not None:
+            self._sidecar.release()
+
+    def _timeout(self, given: float | None) -> float:
+        return self._timeout_seconds if given is None else given
+
+    def _send(self, rpc: Rpc[Any, Any], request: Any, timeout: float) -> Any:
+        method, metadata = self._method(rpc), self._endpoint.metadata
+        try:
+            return method(request, timeout=timeout, metadata=metadata)
+        except grpc.RpcError as error:
+            failure = _failure(error)
+            if self._sidecar is None or not server_is_gone(failure):
+                raise failure from error
+        try:
+            self._sidecar.ensure()
+            return method(request, timeout=timeout, metadata=metadata, wait_for_ready=True)
+        except grpc.RpcError as error:
+            raise _failure(error) from error
+
+    def _wait_for_leg(self, stream: Stream[Any], failure: MemoryServiceError) -> None:
+        delay = stream.retry_delay(failure, self._timeout_seconds)
+        if delay is None:
+            raise failure
+        if self._sidecar is not None and server_is_gone(failure):
+            self._sidecar.ensure()
+        time.sleep(delay)
+
+    def _method(self, rpc: Rpc[Any, Any]) -> Any:
+        if (method := self._methods.get(rpc.path)) is None:
+            opener = self._channel.unary_stream if rpc.path in STREAMING else self._channel.unary_unary
+            method = opener(rpc.path, rpc.request.SerializeToString, rpc.reply.FromString)
+            self._methods[rpc.path] = method
+        return method
+
+
+def _open_channel(endpoint: Endpoint) -> grpc.Channel:
+    if endpoint.credentials is None:
+        return grpc.insecure_channel(endpoint.target, endpoint.options)
+    return grpc.secure_channel(endpoint.target, endpoint.credentials, endpoint.options)
+
+
+def _failure(error: grpc.RpcError) -> MemoryServiceError:
+    """Return the typed error of a failed call; what grpc raises for one is a call as well."""
+    return error_from_status(error.code(), error.details() or "", error.trailing_metadata())

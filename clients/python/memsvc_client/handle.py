@@ -1,0 +1,111 @@
+"""What both clients are made of: handles, and methods made from the functions that build calls."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Concatenate, Generic, ParamSpec, Self, TypeVar
+
+import grpc
+
+from memsvc_client.calls import Subject
+from memsvc_client.channel import TIMEOUT_SECONDS, Endpoint, ServeOption
+
+if TYPE_CHECKING:
+    from memsvc_client.sidecar import Sidecar
+
+P = ParamSpec("P")
+C = TypeVar("C")
+U = TypeVar("U")
+Asked = TypeVar("Asked")
+Answer = TypeVar("Answer")
+
+
+class Handle(Generic[C]):
+    """A part of a client: what its methods speak about, and the connection that all of them share."""
+
+    def __init__(self, connection: C, subject: Subject) -> None:
+        self._connection = connection
+        self._subject = subject
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._subject!r})"
+
+
+def method(
+    build: Callable[Concatenate[Subject, P], Asked], carry_out: Callable[[C, Asked], Answer]
+) -> Callable[Concatenate[Handle[C], P], Answer]:
+    """Return the method with the arguments of `build`; it answers what `carry_out` makes of what was built.
+
+    Wrong arguments are raised when it is called, also where the answer is an iterator that sends nothing yet.
+    """
+
+    def sending(self: Handle[C], /, *args: P.args, **kwargs: P.kwargs) -> Answer:
+        return carry_out(self._connection, build(self._subject, *args, **kwargs))
+
+    functools.update_wrapper(sending, build, assigned=("__module__", "__name__", "__qualname__", "__doc__"))
+    subject, *parameters = inspect.signature(build).parameters.values()
+    signature = inspect.Signature([subject.replace(name="self", annotation=inspect.Parameter.empty), *parameters])
+    vars(sending).update(__signature__=signature)
+    vars(sending).pop("__wrapped__")
+    return sending
+
+
+class Client(Handle[C], Generic[C, U]):
+    """How either client is made, and how it names users."""
+
+    def __init__(
+        self,
+        target: str | Sidecar,
+        *,
+        namespace: str = "",
+        default_user: str | None = None,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+        token: str | None = None,
+        credentials: grpc.ChannelCredentials | None = None,
+    ) -> None:
+        """Connect to `target`: `unix:///path` or `host:port`.
+
+        `default_user` is who `user()` means when it names nobody. A call ends after `timeout_seconds` unless it names
+        its own `timeout`. `token` is sent with every call; `credentials` are for TLS.
+        """
+        endpoint = Endpoint.of(target, token, credentials)
+        super().__init__(self._connect(endpoint, timeout_seconds), Subject(namespace))
+        self._default_user = default_user
+
+    @classmethod
+    def local(
+        cls,
+        path: str | os.PathLike[str] = "tmp/memory.db",
+        *,
+        namespace: str = "",
+        default_user: str | None = None,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+        **serve_options: ServeOption,
+    ) -> Self:
+        """Return a client of a server of its own on a SQLite file, or of the one that already serves that file.
+
+        The server ends by itself soon after its last client; one that was killed is started again by the next call.
+        `serve_options` are those of `memsvc serve` (`log_level="debug"` is `--log-level debug`); a server that runs
+        already keeps its own. Raises SidecarFailed, with the end of the server's log, where it does not start.
+        """
+        from memsvc_client.sidecar import Sidecar  # not on Windows: it needs flock
+
+        sidecar = Sidecar(path, serve_options)
+        return cls(sidecar, namespace=namespace, default_user=default_user, timeout_seconds=timeout_seconds)
+
+    def user(self, user_id: str | None = None, *, agent_id: str = "", team_id: str = "") -> U:
+        """Return the handle of one user; sends nothing. `agent_id` and `team_id` are the origin of what it writes."""
+        chosen = user_id if user_id is not None else self._default_user
+        if not chosen:
+            raise ValueError("no user: name one, or give the client a default_user")
+        return self._user(Subject(self._subject.namespace, chosen, agent_id, team_id))
+
+    @abstractmethod
+    def _connect(self, endpoint: Endpoint, timeout_seconds: float) -> C: ...
+
+    @abstractmethod
+    def _user(self, subject: Subject) -> U: ...

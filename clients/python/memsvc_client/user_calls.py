@@ -1,0 +1,136 @@
+"""Calls on a user as a whole, and on the server: the document, statistics, erasure, who there is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from memsvc.v1 import admin_pb2, memory_pb2
+from memsvc_client import rpcs
+from memsvc_client.calls import Call, Pages, Subject, call, pages
+from memsvc_client.enums import Layer
+from memsvc_client.memory import UserMemory, document_of
+from memsvc_client.selection import Consistency, consistency_to_wire
+from memsvc_client.wire import enum_member, enum_numbers, request_id_or_new, time_of
+
+
+@dataclass(frozen=True, slots=True)
+class UserStats:
+    """What a user has."""
+
+    memory_count: int
+    layers: Mapping[Layer, int]
+    """Memories by layer; layers without any are left out."""
+    memory_quota: int
+    run_count: int
+    """Runs that were ever stored."""
+    pending_runs: int
+    """Runs that are not learned from yet."""
+    open_extractions: int
+    updated_at: datetime | None
+    revision: int
+    read_time: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ErasedUser:
+    """What an erasure removed."""
+
+    erased_memories: int
+    erased_runs: int
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """Something that the database promises, or not."""
+
+    name: str
+    supported: bool
+    reason: str
+    """Why not, or on what condition."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerInfo:
+    """What a server is and offers."""
+
+    version: str
+    driver: str
+    capabilities: tuple[Capability, ...]
+    engine: str
+    model: str
+    """Empty: none."""
+    started_at: datetime | None
+    memory_quota: int
+    max_request_bytes: int
+
+
+def get(
+    subject: Subject,
+    *,
+    layers: Iterable[Layer | str] = (),
+    consistency: Consistency | None = None,
+    timeout: float | None = None,
+) -> Call[UserMemory | None]:
+    """Get the user's memories as one nested document; None where there are none."""
+    request = memory_pb2.GetUserMemoryRequest(
+        scope=subject.scope, layers=enum_numbers(Layer, layers), consistency=consistency_to_wire(consistency)
+    )
+    return call(rpcs.GET_USER_MEMORY, request, document_of, timeout)
+
+
+def stats(subject: Subject, *, consistency: Consistency | None = None, timeout: float | None = None) -> Call[UserStats]:
+    """Count what the user has."""
+    request = admin_pb2.GetStatsRequest(scope=subject.scope, consistency=consistency_to_wire(consistency))
+    return call(rpcs.GET_STATS, request, _stats_of, timeout)
+
+
+def erase(subject: Subject, *, request_id: str | None = None, timeout: float | None = None) -> Call[ErasedUser]:
+    """Erase everything about the user: memories, history, runs, queued jobs."""
+    request = admin_pb2.EraseUserRequest(scope=subject.scope, request_id=request_id_or_new(request_id))
+    return call(
+        rpcs.ERASE_USER,
+        request,
+        lambda reply: ErasedUser(reply.erased_memories, reply.erased_runs, reply.revision),
+        timeout,
+    )
+
+
+def list_users(subject: Subject, *, timeout: float | None = None) -> Pages[str]:
+    """Iterate over the ids of all users of the client's namespace."""
+    request = admin_pb2.ListUsersRequest(namespace=subject.namespace)
+    return pages(rpcs.LIST_USERS, request, lambda reply: reply.user_ids, timeout)
+
+
+def server_info(subject: Subject, *, timeout: float | None = None) -> Call[ServerInfo]:
+    """Ask the server what it is and offers; needs no right."""
+    return call(rpcs.GET_SERVER_INFO, admin_pb2.GetServerInfoRequest(), _info_of, timeout)
+
+
+def _stats_of(reply: admin_pb2.GetStatsResponse) -> UserStats:
+    return UserStats(
+        memory_count=reply.memory_count,
+        layers={enum_member(Layer, each.layer): each.count for each in reply.layers},
+        memory_quota=reply.memory_quota,
+        run_count=reply.run_count,
+        pending_runs=reply.pending_runs,
+        open_extractions=reply.open_extractions,
+        updated_at=time_of(reply, "update_time"),
+        revision=reply.revision,
+        read_time=time_of(reply, "read_time"),
+    )
+
+
+def _info_of(reply: admin_pb2.GetServerInfoResponse) -> ServerInfo:
+    return ServerInfo(
+        version=reply.version,
+        driver=reply.driver,
+        capabilities=tuple(Capability(each.name, each.supported, each.reason) for each in reply.capabilities),
+        engine=reply.engine,
+        model=reply.model,
+        started_at=time_of(reply, "start_time"),
+        memory_quota=reply.memory_quota,
+        max_request_bytes=reply.max_request_bytes,
+    )

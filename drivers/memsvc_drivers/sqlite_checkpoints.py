@@ -1,0 +1,54 @@
+"""Moves what was committed from the write-ahead log into the database file, beside the writer."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+
+from memsvc_drivers.sqlite_schema import connect
+from memsvc_drivers.sqlite_settings import Settings
+
+_log = logging.getLogger(__name__)
+
+
+class Checkpointer:
+    """Runs PASSIVE checkpoints in a thread of its own: they wait for nobody, and nobody waits for them."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.running = threading.Lock()
+        """Held during a checkpoint; whoever needs to empty the log takes it first."""
+        self._settings = settings
+        self._wanted = threading.Semaphore(0)
+        self._closing = False
+        self._thread: threading.Thread | None = None
+
+    def wake(self) -> None:
+        """Ask for a checkpoint soon."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="memsvc-sqlite-checkpoints", daemon=True)
+            self._thread.start()
+        self._wanted.release()
+
+    def close(self) -> None:
+        """Wait for the checkpoint that is under way."""
+        self._closing = True
+        if self._thread is not None:
+            self._wanted.release()
+            self._thread.join()
+
+    def _run(self) -> None:
+        connection: sqlite3.Connection | None = None
+        while True:
+            self._wanted.acquire()
+            if self._closing:
+                break
+            try:
+                connection = connection or connect(self._settings)
+                with self.running:
+                    connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            except sqlite3.Error as error:
+                # The writer meets the same trouble and tells its callers; the log only grows meanwhile.
+                _log.warning("checkpoint failed: %s", getattr(error, "sqlite_errorname", "SQLITE_MISUSE"))
+        if connection is not None:
+            connection.close()

@@ -1,0 +1,261 @@
+"""The one thread that writes: it takes what waits, commits it as one group, and only then answers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import enum
+import logging
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from memsvc.storage.driver import StorageUnavailable
+from memsvc_drivers.sqlite_checkpoints import Checkpointer
+from memsvc_drivers.sqlite_errors import concerns_one_item, spoils_connection, unavailable
+from memsvc_drivers.sqlite_locks import LockTimeoutError, Turnstile
+from memsvc_drivers.sqlite_schema import connect_writer
+from memsvc_drivers.sqlite_settings import Settings
+
+_log = logging.getLogger(__name__)
+
+_LARGEST_GROUP_BYTES = 16 << 20
+_WIPE_TRIES = 20
+_WIPE_PAUSE_SECONDS = 0.025
+_WIPE_AGAIN_SECONDS = 1.0
+
+
+class Wipe(enum.Enum):
+    """Whether what a job deleted must also vanish from the log."""
+
+    NO = "no"
+    SOON = "soon"
+    """As soon as no reader needs it; the job is done all the same."""
+    BEFORE_DONE = "before_done"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Work for the writer's transaction, and who waits for it."""
+
+    run: Callable[[sqlite3.Connection, bool], Any]
+    """Takes the connection, and whether its parts must not harm each other."""
+    future: asyncio.Future[Any]
+    size_bytes: int = 0
+    wipe: Wipe = Wipe.NO
+
+
+class Writer:
+    """Owns the connection that writes."""
+
+    def __init__(self, settings: Settings, turnstile: Turnstile, connection: sqlite3.Connection) -> None:
+        self.replaced = False
+        """The file at the path is no longer the one that was opened."""
+        self._settings = settings
+        self._turnstile = turnstile
+        self._connection: sqlite3.Connection | None = connection
+        self._identity = _identity(settings)
+        self._loop = asyncio.get_running_loop()
+        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._stopping = False
+        self._checkpointer = Checkpointer(settings)
+        self._since_checkpoint_bytes = 0
+        self._truncate_at_bytes = settings.wal_cap_bytes
+        self._remnants = False
+        self._thread = threading.Thread(target=self._run, name="memsvc-sqlite-writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, job: Job) -> None:
+        """Hand over a job; it is done whether or not anybody still waits for it."""
+        self._jobs.put(job)
+
+    def close(self) -> None:
+        """Finish what was handed over. Blocks."""
+        self._jobs.put(None)
+        self._thread.join()
+        self._checkpointer.close()
+        if self._connection is not None:
+            self._connection.close()
+
+    def _run(self) -> None:
+        while not self._stopping:
+            group = self._next_group()
+            if group:
+                self._commit(group)
+                self._keep_log_short()
+            if self._remnants and (not group or self._stopping):
+                self._wipe(tries=1)
+
+    def _next_group(self) -> list[Job]:
+        try:
+            job = self._jobs.get(timeout=_WIPE_AGAIN_SECONDS if self._remnants else None)
+        except Empty:
+            return []
+        group = []
+        size_bytes = 0
+        while job is not None:
+            group.append(job)
+            size_bytes += job.size_bytes
+            if size_bytes > _LARGEST_GROUP_BYTES:
+                return group
+            try:
+                job = self._jobs.get_nowait()
+            except Empty:
+                return group
+        self._stopping = True
+        return group
+
+    def _commit(self, group: Sequence[Job]) -> None:
+        try:
+            with self._turnstile.turn():
+                results = self._transaction(group)
+        except Exception as error:
+            self._recover(error)
+            failure = _failure(error)
+            self._answer([(job, failure) for job in group])
+            return
+        answers = list(zip(group, results, strict=True))
+        self._answer([answer for answer in answers if answer[0].wipe is Wipe.NO])
+        wiping = [answer for answer in answers if answer[0].wipe is not Wipe.NO]
+        if wiping:
+            self._remnants = not self._wipe(tries=_WIPE_TRIES)
+            left = StorageUnavailable("replaced, but a reader still needs the log that holds the old text: repeat it")
+            self._answer(
+                [
+                    (job, left if self._remnants and job.wipe is Wipe.BEFORE_DONE else result)
+                    for job, result in wiping
+                ]
+            )
+        self._since_checkpoint_bytes += sum(job.size_bytes for job in group)
+
+    def _transaction(self, group: Sequence[Job]) -> list[Any]:
+        if _identity(self._settings) != self._identity:
+            self.replaced = True
+            raise StorageUnavailable("the database file was moved, deleted or replaced while open: restart")
+        connection = self._connected()
+        try:
+            return _run_jobs(connection, group, isolated=False)
+        except sqlite3.Error as error:
+            if not concerns_one_item(error):
+                raise
+            _roll_back(connection)
+            return _run_jobs(connection, group, isolated=True)
+
+    def _connected(self) -> sqlite3.Connection:
+        if self._connection is None:
+            connection = connect_writer(self._settings)
+            # The frames of a commit that failed must not come back when the log is next recovered.
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            self._connection = connection
+        return self._connection
+
+    def _recover(self, error: Exception) -> None:
+        """Leave no transaction open, and no connection that met more than a refusal."""
+        connection = self._connection
+        if connection is None:
+            return
+        spoiled = not isinstance(error, sqlite3.Error) or spoils_connection(error)
+        try:
+            _roll_back(connection)
+        except sqlite3.Error:
+            spoiled = True
+        if spoiled and not isinstance(error, (LockTimeoutError, StorageUnavailable)):
+            connection.close()
+            self._connection = None
+
+    def _answer(self, answers: Sequence[tuple[Job, Any]]) -> None:
+        if answers:
+            # A loop that was closed has nobody left who waits.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(_deliver, answers)
+
+    def _keep_log_short(self) -> None:
+        if self._since_checkpoint_bytes > self._settings.checkpoint_bytes:
+            self._since_checkpoint_bytes = 0
+            self._checkpointer.wake()
+        size_bytes = self._log_bytes()
+        if size_bytes > self._truncate_at_bytes:
+            emptied = self._wipe(tries=1)
+            more = 0 if emptied else size_bytes
+            self._truncate_at_bytes = self._settings.wal_cap_bytes + more
+
+    def _log_bytes(self) -> int:
+        try:
+            return os.stat(f"{self._settings.path}-wal").st_size
+        except OSError:
+            return 0
+
+    def _wipe(self, tries: int) -> bool:
+        """Empty the log, which fails while a reader or another process's writer needs it. Return whether it was done."""
+        for attempt in range(tries):
+            if attempt:
+                time.sleep(_WIPE_PAUSE_SECONDS)
+            try:
+                with self._checkpointer.running, self._turnstile.turn():
+                    done = _truncate_log(self._connected(), self._settings)
+            except (sqlite3.Error, LockTimeoutError) as error:
+                _log.warning("emptying the log failed: %s", getattr(error, "sqlite_errorname", type(error).__name__))
+                self._recover(error)
+                return False
+            if done:
+                self._remnants = False
+                return True
+        return False
+
+
+def _run_jobs(connection: sqlite3.Connection, group: Sequence[Job], *, isolated: bool) -> list[Any]:
+    connection.execute("BEGIN IMMEDIATE")
+    results = [job.run(connection, isolated) for job in group]
+    connection.execute("COMMIT")
+    return results
+
+
+def _roll_back(connection: sqlite3.Connection) -> None:
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
+
+
+def _truncate_log(connection: sqlite3.Connection, settings: Settings) -> bool:
+    connection.execute("PRAGMA busy_timeout = 0")
+    try:
+        ((busy, _, _),) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {settings.busy_timeout_ms}")
+    return not busy
+
+
+def _identity(settings: Settings) -> tuple[int, int]:
+    try:
+        found = os.stat(settings.path)
+    except OSError:
+        return (0, 0)
+    return (found.st_dev, found.st_ino)
+
+
+def _failure(error: Exception) -> Exception:
+    if isinstance(error, StorageUnavailable):
+        return error
+    if isinstance(error, sqlite3.Error):
+        failure = unavailable(error)
+    elif isinstance(error, LockTimeoutError):
+        failure = StorageUnavailable("another process holds the database")
+    else:
+        _log.error("the writer failed", exc_info=error)
+        return error
+    failure.__cause__ = error
+    return failure
+
+
+def _deliver(answers: Sequence[tuple[Job, Any]]) -> None:
+    for job, answer in answers:
+        if job.future.done():
+            continue
+        if isinstance(answer, Exception):
+            job.future.set_exception(answer)
+        else:
+            job.future.set_result(answer)

@@ -1,0 +1,29 @@
+"""Compiles a user's memories into a block of text for a system prompt, under a budget."""
+
+from memsvc.context.compiling import compile_context
+from memsvc.context.contract import (
+    DEFAULT_MAX_CHARACTERS,
+    MAX_CUT_IDS,
+    CompiledContext,
+    ContextFormat,
+    ContextRequest,
+    Cut,
+    CutReason,
+    Section,
+    Source,
+    count_tokens,
+)
+
+__all__ = [
+    "DEFAULT_MAX_CHARACTERS",
+    "MAX_CUT_IDS",
+    "CompiledContext",
+    "ContextFormat",
+    "ContextRequest",
+    "Cut",
+    "CutReason",
+    "Section",
+    "Source",
+    "compile_context",
+    "count_tokens",
+]

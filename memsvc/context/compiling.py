@@ -1,0 +1,178 @@
+"""Compiling: from the cache where nothing changed, else select, write and digest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
+from itertools import islice
+from operator import attrgetter
+from typing import Final
+
+from memsvc.context.cache import ContextCache
+from memsvc.context.contract import (
+    DEFAULT_MAX_CHARACTERS,
+    MAX_CUT_IDS,
+    CompiledContext,
+    ContextFormat,
+    ContextRequest,
+    Cut,
+    CutReason,
+    Section,
+    Source,
+    count_tokens,
+    utf8_bytes,
+)
+from memsvc.context.form import Entry, Form
+from memsvc.context.json import JsonForm
+from memsvc.context.markdown import MarkdownForm
+from memsvc.context.selection import Block, Frame, select
+from memsvc.context.xml import XmlForm
+from memsvc.model import Layer
+
+_FORMS: Final[dict[ContextFormat, Callable[[bool], Form]]] = {
+    ContextFormat.XML: XmlForm,
+    ContextFormat.MARKDOWN: MarkdownForm,
+    ContextFormat.JSON: JsonForm,
+}
+_CACHE_KEY: Final = "context"
+_BYTES_PER_TOKEN: Final = 4
+
+
+def compile_context(own: Source, shared: Sequence[Source], request: ContextRequest) -> CompiledContext:
+    """Return the context of a user's memories, and of those of the users shared with it, within the budget.
+
+    What was compiled is kept in `own.cache`, unless the request has a filter or a memory shown expires.
+    """
+    context = _cached(own, shared, request) if request.matches is None else _compile(own, shared, request)[0]
+    if request.etag == context.etag:
+        return CompiledContext(unchanged=True, etag=context.etag, tokens=context.tokens, cuts=context.cuts)
+    return context
+
+
+def _cached(own: Source, shared: Sequence[Source], request: ContextRequest) -> CompiledContext:
+    cache = own.cache.get(_CACHE_KEY)
+    if not isinstance(cache, ContextCache):
+        cache = own.cache[_CACHE_KEY] = ContextCache()
+    shape = (
+        request.format,
+        request.max_characters,
+        request.max_tokens,
+        request.omit_wrapper,
+        request.layers,
+        tuple((source.user_id, source.revision) for source in shared) if shared else (),
+    )
+    context = cache.get(shape) or cache.get((shape, request.query))
+    if context is None:
+        context, asked_query, expires = _compile(own, shared, request)
+        if not expires:
+            cache.put((shape, request.query) if asked_query else shape, context)
+    return context
+
+
+def _compile(own: Source, shared: Sequence[Source], request: ContextRequest) -> tuple[CompiledContext, bool, bool]:
+    """Return the context, whether it depends on the query, and whether a memory in it expires."""
+    form = _FORMS[request.format](request.omit_wrapper)
+    if request.max_tokens and not request.max_characters:
+        selected = select(own, shared, request, form, utf8_bytes, request.max_tokens * _BYTES_PER_TOKEN)
+    else:
+        selected = select(own, shared, request, form, len, request.max_characters or DEFAULT_MAX_CHARACTERS)
+    blocks, asked_query = selected
+    shown = sorted((block for block in blocks if block.chosen), key=lambda block: not block.stable)
+    writer = _Writer(form)
+    for block in shown:
+        writer.write(block)
+    writer.close()
+    text = "".join(section.text for section in writer.sections)
+    context = CompiledContext(
+        sections=tuple(writer.sections),
+        text=text,
+        etag=blake2b(f"{request.format}\n{text}".encode(), digest_size=16).hexdigest(),
+        tokens=count_tokens(text),
+        memory_ids=tuple(writer.memory_ids),
+        cuts=_cuts(blocks),
+    )
+    expires = any(block.memories[memory_id].expire_time for block in shown for memory_id in block.chosen)
+    return context, asked_query, expires
+
+
+class _Writer:
+    """Writes blocks as sections, and the frames around them as sections of their own."""
+
+    def __init__(self, form: Form) -> None:
+        self.sections: list[Section] = []
+        self.memory_ids: list[str] = []
+        self._form = form
+        self._frames: list[Frame] = []
+        self._separator = ""
+        self._stable = True
+
+    def write(self, block: Block) -> None:
+        *around, frame = block.frames()
+        shared_frames = _count_equal(around, self._frames)
+        self._close_down_to(shared_frames)
+        self._stable = block.stable
+        for outer in around[shared_frames:]:
+            self._add(None, outer.opening, outer.shared_user_id)
+            self._frames.append(outer)
+        body = self._body(sorted(block.chosen.values(), key=attrgetter("order")), 0, bool(block.owner))
+        self._add(block.layer, frame.opening + body + frame.closing, frame.shared_user_id)
+        self._separator = self._form.separator
+
+    def close(self) -> None:
+        self._close_down_to(0)
+
+    def _close_down_to(self, depth: int) -> None:
+        self._separator, separator = "", self._separator
+        while len(self._frames) > depth:
+            frame = self._frames.pop()
+            self._add(None, frame.closing, frame.shared_user_id)
+        self._separator = separator
+
+    def _add(self, layer: Layer | None, text: str, shared_user_id: str) -> None:
+        if text:
+            text = self._separator + text
+            self._separator = ""
+            self.sections.append(Section(layer, text, count_tokens(text), self._stable, shared_user_id))
+
+    def _body(self, entries: Sequence[Entry], depth: int, shared: bool) -> str:
+        """Return entries of one branch, which is `depth` deep, each further branch in the place of its first entry."""
+        groups: dict[str | int, list[Entry]] = {}
+        for index, entry in enumerate(entries):
+            groups.setdefault(entry.path[depth] if len(entry.path) > depth else index, []).append(entry)
+        parts = []
+        for name, group in groups.items():
+            if isinstance(name, int):
+                parts.append(group[0].text)
+                self.memory_ids.append(group[0].memory_id)
+            else:
+                opening, closing = self._form.branch(group[0].path[: depth + 1], shared)
+                parts.append(opening + self._body(group, depth + 1, shared) + closing)
+        return self._form.separator.join(parts)
+
+
+def _count_equal(frames: Sequence[Frame], others: Sequence[Frame]) -> int:
+    count = 0
+    for frame, other in zip(frames, others, strict=False):
+        if frame.key != other.key:
+            break
+        count += 1
+    return count
+
+
+def _cuts(blocks: Sequence[Block]) -> tuple[Cut, ...]:
+    """Return what is left out, without a look at more of it than is named."""
+    cuts = []
+    ids_left = MAX_CUT_IDS
+    for block in blocks:
+        outranked = [memory_id for memory_id in block.outranked if memory_id in block.memories]
+        over_budget = len(block.memories) - len(block.chosen) - len(outranked)
+        left_out = (key for key in block.memories if key not in block.chosen and key not in block.outranked)
+        for reason, count, memory_ids in (
+            (CutReason.OUTRANKED, len(outranked), iter(outranked)),
+            (CutReason.BUDGET, over_budget, left_out),
+        ):
+            if count > 0:
+                named = tuple(islice(memory_ids, min(count, ids_left)))
+                ids_left -= len(named)
+                cuts.append(Cut(block.layer, reason, count, named, block.shared_user_id))
+    return tuple(cuts)

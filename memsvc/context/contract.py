@@ -1,0 +1,120 @@
+"""What goes into compiling a context and what comes out."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
+from typing import TYPE_CHECKING, Final, Protocol
+
+import msgspec
+
+from memsvc.model import Layer, Memory
+
+if TYPE_CHECKING:
+    from memsvc.search.lexical import Hit
+
+DEFAULT_MAX_CHARACTERS: Final = 8_000
+MAX_CUT_IDS: Final = 50
+
+
+def count_tokens(text: str) -> int:
+    """Return the tokens of `text` by the counter "bytes4": its UTF-8 bytes divided by four, rounded up."""
+    return (utf8_bytes(text) + 3) // 4
+
+
+def utf8_bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
+
+
+class Source(Protocol):
+    """A user's memories at one revision."""
+
+    @property
+    def user_id(self) -> str: ...
+
+    @property
+    def revision(self) -> int: ...
+
+    @property
+    def cache(self) -> MutableMapping[object, object]:
+        """What was derived from the memories; MUST be emptied when the revision moves."""
+
+    def layer(self, layer: Layer) -> Mapping[str, Memory]:
+        """Return the layer's visible memories by id, in the order of their numbers."""
+
+    def newest(self) -> Iterable[Memory]:
+        """Yield the visible memories of all layers, last changed first."""
+
+    def search(self, query: str, limit: int, allowed: Callable[[str], bool] | None = None) -> Sequence[Hit]:
+        """Return the memories nearest to `query` among those whose id is `allowed`, best first."""
+
+
+class ContextFormat(enum.StrEnum):
+    """The form of the text."""
+
+    XML = "xml"
+    MARKDOWN = "markdown"
+    JSON = "json"
+
+
+class ContextRequest(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """What to compile. At most one of `max_characters` and `max_tokens` is set; neither: 8,000 characters."""
+
+    layers: tuple[Layer, ...] = ()
+    """Empty: all."""
+    query: str = ""
+    matches: Callable[[Memory], bool] | None = None
+    """Among which memories; None: all."""
+    format: ContextFormat = ContextFormat.XML
+    omit_wrapper: bool = False
+    max_characters: int = 0
+    """Unicode characters of the whole text."""
+    max_tokens: int = 0
+    """Tokens of the whole text, as `count_tokens` counts them."""
+    etag: str = ""
+    """That of the text which the caller holds."""
+
+
+class Section(msgspec.Struct, frozen=True, gc=False):
+    """One block of the text; those that do not depend on the query (`stable`) come first."""
+
+    layer: Layer | None
+    """None: a line around layers, of the wrapper or of a shared user."""
+    text: str
+    tokens: int
+    stable: bool
+    shared_user_id: str = ""
+
+
+class CutReason(enum.StrEnum):
+    """Why memories were left out."""
+
+    BUDGET = "budget"
+    OUTRANKED = "outranked"
+    """An explicit policy speaks of the same thing."""
+
+
+class Cut(msgspec.Struct, frozen=True, gc=False):
+    """Memories of one layer that were left out for one reason."""
+
+    layer: Layer
+    reason: CutReason
+    count: int
+    memory_ids: tuple[str, ...] = ()
+    """The first of them; at most 50 over all cuts of a context."""
+    shared_user_id: str = ""
+
+
+class CompiledContext(msgspec.Struct, frozen=True, eq=False, weakref=True, kw_only=True):
+    """A context. Calls that are answered from the cache get one and the same object."""
+
+    sections: tuple[Section, ...] = ()
+    text: str = ""
+    """The sections joined."""
+    unchanged: bool = False
+    """The text is what the caller holds, and is left out here with its sections and ids."""
+    etag: str
+    tokens: int
+    memory_ids: tuple[str, ...] = ()
+    """In the order of the text."""
+    cuts: tuple[Cut, ...] = ()

@@ -1,0 +1,74 @@
+"""Context as one JSON object with the layers of the user's document."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Final
+
+from memsvc.context.form import Entry, order_of
+from memsvc.document import place_of, value_of
+from memsvc.model import Layer, Memory
+
+_UNSAFE: Final = re.compile(
+    "[\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff"
+    "\ufeff\ufff9-\ufffb\ufffe\uffff\U000e0000-\U000e007f]|<(?=[a-zA-Z/!?])"
+)
+_encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+class JsonForm:
+    """`{"user_memory": {...}}` around an object per layer, a line each.
+
+    Shared users are under "shared", in what depends on the query under "shared_nearest".
+    """
+
+    separator = ","
+
+    def __init__(self, omit_wrapper: bool) -> None:
+        self._wrapped = not omit_wrapper
+
+    def wrapper(self) -> tuple[str, str]:
+        return ('{"user_memory":{', "\n}}\n") if self._wrapped else ("{", "\n}\n")
+
+    def shared(self, stable: bool) -> tuple[str, str]:
+        return f'\n  "{"shared" if stable else "shared_nearest"}":{{', "\n  }"
+
+    def shared_user(self, user_id: str) -> tuple[str, str]:
+        return f"\n    {encode(user_id)}:{{", "\n    }"
+
+    def layer(self, layer: Layer, shared: bool) -> tuple[str, str]:
+        return f'\n{"      " if shared else "  "}"{layer.value}":{{', "}"
+
+    def branch(self, path: tuple[str, ...], shared: bool) -> tuple[str, str]:
+        opening, closing = "[]" if path in _LISTS else "{}"
+        return f"{encode(path[-1])}:{opening}", closing
+
+    def entry(self, memory: Memory, shared: bool) -> Entry:
+        path, name = place_of(memory)
+        text = f"{encode(name)}:{encode(value_of(memory))}" if name else encode(memory.text)
+        return Entry(memory.memory_id, order_of(memory), path, text)
+
+
+_LISTS = {("notes",), ("positive",), ("negative",)}
+
+
+def encode(value: Any) -> str:
+    """Return a value as JSON on one line, without a tag or an invisible character in it. What it means is unchanged.
+
+    (Except that half a surrogate pair, which is no text, becomes U+FFFD.)
+    """
+    text = _encode(value)
+    if text.isprintable() and "<" not in text:
+        return text
+    return _UNSAFE.sub(_escaped, text)
+
+
+def _escaped(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if 0xD800 <= code <= 0xDFFF:
+        return "\\ufffd"
+    if code > 0xFFFF:
+        code -= 0x10000
+        return f"\\u{0xD800 + (code >> 10):04x}\\u{0xDC00 + (code & 0x3FF):04x}"
+    return f"\\u{code:04x}"

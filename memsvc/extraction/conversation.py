@@ -1,0 +1,91 @@
+"""Building the conversation that an engine reads: the runs, what was said before, and the memories nearest to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from memsvc.extraction.engine import Conversation
+from memsvc.extraction.reconcile import Source, Sources
+from memsvc.extraction.schemas import default_schemas
+from memsvc.model import Extraction, Layer, Memory, Message, Origin, Role, Run, Scope, decode
+from memsvc.sessions import timed
+from memsvc.storage.driver import RowKind
+from memsvc.users import HotUser, Users
+
+KNOWN_MEMORIES = 32
+"""How many of the nearest memories an engine gets to see at most."""
+
+_EARLIER_RUNS = 2
+_EARLIER_MESSAGES = 6
+_QUERY_CHARACTERS = 4_000
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A conversation, and the runs that it is made of."""
+
+    conversation: Conversation
+    runs: Sequence[Run]
+
+    def sources(self, extractions: Sequence[Extraction], engine: str, model: str) -> Sources:
+        """Return where each message came from."""
+        first = extractions[0]
+        sources = []
+        for run in self.runs:
+            for message in run.messages:
+                origin = Origin(
+                    agent_id=run.agent_id or first.agent_id,
+                    team_id=run.team_id or first.team_id,
+                    session_id=run.session_id,
+                    run_id=run.run_id if run.session_id else "",
+                    message_id=message.message_id,
+                    author_id=message.author_id,
+                    engine=engine,
+                    model=model,
+                    extraction_id=run.extraction_id if run.session_id else first.extraction_id,
+                )
+                sources.append(Source(origin, timed(message, run).time))
+        last = sources[-1] if sources else Source(Origin(engine=engine, model=model), first.create_time)
+        return Sources(sources, last)
+
+
+async def read(users: Users, scope: Scope, extractions: Sequence[Extraction]) -> Reading:
+    """Return what these extractions, of one session, have to read. No runs are left when all were deleted."""
+    driver = users.driver
+    run_ids = [run_id for extraction in extractions for run_id in extraction.run_ids]
+    rows = await driver.get(scope, RowKind.RUN, run_ids)
+    runs = [decode(row.body, Run) for row in rows.values()]
+    runs = sorted((run for run in runs if not run.replaced), key=lambda run: run.index)
+    messages = [timed(message, run) for run in runs for message in run.messages]
+    earlier: list[Message] = []
+    session_id = extractions[0].session_id
+    if runs and session_id:
+        before = await driver.rows(
+            scope, RowKind.RUN, group=session_id, before=runs[0].index, descending=True, limit=_EARLIER_RUNS
+        )
+        for row in reversed(before):
+            run = decode(row.body, Run)
+            if not run.replaced:
+                earlier.extend(timed(message, run) for message in run.messages)
+    known = await nearest(await users.latest(scope), messages)
+    conversation = Conversation(messages, earlier[-_EARLIER_MESSAGES:], known, default_schemas())
+    return Reading(conversation, runs)
+
+
+async def nearest(user: HotUser, messages: Sequence[Message]) -> Sequence[Memory]:
+    """Return the memories nearest to a conversation, best first; then profile and policy, which it is likely to touch."""
+    said = " ".join(message.text for message in messages if message.role is Role.USER)[:_QUERY_CHARACTERS]
+    chosen: dict[str, Memory] = {}
+    if user.state.memory_count:
+        await user.prepare_search()
+        for hit in user.search(said, KNOWN_MEMORIES):
+            memory = user.get(hit.memory_id)
+            if memory is not None:
+                chosen[memory.memory_id] = memory
+    for layer in (Layer.PROFILE, Layer.POLICY):
+        for memory in reversed(list(user.layer(layer).values())):
+            if len(chosen) >= KNOWN_MEMORIES:
+                break
+            chosen.setdefault(memory.memory_id, memory)
+    return list(chosen.values())

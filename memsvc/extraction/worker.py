@@ -1,0 +1,295 @@
+"""The worker: finds users with work, claims them one at a time, reads, commits.
+
+Whatever happens to it, a job runs again until its effect is committed once: a claim that is not renewed expires, and
+everything done under it is refused from then on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from memsvc.errors import Error, ExtractionError, Permanent, Reason, Retryable
+from memsvc.extraction.conversation import read
+from memsvc.extraction.engine import Engine, Finished
+from memsvc.extraction.engine import Progress as EngineProgress
+from memsvc.extraction.engine import Proposal as EngineProposal
+from memsvc.extraction.events import Hints, Progress, Proposed
+from memsvc.extraction.queue import (
+    ClaimCommand,
+    Claimed,
+    FinishCommand,
+    Limits,
+    PostponeCommand,
+    RenewCommand,
+    SweepCommand,
+)
+from memsvc.ids import new_id
+from memsvc.journal.records import Claim
+from memsvc.journal.state import State, due_time
+from memsvc.journal.writer import Writer
+from memsvc.model import Extraction, ExtractionState, Scope, Usage
+from memsvc.purge import purge
+from memsvc.users import Users, now_micros
+
+logger = logging.getLogger(__name__)
+
+_DUE_USERS = 256
+_FIRST_LOOK_USERS = 100_000
+_SHORTEST_SLEEP_SECONDS = 0.002
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """How the worker works."""
+
+    lease_seconds: float = 30.0
+    concurrency: int = 8
+    """Extractions under way at once."""
+    poll_seconds: float = 1.0
+    """How often the database is asked for users with work that other processes left."""
+    retry_seconds: float = 2.0
+    max_retry_seconds: float = 300.0
+    quota: int = 10_000
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(slots=True)
+class _Sighting:
+    """A claim of somebody else, and since when it has been seen unrenewed, on the monotonic clock."""
+
+    claim_seq: int
+    since: float
+
+
+@dataclass(slots=True)
+class Worker:
+    """Runs extractions, sweeps and purges."""
+
+    users: Users
+    writer: Writer
+    engine: Engine
+    hints: Hints
+    settings: WorkerSettings = field(default_factory=WorkerSettings)
+    owner: str = field(default_factory=new_id)
+    _busy: dict[Scope, asyncio.Task[None]] = field(default_factory=dict)
+    _again: set[Scope] = field(default_factory=set)
+    _sightings: dict[Scope, _Sighting] = field(default_factory=dict)
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _next_due: int = 0
+    _loop_task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to look for work."""
+        self.users.on_move = self._moved
+        self._loop_task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Take no more work and hand back what is under way: it waits again, for any replica."""
+        tasks = [task for task in (self._loop_task, *self._busy.values()) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _moved(self, state: State) -> None:
+        due = due_time(state)
+        if due and (not self._next_due or due < self._next_due):
+            self._next_due = due
+            self._wake.set()
+
+    async def _run(self) -> None:
+        first = True
+        while True:
+            try:
+                await self._look(first)
+                first = False
+            except Error as error:
+                logger.warning("action=look_for_work_failed reason=%s", error.reason)
+            except Exception:
+                logger.exception("action=look_for_work_failed")
+            wait = self.settings.poll_seconds
+            if self._next_due:
+                wait = min(wait, (self._next_due - now_micros()) / 1_000_000)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(wait, _SHORTEST_SLEEP_SECONDS)):
+                    await self._wake.wait()
+            self._wake.clear()
+
+    async def _look(self, first: bool) -> None:
+        """Start on users with work, as far as there is room."""
+        self._next_due = 0
+        if len(self._busy) >= self.settings.concurrency:
+            return
+        # Claims of processes that are gone are not due before their lease ends: look for them once, at the start.
+        horizon = now_micros() + (24 * 3600 * 1_000_000 if first else 0)
+        due = list(await self.users.driver.due(horizon, _FIRST_LOOK_USERS if first else _DUE_USERS))
+        if self.users.driver.capabilities().shared.supported:
+            random.shuffle(due)
+        now = now_micros()
+        for scope, due_at in due:
+            if scope in self._busy:
+                self._again.add(scope)
+            elif due_at <= now or await self._is_orphan(scope):
+                if len(self._busy) >= self.settings.concurrency:
+                    break
+                self._start_on(scope)
+
+    async def _is_orphan(self, scope: Scope) -> bool:
+        claim = (await self.users.latest(scope)).state.core.claim
+        return claim is not None and claim.generation < self.users.driver.generation
+
+    def _start_on(self, scope: Scope) -> None:
+        task = asyncio.create_task(self._serve(scope))
+        self._busy[scope] = task
+
+        def done(_: asyncio.Task[None]) -> None:
+            del self._busy[scope]
+            self._again.discard(scope)
+            self._wake.set()
+
+        task.add_done_callback(done)
+
+    async def _serve(self, scope: Scope) -> None:
+        """Do what the user has to do now."""
+        try:
+            state = (await self.users.latest(scope)).state
+            if state.core.purges:
+                await purge(self.users, self.writer, scope)
+            while await self.writer.write(scope, SweepCommand()):
+                pass
+            while True:
+                claimed = await self.writer.write(scope, await self._claim_command(scope))
+                if claimed is None:
+                    break
+                await self._work(scope, claimed)
+        except Error as error:
+            logger.warning("action=serve_failed reason=%s", error.reason)
+            await asyncio.sleep(self.settings.poll_seconds)
+        except Exception:
+            logger.exception("action=serve_failed")
+            await asyncio.sleep(self.settings.poll_seconds)
+
+    async def _claim_command(self, scope: Scope) -> ClaimCommand:
+        """Return the command that claims the user, void claims that were seen unrenewed for their lease's length."""
+        core = (await self.users.latest(scope)).state.core
+        expired = 0
+        if core.claim is None:
+            self._sightings.pop(scope, None)
+        elif core.claim.owner == self.owner:
+            # No task of this worker serves the user now: what it once claimed, it gave up without being able to say so.
+            expired = core.claim_seq
+        else:
+            sighting = self._sightings.get(scope)
+            if sighting is None or sighting.claim_seq != core.claim_seq:
+                sighting = self._sightings[scope] = _Sighting(core.claim_seq, time.monotonic())
+            if time.monotonic() - sighting.since >= core.claim.lease_seconds:
+                expired = core.claim_seq
+        settings = self.settings
+        generation = self.users.driver.generation
+        return ClaimCommand(self.owner, generation, settings.lease_seconds, settings.limits, expired)
+
+    async def _work(self, scope: Scope, claimed: Claimed) -> None:
+        """Carry out one claim, as long as it stands."""
+        started = time.monotonic()
+        attempt = asyncio.create_task(self._attempt(scope, claimed))
+        keeper = asyncio.create_task(self._keep(scope, claimed.claim, started))
+        try:
+            await asyncio.wait((attempt, keeper), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopped = not attempt.done()
+            for task in (attempt, keeper):
+                task.cancel()
+            await asyncio.gather(attempt, keeper, return_exceptions=True)
+            if stopped:
+                await self._hand_back(scope, claimed)
+
+    async def _hand_back(self, scope: Scope, claimed: Claimed) -> None:
+        with contextlib.suppress(Error):
+            await self._postpone(scope, claimed, "", "", Usage(), delay_seconds=0.0, counts=False)
+
+    async def _keep(self, scope: Scope, claim: Claim, started: float) -> None:
+        """Renew the claim; return when it no longer stands, or may not, by this worker's own clock."""
+        valid_until = started + claim.lease_seconds
+        while True:
+            await asyncio.sleep(claim.lease_seconds / 3)
+            sent = time.monotonic()
+            try:
+                async with asyncio.timeout(max(valid_until - sent, 0.001)):
+                    if not await self.writer.write(scope, RenewCommand(claim)):
+                        return
+                valid_until = sent + claim.lease_seconds
+            except (Error, TimeoutError):
+                if time.monotonic() + claim.lease_seconds / 3 >= valid_until:
+                    return
+
+    async def _attempt(self, scope: Scope, claimed: Claimed) -> None:
+        extractions = claimed.extractions
+        self._tell(extractions, Progress(extractions[0].attempt, ExtractionState.RUNNING))
+        try:
+            reading = await read(self.users, scope, extractions)
+            finished = Finished(())
+            if reading.runs:
+                async with contextlib.aclosing(self.engine.extract(reading.conversation)) as events:  # type: ignore[type-var]
+                    async for event in events:
+                        if isinstance(event, EngineProposal):
+                            self._tell(extractions, Proposed(extractions[0].attempt, event.operation))
+                        elif isinstance(event, EngineProgress):
+                            running = ExtractionState.RUNNING
+                            progress = Progress(extractions[0].attempt, running, "", event.output_bytes)
+                            self._tell(extractions, progress)
+                        else:
+                            finished = event
+            sources = reading.sources(extractions, self.engine.name, finished.model)
+            await self.writer.write(
+                scope,
+                FinishCommand(claimed.claim, finished.operations, sources, finished.usage, self.settings.quota),
+            )
+            logger.info("action=extracted operations=%d calls=%d", len(finished.operations), finished.usage.calls)
+        except ExtractionError as error:
+            await self._failed(scope, claimed, error)
+        except Error as error:
+            logger.warning("action=extraction_failed reason=%s", error.reason)
+            await self._postpone(scope, claimed, error.reason, "the database does not answer", Usage(), counts=False)
+        except Exception:
+            logger.exception("action=extraction_failed")
+            await self._postpone(scope, claimed, Reason.INTERNAL, "internal error", Usage())
+
+    def _tell(self, extractions: Sequence[Extraction], hint: Progress | Proposed) -> None:
+        for extraction in extractions:
+            self.hints.publish(extraction.extraction_id, hint)
+
+    async def _failed(self, scope: Scope, claimed: Claimed, error: ExtractionError) -> None:
+        logger.warning("action=extraction_failed reason=%s detail=%s", error.reason, error.detail)
+        wished = error.retry_after_seconds if isinstance(error, Retryable) else 0.0
+        counts = error.counts if isinstance(error, Retryable) else True
+        delay = max(wished, self._backoff_seconds(claimed))
+        fails = isinstance(error, Permanent)
+        await self._postpone(scope, claimed, error.reason, error.detail, error.usage, delay, counts, fails)
+
+    def _backoff_seconds(self, claimed: Claimed) -> float:
+        """Return a delay that doubles, in effect, with each try: half the time waited so far, with jitter."""
+        waited = (now_micros() - claimed.extractions[0].create_time) / 2_000_000
+        settings = self.settings
+        delay = min(max(waited, settings.retry_seconds), settings.max_retry_seconds)
+        return delay * random.uniform(0.75, 1.25)
+
+    async def _postpone(
+        self,
+        scope: Scope,
+        claimed: Claimed,
+        reason: str,
+        detail: str,
+        usage: Usage,
+        delay_seconds: float | None = None,
+        counts: bool = True,
+        fails: bool = False,
+    ) -> None:
+        delay = self._backoff_seconds(claimed) if delay_seconds is None else delay_seconds
+        limits = self.settings.limits
+        command = PostponeCommand(claimed.claim, reason, detail, usage, delay, counts, fails, limits)
+        await self.writer.write(scope, command)

@@ -1,0 +1,49 @@
+"""What a memory can be found by: its text, topics, key, value and the day it was said."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import date, timedelta
+from functools import lru_cache
+
+from memsvc.model import Memory
+from memsvc.search.text import Analyzer
+
+
+def memory_terms(memory: Memory, analyzer: Analyzer) -> list[str]:
+    """Return the terms of a memory, repeated as they are in it. The same memory has the same terms for ever."""
+    parts = [memory.text, *memory.topics]
+    if memory.key:
+        parts.append(_KEY_JOINTS.sub(" ", memory.key))
+    if memory.value_json:
+        parts.append(_plain_value(memory.value_json))
+    terms = analyzer.document_terms("\n".join(parts)[:_MOST_CHARACTERS])
+    if memory.observe_time:
+        terms += _day_terms(analyzer, memory.observe_time // _DAY_MICROSECONDS)
+    return terms
+
+
+def _plain_value(value_json: str) -> str:
+    if "\\" not in value_json:
+        return value_json
+    try:
+        return json.dumps(json.loads(value_json), ensure_ascii=False).replace("\\", " ")
+    except ValueError:
+        return value_json
+
+
+@lru_cache(maxsize=1024)
+def _day_terms(analyzer: Analyzer, day: int) -> list[str]:
+    try:
+        said = date(1970, 1, 1) + timedelta(days=day)
+    except OverflowError:
+        return []
+    return analyzer.document_terms(f"{said.year} {_MONTHS[said.month - 1]} {said.day}")
+
+
+_MOST_CHARACTERS = 16_384
+_DAY_MICROSECONDS = 86_400_000_000
+_MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
+           "december")  # fmt: skip
+_KEY_JOINTS = re.compile(r"[._]+|(?<=[a-z0-9])(?=[A-Z])")

@@ -1,0 +1,138 @@
+"""What the fake endpoint receives and how it replies."""
+
+from __future__ import annotations
+
+import enum
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+MODEL: Final = "fake-model"
+
+
+class Ending(enum.Enum):
+    """What happens after the pieces of a reply."""
+
+    COMPLETE = enum.auto()
+    """Finish reason, usage where asked for, `[DONE]`."""
+    HANG = enum.auto()
+    """Nothing more, until the client leaves."""
+    CUT = enum.auto()
+    """The connection is dropped in the middle of the body."""
+    STOP = enum.auto()
+    """The body ends in good order, but without a finish reason and `[DONE]`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A request as it came in."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    """Names in lower case."""
+    body: bytes
+
+    @property
+    def body_bytes(self) -> int:
+        return len(self.body)
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def prompt(self) -> str:
+        """All that the model was told, in order."""
+        return "\n".join(str(message["content"]) for message in self.json["messages"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """How to answer one chat completion."""
+
+    content: str = ""
+    """What the model says."""
+    piece_characters: int = 0
+    """Into pieces of how many characters it is cut; 0: one piece."""
+    delay_seconds: float = 0.0
+    """Before each piece."""
+    pieces: int | None = None
+    """After how many pieces the ending comes; None: after all."""
+    ending: Ending = Ending.COMPLETE
+    finish_reason: str = "stop"
+    refusal: str = ""
+    usage: Mapping[str, Any] | None = None
+    """None: counted from the bytes. Empty: left out."""
+    keep_alives: int = 0
+    """Comments sent before each piece, as gateways do while a model thinks."""
+    hang: bool = False
+    """Answer nothing at all, not even headers."""
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    """Sent as it is, in place of what the fields above describe."""
+
+
+def operations(*listed: Mapping[str, Any], **how: Any) -> Reply:
+    """Return the reply that proposes these operations."""
+    return Reply(content=json.dumps({"operations": listed}, ensure_ascii=False), **how)
+
+
+async def events(reply: Reply, request: Received, pause: Callable[[float], Awaitable[None]]) -> AsyncIterator[bytes]:
+    """Yield the events of a streamed reply, up to its ending; `pause` is asked before each piece."""
+    size = reply.piece_characters or len(reply.content) or 1
+    pieces = [reply.content[start : start + size] for start in range(0, len(reply.content), size)]
+    yield _event(_chunk({"role": "assistant", "content": None}))
+    for piece in pieces[: reply.pieces]:
+        for _ in range(reply.keep_alives):
+            yield b": keep-alive\n\n"
+        await pause(reply.delay_seconds)
+        yield _event(_chunk({"content": piece}))
+    if reply.refusal:
+        yield _event(_chunk({"refusal": reply.refusal}))
+    if reply.ending is Ending.COMPLETE:
+        yield _event(_chunk({}, reply.finish_reason))
+        usage = _usage(reply, request)
+        if usage and (request.json.get("stream_options") or {}).get("include_usage"):
+            yield _event({**_chunk({}), "choices": [], "usage": usage})
+        yield b"data: [DONE]\n\n"
+
+
+def _chunk(delta: Mapping[str, Any], finish_reason: str | None = None) -> Mapping[str, Any]:
+    choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
+    return {"id": "fake", "object": "chat.completion.chunk", "created": 0, "model": MODEL, "choices": [choice]}
+
+
+def whole(reply: Reply, request: Received) -> Mapping[str, Any]:
+    message = {"role": "assistant", "content": reply.content, "refusal": reply.refusal or None}
+    choice = {"index": 0, "message": message, "finish_reason": reply.finish_reason}
+    usage = _usage(reply, request)
+    return {
+        "id": "fake",
+        "object": "chat.completion",
+        "created": 0,
+        "model": MODEL,
+        "choices": [choice],
+        "usage": usage,
+    }
+
+
+def _usage(reply: Reply, request: Received) -> Mapping[str, Any]:
+    if reply.usage is not None:
+        return reply.usage
+    prompt, completion = request.body_bytes // 4, len(reply.content.encode()) // 4
+    return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+
+
+def _event(data: Mapping[str, Any]) -> bytes:
+    return b"data: %s\n\n" % as_json(data)
+
+
+def error(code: str) -> bytes:
+    return as_json({"error": {"message": "as scripted", "type": "fake", "code": code, "param": None}})
+
+
+def as_json(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")

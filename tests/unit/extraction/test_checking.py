@@ -1,0 +1,185 @@
+"""Each proposed operation is judged by itself, against the conversation and what the model saw."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from memsvc.extraction.checking import Checker, Flaw, find_quote
+from memsvc.extraction.engine import Action, Conversation, LayerSchema, Operation
+from memsvc.model import Layer, Memory, Message, Polarity, Role, TextPart, Trust
+
+MESSAGES = [
+    Message(Role.ASSISTANT, (TextPart("Do you live in Paris?"),)),
+    Message(Role.USER, (TextPart("No,  I’m in\nLyon & I like “Dune”. Tom <3"),)),
+    Message(Role.USER, (TextPart("I like skiing. I’m in\nLyon"),)),
+]
+KNOWN = [Memory(memory_id="a", number=17, layer=Layer.PROFILE, key="location", text="Lives in Paris")]
+CONVERSATION = Conversation(MESSAGES, known=KNOWN)
+ADD: Mapping[str, Any] = {
+    "action": "add",
+    "layer": "profile",
+    "number": 0,
+    "text": "The user lives in Lyon.",
+    "key": "location",
+    "value": '"Lyon"',
+    "topics": ["home"],
+    "quote": "I'm in Lyon",
+    "message_index": 1,
+    "polarity": "none",
+    "inferred": False,
+}
+
+
+def check(**changes: Any) -> Operation | Flaw:
+    return Checker(CONVERSATION, KNOWN).check({**ADD, **changes})
+
+
+def sound(**changes: Any) -> Operation:
+    checked = check(**changes)
+    assert isinstance(checked, Operation)
+    return checked
+
+
+def test_a_sound_operation_keeps_the_words_as_the_user_wrote_them() -> None:
+    assert check() == Operation(
+        action=Action.ADD,
+        layer=Layer.PROFILE,
+        text="The user lives in Lyon.",
+        key="location",
+        value_json='"Lyon"',
+        topics=("home",),
+        quote="I’m in\nLyon",
+        message_index=1,
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "flaw"),
+    [
+        ({"action": "clear"}, Flaw.UNKNOWN_ACTION),
+        ({"action": None}, Flaw.UNKNOWN_ACTION),
+        ({"layer": "hobbies"}, Flaw.WRONG_LAYER),
+        ({"text": " \x00\n"}, Flaw.EMPTY_TEXT),
+        ({"text": "é" * 5000}, Flaw.TEXT_TOO_LONG),
+        ({"value": ["x" * 9000]}, Flaw.TEXT_TOO_LONG),
+        ({"action": "update", "number": 18}, Flaw.UNKNOWN_NUMBER),
+        ({"action": "delete", "number": -1}, Flaw.UNKNOWN_NUMBER),
+        ({"action": "update", "key": ""}, Flaw.NO_TARGET),
+        ({"action": "delete", "key": "", "topics": []}, Flaw.NO_TARGET),
+        ({"action": "delete", "key": "", "topics": ["a", "b"]}, Flaw.NO_TARGET),
+        ({"key": "where?"}, Flaw.MALFORMED_KEY),
+        ({"key": "a..b"}, Flaw.MALFORMED_KEY),
+        ({"key": "k" * 201}, Flaw.MALFORMED_KEY),
+        ({"quote": ""}, Flaw.NO_QUOTE),
+        ({"quote": "…"}, Flaw.NO_QUOTE),
+        ({"quote": "I live in Lyon"}, Flaw.QUOTE_NOT_SAID),
+        ({"quote": "live in Paris"}, Flaw.QUOTE_NOT_SAID),
+        ({"quote": "yon"}, Flaw.QUOTE_NOT_SAID),
+    ],
+)
+def test_a_flawed_operation_is_dropped_for_its_flaw(changes: Mapping[str, Any], flaw: Flaw) -> None:
+    assert check(**changes) is flaw
+
+
+@pytest.mark.parametrize("fields", [None, 1, "add", ["add"], {}])
+def test_what_is_no_operation_is_dropped(fields: object) -> None:
+    assert isinstance(Checker(CONVERSATION, KNOWN).check(fields), Flaw)
+
+
+def test_a_layer_that_is_not_learned_is_wrong() -> None:
+    conversation = Conversation(MESSAGES, schemas=[LayerSchema(Layer.POLICY, "", {})])
+    assert Checker(conversation, ()).check(ADD) is Flaw.WRONG_LAYER
+
+
+@pytest.mark.parametrize("number", [17, "17", "m17"])
+def test_an_update_by_number_keeps_the_memorys_layer_and_key(number: object) -> None:
+    operation = sound(action="update", number=number, layer="knowledge", key="elsewhere")
+    assert (operation.number, operation.layer, operation.key) == (17, Layer.PROFILE, "location")
+
+
+def test_deletes_name_their_target_in_one_way() -> None:
+    by_number = sound(action="delete", number=17)
+    by_key = sound(action="delete")
+    by_topic = sound(action="delete", key="")
+    assert (by_number.number, by_number.key, by_number.topic) == (17, "", "")
+    assert (by_key.number, by_key.key, by_key.topic) == (0, "location", "")
+    assert (by_topic.number, by_topic.key, by_topic.topic) == (0, "", "home")
+
+
+@pytest.mark.parametrize(
+    ("value", "value_json"),
+    [
+        ('"Lyon"', '"Lyon"'),
+        ("Lyon", '"Lyon"'),
+        ('["en", "de"]', '["en","de"]'),
+        (["en", "de"], '["en","de"]'),
+        ("42", "42"),
+        ("+33 1 23", '"+33 1 23"'),
+        ("", ""),
+        (None, ""),
+        ("null", ""),
+        ("\ud800", '"?"'),
+        (["\ud800"], ""),
+        (float("nan"), "null"),
+        ("9" * 400, '"' + "9" * 400 + '"'),
+    ],
+)
+def test_values_are_json(value: object, value_json: str) -> None:
+    assert sound(value=value).value_json == value_json
+
+
+def test_a_value_without_a_key_has_no_place() -> None:
+    assert sound(key="").value_json == ""
+
+
+def test_polarity_is_for_feedback() -> None:
+    assert sound(layer="feedback", polarity="negative").polarity is Polarity.NEGATIVE
+    assert sound(polarity="negative").polarity is Polarity.NONE
+
+
+def test_what_was_not_said_outright_is_inferred() -> None:
+    assert sound(inferred=True).trust is Trust.INFERRED
+
+
+@pytest.mark.parametrize("index", [None, -1, 0, 9, "1", 2.5, True])
+def test_a_quote_is_found_wherever_the_user_said_it(index: object) -> None:
+    assert sound(quote="i like skiing", message_index=index).message_index == 2
+    assert sound(message_index=2).message_index == 2
+
+
+@pytest.mark.parametrize(
+    ("quote", "words"),
+    [
+        ('i like "dune"', "I like “Dune"),
+        ("Lyon &amp; I", "Lyon & I"),
+        ("Tom &lt;3", "Tom <3"),
+        ('"No, I\'m in Lyon."', "No,  I’m in\nLyon"),
+    ],
+)
+def test_a_quote_may_differ_in_typography(quote: str, words: str) -> None:
+    assert find_quote(MESSAGES[1], quote) == words
+
+
+def test_an_accent_may_be_composed_or_not() -> None:
+    assert find_quote(Message(Role.USER, (TextPart("Cafe\u0301 owner"),)), "café owner") == "Café owner"
+
+
+def test_scripts_without_spaces_are_quoted_too() -> None:
+    assert find_quote(Message(Role.USER, (TextPart("我住在北京。"),)), "住在北京") == "住在北京"
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+)
+
+
+@given(st.dictionaries(st.sampled_from(list(ADD)), json_values))
+@settings(deadline=None)
+def test_no_fields_whatever_break_the_check(changes: Mapping[str, Any]) -> None:
+    assert isinstance(check(**changes), Operation | Flaw)

@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memsvc.search.languages import Language, dominant_language, fold, stop_languages
+from memsvc.search.text import Analyzer
+
+analyzer = Analyzer()
+
+
+def shared_terms(document: str, query: str) -> set[str]:
+    return set(analyzer.document_terms(document)) & set(analyzer.query_terms(query))
+
+
+@pytest.mark.parametrize(
+    ("document", "query"),
+    [
+        ("Skis at Lake Tahoe", "Does she like skiing?"),
+        ("Has two hobbies", "hobby"),
+        ("Drinks a café au lait", "cafe"),
+        ("Drinks at the cafe", "CAFÉ"),
+        ("Drinks at the café", "cafe\u0301"),
+        ("ＦＵＬＬＷＩＤＴＨ letters", "fullwidth"),
+        ("Lives in Zürich", "zurich"),
+        ("Grew up in Łódź", "lodz"),
+        ("Wohnt in der Hauptstraße", "HAUPTSTRASSE"),
+        ("The user's brother", "brothers of the user"),
+        ("Doesn’t eat meat", "meat?"),
+        ("Works in IT", "it"),
+        ("Moved to the US in May", "us"),
+        ("Writes C++ and C#", "c++"),
+        ("Writes C++ and C#", "C#"),
+        ("Deploys node.js v2.1", "nodejs"),
+        ("Deploys node.js v2.1", "Node.js"),
+        ("Deploys node.js v2.1", "v2.1"),
+        ("Has bad wi-fi", "wifi"),
+        ("Mail: sarah.lee+x@example.com", "sarah.lee@example.com"),
+        ("Uses snake_case names", "snake_case"),
+        ("Loves 🍕 and ⚽", "🍕"),
+        ("Gave a 👍🏽", "👍"),
+        ("Born in 🇨🇭", "🇨🇭"),
+    ],
+)
+def test_a_query_meets_the_text_it_is_about(document: str, query: str) -> None:
+    assert shared_terms(document, query)
+
+
+@pytest.mark.parametrize(
+    ("document", "query"),
+    [
+        ("Le gustan las canciones de su país", "canción"),
+        ("Elle aime les chevaux et la natation", "cheval"),
+        ("Sie mag ihre Häuser und die Bücher von Böll", "Haus"),
+        ("Preferisce le città piccole e la musica", "città"),
+        ("Eu gosto de correr com os meus amigos", "amigo"),
+        ("У него есть собака, и он любит кофе", "собаки"),
+        ("Русский язык", "русского"),
+        ("Η γυναίκα του είναι από την Αθήνα", "αθηνα"),
+        ("يحب القهوة في الصباح", "قهوة"),
+        ("قَهْوَة", "قهوة"),
+        ("उसे बिल्लियाँ पसंद हैं", "बिल्ली"),
+        ("Onun iki kedisi var", "kedisi"),
+    ],
+)
+def test_words_are_stemmed_by_their_language(document: str, query: str) -> None:
+    assert shared_terms(document, query)
+
+
+@pytest.mark.parametrize(
+    ("document", "query"),
+    [
+        ("用户喜欢吃辣的食物", "辣"),
+        ("用户喜欢吃辣的食物", "她喜欢什么食物？"),
+        ("用户有一只猫", "养猫吗"),
+        ("ユーザーは猫を飼っている", "猫はいますか"),
+        ("ユーザーは猫を飼っている", "猫"),
+        ("東京都に住んでいます", "東京"),
+        ("ラーメンが大好き", "ラーメン"),
+        ("ﾗｰﾒﾝが大好き", "ラーメン"),
+        ("고양이를 키우고 있다", "고양이가 있나요?"),
+        ("개를 키운다", "개"),
+        ("개를 키운다", "개가 있나요?"),
+        ("ผู้ใช้ชอบกินอาหารเผ็ด", "อาหาร"),
+        ("ຂ້ອຍມັກກິນເຂົ້າ", "ກິນ"),
+        ("Works at 东京 office", "东京"),
+    ],
+)
+def test_scripts_without_spaces_are_found_by_characters_and_pairs(document: str, query: str) -> None:
+    assert shared_terms(document, query)
+
+
+@pytest.mark.parametrize("query", ["", " ", "%", "'", '"', "%%' OR 1=1 --"[:3], "*", "()", "\x00", "\u200d", "!?", "—"])
+def test_punctuation_alone_asks_for_nothing(query: str) -> None:
+    assert analyzer.query_terms(query) == []
+
+
+def test_stop_words_are_out_unless_nothing_else_is_left() -> None:
+    assert analyzer.query_terms("What does she do for the fun of it?") == ["fun"]
+    assert analyzer.query_terms("Who are you?") == ["who", "are", "you"]
+    assert analyzer.query_terms("我的猫") == ["猫", "的猫"]
+
+
+def test_names_of_months_and_people_are_no_stop_words() -> None:
+    assert analyzer.query_terms("Is it in may or will Will come in march?") == ["may", "will", "come", "march"]
+
+
+def test_shouting_makes_no_acronyms() -> None:
+    assert analyzer.query_terms("WHAT DOES IT COST") == ["cost"]
+
+
+def test_an_english_query_meets_an_english_text_whatever_language_either_looks_like() -> None:
+    assert "pizza" in shared_terms("Le gustan las pizzas con queso", "pizza")
+    assert "weekend" in shared_terms("Il passe ses weekends dans les Alpes", "weekends")
+
+
+def test_the_language_is_that_of_most_stop_words() -> None:
+    def language(text: str) -> Language:
+        return dominant_language([bits for word in text.split() if (bits := stop_languages(word))])
+
+    assert language("le gustan las canciones de su pais") is Language.SPANISH
+    assert language("der hund ist nicht im haus") is Language.GERMAN
+    assert language("she was at the house") is Language.ENGLISH
+    assert language("pizza") is Language.ENGLISH
+
+
+def test_folding_keeps_marks_that_make_another_letter() -> None:
+    assert fold("Crème brûlée") == "Creme brulee"
+    assert fold("й ガ ผู้ใช้ हिन्दी") == "й ガ ผู้ใช้ हिन्दी"
+
+
+def test_a_cache_that_is_full_starts_again() -> None:
+    small = Analyzer(cached_words=4)
+    texts = [f"word{number} skiing" for number in range(50)]
+    assert [small.document_terms(text)[-1] for text in texts] == ["ski"] * 50
+    assert len(small._words) <= 4
+
+
+@given(st.text(max_size=200))
+def test_any_text_finds_itself(text: str) -> None:
+    asked = analyzer.query_terms(text)
+    assert len(asked) == len(set(asked))
+    assert set(asked) <= set(analyzer.document_terms(text))
+
+
+@pytest.mark.parametrize("unit", ["a", "a-", "é", "é.", "猫", "ก", "🍕", "a'", "x+", "\u0301", "\ufdfa", "़", "İ"])
+def test_long_runs_of_anything_are_analysed_in_linear_time(unit: str) -> None:
+    assert len(analyzer.document_terms(unit * 8192)) <= 40 * 8192
