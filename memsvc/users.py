@@ -182,6 +182,8 @@ class Users:
 
     driver: Driver
     cache_bytes: int = 64 << 20
+    clock: Callable[[], int] = now_micros
+    """The server's clock, microseconds since the epoch."""
     on_move: Callable[[State], None] | None = None
     """Told of every state that a user moves to in this process."""
     _hot: OrderedDict[Scope, HotUser] = field(default_factory=OrderedDict)

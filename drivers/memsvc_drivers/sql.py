@@ -1,8 +1,8 @@
 """What the SQL drivers share: the tables as SQLAlchemy Core metadata, their names, and reading options.
 
 One table a kind of row, clustered by user, and three of the driver's own: `heads` (where each journal ends), `journal`
-(the records) and `meta` (schema version, generation). A row's body is JSON; the columns that people read are derived from
-it by the database, so the two can never disagree.
+(the records) and `meta` (schema version, generation). A row's body is JSON; the columns that people read are derived
+from it by the database, so the two can never disagree.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 import msgspec
 from sqlalchemy import BigInteger, Column, Computed, Index, LargeBinary, MetaData, Table, Text
@@ -76,10 +77,12 @@ class Tables(msgspec.Struct, frozen=True):
 
 
 def table_names(options: Mapping[str, str]) -> TableNames:
-    """Return the names that the options ask for. Raises InvalidArgument for one that is no plain identifier, or taken."""
+    """Return the names that the options ask for. Raises InvalidArgument for one that is no identifier, or taken."""
     prefix = options.get("table_prefix", DEFAULT_PREFIX)
     if prefix and not _IDENTIFIER.fullmatch(prefix):
-        raise invalid(option_path("table_prefix"), f"{prefix!r} must be letters, digits and _, not starting with a digit")
+        raise invalid(
+            option_path("table_prefix"), f"{prefix!r} must be letters, digits and _, not starting with a digit"
+        )
     names: dict[str, str] = {}
     for name in (field.name for field in fields(TableNames)):
         option = f"table_{name}"
@@ -129,7 +132,7 @@ def build_tables(names: TableNames, *, text: TypeEngine[str], expression: Callab
     metadata = MetaData()
 
     def column(readable: Readable) -> Column[object]:
-        kind: TypeEngine[object] = BigInteger() if readable.is_integer else Text()
+        kind: TypeEngine[Any] = BigInteger() if readable.is_integer else Text()
         return Column(readable.name, kind, Computed(expression(readable), persisted=False))
 
     def table(name: str, *columns: Column[object]) -> Table:
@@ -187,7 +190,7 @@ class _Shape(msgspec.Struct, frozen=True):
     group: str = "row_group"
     position: str = "row_position"
     index: tuple[str, ...] = ()
-    """What `rows` needs beyond the primary key. Each index costs every write: only where users have many, large rows."""
+    """What `rows` needs beyond the primary key. An index costs every write: only where rows are many and large."""
     readable: tuple[Readable, ...] = ()
 
 

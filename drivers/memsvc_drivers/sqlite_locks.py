@@ -1,8 +1,8 @@
 """Locks between processes that share one database file: flocks on small files beside it, which are never deleted.
 
-SQLite's own lock keeps the file whole but is not fair: a busy writer shuts its neighbours out for seconds. An flock belongs
-to an open file description, so two drivers in one process are kept apart like two processes, and the kernel frees the
-locks of a process that dies. They mean nothing across a network file system.
+SQLite's own lock keeps the file whole but is not fair: a busy writer shuts its neighbours out for seconds. An flock
+belongs to an open file description, so two drivers in one process are kept apart like two processes, and the kernel
+frees the locks of a process that dies. They mean nothing across a network file system.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class LockTimeoutError(Exception):
 class Turnstile:
     """Lets the writers of all processes take turns: nobody goes twice while another waits.
 
-    Who wants to write takes the line, then the room, then gives up the line. Whoever leaves the room and wants back in finds
-    the line taken by the next one.
+    Who wants to write takes the line, then the room, then gives up the line. Whoever leaves the room and wants back in
+    finds the line taken by the next one.
     """
 
     def __init__(self, database: Path, timeout_seconds: float) -> None:
@@ -66,7 +66,7 @@ class Presence:
         self._file = _open(database, "open")
 
     def enter(self) -> bool:
-        """Join, and return whether nobody else is there; then nobody can join until `settle`. Raises LockTimeoutError."""
+        """Join, and return whether nobody else is there: then nobody joins before `settle`. Raises LockTimeoutError."""
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

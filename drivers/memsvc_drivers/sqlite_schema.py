@@ -27,7 +27,7 @@ class Step(NamedTuple):
 
 
 def connect(settings: Settings, *, busy_timeout_ms: int | None = None) -> sqlite3.Connection:
-    """Return a connection that may be handed from thread to thread, with autocommit. Makes the file if it is not there."""
+    """Return a connection that may be handed from thread to thread, with autocommit. Makes the file if need be."""
     timeout_ms = settings.busy_timeout_ms if busy_timeout_ms is None else busy_timeout_ms
     connection = sqlite3.connect(
         settings.path, timeout=timeout_ms / 1000, isolation_level=None, check_same_thread=False, cached_statements=256
@@ -42,7 +42,6 @@ def connect(settings: Settings, *, busy_timeout_ms: int | None = None) -> sqlite
             f"cache_size = {-(settings.cache_bytes // 1024)}",
             "temp_store = MEMORY",
             "wal_autocheckpoint = 0",
-            "trusted_schema = OFF",
         ):
             connection.execute(f"PRAGMA {pragma}")
     except sqlite3.Error:
@@ -154,6 +153,6 @@ def _create(connection: sqlite3.Connection, statements: Statements) -> None:
 
 
 STEPS: Sequence[Step] = (Step(1, "create the tables", _create),)
-"""In order, from version 1. A published step never changes: before step 2 is added, step 1's SQL is written out in full."""
+"""In order, from version 1. A published step never changes: with step 2, step 1's SQL is written out in full."""
 
 VERSION = STEPS[-1].version

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVarTuple
 
 from sqlalchemy import (
     BindParameter,
@@ -36,6 +36,7 @@ from memsvc_drivers.sql import Readable, RowTable, TableNames, build_tables
 _DIALECT = SQLiteDialect_pysqlite(paramstyle="qmark")
 _USER = ("namespace", "user_id")
 
+_Ts = TypeVarTuple("_Ts")
 _Columns = ReadOnlyColumnCollection[str, Any]
 
 
@@ -225,7 +226,7 @@ class RowStatements:
         names = [name for name, (given, _) in conditions.items() if given]
         return _sql(ordered.where(table.row_id.in_(picked)), *_USER, *_USER, *names, "limit")
 
-    def _read(self) -> Select[Any]:
+    def _read(self) -> Select[str, bytes, str, int]:
         table = self._table
         return select(table.row_id, cast(table.body, LargeBinary), table.group, table.position).where(
             *_of_user(table.table.c)
@@ -250,12 +251,12 @@ def _of_user(columns: _Columns) -> tuple[Any, Any]:
     return columns["namespace"] == _given("namespace"), columns["user_id"] == _given("user_id")
 
 
-def _first(found: Select[Any]) -> Select[Any]:
+def _first(found: Select[*_Ts]) -> Select[*_Ts]:
     # Without an offset of its own the dialect would add one more parameter.
     return found.limit(_given("limit")).offset(literal_column("0"))
 
 
-def _sql(statement: Select[Any] | Insert | Update | Delete, *names: str) -> str:
+def _sql(statement: Select[*tuple[Any, ...]] | Insert | Update | Delete, *names: str) -> str:
     compiled = statement.compile(dialect=_DIALECT)
     order = tuple(name.removeprefix("given_") for name in compiled.positiontup or ())
     assert order == names, f"{compiled} takes {order}"

@@ -126,10 +126,7 @@ class Writer:
             self._remnants = not self._wipe(tries=_WIPE_TRIES)
             left = StorageUnavailable("replaced, but a reader still needs the log that holds the old text: repeat it")
             self._answer(
-                [
-                    (job, left if self._remnants and job.wipe is Wipe.BEFORE_DONE else result)
-                    for job, result in wiping
-                ]
+                [(job, left if self._remnants and job.wipe is Wipe.BEFORE_DONE else result) for job, result in wiping]
             )
         self._since_checkpoint_bytes += sum(job.size_bytes for job in group)
 
@@ -159,12 +156,12 @@ class Writer:
         connection = self._connection
         if connection is None:
             return
-        spoiled = not isinstance(error, sqlite3.Error) or spoils_connection(error)
+        spoiled = isinstance(error, sqlite3.Error) and spoils_connection(error)
         try:
             _roll_back(connection)
         except sqlite3.Error:
             spoiled = True
-        if spoiled and not isinstance(error, (LockTimeoutError, StorageUnavailable)):
+        if spoiled:
             connection.close()
             self._connection = None
 
@@ -191,7 +188,7 @@ class Writer:
             return 0
 
     def _wipe(self, tries: int) -> bool:
-        """Empty the log, which fails while a reader or another process's writer needs it. Return whether it was done."""
+        """Empty the log, which fails while a reader or another process needs it. Return whether it was done."""
         for attempt in range(tries):
             if attempt:
                 time.sleep(_WIPE_PAUSE_SECONDS)

@@ -43,9 +43,7 @@ def truncate(connection: sqlite3.Connection, statements: Statements, scope: Scop
         connection.execute(statements.raise_floor, (new_floor, *user))
 
 
-def redact(
-    connection: sqlite3.Connection, statements: Statements, scope: Scope, bodies: Mapping[int, bytes]
-) -> None:
+def redact(connection: sqlite3.Connection, statements: Statements, scope: Scope, bodies: Mapping[int, bytes]) -> None:
     """Replace the bodies of records."""
     rows = [(body, scope.namespace, scope.user_id, seq) for seq, body in bodies.items()]
     connection.executemany(statements.replace_body, rows)

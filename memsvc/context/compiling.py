@@ -8,6 +8,7 @@ from itertools import islice
 from operator import attrgetter
 from typing import Final
 
+from memsvc.context.block import Block, Frame
 from memsvc.context.cache import ContextCache
 from memsvc.context.contract import (
     DEFAULT_MAX_CHARACTERS,
@@ -25,11 +26,11 @@ from memsvc.context.contract import (
 from memsvc.context.form import Entry, Form
 from memsvc.context.json import JsonForm
 from memsvc.context.markdown import MarkdownForm
-from memsvc.context.selection import Block, Frame, select
+from memsvc.context.selection import select
 from memsvc.context.xml import XmlForm
 from memsvc.model import Layer
 
-_FORMS: Final[dict[ContextFormat, Callable[[bool], Form]]] = {
+_FORMS: Final[dict[ContextFormat, Callable[[bool, bool], Form]]] = {
     ContextFormat.XML: XmlForm,
     ContextFormat.MARKDOWN: MarkdownForm,
     ContextFormat.JSON: JsonForm,
@@ -71,14 +72,15 @@ def _cached(own: Source, shared: Sequence[Source], request: ContextRequest) -> C
 
 def _compile(own: Source, shared: Sequence[Source], request: ContextRequest) -> tuple[CompiledContext, bool, bool]:
     """Return the context, whether it depends on the query, and whether a memory in it expires."""
-    form = _FORMS[request.format](request.omit_wrapper)
+    form = _FORMS[request.format]
+    forms = form(not request.omit_wrapper, False), form(not request.omit_wrapper, True)
+    measure: Callable[[str], int] = len
+    limit = request.max_characters or DEFAULT_MAX_CHARACTERS
     if request.max_tokens and not request.max_characters:
-        selected = select(own, shared, request, form, utf8_bytes, request.max_tokens * _BYTES_PER_TOKEN)
-    else:
-        selected = select(own, shared, request, form, len, request.max_characters or DEFAULT_MAX_CHARACTERS)
-    blocks, asked_query = selected
+        measure, limit = utf8_bytes, request.max_tokens * _BYTES_PER_TOKEN
+    blocks, asked_query = select(own, shared, request, forms, measure, limit)
     shown = sorted((block for block in blocks if block.chosen), key=lambda block: not block.stable)
-    writer = _Writer(form)
+    writer = _Writer()
     for block in shown:
         writer.write(block)
     writer.close()
@@ -98,25 +100,24 @@ def _compile(own: Source, shared: Sequence[Source], request: ContextRequest) -> 
 class _Writer:
     """Writes blocks as sections, and the frames around them as sections of their own."""
 
-    def __init__(self, form: Form) -> None:
+    def __init__(self) -> None:
         self.sections: list[Section] = []
         self.memory_ids: list[str] = []
-        self._form = form
         self._frames: list[Frame] = []
         self._separator = ""
         self._stable = True
 
     def write(self, block: Block) -> None:
-        *around, frame = block.frames()
+        *around, frame = block.frames
         shared_frames = _count_equal(around, self._frames)
         self._close_down_to(shared_frames)
         self._stable = block.stable
         for outer in around[shared_frames:]:
             self._add(None, outer.opening, outer.shared_user_id)
             self._frames.append(outer)
-        body = self._body(sorted(block.chosen.values(), key=attrgetter("order")), 0, bool(block.owner))
+        body = self._body(block.form, sorted(block.chosen.values(), key=attrgetter("order")), 0)
         self._add(block.layer, frame.opening + body + frame.closing, frame.shared_user_id)
-        self._separator = self._form.separator
+        self._separator = block.form.separator
 
     def close(self) -> None:
         self._close_down_to(0)
@@ -134,8 +135,11 @@ class _Writer:
             self._separator = ""
             self.sections.append(Section(layer, text, count_tokens(text), self._stable, shared_user_id))
 
-    def _body(self, entries: Sequence[Entry], depth: int, shared: bool) -> str:
-        """Return entries of one branch, which is `depth` deep, each further branch in the place of its first entry."""
+    def _body(self, form: Form, entries: Sequence[Entry], depth: int) -> str:
+        """Return the entries of one branch, `depth` deep; each further branch is in the place of its first entry."""
+        if not any(entry.path for entry in entries):
+            self.memory_ids.extend([entry.memory_id for entry in entries])
+            return form.separator.join([entry.text for entry in entries])
         groups: dict[str | int, list[Entry]] = {}
         for index, entry in enumerate(entries):
             groups.setdefault(entry.path[depth] if len(entry.path) > depth else index, []).append(entry)
@@ -145,9 +149,9 @@ class _Writer:
                 parts.append(group[0].text)
                 self.memory_ids.append(group[0].memory_id)
             else:
-                opening, closing = self._form.branch(group[0].path[: depth + 1], shared)
-                parts.append(opening + self._body(group, depth + 1, shared) + closing)
-        return self._form.separator.join(parts)
+                opening, closing = form.branch(group[0].path[: depth + 1])
+                parts.append(opening + self._body(form, group, depth + 1) + closing)
+        return form.separator.join(parts)
 
 
 def _count_equal(frames: Sequence[Frame], others: Sequence[Frame]) -> int:

@@ -7,9 +7,10 @@ import re
 from typing import Any, Final
 
 from memsvc.context.form import Entry, order_of
-from memsvc.document import place_of, value_of
-from memsvc.model import Layer, Memory
+from memsvc.document import list_of, place_of, polarity_of, value_of
+from memsvc.model import Layer, Memory, Polarity
 
+_LISTS: Final = {polarity: (list_of(polarity),) for polarity in Polarity}
 _UNSAFE: Final = re.compile(
     "[\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff"
     "\ufeff\ufff9-\ufffb\ufffe\uffff\U000e0000-\U000e007f]|<(?=[a-zA-Z/!?])"
@@ -25,8 +26,9 @@ class JsonForm:
 
     separator = ","
 
-    def __init__(self, omit_wrapper: bool) -> None:
-        self._wrapped = not omit_wrapper
+    def __init__(self, wrapped: bool, shared: bool) -> None:
+        self._wrapped = wrapped
+        self._indent = "      " if shared else "  "
 
     def wrapper(self) -> tuple[str, str]:
         return ('{"user_memory":{', "\n}}\n") if self._wrapped else ("{", "\n}\n")
@@ -37,20 +39,20 @@ class JsonForm:
     def shared_user(self, user_id: str) -> tuple[str, str]:
         return f"\n    {encode(user_id)}:{{", "\n    }"
 
-    def layer(self, layer: Layer, shared: bool) -> tuple[str, str]:
-        return f'\n{"      " if shared else "  "}"{layer.value}":{{', "}"
+    def layer(self, layer: Layer) -> tuple[str, str]:
+        return f'\n{self._indent}"{layer.value}":{{', "}"
 
-    def branch(self, path: tuple[str, ...], shared: bool) -> tuple[str, str]:
-        opening, closing = "[]" if path in _LISTS else "{}"
+    def branch(self, path: tuple[str, ...]) -> tuple[str, str]:
+        opening, closing = "[]" if path in _LISTS.values() else "{}"
         return f"{encode(path[-1])}:{opening}", closing
 
-    def entry(self, memory: Memory, shared: bool) -> Entry:
+    def entry(self, memory: Memory) -> Entry:
+        polarity = polarity_of(memory)
+        order = order_of(memory.number, polarity)
+        if polarity is not None:
+            return Entry(memory.memory_id, order, _LISTS[polarity], encode(memory.text))
         path, name = place_of(memory)
-        text = f"{encode(name)}:{encode(value_of(memory))}" if name else encode(memory.text)
-        return Entry(memory.memory_id, order_of(memory), path, text)
-
-
-_LISTS = {("notes",), ("positive",), ("negative",)}
+        return Entry(memory.memory_id, order, path, f"{encode(name)}:{encode(value_of(memory))}")
 
 
 def encode(value: Any) -> str:

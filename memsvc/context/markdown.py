@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from memsvc.context.form import Entry
-from memsvc.context.outline import one_line, outline_branch, outline_entry
-from memsvc.model import Layer, Memory
+from memsvc.context.folding import one_line
+from memsvc.context.outline import Outline
+from memsvc.model import Layer
 
 _HEADINGS = {
     Layer.POLICY: "Policies",
@@ -15,7 +15,8 @@ _HEADINGS = {
     Layer.KNOWLEDGE: "Knowledge",
     Layer.FEEDBACK: "Feedback",
 }
-_INLINE: Final = re.compile(r"[\\`*\[\]<~]|&(?=#?\w+;)|(?<![^\W_])_|_(?![^\W_])")
+_ANY_MARK: Final = re.compile(r"[\\`*\[\]<~&_]")
+_MARK: Final = re.compile(r"[\\`*\[\]<~]|&(?=#?\w+;)|(?<![^\W_])_|_(?![^\W_])")
 _BLOCK_STARTS: Final = frozenset("#+->=")
 _LIST_NUMBER: Final = re.compile(r"(\d{1,9})([.)])")
 
@@ -25,8 +26,12 @@ class MarkdownForm:
 
     separator = ""
 
-    def __init__(self, omit_wrapper: bool) -> None:
-        self._wrapped = not omit_wrapper
+    def __init__(self, wrapped: bool, shared: bool) -> None:
+        self._wrapped = wrapped
+        self._level = "###" if shared else "##"
+        outline = Outline(0, "- ", escape)
+        self.entry = outline.entry
+        self.branch = outline.branch
 
     def wrapper(self) -> tuple[str, str]:
         return ("# User memory\n" if self._wrapped else "", "")
@@ -35,24 +40,20 @@ class MarkdownForm:
         return "", ""
 
     def shared_user(self, user_id: str) -> tuple[str, str]:
-        return f"## Shared memory of {escape(one_line(user_id)).replace('#', chr(92) + '#')}\n", ""
+        user = escape(one_line(user_id)).replace("#", r"\#")
+        return f"## Shared memory of {user}\n", ""
 
-    def layer(self, layer: Layer, shared: bool) -> tuple[str, str]:
-        return f"{'###' if shared else '##'} {_HEADINGS[layer]}\n", ""
-
-    def branch(self, path: tuple[str, ...], shared: bool) -> tuple[str, str]:
-        return outline_branch(path, 0, "- ", escape)
-
-    def entry(self, memory: Memory, shared: bool) -> Entry:
-        return outline_entry(memory, 0, "- ", escape)
+    def layer(self, layer: Layer) -> tuple[str, str]:
+        return f"{self._level} {_HEADINGS[layer]}\n", ""
 
 
 def escape(line: str) -> str:
     """Return a line without anything that Markdown would take for emphasis, code, a link, HTML or the start of a block.
 
-    An underscore within a word is none, and stays as it is.
+    An underscore within a word is none of these, and stays as it is.
     """
-    line = _INLINE.sub(_escaped, line)
+    if _ANY_MARK.search(line):
+        line = _MARK.sub(_escaped, line)
     if line[:1] in _BLOCK_STARTS:
         return f"\\{line}"
     return _LIST_NUMBER.sub(r"\1\\\2", line, count=1) if _LIST_NUMBER.match(line) else line

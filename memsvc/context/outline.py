@@ -2,68 +2,64 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import msgspec
 
+from memsvc.context.folding import REPLACEMENT, one_line
 from memsvc.context.form import Entry, order_of
-from memsvc.document import stands_alone, value_of
-from memsvc.model import Layer, Memory, Polarity
+from memsvc.document import polarity_of, value_of
+from memsvc.model import Memory, Polarity
 
-POLARITY_LABELS: Final = {Polarity.POSITIVE: "what worked", Polarity.NEGATIVE: "what did not work"}
-"""With spaces, so that no key is the same."""
-
-_INVISIBLE: Final = re.compile(
-    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f"  # controls that are not white space
-    "\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
-)
-_NO_CHARACTER: Final = re.compile("[\ud800-\udfff\ufffe\uffff]")
-_REPLACEMENT: Final = "\ufffd"
+_BRANCHES: Final[dict[Polarity, tuple[str, ...]]] = {
+    Polarity.NONE: (),
+    Polarity.POSITIVE: ("what worked",),
+    Polarity.NEGATIVE: ("what did not work",),
+}
+"""Their names have spaces, so that no key is the same."""
 
 
-def one_line(text: str) -> str:
-    """Return `text` as one line that shows all that it says.
+class Outline:
+    """Writes memories as lines at `depth` or deeper; `escape` gets what follows the bullet."""
 
-    White space at the ends is dropped. Unless every character is printable, runs of white space (line and paragraph
-    separators are some) become one space, what a reader does not see is dropped (controls, bidirectional marks and
-    overrides, zero-width spaces and tags, but not the joiners that emoji and scripts need), and what is no character
-    becomes U+FFFD, as does a text of which nothing is left.
-    """
-    if text.isprintable():
-        return text.strip()
-    return " ".join(_NO_CHARACTER.sub(_REPLACEMENT, _INVISIBLE.sub("", text)).split()) or _REPLACEMENT
+    def __init__(self, depth: int, bullet: str, escape: Callable[[str], str]) -> None:
+        self._depth = depth
+        self._bullet = bullet
+        self._escape = escape
+        self._lists = {
+            polarity: (path, self._start(len(path)), order_of(0, polarity)) for polarity, path in _BRANCHES.items()
+        }
+
+    def entry(self, memory: Memory) -> Entry:
+        """Return a memory as it is written."""
+        polarity = polarity_of(memory)
+        if polarity is not None:
+            branch, start, order = self._lists[polarity]
+            line = self._escape(one_line(memory.text) or REPLACEMENT)
+            return Entry(memory.memory_id, order + memory.number, branch, f"{start}{line}\n")
+        *path, name = memory.key.split(".")
+        text = "".join(
+            f"{self._start(level)}{self._escape(line)}\n"
+            for level, line in _value_lines(name, value_of(memory), len(path))
+        )
+        return Entry(memory.memory_id, order_of(memory.number, None), tuple(path), text)
+
+    def branch(self, path: tuple[str, ...]) -> tuple[str, str]:
+        """Return the line above what is in a branch."""
+        return f"{self._start(len(path) - 1)}{self._escape(_label(path[-1]))}:\n", ""
+
+    def _start(self, level: int) -> str:
+        return "  " * (self._depth + level) + self._bullet
 
 
-def outline_entry(memory: Memory, depth: int, bullet: str, escape: Callable[[str], str]) -> Entry:
-    """Return a memory as lines, each indented by its depth below `depth`; `escape` is given what follows the bullet."""
-    if stands_alone(memory):
-        label = POLARITY_LABELS.get(memory.polarity) if memory.layer is Layer.FEEDBACK else None
-        path: tuple[str, ...] = (label,) if label else ()
-        indent = "  " * (depth + len(path))
-        text = f"{indent}{bullet}{escape(one_line(memory.text) or _REPLACEMENT)}\n"
-        return Entry(memory.memory_id, order_of(memory), path, text)
-    *branches, name = memory.key.split(".")
-    lines = [
-        f"{'  ' * level}{bullet}{escape(line)}\n"
-        for level, line in _value_lines(name, value_of(memory), depth + len(branches))
-    ]
-    return Entry(memory.memory_id, order_of(memory), tuple(branches), "".join(lines))
-
-
-def outline_branch(path: tuple[str, ...], depth: int, bullet: str, escape: Callable[[str], str]) -> tuple[str, str]:
-    """Return the line that opens a branch."""
-    return f"{'  ' * (depth + len(path) - 1)}{bullet}{escape(_label(path[-1]))}:\n", ""
-
-
-def _value_lines(name: str, value: Any, depth: int) -> Iterator[tuple[int, str]]:
+def _value_lines(name: str, value: Any, level: int) -> Iterator[tuple[int, str]]:
     if isinstance(value, dict) and value:
-        yield depth, f"{_label(name)}:"
+        yield level, f"{_label(name)}:"
         for key, item in value.items():
-            yield from _value_lines(key, item, depth + 1)
+            yield from _value_lines(key, item, level + 1)
     else:
-        yield depth, f"{_label(name)}: {_inline(value)}"
+        yield level, f"{_label(name)}: {_inline(value)}"
 
 
 def _inline(value: Any) -> str:

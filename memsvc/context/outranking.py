@@ -14,7 +14,7 @@ from typing import Final
 from memsvc.context.contract import Source
 from memsvc.model import Layer, Memory, Trust
 
-MAX_COMPARED: Final = 1_000
+MAX_COMPARED: Final = 256
 """Policies of a user, from the first on, that are compared with each other."""
 _CACHE_KEY: Final = "context.policies"
 

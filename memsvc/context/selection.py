@@ -9,14 +9,13 @@ policies and profile leave.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import zip_longest
 from typing import Final
 
-import msgspec
-
+from memsvc.context.block import Block
 from memsvc.context.contract import ContextRequest, Source
-from memsvc.context.form import Entry, Form
+from memsvc.context.form import Form
 from memsvc.context.outranking import outranked
 from memsvc.model import Layer, Memory
 
@@ -32,70 +31,12 @@ _SHORT: Final = 32
 """Few entries take less: the nearest that are asked for are as many as that would be."""
 
 
-class Frame(msgspec.Struct, frozen=True, gc=False):
-    """What stands around blocks: the wrapper, what is of shared users, one of them, a layer."""
-
-    key: tuple[object, ...]
-    opening: str
-    closing: str
-    shared_user_id: str = ""
-
-
-class Block:
-    """What is chosen of one layer of one user."""
-
-    def __init__(self, form: Form, source: Source, owner: int, layer: Layer, request: ContextRequest) -> None:
-        self.form = form
-        self.source = source
-        self.owner = owner
-        """0: the user itself; then the shared users in order."""
-        self.layer = layer
-        memories = source.layer(layer)
-        if request.matches is not None:
-            matches = request.matches
-            memories = {key: memory for key, memory in memories.items() if matches(memory)}
-        self.memories: Mapping[str, Memory] = memories
-        self.outranked: Mapping[str, Memory] = {}
-        self.stable = True
-        self.chosen: dict[str, Entry] = {}
-        self.branches: set[tuple[str, ...]] = set()
-        self._entries: dict[str, tuple[Entry, int]] = {}
-
-    @property
-    def shared_user_id(self) -> str:
-        return self.source.user_id if self.owner else ""
-
-    def frames(self) -> list[Frame]:
-        """Return what is around it, from the outermost on."""
-        form, layer = self.form, self.layer
-        frames = [Frame(("wrapper",), *form.wrapper())]
-        if self.owner:
-            user_id = self.source.user_id
-            frames.append(Frame(("shared", self.stable), *form.shared(self.stable)))
-            frames.append(Frame(("shared", self.stable, self.owner), *form.shared_user(user_id), user_id))
-        frames.append(Frame((self.owner, layer), *form.layer(layer, bool(self.owner)), self.shared_user_id))
-        return frames
-
-    def entry(self, memory: Memory, measure: Callable[[str], int]) -> tuple[Entry, int]:
-        """Return a memory as it is written, and its size."""
-        known = self._entries.get(memory.memory_id)
-        if known is None:
-            entry = self.form.entry(memory, bool(self.owner))
-            known = self._entries[memory.memory_id] = entry, measure(entry.text)
-        return known
-
-    def clear(self) -> None:
-        self.chosen = {}
-        self.branches = set()
-
-
 class Selection:
     """Blocks being filled within a budget; what things cost is exact."""
 
-    def __init__(self, form: Form, measure: Callable[[str], int], limit: int) -> None:
-        self._form = form
+    def __init__(self, measure: Callable[[str], int], limit: int, separator: str) -> None:
         self._measure = measure
-        self._separator = measure(form.separator)
+        self._separator = measure(separator)
         self._left = limit
         self.reserved = 0
         """So much is kept for others."""
@@ -109,22 +50,28 @@ class Selection:
         """Choose a memory if it fits; return whether it is chosen."""
         if memory.memory_id in block.chosen:
             return True
-        entry, cost = block.entry(memory, self._measure)
+        entry = block.form.entry(memory)
+        cost = self._measure(entry.text)
         if self._open:
             cost += self._separator
-        branches = [path for path in _prefixes(entry.path) if path not in block.branches] if entry.path else ()
-        for path in branches:
-            cost += sum(map(self._measure, self._form.branch(path, bool(block.owner))))
-        frames = () if block.chosen else [frame for frame in block.frames() if frame.key not in self._open]
-        for frame in frames:
-            cost += self._measure(frame.opening) + self._measure(frame.closing)
-        if cost > self.room:
+        branches = block.new_branches(entry) if entry.path not in block.branches else None
+        if branches:
+            cost += sum(self._size(*block.form.branch(path)) for path in branches)
+        frames = None if block.chosen else [frame for frame in block.frames if frame.key not in self._open]
+        if frames:
+            cost += sum(self._size(frame.opening, frame.closing) for frame in frames)
+        if cost > self._left - self.reserved:
             return False
         self._left -= cost
         block.chosen[memory.memory_id] = entry
-        block.branches.update(branches)
-        self._open.update(frame.key for frame in frames)
+        if branches:
+            block.branches.update(branches)
+        if frames:
+            self._open.update(frame.key for frame in frames)
         return True
+
+    def _size(self, opening: str, closing: str) -> int:
+        return self._measure(opening) + self._measure(closing)
 
     def take(self, candidates: Iterable[tuple[Block, Memory]]) -> None:
         """Choose what fits, in this order, until the budget is full."""
@@ -137,34 +84,50 @@ class Selection:
 
     def take_whole(self, blocks: Sequence[Block]) -> bool:
         """Choose all of these blocks, or nothing; return whether they fit."""
-        least = 0
-        for _, memory in _members(blocks):
-            least += _least(memory)
-            if least > self.room:
-                return False
+        if self._surely_too_large(blocks):
+            return False
         left, opened = self._left, set(self._open)
-        for block, memory in _members(blocks):
-            if not self.add(block, memory):
-                self._left, self._open = left, opened
-                for other in blocks:
-                    other.clear()
-                return False
-        return True
+        if all(self.add(block, memory) for block in blocks for memory in block.memories.values()):
+            return True
+        self._left, self._open = left, opened
+        for block in blocks:
+            block.clear()
+        return False
+
+    def _surely_too_large(self, blocks: Sequence[Block]) -> bool:
+        """Tell without writing them, and without a look at more than it takes to know."""
+        room = self.room
+        if sum(len(block.memories) for block in blocks) * _SHORT < room:
+            return False
+        for block in blocks:
+            for memory in block.memories.values():
+                room -= _SMALLEST
+                if not memory.value_json and memory.text.isprintable():
+                    room -= len(memory.text.strip())
+                if room < 0:
+                    return True
+        return False
 
 
 def select(
     own: Source,
     shared: Sequence[Source],
     request: ContextRequest,
-    form: Form,
+    forms: tuple[Form, Form],
     measure: Callable[[str], int],
     limit: int,
 ) -> tuple[list[Block], bool]:
-    """Return the blocks, filled, user by user in the order of their layers, and whether the query had a say."""
-    sources = [own, *shared]
+    """Return the blocks, filled, user by user in the order of their layers, and whether the query had a say.
+
+    `forms` are that of the user's own memories and that of the others'; `measure` says what a text takes of `limit`.
+    """
+    sources = list({source.user_id: source for source in (*reversed(shared), own)}.values())[::-1]
     wanted = [layer for layer in (*FIXED, *RANKED) if not request.layers or layer in request.layers]
-    users = [[Block(form, source, owner, layer, request) for layer in wanted] for owner, source in enumerate(sources)]
-    selection = Selection(form, measure, limit)
+    users = [
+        [Block(forms[owner > 0], source, owner, layer, request) for layer in wanted]
+        for owner, source in enumerate(sources)
+    ]
+    selection = Selection(measure, limit, forms[0].separator)
     for owner, blocks in enumerate(users):
         _take_fixed(selection, own, blocks)
         if not owner and shared:
@@ -172,8 +135,8 @@ def select(
     contested = _take_ranked_whole(selection, users)
     for blocks in contested:
         for block in blocks:
-            block.stable = False
-    if request.query:
+            block.contest()
+    if request.query and selection.room > _SHORT:
         selection.take(_nearest(contested, request.query, selection.room))
     for blocks in contested:
         selection.take(_newest(blocks))
@@ -231,16 +194,3 @@ def _newest(blocks: Sequence[Block]) -> Iterator[tuple[Block, Memory]]:
         block = by_layer.get(memory.layer)
         if block is not None and memory.memory_id in block.memories:
             yield block, memory
-
-
-def _members(blocks: Iterable[Block]) -> Iterator[tuple[Block, Memory]]:
-    return ((block, memory) for block in blocks for memory in block.memories.values())
-
-
-def _least(memory: Memory) -> int:
-    """Return what a memory takes at least, in any form, without writing it."""
-    return _SMALLEST if memory.value_json or not memory.text.isprintable() else len(memory.text.strip()) + _SMALLEST
-
-
-def _prefixes(path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    return (path[: end + 1] for end in range(len(path)))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from memsvc.context.form import Entry
-from memsvc.context.outline import one_line, outline_branch, outline_entry
-from memsvc.model import Layer, Memory
+from memsvc.context.folding import one_line
+from memsvc.context.outline import Outline
+from memsvc.model import Layer
 
 _TAGS = {
     Layer.POLICY: "user_policies",
@@ -19,8 +19,12 @@ class XmlForm:
 
     separator = ""
 
-    def __init__(self, omit_wrapper: bool) -> None:
-        self._wrapped = not omit_wrapper
+    def __init__(self, wrapped: bool, shared: bool) -> None:
+        self._wrapped = wrapped
+        self._depth = wrapped + shared
+        outline = Outline(self._depth + 1, "", escape)
+        self.entry = outline.entry
+        self.branch = outline.branch
 
     def wrapper(self) -> tuple[str, str]:
         return ("<user_memory>\n", "</user_memory>\n") if self._wrapped else ("", "")
@@ -33,15 +37,9 @@ class XmlForm:
         user = escape(one_line(user_id)).replace('"', "&quot;")
         return f'{indent}<shared_memory user="{user}">\n', f"{indent}</shared_memory>\n"
 
-    def layer(self, layer: Layer, shared: bool) -> tuple[str, str]:
-        indent = "  " * (self._wrapped + shared)
+    def layer(self, layer: Layer) -> tuple[str, str]:
+        indent = "  " * self._depth
         return f"{indent}<{_TAGS[layer]}>\n", f"{indent}</{_TAGS[layer]}>\n"
-
-    def branch(self, path: tuple[str, ...], shared: bool) -> tuple[str, str]:
-        return outline_branch(path, 1 + self._wrapped + shared, "", escape)
-
-    def entry(self, memory: Memory, shared: bool) -> Entry:
-        return outline_entry(memory, 1 + self._wrapped + shared, "", escape)
 
 
 def escape(line: str) -> str:

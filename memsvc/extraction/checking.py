@@ -6,6 +6,7 @@ import enum
 import html
 import re
 import unicodedata
+from array import array
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final, TypeVar
 
@@ -14,7 +15,7 @@ import msgspec
 from memsvc.errors import InvalidArgument
 from memsvc.extraction.engine import Action, Conversation, Operation
 from memsvc.limits import TEXT_BYTES, TOPIC_BYTES, TOPICS, check_key
-from memsvc.model import Layer, Memory, Message, Polarity, Role, Trust
+from memsvc.model import Layer, Memory, Polarity, Role, Trust
 
 _NUMBER: Final = re.compile(r"m?(\d{1,15})")
 _TYPOGRAPHY: Final = {
@@ -23,6 +24,7 @@ _TYPOGRAPHY: Final = {
     **dict.fromkeys(map(ord, "‐‑‒–—"), "-"),
     0xA0: " ",
 }
+_AROUND_QUOTES: Final = " \t\r\n\"'.…"
 _CONTROLS: Final = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)], " ")
 
 _E = TypeVar("_E", bound=enum.StrEnum)
@@ -49,6 +51,7 @@ class Checker:
     def __init__(self, conversation: Conversation, shown: Sequence[Memory]) -> None:
         """`shown` are the memories that the model saw: it cannot mean others."""
         self._messages = conversation.messages
+        self._said_texts: dict[int, SaidText] = {}
         self._layers: Collection[Layer] = {schema.layer for schema in conversation.schemas} or set(Layer)
         self._shown: Mapping[int, Memory] = {memory.number: memory for memory in shown}
 
@@ -112,6 +115,8 @@ class Checker:
         quote = fields.get("quote")
         if not isinstance(quote, str) or not any(map(str.isalnum, quote)):
             return Flaw.NO_QUOTE
+        if len(quote) > TEXT_BYTES:
+            return Flaw.QUOTE_NOT_SAID
         count = len(self._messages)
         first = fields.get("message_index")
         order = list(range(count))
@@ -119,26 +124,55 @@ class Checker:
             order.insert(0, first)
         for index in order:
             if self._messages[index].role is Role.USER:
-                words = find_quote(self._messages[index], quote)
+                said = self._said_texts.get(index)
+                if said is None:
+                    said = self._said_texts[index] = SaidText(self._messages[index].text)
+                words = said.find(quote)
                 if words:
                     return _first_bytes(words, TEXT_BYTES), index
         return Flaw.QUOTE_NOT_SAID
 
 
-def find_quote(message: Message, quote: str) -> str:
-    """Return the words of `message` that `quote` repeats, as they stand there; empty: it does not.
+class SaidText:
+    """What one message says, to look quotes up in."""
 
-    Spacing, case, typographic quotes and dashes, and markup escapes may differ, as may the punctuation around it.
-    """
-    text = unicodedata.normalize("NFC", message.text)
-    plain = text.translate(_TYPOGRAPHY)
-    for form in (quote, html.unescape(quote)):
-        words = unicodedata.normalize("NFC", form).translate(_TYPOGRAPHY).strip(" \t\r\n\"'.…").split()
-        pattern = r"\s+".join(map(re.escape, words))
-        match = re.search(f"(?<![A-Za-z0-9]){pattern}(?![A-Za-z0-9])", plain, re.IGNORECASE) if words else None
-        if match:
-            return text[match.start() : match.end()]
-    return ""
+    def __init__(self, text: str) -> None:
+        self._text = unicodedata.normalize("NFC", text)
+        self._plain = ""
+        self._places = array("L")
+
+    def find(self, quote: str) -> str:
+        """Return the words that `quote` repeats, as they were written; empty: it does not.
+
+        Spacing, case, typographic quotes and dashes, and markup escapes may differ, as may the punctuation around it.
+        """
+        exact = quote.strip(_AROUND_QUOTES)
+        if exact and exact in self._text:
+            return exact
+        if not self._plain:
+            self._plain, self._places = _plain(self._text)
+        for form in (quote, html.unescape(quote)):
+            plain = _plain(unicodedata.normalize("NFC", form))[0].strip(_AROUND_QUOTES)
+            start = self._plain.find(plain) if plain else -1
+            if start >= 0:
+                return self._text[self._places[start] : self._places[start + len(plain) - 1] + 1]
+        return ""
+
+
+def _plain(text: str) -> tuple[str, array[int]]:
+    """Return `text` in lower case, with plain quotes and single spaces, and the place that each character is from."""
+    characters: list[str] = []
+    places = array("L")
+    for place, character in enumerate(text.translate(_TYPOGRAPHY)):
+        if not character.isspace():
+            lowered = character.lower()
+        elif characters and characters[-1] != " ":
+            lowered = " "
+        else:
+            continue
+        characters.extend(lowered)
+        places.extend([place] * len(lowered))
+    return "".join(characters), places
 
 
 def _is_key(key: str) -> bool:
@@ -158,20 +192,18 @@ def _number(value: object) -> int:
 
 
 def _value_json(value: object) -> str:
-    """Return `value`, which is JSON in a string or, where no schema binds the model, JSON itself."""
-    if value is None or value == "":
-        return ""
+    """Return `value`, which is JSON in a string or, where no schema binds the model, JSON itself; null is no value."""
     if isinstance(value, str):
         text = _clean(value)
         try:
-            value = msgspec.json.decode(text)
-            return "" if value is None else msgspec.json.encode(value).decode()
-        except (msgspec.DecodeError, OverflowError, RecursionError):
-            return msgspec.json.encode(text).decode()
+            value = msgspec.json.decode(text) if text else None
+        except (msgspec.DecodeError, RecursionError):
+            value = text
     try:
-        return msgspec.json.encode(value).decode()
+        encoded = msgspec.json.encode(value).decode()
     except (UnicodeEncodeError, OverflowError, RecursionError):
         return ""
+    return "" if encoded == "null" else encoded
 
 
 def _topics(value: object) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ KNOWN_MEMORIES = 32
 _EARLIER_RUNS = 2
 _EARLIER_MESSAGES = 6
 _QUERY_CHARACTERS = 4_000
+_SPEAKERS = (Role.USER, Role.ASSISTANT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +69,17 @@ async def read(users: Users, scope: Scope, extractions: Sequence[Extraction]) ->
             run = decode(row.body, Run)
             if not run.replaced:
                 earlier.extend(timed(message, run) for message in run.messages)
-    known = await nearest(await users.latest(scope), messages)
+    known = await nearest(await users.latest(scope), [*earlier, *messages])
     conversation = Conversation(messages, earlier[-_EARLIER_MESSAGES:], known, default_schemas())
     return Reading(conversation, runs)
 
 
 async def nearest(user: HotUser, messages: Sequence[Message]) -> Sequence[Memory]:
-    """Return the memories nearest to a conversation, best first; then profile and policy, which it is likely to touch."""
-    said = " ".join(message.text for message in messages if message.role is Role.USER)[:_QUERY_CHARACTERS]
+    """Return the memories nearest to a conversation, best first; then profile and policy: it is likely to touch them.
+
+    All that was said counts, the last of it first: "yes, there" is about what the question before it names.
+    """
+    said = " ".join(message.text for message in reversed(messages) if message.role in _SPEAKERS)[:_QUERY_CHARACTERS]
     chosen: dict[str, Memory] = {}
     if user.state.memory_count:
         await user.prepare_search()

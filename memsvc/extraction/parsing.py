@@ -26,8 +26,8 @@ _BRACKET_OR_QUOTE: Final = re.compile(r'["{}\[\]]')
 _QUOTE_OR_ESCAPE: Final = re.compile(r'["\\]')
 
 _ROOT: Final = re.compile(r'\{\s*"operations"\s*:')
-_THOUGHTS: Final = re.compile(r"\s*<think>.*?</think>", re.DOTALL)
-_FENCED: Final = re.compile(r"\s*```\w*\s(.*?)\s*```\s*", re.DOTALL)
+_THOUGHTS: Final = re.compile(r"<think>.*?</think>", re.DOTALL)
+_FENCE_OPENING: Final = re.compile(r"```\w*\s")
 _STRING_OR_COMMA: Final = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\Z)|[\[{,]\s*,|,(?=\s*[}\]])', re.DOTALL)
 _LENIENT: Final = json.JSONDecoder(strict=False)
 
@@ -86,15 +86,14 @@ class _Scanner:
         return closed
 
     def _seek_list(self, piece: str, position: int, _closed: list[str]) -> int:
-        text = self._before + piece[position:]
-        match = _LIST.search(text)
+        before, self._before = self._before, ""
+        text = before + piece if before else piece
+        match = _LIST.search(text, position)
         if match is None:
-            self._before = text[-_LIST_CHARACTERS:]
+            self._before = text[max(position, len(text) - _LIST_CHARACTERS) :]
             return len(piece)
-        seen = len(self._before) - position
-        self._before = ""
         self._depth = 1
-        return match.end() - seen
+        return match.end() - len(before)
 
     def _scan_list(self, piece: str, position: int, closed: list[str]) -> int:
         start = position
@@ -131,10 +130,13 @@ class _Scanner:
 def _readings(text: str) -> Iterator[object]:
     """Yield what the answer may mean, best first."""
     yield _strict(text)
-    text = _THOUGHTS.sub("", text, count=1).strip()
-    fenced = _FENCED.fullmatch(text)
-    if fenced:
-        text = fenced.group(1)
+    text = text.strip()
+    thoughts = _THOUGHTS.match(text)
+    if thoughts:
+        text = text[thoughts.end() :].strip()
+    opening = _FENCE_OPENING.match(text)
+    if opening and text.endswith("```"):
+        text = text[opening.end() : -len("```")].strip()
     text = _STRING_OR_COMMA.sub(lambda match: "" if match.group() == "," else match.group(), text)
     yield _lenient(text)
     if _ROOT.match(text):

@@ -35,7 +35,7 @@ from memsvc.journal.state import State, due_time
 from memsvc.journal.writer import Writer
 from memsvc.model import Extraction, ExtractionState, Scope, Usage
 from memsvc.purge import purge
-from memsvc.users import Users, now_micros
+from memsvc.users import Users
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +78,6 @@ class Worker:
     settings: WorkerSettings = field(default_factory=WorkerSettings)
     owner: str = field(default_factory=new_id)
     _busy: dict[Scope, asyncio.Task[None]] = field(default_factory=dict)
-    _again: set[Scope] = field(default_factory=set)
     _sightings: dict[Scope, _Sighting] = field(default_factory=dict)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _next_due: int = 0
@@ -106,38 +105,41 @@ class Worker:
         first = True
         while True:
             try:
-                await self._look(first)
-                first = False
+                first = not await self._look(first) and first
             except Error as error:
                 logger.warning("action=look_for_work_failed reason=%s", error.reason)
             except Exception:
                 logger.exception("action=look_for_work_failed")
             wait = self.settings.poll_seconds
             if self._next_due:
-                wait = min(wait, (self._next_due - now_micros()) / 1_000_000)
+                wait = min(wait, (self._next_due - self.users.clock()) / 1_000_000)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(wait, _SHORTEST_SLEEP_SECONDS)):
                     await self._wake.wait()
             self._wake.clear()
 
-    async def _look(self, first: bool) -> None:
-        """Start on users with work, as far as there is room."""
-        self._next_due = 0
+    async def _look(self, first: bool) -> bool:
+        """Start on users with work, as far as there is room; return whether there was room for all."""
         if len(self._busy) >= self.settings.concurrency:
-            return
+            self._next_due = 0
+            return False
         # Claims of processes that are gone are not due before their lease ends: look for them once, at the start.
-        horizon = now_micros() + (24 * 3600 * 1_000_000 if first else 0)
+        ahead_seconds = 24 * 3600 if first else self.settings.poll_seconds
+        horizon = self.users.clock() + int(ahead_seconds * 1_000_000)
+        self._next_due = 0
         due = list(await self.users.driver.due(horizon, _FIRST_LOOK_USERS if first else _DUE_USERS))
         if self.users.driver.capabilities().shared.supported:
             random.shuffle(due)
-        now = now_micros()
         for scope, due_at in due:
             if scope in self._busy:
-                self._again.add(scope)
-            elif due_at <= now or await self._is_orphan(scope):
-                if len(self._busy) >= self.settings.concurrency:
-                    break
+                continue
+            if len(self._busy) >= self.settings.concurrency:
+                return False
+            if due_at <= self.users.clock() or (first and await self._is_orphan(scope)):
                 self._start_on(scope)
+            elif not self._next_due or due_at < self._next_due:
+                self._next_due = due_at
+        return True
 
     async def _is_orphan(self, scope: Scope) -> bool:
         claim = (await self.users.latest(scope)).state.core.claim
@@ -149,7 +151,6 @@ class Worker:
 
         def done(_: asyncio.Task[None]) -> None:
             del self._busy[scope]
-            self._again.discard(scope)
             self._wake.set()
 
         task.add_done_callback(done)
@@ -273,7 +274,7 @@ class Worker:
 
     def _backoff_seconds(self, claimed: Claimed) -> float:
         """Return a delay that doubles, in effect, with each try: half the time waited so far, with jitter."""
-        waited = (now_micros() - claimed.extractions[0].create_time) / 2_000_000
+        waited = (self.users.clock() - claimed.extractions[0].create_time) / 2_000_000
         settings = self.settings
         delay = min(max(waited, settings.retry_seconds), settings.max_retry_seconds)
         return delay * random.uniform(0.75, 1.25)

@@ -246,12 +246,12 @@ class Writer:
                     return None
                 break
             try:
-                seen = _seen(state, command)
+                seen = _seen(state, command, self._users.clock())
                 if seen:
                     self._take(lane)
                     group.decided.append(_Decided(waiting, None, repeats=seen))
                     continue
-                moment = Moment(max(now_micros(), state.core.time + 1), new_nonce())
+                moment = Moment(max(self._users.clock(), state.core.time + 1), new_nonce())
                 decision = command.decide(state, moment)
             except Error as error:
                 # Only a state that is fresh and durable may say no.
@@ -464,13 +464,13 @@ class Writer:
             _fail(waiting, _internal(error))
 
 
-def _seen(state: State, command: Command[Any]) -> int:
+def _seen(state: State, command: Command[Any], now: int) -> int:
     """Return the record that answered the command's request id before; 0: none."""
     request = command.request
     if request is None or state.requests is None:
         return 0
     seen = state.requests.get(request.request_id)
-    if seen is None or seen.expire_time <= now_micros():
+    if seen is None or seen.expire_time <= now:
         return 0
     if seen.method != request.method or seen.digest != request.digest:
         raise invalid("request_id", f"was used for another {seen.method}", Reason.REQUEST_ID_REUSED)

@@ -10,7 +10,7 @@ import re
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Sequence
-from importlib import resources
+from pathlib import Path
 
 import Stemmer  # type: ignore[import-not-found]
 
@@ -60,10 +60,11 @@ def script_language(folded_word: str) -> Language:
 
 
 def dominant_language(stop_bits: Sequence[int]) -> Language:
-    """Return the Latin-script language that most of a text's stop words, given as their bits, belong to."""
+    """Return the Latin-script language of a text from the bits of its stop words: ENGLISH unless two others say no."""
     if all(bits & 1 for bits in stop_bits):
         return Language.ENGLISH
-    return max(_LATIN, key=lambda language: sum(bits >> language & 1 for bits in stop_bits))
+    best = max(_LATIN, key=lambda language: sum(bits >> language & 1 for bits in stop_bits))
+    return best if sum(bits >> best & 1 for bits in stop_bits) >= _LEAST_EVIDENCE else Language.ENGLISH
 
 
 def stop_languages(folded_word: str) -> int:
@@ -92,6 +93,7 @@ _MARKS = re.compile(
 _LETTERS = str.maketrans({"ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "đ": "d", "Đ": "D", "ð": "d", "ı": "i", "æ": "ae",
                           "Æ": "AE", "œ": "oe", "Œ": "OE", "þ": "th", "’": "'", "‐": "-", "‑": "-"})  # fmt: skip
 
+_LEAST_EVIDENCE = 2
 _LATIN = tuple(language for language in Language if language <= Language.INDONESIAN)
 _SCRIPT_STARTS = ("\0", "\u0370", "\u0400", "\u0530", "\u0590", "\u0600", "\u0780", "\u0900", "\u0980", "\u0b80",
                   "\u0c00", "\u1f00", "\u2000")  # fmt: skip
@@ -118,7 +120,7 @@ _stop_grams: frozenset[str] = frozenset()
 
 def _read_stop_words() -> None:
     global _stop_grams
-    lines = resources.files(__package__).joinpath("stop_words.txt").read_text(encoding="utf-8").splitlines()
+    lines = Path(__file__).with_name("stop_words.txt").read_text(encoding="utf-8").splitlines()
     for line in lines:
         if line.startswith("#"):
             continue

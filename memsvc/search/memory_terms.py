@@ -18,7 +18,7 @@ def memory_terms(memory: Memory, analyzer: Analyzer) -> list[str]:
         parts.append(_KEY_JOINTS.sub(" ", memory.key))
     if memory.value_json:
         parts.append(_plain_value(memory.value_json))
-    terms = analyzer.document_terms("\n".join(parts)[:_MOST_CHARACTERS])
+    terms = analyzer.document_terms("\n".join(parts))
     if memory.observe_time:
         terms += _day_terms(analyzer, memory.observe_time // _DAY_MICROSECONDS)
     return terms
@@ -42,7 +42,6 @@ def _day_terms(analyzer: Analyzer, day: int) -> list[str]:
     return analyzer.document_terms(f"{said.year} {_MONTHS[said.month - 1]} {said.day}")
 
 
-_MOST_CHARACTERS = 16_384
 _DAY_MICROSECONDS = 86_400_000_000
 _MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
            "december")  # fmt: skip

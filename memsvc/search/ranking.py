@@ -7,7 +7,6 @@ looked up in them (MaxScore: Turtle and Flood 1995). The result is exact.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from heapq import nlargest
 
@@ -41,7 +40,7 @@ class Ranking:
         self._share = neighbour_share if neighbours else 0.0
         self._limit = limit
         self._permits = permits
-        self._sums: defaultdict[int, float] = defaultdict(float)
+        self._sums: dict[int, float] = {}
 
     def scores(self, terms: Sequence[QueryTerm]) -> dict[int, float]:
         """Return the scores of permitted slots: of the best with all their equals, and perhaps of others.
@@ -58,8 +57,10 @@ class Ranking:
 
     def _read(self, term: QueryTerm) -> None:
         sums, impacts, rarity = self._sums, self._impacts, term.rarity
+        sum_of = sums.get
         for posting in term.postings.read():
-            sums[posting >> SLOT_SHIFT] += rarity * impacts[posting & TALLY_MASK]
+            slot = posting >> SLOT_SHIFT
+            sums[slot] = sum_of(slot, 0.0) + rarity * impacts[posting & TALLY_MASK]
 
     def _finalists_before(self, unread: Sequence[QueryTerm]) -> Collection[int] | None:
         """Return who may be among the best, looked up in the unread terms; None: reading on is needed, or cheaper."""
@@ -75,7 +76,7 @@ class Ranking:
             for slot in slots:
                 tally = term.postings.tally(slot)
                 if tally >= 0:
-                    self._sums[slot] += term.rarity * self._impacts[tally]
+                    self._sums[slot] = self._sums.get(slot, 0.0) + term.rarity * self._impacts[tally]
         return finalists
 
     def _floor(self) -> tuple[float, float]:
@@ -115,5 +116,5 @@ _COMMON = 256
 """From as many postings on it pays to see whether a term must be read."""
 _POSTINGS_PER_LOOKUP = 12
 """How many postings are read in the time that one document is looked up in a term."""
-_LEADERS_PER_RESULT = 4
+_LEADERS_PER_RESULT = 2
 _ROUNDING = 1e-9

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from functools import cache
 from itertools import pairwise
 
 import msgspec
@@ -33,17 +34,17 @@ class Analyzer:
 
     def document_terms(self, text: str) -> list[str]:
         """Return the terms of a text to be found, repeated as they are in it."""
-        words, runs = _split(fold(text))
+        words, runs = _split(text)
         terms = self._word_terms(words)
         for run in runs:
-            if _HAS_CHARACTERS.match(run):
+            if _CHARACTER.match(run):
                 terms.extend(run)
             terms.extend(_pairs(run))
         return terms
 
     def query_terms(self, text: str) -> list[str]:
         """Return the distinct terms to look for, in order."""
-        words, runs = _split(fold(text))
+        words, runs = _split(text)
         grams = [gram for run in runs for gram in _query_grams(run)]
         telling = [gram for gram in grams if not is_stop_gram(gram)]
         terms = self._word_terms(words, keep_stop_words=not telling)
@@ -104,22 +105,24 @@ class _Word(msgspec.Struct, frozen=True, gc=False):
     """The folded word, for the stemmers of other Latin languages; empty: they have nothing to add."""
 
 
-def _split(folded: str) -> tuple[list[str], list[str]]:
+def _split(text: str) -> tuple[list[str], list[str]]:
     """Return the words, with emoji, and the runs of characters of scripts without spaces."""
+    # Cut twice: folding makes up to 18 characters of one.
+    folded = fold(text[:_MOST_CHARACTERS])[:_MOST_CHARACTERS]
     if folded.isupper():
         folded = folded.lower()
     if folded.isascii():
         return _ASCII_WORD.findall(folded), []
     words: list[str] = []
     runs: list[str] = []
-    for match in _TOKEN.finditer(folded):
+    for match in _token_pattern().finditer(folded):
         (runs if match.lastgroup == "run" else words).append(match[0])
     return words, runs
 
 
 def _query_grams(run: str) -> Iterator[str]:
     # Chinese words, and nouns before a particle, are often one character; longer kana runs are better told by pairs.
-    if len(run) <= 2 or _HAN.match(run):
+    if len(run) <= 2 or _HAN_CHARACTER.match(run):
         yield from run
     yield from _pairs(run)
 
@@ -135,24 +138,30 @@ def _joined(folded: str) -> str:
     return _JOINTS.sub("", folded)
 
 
+@cache
+def _token_pattern() -> re.Pattern[str]:
+    # Compiled when first met: it takes 20 ms, and many servers never see anything but ASCII.
+    letter = rf"(?:[^\W_{_UNSPACED}]|[\u0300-\u036f\u0900-\u0963\u0966-\u0dff])"
+    return re.compile(
+        rf"(?P<run>[{_HAN}]+|[{_HIRAGANA}]+|[{_KATAKANA}]+|[{_HANGUL}]+|[{_SOUTH_EAST_ASIAN}]+)"
+        rf"|(?P<word>{letter}+(?:[.@_'-]{letter}+)*(?:\+\+|\#)?)"
+        r"|(?P<emoji>[\U0001f1e6-\U0001f1ff]{2}|[\u2190-\u21ff\u2300-\u27bf\u2900-\u2bff\U0001f000-\U0001faff])"
+    )
+
+
+_MOST_CHARACTERS = 16_384
 _LONGEST_WORD = 64
 _CLITICS = frozenset(("s", "t", "d", "m", "ll", "re", "ve", "l", "j", "c", "n", "qu"))
 
-_HAN_CLASS = "\u2e80-\u2fdf\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-_HIRAGANA_CLASS = "\u3041-\u309f"
-_KATAKANA_CLASS = "\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff"
-_HANGUL_CLASS = "\uac00-\ud7a3\u1100-\u11ff\u3130-\u318f"
-_SOUTH_EAST_ASIAN_CLASS = "\u0e00-\u0e4e\u0e80-\u0ece\u1000-\u103f\u1050-\u109f\u1780-\u17d3"
-_UNSPACED = _HAN_CLASS + _HIRAGANA_CLASS + _KATAKANA_CLASS + _HANGUL_CLASS + _SOUTH_EAST_ASIAN_CLASS
-_LETTER = rf"(?:[^\W_{_UNSPACED}]|[\u0300-\u036f\u0900-\u0963\u0966-\u0dff])"
+_HAN = "\u2e80-\u2fdf\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_HIRAGANA = "\u3041-\u309f"
+_KATAKANA = "\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff"
+_HANGUL = "\uac00-\ud7a3\u1100-\u11ff\u3130-\u318f"
+_SOUTH_EAST_ASIAN = "\u0e00-\u0e4e\u0e80-\u0ece\u1000-\u103f\u1050-\u109f\u1780-\u17d3"
+_UNSPACED = _HAN + _HIRAGANA + _KATAKANA + _HANGUL + _SOUTH_EAST_ASIAN
 
 _ASCII_WORD = re.compile(r"[^\W_]+(?:[.@_'-][^\W_]+)*(?:\+\+|#)?", re.ASCII)
-_TOKEN = re.compile(
-    rf"(?P<run>[{_HAN_CLASS}]+|[{_HIRAGANA_CLASS}]+|[{_KATAKANA_CLASS}]+|[{_HANGUL_CLASS}]+|[{_SOUTH_EAST_ASIAN_CLASS}]+)"
-    rf"|(?P<word>{_LETTER}+(?:[.@_'-]{_LETTER}+)*(?:\+\+|\#)?)"
-    r"|(?P<emoji>[\U0001f1e6-\U0001f1ff]{2}|[\u2190-\u21ff\u2300-\u27bf\u2900-\u2bff\U0001f000-\U0001faff])"
-)
-_HAN = re.compile(f"[{_HAN_CLASS}]")
-_HAS_CHARACTERS = re.compile(f"[{_HAN_CLASS}{_HIRAGANA_CLASS}{_KATAKANA_CLASS}{_HANGUL_CLASS}]")
+_HAN_CHARACTER = re.compile(f"[{_HAN}]")
+_CHARACTER = re.compile(f"[{_HAN}{_HIRAGANA}{_KATAKANA}{_HANGUL}]")
 _SIMPLE_WORD = re.compile(r"[^.@_'#+-]+")
 _JOINTS = re.compile(r"[.@_'#+-]+")

@@ -167,7 +167,8 @@ async def _reply(reply: Reply, request: Received, reader: _Reader, writer: async
         await reader.stay(None)
     if reply.body is not None or reply.status != 200:
         body = error("scripted") if reply.body is None else reply.body
-        return await _send(writer, reply.status, body, reply.headers)
+        await _send(writer, reply.status, body, reply.headers)
+        return writer.close() if reply.ending is Ending.CUT else None
     if not request.json.get("stream"):
         return await _send(writer, 200, as_json(whole(reply, request)), reply.headers)
     headers = {"Content-Type": "text/event-stream", "Transfer-Encoding": "chunked", **reply.headers}
@@ -178,8 +179,7 @@ async def _reply(reply: Reply, request: Received, reader: _Reader, writer: async
     if reply.ending is Ending.HANG:
         await reader.stay(None)
     if reply.ending is Ending.CUT:
-        writer.transport.abort()
-        return None
+        return writer.close()
     writer.write(b"0\r\n\r\n")
     return await writer.drain()
 

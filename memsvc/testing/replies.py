@@ -72,7 +72,7 @@ class Reply:
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
-    """Sent as it is, in place of what the fields above describe."""
+    """Sent as it is, in place of what the fields above describe; only CUT is heeded."""
 
 
 def operations(*listed: Mapping[str, Any], **how: Any) -> Reply:

@@ -74,17 +74,17 @@ class AsyncConnection:
     def _timeout(self, given: float | None) -> float:
         return self._timeout_seconds if given is None else given
 
-    async def _send(self, rpc: Rpc[Any, Any], request: Any, timeout: float) -> Any:
+    async def _send(self, rpc: Rpc[Any, Any], request: Any, seconds: float) -> Any:
         method, metadata = await self._method(rpc), self._endpoint.metadata
         try:
-            return await method(request, timeout=timeout, metadata=metadata)
+            return await method(request, timeout=seconds, metadata=metadata)
         except grpc.RpcError as error:
             failure = _failure(error)
             if self._sidecar is None or not server_is_gone(failure):
                 raise failure from error
         try:
             await asyncio.to_thread(self._sidecar.ensure)
-            return await method(request, timeout=timeout, metadata=metadata, wait_for_ready=True)
+            return await method(request, timeout=seconds, metadata=metadata, wait_for_ready=True)
         except grpc.RpcError as error:
             raise _failure(error) from error
 

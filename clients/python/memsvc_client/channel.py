@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from memsvc_client.sidecar import Sidecar
 
 ServeOption: TypeAlias = str | int | float | bool
-"""A value of a flag of `memsvc serve`; True: the flag alone."""
+"""A value of a flag of `memsvc serve`; True and False are `--flag` and `--no-flag`."""
 TIMEOUT_SECONDS = 10.0
 """The deadline of a call that names none: above the server's own 5 s for its database, below a user's patience."""
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024

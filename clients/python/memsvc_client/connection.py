@@ -73,17 +73,17 @@ class Connection:
     def _timeout(self, given: float | None) -> float:
         return self._timeout_seconds if given is None else given
 
-    def _send(self, rpc: Rpc[Any, Any], request: Any, timeout: float) -> Any:
+    def _send(self, rpc: Rpc[Any, Any], request: Any, seconds: float) -> Any:
         method, metadata = self._method(rpc), self._endpoint.metadata
         try:
-            return method(request, timeout=timeout, metadata=metadata)
+            return method(request, timeout=seconds, metadata=metadata)
         except grpc.RpcError as error:
             failure = _failure(error)
             if self._sidecar is None or not server_is_gone(failure):
                 raise failure from error
         try:
             self._sidecar.ensure()
-            return method(request, timeout=timeout, metadata=metadata, wait_for_ready=True)
+            return method(request, timeout=seconds, metadata=metadata, wait_for_ready=True)
         except grpc.RpcError as error:
             raise _failure(error) from error
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from google.protobuf.message import Message as ProtobufMessage
@@ -144,8 +145,9 @@ class ExtractionStream(Stream[ExtractionEvent]):
         extract: extraction_pb2.ExtractMemoriesRequest | None = None,
         extraction_id: str = "",
         resume_token: str = "",
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(timeout)
+        super().__init__(timeout, clock)
         self._subject = subject
         self._extract = extract
         self._extraction_id = extraction_id

@@ -54,7 +54,7 @@ class Sidecar:
         digest = hashlib.sha256(os.fsencode(self.database)).hexdigest()[:16]
         self.folder = (runtime_dir or _runtime_dir()) / digest
         self.socket = self.folder / "memsvc.sock"
-        self._arguments = [*command, "serve", *self._flags(), *_flags_of(options or {})]
+        self.arguments = [*command, "serve", *self._flags(), *_flags_of(options or {})]
         self._start_seconds = start_seconds
         self._users_lock: weakref.finalize[..., Sidecar] | None = None
         self._closed = False
@@ -109,7 +109,7 @@ class Sidecar:
         log = self.folder / "server.log"
         with log.open("wb") as output:
             process = subprocess.Popen(  # noqa: S603
-                self._arguments,
+                self.arguments,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -146,13 +146,13 @@ class Sidecar:
 
 
 def _flags_of(options: Mapping[str, ServeOption]) -> Iterator[str]:
-    """Name options as the command line does: `model_name="x"` is `--model-name x`, True is the flag alone."""
+    """Name options as the command line does: `model_name="x"` is `--model-name x`, False is `--no-...`."""
     for name, value in options.items():
-        flag = "--" + name.replace("_", "-")
-        if value is True:
-            yield flag
-        elif value is not False:
-            yield from (flag, str(value))
+        flag = name.replace("_", "-")
+        if isinstance(value, bool):
+            yield f"--{flag}" if value else f"--no-{flag}"
+        else:
+            yield from (f"--{flag}", str(value))
 
 
 def _runtime_dir() -> Path:

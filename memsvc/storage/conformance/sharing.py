@@ -115,7 +115,7 @@ async def test_generation_stays_while_others_are_there(store: Store) -> None:
 
 async def test_hints_report_what_others_append(store: Store) -> None:
     """hints: yield users whose journals moved; None: any may have. MAY miss some: so it is appended until one comes."""
-    hints = store.driver.capabilities().hints
+    hints = store.capabilities.hints
     if not hints.supported:
         raise Skipped(f"no hints: {hints.reason}")
     journal = Journal(await store.second(), store.user())

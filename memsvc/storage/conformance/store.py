@@ -12,7 +12,7 @@ from memsvc.errors import Error
 from memsvc.model import Scope
 from memsvc.storage.conformance.bench import Bench, Place, Skipped, bench_of
 from memsvc.storage.conformance.items import Journal, applied, item
-from memsvc.storage.driver import EMPTY, Driver, RowKey, RowKind, StorageUnavailable
+from memsvc.storage.driver import EMPTY, Capabilities, Driver, RowKey, RowKind, StorageUnavailable
 
 _CLEAN_UP_SECONDS = 20.0
 _CLEAN_UP_BATCH = 500
@@ -28,9 +28,10 @@ class Store:
         self._users: dict[Scope, None] = {}
         self._crowd: dict[Scope, None] = {}
         self._drivers: list[Driver] = []
+        self.capabilities: Capabilities
 
     async def __aenter__(self) -> Self:
-        await self.open()
+        self.capabilities = (await self.open()).capabilities()
         return self
 
     async def __aexit__(
@@ -63,7 +64,7 @@ class Store:
 
     async def second(self) -> Driver:
         """Return another driver on the same store. Raises Skipped where only one can be."""
-        shared = self.driver.capabilities().shared
+        shared = self.capabilities.shared
         if shared.supported:
             return await self.open()
         try:
@@ -91,13 +92,13 @@ class Store:
 
     def need_durable(self) -> None:
         """Raise Skipped where acknowledged appends do not survive."""
-        durable = self.driver.capabilities().durable
+        durable = self.capabilities.durable
         if not durable.supported:
             raise Skipped(f"not durable: {durable.reason}")
 
     def need_shared(self) -> None:
         """Raise Skipped where only one process can use the store."""
-        shared = self.driver.capabilities().shared
+        shared = self.capabilities.shared
         if not shared.supported:
             raise Skipped(f"not shared: {shared.reason}")
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from memsvc.extraction.checking import Checker, Flaw, find_quote
+from memsvc.extraction.checking import Checker, Flaw, SaidText
 from memsvc.extraction.engine import Action, Conversation, LayerSchema, Operation
 from memsvc.model import Layer, Memory, Message, Polarity, Role, TextPart, Trust
 
@@ -79,7 +79,7 @@ def test_a_sound_operation_keeps_the_words_as_the_user_wrote_them() -> None:
         ({"quote": "…"}, Flaw.NO_QUOTE),
         ({"quote": "I live in Lyon"}, Flaw.QUOTE_NOT_SAID),
         ({"quote": "live in Paris"}, Flaw.QUOTE_NOT_SAID),
-        ({"quote": "yon"}, Flaw.QUOTE_NOT_SAID),
+        ({"quote": "Lyon " * 2000}, Flaw.QUOTE_NOT_SAID),
     ],
 )
 def test_a_flawed_operation_is_dropped_for_its_flaw(changes: Mapping[str, Any], flaw: Flaw) -> None:
@@ -125,8 +125,8 @@ def test_deletes_name_their_target_in_one_way() -> None:
         ("null", ""),
         ("\ud800", '"?"'),
         (["\ud800"], ""),
-        (float("nan"), "null"),
-        ("9" * 400, '"' + "9" * 400 + '"'),
+        (float("nan"), ""),
+        ("9" * 30, "9" * 30),
     ],
 )
 def test_values_are_json(value: object, value_json: str) -> None:
@@ -156,21 +156,26 @@ def test_a_quote_is_found_wherever_the_user_said_it(index: object) -> None:
     ("quote", "words"),
     [
         ('i like "dune"', "I like “Dune"),
+        ("tom\u00a0<3", "Tom <3"),
         ("Lyon &amp; I", "Lyon & I"),
         ("Tom &lt;3", "Tom <3"),
         ('"No, I\'m in Lyon."', "No,  I’m in\nLyon"),
     ],
 )
 def test_a_quote_may_differ_in_typography(quote: str, words: str) -> None:
-    assert find_quote(MESSAGES[1], quote) == words
+    assert SaidText(MESSAGES[1].text).find(quote) == words
 
 
 def test_an_accent_may_be_composed_or_not() -> None:
-    assert find_quote(Message(Role.USER, (TextPart("Cafe\u0301 owner"),)), "café owner") == "Café owner"
+    assert SaidText("Cafe\u0301 owner").find("café owner") == "Café owner"
 
 
 def test_scripts_without_spaces_are_quoted_too() -> None:
-    assert find_quote(Message(Role.USER, (TextPart("我住在北京。"),)), "住在北京") == "住在北京"
+    assert SaidText("我住在北京。").find("住在北京") == "住在北京"
+
+
+def test_a_letter_that_grows_in_lower_case_keeps_its_place() -> None:
+    assert SaidText("İİ lives in İzmir, Türkiye").find("in i̇zmir") == "in İzmir"
 
 
 json_values = st.recursive(

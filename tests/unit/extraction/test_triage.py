@@ -31,8 +31,18 @@ def said(text: str, heard: str = "", *, earlier: bool = False) -> Conversation:
         "hahaha",
         "bye 👋",
         "😂😂",
-    ]
-    + ["", "   \n", "...", "?", "ok", "👍", "got it, thanks", "Thanks a lot!", "great, thank you 🙏", "k", "Merci"],
+        "",
+        "   \n",
+        "...",
+        "?",
+        "ok",
+        "👍",
+        "got it, thanks",
+        "Thanks a lot!",
+        "great, thank you 🙏",
+        "k",
+        "Merci",
+    ],
 )
 def test_small_talk_is_passed_over(text: str) -> None:
     assert not worth_reading(said(text))
@@ -62,8 +72,11 @@ def test_an_answer_to_a_question_is_read(text: str, earlier: bool) -> None:
         "no",
         "住在北京",
         "call me Ty",
-    ]
-    + ["Hey! I'm Sam.", "thanks for that, as a vegan I needed it", "x" * 500, "ok " * 100],
+        "Hey! I'm Sam.",
+        "thanks for that, as a vegan I needed it",
+        "x" * 500,
+        "ok " * 100,
+    ],
 )
 def test_what_may_hold_something_is_read(text: str) -> None:
     assert worth_reading(said(text, HELPFUL))

@@ -125,6 +125,11 @@ def test_the_language_is_that_of_most_stop_words() -> None:
     assert language("pizza") is Language.ENGLISH
 
 
+@pytest.mark.parametrize("query", ["dog", "white van", "hat man", "sea war", "Kim", "Mia Li", "los angeles", "tai chi"])
+def test_words_that_mean_something_in_english_are_never_taken_for_stop_words(query: str) -> None:
+    assert len(analyzer.query_terms(query)) == len(query.split())
+
+
 def test_folding_keeps_marks_that_make_another_letter() -> None:
     assert fold("Crème brûlée") == "Creme brulee"
     assert fold("й ガ ผู้ใช้ हिन्दी") == "й ガ ผู้ใช้ हिन्दी"

@@ -1,0 +1,213 @@
+"""How often a natural question finds the memory that answers it, and what stemming and neighbours add.
+
+A small corpus in the manner of LoCoMo (long conversations with dated facts): sessions of one made-up person's memories,
+and questions with the memory that answers each. Some answers share no word with their question but stand beside the
+fact that does. Small enough to read, too small for a second digit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from memsvc.model import Memory, Origin
+from memsvc.search.lexical import LexicalIndex
+from memsvc.search.text import Analyzer
+
+_DAY_MICROSECONDS = 86_400_000_000
+_FIRST_DAY = 20_454
+
+SESSIONS: tuple[tuple[int, tuple[str, ...]], ...] = (
+    (0, (
+        "Maya is a pediatric nurse at Lakeside Hospital",
+        "Works night shifts three times a week",
+        "Finds them exhausting but likes the quiet",
+        "Is thinking of moving to a day position next year",
+    )),
+    (6, (
+        "Adopted a rescue greyhound in January",
+        "Named him Comet because he runs so fast",
+        "He is afraid of thunderstorms",
+        "Takes him to the park by the river every morning",
+    )),
+    (15, (
+        "Her sister Leila got engaged to a chef called Tomás",
+        "The wedding will be in Lisbon in September",
+        "Was asked to be maid of honour",
+        "Is nervous about giving a speech",
+    )),
+    (30, (
+        "Started taking pottery classes on Thursdays",
+        "Made a blue vase as a present for her mother",
+        "The glaze cracked in the kiln",
+        "Wants to try it again with a thicker clay",
+    )),
+    (41, (
+        "Is allergic to shellfish",
+        "Ended up in the emergency room after eating shrimp in Vietnam",
+        "Always carries an EpiPen since then",
+        "Loves spicy Thai curries and mango sticky rice",
+    )),
+    (60, (
+        "Is training for the Chicago half marathon",
+        "Runs forty kilometres a week",
+        "Hurt her left knee on a steep trail",
+        "The physiotherapist prescribed stretching and two weeks of rest",
+    )),
+    (75, (
+        "Bought a 1968 caravan with her friend Jonas",
+        "They are repainting it mint green",
+        "Plan to drive it along the coast of Norway",
+        "Still have to replace the brakes",
+    )),
+    (90, (
+        "Grew up in a small village near Tabriz",
+        "Moved to Canada with her parents when she was nine",
+        "Speaks Farsi at home and learned French at school",
+        "Her grandmother still sends saffron and dried limes",
+    )),
+    (104, (
+        "Is reading One Hundred Years of Solitude for her book club",
+        "Thinks the family tree is confusing",
+        "The club meets on the first Monday of the month",
+        "Preferred the detective novels by Tana French",
+    )),
+    (120, (
+        "Volunteers at an animal shelter twice a month",
+        "Mostly cleans cages and walks the older dogs",
+        "Organised a fundraiser that brought in 4,000 dollars",
+        "The money paid for a new heating system",
+    )),
+    (133, (
+        "Her laptop was stolen on the train to Montreal",
+        "Lost all photos from her trip to Iceland",
+        "Bought a Framework laptop and runs Linux on it now",
+        "Backs up everything to a disk at her brother's house",
+    )),
+    (150, (
+        "Quit playing the violin as a teenager",
+        "Her teacher had been too strict",
+        "Took it up again last spring and joined an amateur orchestra",
+        "They will perform Dvořák's New World Symphony in December",
+    )),
+    (166, (
+        "Drinks oat milk cappuccino, never plain coffee",
+        "Is trying to cut down on sugar",
+        "Bakes sourdough on Sundays",
+        "Her starter is called Clint Yeastwood",
+    )),
+    (180, (
+        "Rents a two-bedroom apartment in Toronto with Priya",
+        "The landlord wants to raise the rent by twelve percent",
+        "They have asked a tenants' association for advice",
+        "Would rather buy a small house with a garden",
+    )),
+    (200, (
+        "Prefers short answers without bullet points",
+        "Wants prices in Canadian dollars",
+        "Dislikes being called on the phone, send an email instead",
+        "Asked for a reminder of her dentist appointment",
+    )),
+)  # fmt: skip
+
+QUESTIONS: tuple[tuple[str, str], ...] = (
+    ("What does Maya do for a living?", "Maya is a pediatric nurse"),
+    ("Which hospital is she working at?", "Maya is a pediatric nurse"),
+    ("How often does she work at night?", "Works night shifts"),
+    ("How does she feel about her night shift?", "Finds them exhausting"),
+    ("What breed of dog did she adopt?", "Adopted a rescue greyhound"),
+    ("What is her greyhound called?", "Named him Comet"),
+    ("What is Comet scared of?", "He is afraid of thunderstorms"),
+    ("Where do they go walking with the greyhound in the mornings?", "Takes him to the park"),
+    ("Who is Leila going to marry?", "Her sister Leila got engaged"),
+    ("Where is the wedding taking place?", "The wedding will be in Lisbon"),
+    ("What role does she have at her sister's wedding?", "Was asked to be maid of honour"),
+    ("When does she have her pottery class?", "Started taking pottery classes"),
+    ("What did she make in pottery for her mom?", "Made a blue vase"),
+    ("What went wrong with the vase?", "The glaze cracked"),
+    ("Does she have any food allergies?", "Is allergic to shellfish"),
+    ("What happened when she ate shrimps?", "Ended up in the emergency room"),
+    ("What medication does she carry with her?", "Always carries an EpiPen"),
+    ("Which curry does she love?", "Loves spicy Thai curries"),
+    ("Which race does she train for?", "Is training for the Chicago"),
+    ("How many kilometers does she run each week?", "Runs forty kilometres"),
+    ("How did she get injured in training?", "Hurt her left knee"),
+    ("What was prescribed for the knee?", "The physiotherapist prescribed"),
+    ("Who owns the caravan with her?", "Bought a 1968 caravan"),
+    ("What colour are they painting the caravan?", "They are repainting it mint green"),
+    ("Where will they take the caravan?", "Plan to drive it along the coast"),
+    ("What repairs does the caravan need?", "Still have to replace the brakes"),
+    ("In which village did she grow up?", "Grew up in a small village"),
+    ("How old was she when her family moved to Canada?", "Moved to Canada with her parents"),
+    ("Which languages does she speak?", "Speaks Farsi at home"),
+    ("What does her grandma send her?", "Her grandmother still sends"),
+    ("Which book is the club reading?", "Is reading One Hundred Years"),
+    ("When do they meet for the book club?", "The club meets on the first Monday"),
+    ("Who is her preferred author of detective fiction?", "Preferred the detective novels"),
+    ("Where does she do volunteer work?", "Volunteers at an animal shelter"),
+    ("How much did the fundraising bring in?", "Organised a fundraiser"),
+    ("What were the funds from the fundraiser used for?", "The money paid for"),
+    ("How did she lose her laptop?", "Her laptop was stolen"),
+    ("Which photographs did she lose?", "Lost all photos"),
+    ("Where does she keep her backups?", "Backs up everything"),
+    ("What operating system does her laptop run?", "Bought a Framework laptop"),
+    ("Why did she stop playing violin?", "Her teacher had been too strict"),
+    ("What will the orchestra be performing?", "They will perform Dvořák"),
+    ("Does she take milk in her coffee?", "Drinks oat milk"),
+    ("What does she bake on a Sunday?", "Bakes sourdough"),
+    ("What's the name of the sourdough starter?", "Her starter is called"),
+    ("Who does she share the apartment with?", "Rents a two-bedroom apartment"),
+    ("By how much is the landlord raising rents?", "The landlord wants to raise"),
+    ("Who did they turn to because of the landlord?", "They have asked a tenants"),
+    ("Should I phone her or write an email?", "Dislikes being called"),
+    ("What happened on 14 May 2026?", "Her laptop was stolen"),
+)
+
+
+def memories() -> list[Memory]:
+    """Return the corpus: each memory with its session and day."""
+    made: list[Memory] = []
+    for number, (day, facts) in enumerate(SESSIONS):
+        for fact in facts:
+            made.append(
+                Memory(
+                    memory_id=f"m{len(made)}",
+                    number=len(made) + 1,
+                    text=fact,
+                    origin=Origin(session_id=f"s{number}"),
+                    observe_time=(_FIRST_DAY + day) * _DAY_MICROSECONDS + len(made) * 60_000_000,
+                )
+            )
+    return made
+
+
+def recall(index: LexicalIndex, known: Iterable[Memory], depth: int) -> float:
+    """Return the share of the questions whose answer is among the first `depth` results."""
+    by_id = {memory.memory_id: memory.text for memory in known}
+    found = sum(
+        any(by_id[hit.memory_id].startswith(answer) for hit in index.search(question, depth))
+        for question, answer in QUESTIONS
+    )
+    return found / len(QUESTIONS)
+
+
+def measure() -> list[dict[str, object]]:
+    """Return a row per figure: name, value, unit."""
+    known = memories()
+    rows: list[dict[str, object]] = []
+    for name, index in {
+        "full": LexicalIndex(),
+        "without_stemming": LexicalIndex(analyzer=Analyzer(stem=lambda _, word: word)),
+        "without_neighbours": LexicalIndex(neighbour_share=0.0),
+        "without_both": LexicalIndex(analyzer=Analyzer(stem=lambda _, word: word), neighbour_share=0.0),
+    }.items():
+        for memory in known:
+            index.add(memory)
+        for depth in (1, 5, 10):
+            value = round(recall(index, known, depth), 3)
+            rows.append({"name": f"search_quality.{name}.recall_at_{depth}", "value": value, "unit": "share"})
+    return rows
+
+
+if __name__ == "__main__":
+    for measured in measure():
+        print(f"{measured['name']:48} {measured['value']:>6} {measured['unit']}")

@@ -1,0 +1,55 @@
+"""`memsvc`: one group of commands, each loaded when it is called, so that `serve` starts fast."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from memsvc import __version__
+
+_COMMANDS = {
+    "serve": ("memsvc.cli.serve", "Run the server."),
+    "demo": ("memsvc.cli.demo", "Watch a sidecar learn from a conversation."),
+    "chat": ("memsvc.cli.chat", "Talk to memsvc and see what it learns."),
+    "doctor": ("memsvc.cli.doctor", "Check configuration, database, model and a running server."),
+    "migrate": ("memsvc.cli.storage", "Bring a database's schema up to date."),
+    "drivers": ("memsvc.cli.storage", "List the installed drivers."),
+    "conformance": ("memsvc.cli.storage", "Run the driver conformance suite against a database."),
+}
+
+
+class _Commands(click.Group):
+    """Commands by name; a command's module is imported when it is needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command = getattr(importlib.import_module(_COMMANDS[cmd_name][0]), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in _COMMANDS.items()])
+
+
+@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="memsvc")
+def cli() -> None:
+    """memsvc: a memory service for AI agents."""
+
+
+def main() -> None:
+    """Run the command line; errors of memsvc end in one line and exit code 1."""
+    from memsvc.errors import Error
+
+    try:
+        cli(prog_name="memsvc")
+    except Error as error:
+        click.echo(f"memsvc: {error.message}", err=True)
+        sys.exit(1)

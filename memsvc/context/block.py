@@ -1,0 +1,75 @@
+"""What is chosen of one layer of one user, and what stands around it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from memsvc.context.contract import ContextRequest, Source
+from memsvc.context.form import Entry, Form
+from memsvc.model import Layer, Memory
+
+
+class Frame(msgspec.Struct, frozen=True, gc=False):
+    """What stands around blocks: the wrapper, what is of shared users, one of them, a layer."""
+
+    key: tuple[object, ...]
+    opening: str
+    closing: str
+    shared_user_id: str = ""
+
+
+class Block:
+    """What is chosen of one layer of one user."""
+
+    def __init__(self, form: Form, source: Source, owner: int, layer: Layer, request: ContextRequest) -> None:
+        self.form = form
+        self.source = source
+        self.owner = owner
+        """0: the user itself; then the shared users in order."""
+        self.layer = layer
+        memories = source.layer(layer)
+        if request.matches is not None:
+            matches = request.matches
+            memories = {key: memory for key, memory in memories.items() if matches(memory)}
+        self.memories: Mapping[str, Memory] = memories
+        self.outranked: Mapping[str, Memory] = {}
+        self.stable = True
+        self.chosen: dict[str, Entry] = {}
+        self.branches: set[tuple[str, ...]] = {()}
+        self._frames: tuple[Frame, ...] = ()
+
+    @property
+    def shared_user_id(self) -> str:
+        return self.source.user_id if self.owner else ""
+
+    @property
+    def frames(self) -> tuple[Frame, ...]:
+        """What is around it, from the outermost on."""
+        if not self._frames:
+            self._frames = tuple(self._build_frames())
+        return self._frames
+
+    def _build_frames(self) -> Iterator[Frame]:
+        form, user_id = self.form, self.shared_user_id
+        yield Frame(("wrapper",), *form.wrapper())
+        if self.owner:
+            yield Frame(("shared", self.stable), *form.shared(self.stable))
+            yield Frame(("shared", self.stable, self.owner), *form.shared_user(user_id), user_id)
+        yield Frame((self.owner, self.layer), *form.layer(self.layer), user_id)
+
+    def contest(self) -> None:
+        """Note that what is chosen depends on the query."""
+        self.stable = False
+        self._frames = ()
+
+    def new_branches(self, entry: Entry) -> list[tuple[str, ...]]:
+        """Return the branches that an entry would be the first in."""
+        prefixes = (entry.path[: end + 1] for end in range(len(entry.path)))
+        return [path for path in prefixes if path not in self.branches]
+
+    def clear(self) -> None:
+        """Choose nothing."""
+        self.chosen = {}
+        self.branches = {()}

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+
+import pytest
+
+from memsvc.errors import ExtractionError
+from memsvc.extraction.engine import Action, Conversation, EngineEvent, Finished, Operation, Proposal
+from memsvc.extraction.events import Hints
+from memsvc.extraction.extractions import Extractions
+from memsvc.extraction.worker import Worker, WorkerSettings
+from memsvc.ids import new_id
+from memsvc.journal.writer import Writer
+from memsvc.model import LearningMode, Message, Role, Run, Scope, TextPart, Usage
+from memsvc.sessions import AppendRunCommand, Quiet, RunReceipt, Sessions
+from memsvc.storage.driver import Driver
+from memsvc.storage.memory import MemoryDriver
+from memsvc.users import Users
+
+SARAH = Scope("default", "sarah")
+
+
+@dataclass
+class Parrot:
+    """An engine that learns each user message as it is, and can be held, or made to fail."""
+
+    name: str = "parrot"
+    calls: list[Conversation] = field(default_factory=list)
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
+    reading: asyncio.Event = field(default_factory=asyncio.Event)
+    failures: list[ExtractionError] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.gate.set()
+
+    async def extract(self, conversation: Conversation) -> AsyncIterator[EngineEvent]:
+        self.calls.append(conversation)
+        self.reading.set()
+        await self.gate.wait()
+        if self.failures:
+            raise self.failures.pop(0)
+        operations = [
+            Operation(action=Action.ADD, text=message.text, quote=message.text, message_index=index)
+            for index, message in enumerate(conversation.messages)
+            if message.role is Role.USER
+        ]
+        for operation in operations:
+            yield Proposal(operation)
+        yield Finished(operations, Usage(calls=1, input_tokens=10, output_tokens=5), "parrot-1")
+
+    async def close(self) -> None:
+        return None
+
+
+@dataclass
+class Replica:
+    """One memsvc process, as far as learning goes."""
+
+    driver: Driver
+    engine: Parrot
+    users: Users
+    writer: Writer
+    sessions: Sessions
+    extractions: Extractions
+    worker: Worker
+
+    async def say(self, text: str, session_id: str = "s1", quiet: float = 0.0) -> RunReceipt:
+        run = Run(
+            session_id=session_id,
+            run_id=new_id(),
+            index=0,
+            messages=(Message(Role.USER, (TextPart(text),)),),
+        )
+        command = AppendRunCommand(run, len(text), LearningMode.AUTOMATIC, Quiet(quiet, quiet), new_id())
+        return await self.sessions.append(SARAH, command)
+
+    async def texts(self) -> list[str]:
+        return sorted(memory.text for memory in (await self.users.latest(SARAH)).memories())
+
+
+MakeReplica = Callable[..., Replica]
+
+
+@pytest.fixture
+async def driver() -> AsyncIterator[Driver]:
+    driver = MemoryDriver("memory://", {})
+    await driver.open()
+    yield driver
+    await driver.close()
+
+
+@pytest.fixture
+async def make_replica(driver: Driver) -> AsyncIterator[MakeReplica]:
+    made: list[Replica] = []
+
+    def make(*, clock_ahead_seconds: float = 0.0, **settings: object) -> Replica:
+        engine = Parrot()
+        users = Users(driver)
+        real = users.clock
+        users.clock = lambda: real() + int(clock_ahead_seconds * 1_000_000)
+        writer = Writer(users)
+        hints = Hints()
+        chosen = WorkerSettings(**{"lease_seconds": 0.3, "poll_seconds": 0.02, "retry_seconds": 0.01, **settings})  # type: ignore[arg-type]
+        worker = Worker(users, writer, engine, hints, chosen)
+        replica = Replica(
+            driver,
+            engine,
+            users,
+            writer,
+            Sessions(users, writer),
+            Extractions(users, writer, engine, hints, 10_000),
+            worker,
+        )
+        made.append(replica)
+        return replica
+
+    yield make
+    for replica in made:
+        replica.engine.gate.set()
+        await replica.worker.stop()
+        await replica.writer.close()
+
+
+@pytest.fixture
+def replica(make_replica: MakeReplica) -> Replica:
+    return make_replica()

@@ -1,0 +1,253 @@
+"""An accepted extraction ends, and its effect happens once: whatever becomes of the workers."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from conftest import SARAH, MakeReplica, Replica
+
+from memsvc.administration import Administration
+from memsvc.errors import FailedPrecondition, Permanent, Reason, Retryable, Unusable
+from memsvc.extraction.events import Accepted, Committed, Completed, Failed, Proposed
+from memsvc.extraction.queue import ClaimCommand, Claimed, FinishCommand, Limits
+from memsvc.extraction.reconcile import Source, Sources
+from memsvc.extraction.worker import WorkerSettings
+from memsvc.model import ExtractionState, Origin, Usage
+
+LIMITS = Limits()
+
+
+async def claim(replica: Replica, owner: str, expired: int = 0) -> Claimed | None:
+    return await replica.writer.write(SARAH, ClaimCommand(owner, 0, 30.0, LIMITS, expired))
+
+
+async def finish(replica: Replica, claimed: Claimed) -> object:
+    sources = Sources([], Source(Origin(), 1))
+    return await replica.writer.write(SARAH, FinishCommand(claimed.claim, [], sources, Usage(), 10))
+
+
+async def test_a_run_is_learned_from(replica: Replica) -> None:
+    replica.worker.start()
+    receipt = await replica.say("I ski")
+    extraction, commit = await replica.extractions.wait(SARAH, receipt.extraction_id, 10)
+    assert extraction.state is ExtractionState.SUCCEEDED
+    assert commit is not None
+    assert extraction.usage == Usage(1, 10, 0, 5)
+    assert await replica.texts() == ["I ski"]
+
+
+async def test_runs_of_a_session_that_wait_together_cost_one_call(replica: Replica) -> None:
+    replica.worker.start()
+    receipts = [await replica.say(text, quiet=5.0) for text in ("I ski", "I sail")]
+    assert receipts[0].extraction_id == receipts[1].extraction_id
+    await replica.extractions.wait(SARAH, receipts[0].extraction_id, 10)
+    assert len(replica.engine.calls) == 1
+    assert await replica.texts() == ["I sail", "I ski"]
+
+
+async def test_a_later_run_is_read_with_what_was_said_before(replica: Replica) -> None:
+    replica.worker.start()
+    for text in ("I live in Paris", "Yes, there"):
+        receipt = await replica.say(text)
+        await replica.extractions.wait(SARAH, receipt.extraction_id, 10)
+    last = replica.engine.calls[-1]
+    assert [message.text for message in last.earlier] == ["I live in Paris"]
+    assert [memory.text for memory in last.known] == ["I live in Paris"]
+
+
+async def test_eight_equal_messages_at_once_leave_one_memory(replica: Replica) -> None:
+    replica.worker.start()
+    receipts = await asyncio.gather(*(replica.say("I ski", session_id=f"s{n}") for n in range(8)))
+    for receipt in receipts:
+        await replica.extractions.wait(SARAH, receipt.extraction_id, 10)
+    assert await replica.texts() == ["I ski"]
+
+
+async def test_a_user_is_never_claimed_twice_by_sixteen_workers(make_replica: MakeReplica) -> None:
+    replicas = [make_replica() for _ in range(16)]
+    await replicas[0].say("I ski")
+    claims = await asyncio.gather(*(claim(replica, f"w{n}") for n, replica in enumerate(replicas)))
+    assert sum(each is not None for each in claims) == 1
+
+
+async def test_a_worker_frozen_past_its_lease_commits_nothing(make_replica: MakeReplica) -> None:
+    frozen, other = make_replica(), make_replica()
+    frozen.worker.settings = WorkerSettings(lease_seconds=0.2, poll_seconds=0.02)
+    frozen.engine.gate.clear()
+    frozen.worker.start()
+    receipt = await frozen.say("I ski")
+    await frozen.engine.reading.wait()
+    stuck = (await other.users.latest(SARAH)).state.core
+    taken = await claim(other, "other", stuck.claim_seq)
+    assert taken is not None
+    frozen.engine.gate.set()
+    await frozen.worker.stop()
+    assert await other.texts() == []
+    assert await finish(other, taken) is not None
+    extraction = await other.extractions.get(SARAH, receipt.extraction_id)
+    assert extraction.state is ExtractionState.SUCCEEDED
+    assert await other.texts() == []
+
+
+async def test_a_worker_that_died_is_replaced_once_its_lease_was_seen_to_pass(make_replica: MakeReplica) -> None:
+    dead, alive = make_replica(), make_replica()
+    receipt = await dead.say("I ski")
+    assert await dead.writer.write(SARAH, ClaimCommand("dead", 0, 0.2, LIMITS)) is not None
+    alive.worker.start()
+    extraction, _ = await alive.extractions.wait(SARAH, receipt.extraction_id, 10)
+    assert extraction.state is ExtractionState.SUCCEEDED
+    assert extraction.attempt == 2
+
+
+@pytest.mark.parametrize("ahead_seconds", [600.0, -600.0])
+async def test_leases_hold_with_clocks_ten_minutes_apart(make_replica: MakeReplica, ahead_seconds: float) -> None:
+    owner, other = make_replica(lease_seconds=0.4), make_replica(clock_ahead_seconds=ahead_seconds)
+    owner.engine.gate.clear()
+    owner.worker.start()
+    receipt = await owner.say("I ski")
+    await owner.engine.reading.wait()
+    other.worker.start()
+    await asyncio.sleep(1.0)
+    assert other.engine.calls == []
+    owner.engine.gate.set()
+    extraction, _ = await owner.extractions.wait(SARAH, receipt.extraction_id, 10)
+    assert extraction.attempt == 1
+    assert await owner.texts() == ["I ski"]
+
+
+async def test_a_batch_killed_before_finish_is_not_relearned_with_a_newcomer(make_replica: MakeReplica) -> None:
+    dead, alive = make_replica(), make_replica()
+    first = await dead.say("I ski")
+    assert await dead.writer.write(SARAH, ClaimCommand("dead", 0, 0.1, LIMITS)) is not None
+    second = await alive.say("I sail")
+    assert first.extraction_id != second.extraction_id
+    alive.worker.start()
+    for receipt in (first, second):
+        extraction, _ = await alive.extractions.wait(SARAH, receipt.extraction_id, 10)
+        assert extraction.state is ExtractionState.SUCCEEDED
+    read = [message.text for call in alive.engine.calls for message in call.messages]
+    assert sorted(read) == ["I sail", "I ski"]
+
+
+async def test_an_extraction_that_kills_its_worker_is_parked(make_replica: MakeReplica) -> None:
+    replica = make_replica()
+    receipt = await replica.say("I ski")
+    expired = 0
+    for attempt in range(LIMITS.max_attempts):
+        assert await claim(replica, f"w{attempt}", expired) is not None
+        expired = (await replica.users.latest(SARAH)).state.core.claim_seq
+    assert await claim(replica, "last", expired) is None
+    extraction = await replica.extractions.get(SARAH, receipt.extraction_id)
+    assert (extraction.state, extraction.reason) == (ExtractionState.FAILED, Reason.WORKER_LOST)
+    again = await replica.extractions.retry(SARAH, [receipt.extraction_id], None)
+    assert again[0].state is ExtractionState.WAITING
+    replica.worker.start()
+    assert (await replica.extractions.wait(SARAH, receipt.extraction_id, 10))[1] is not None
+
+
+async def test_cancel_and_commit_have_exactly_one_winner(replica: Replica) -> None:
+    for _ in range(20):
+        receipt = await replica.say("I ski")
+        claimed = await claim(replica, "w")
+        assert claimed is not None
+        results = await asyncio.gather(
+            finish(replica, claimed),
+            replica.extractions.cancel(SARAH, receipt.extraction_id, None),
+            return_exceptions=True,
+        )
+        committed = results[0] is not None
+        cancelled = not isinstance(results[1], FailedPrecondition)
+        assert committed != cancelled
+
+
+async def test_cancelling_stops_the_work_under_way(replica: Replica) -> None:
+    replica.engine.gate.clear()
+    replica.worker.start()
+    receipt = await replica.say("I ski")
+    await replica.engine.reading.wait()
+    cancelled = await replica.extractions.cancel(SARAH, receipt.extraction_id, None)
+    assert cancelled.state is ExtractionState.CANCELLED
+    replica.engine.gate.set()
+    second = await replica.say("I sail")
+    await replica.extractions.wait(SARAH, second.extraction_id, 10)
+    assert await replica.texts() == ["I sail"]
+
+
+async def test_an_erasure_is_not_undone_by_a_running_extraction(replica: Replica) -> None:
+    replica.engine.gate.clear()
+    replica.worker.start()
+    receipt = await replica.say("I ski")
+    await replica.engine.reading.wait()
+    await Administration(replica.users, replica.writer).erase(SARAH, None)
+    replica.engine.gate.set()
+    extraction = await replica.extractions.get(SARAH, receipt.extraction_id)
+    assert (extraction.state, extraction.reason) == (ExtractionState.CANCELLED, Reason.USER_ERASED)
+    await replica.worker.stop()
+    assert await replica.texts() == []
+
+
+async def test_unusable_output_is_tried_again_and_then_fails_aloud(make_replica: MakeReplica) -> None:
+    replica = make_replica(limits=Limits(max_attempts=2))
+    replica.engine.failures = [Unusable(Reason.MODEL_OUTPUT_UNUSABLE, "no JSON", Usage(calls=1)) for _ in range(2)]
+    replica.worker.start()
+    receipt = await replica.say("I ski")
+    extraction, commit = await replica.extractions.wait(SARAH, receipt.extraction_id, 10)
+    assert (extraction.state, extraction.reason) == (ExtractionState.FAILED, Reason.MODEL_OUTPUT_UNUSABLE)
+    assert (extraction.attempt, extraction.usage.calls, commit) == (2, 2, None)
+
+
+async def test_a_limited_model_counts_no_attempt(make_replica: MakeReplica) -> None:
+    replica = make_replica(limits=Limits(max_attempts=2))
+    limited = Retryable(Reason.MODEL_RATE_LIMITED, "429", retry_after_seconds=0.01, counts=False)
+    replica.engine.failures = [limited] * 4
+    replica.worker.start()
+    receipt = await replica.say("I ski")
+    extraction, _ = await replica.extractions.wait(SARAH, receipt.extraction_id, 10)
+    assert (extraction.state, extraction.attempt) == (ExtractionState.SUCCEEDED, 1)
+
+
+async def test_a_refusal_is_final(replica: Replica) -> None:
+    replica.engine.failures = [Permanent(Reason.MODEL_REFUSED, "refused")]
+    replica.worker.start()
+    receipt = await replica.say("I ski")
+    extraction, _ = await replica.extractions.wait(SARAH, receipt.extraction_id, 10)
+    assert (extraction.state, extraction.attempt) == (ExtractionState.FAILED, 1)
+
+
+async def test_a_stopped_worker_hands_its_work_back(make_replica: MakeReplica) -> None:
+    stopping, other = make_replica(), make_replica()
+    stopping.engine.gate.clear()
+    stopping.worker.start()
+    receipt = await stopping.say("I ski")
+    await stopping.engine.reading.wait()
+    await stopping.worker.stop()
+    waiting = await other.extractions.get(SARAH, receipt.extraction_id)
+    assert (waiting.state, waiting.attempt) == (ExtractionState.WAITING, 0)
+    other.worker.start()
+    extraction, _ = await other.extractions.wait(SARAH, receipt.extraction_id, 10)
+    assert extraction.state is ExtractionState.SUCCEEDED
+
+
+async def test_a_watch_sees_every_stored_event_once_and_can_be_resumed(replica: Replica) -> None:
+    replica.worker.start()
+    receipt = await replica.say("I ski")
+    seen = [event async for event in replica.extractions.watch(SARAH, receipt.extraction_id)]
+    stored = [event for event in seen if event.number]
+    assert [type(event.event) for event in stored] == [Accepted, Committed, Completed]
+    assert any(isinstance(event.event, Proposed) for event in seen)
+    token = stored[0].resume_token
+    rest = [event async for event in replica.extractions.watch(SARAH, receipt.extraction_id, token)]
+    assert [event.number for event in rest] == [2, 3]
+
+
+async def test_a_retried_extraction_is_watched_from_its_new_start(replica: Replica) -> None:
+    replica.engine.failures = [Permanent(Reason.MODEL_REFUSED, "refused")]
+    replica.worker.start()
+    receipt = await replica.say("I ski")
+    first = [event async for event in replica.extractions.watch(SARAH, receipt.extraction_id) if event.number]
+    assert [type(event.event) for event in first] == [Accepted, Failed, Completed]
+    await replica.extractions.retry(SARAH, [], None)
+    token = first[-1].resume_token
+    second = [event async for event in replica.extractions.watch(SARAH, receipt.extraction_id, token) if event.number]
+    assert [(event.number, type(event.event)) for event in second] == [(4, Accepted), (5, Committed), (6, Completed)]
