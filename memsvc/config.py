@@ -62,9 +62,9 @@ class Config:
     openai_structured_output: str = setting(
         "json_schema", "How the model is held to the form: json_schema, json_object or text (for servers without them)."
     )
-    model_timeout_seconds: float = setting(60.0, "A model call ends after this: well above what a slow model takes.")
+    model_timeout_seconds: float = setting(120.0, "A model call ends after this: well above what a slow model takes.")
     model_idle_timeout_seconds: float = setting(
-        20.0, "... or when it sends nothing for so long: a hung stream is noticed before the timeout."
+        60.0, "... or when it sends nothing for so long: models that think first are silent for long."
     )
     rules_patterns: str = setting(
         "", "A TOML file of patterns that the rules engine uses besides its own. Empty: none."

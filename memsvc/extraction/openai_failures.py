@@ -29,11 +29,12 @@ def failure_of(error: Exception, *, answering: bool) -> ExtractionError | None:
 
     if isinstance(error, openai.APIStatusError):
         return _rejection(error.status_code, error.response.headers, error.code)
-    if isinstance(error, openai.APITimeoutError | TimeoutError):
-        if _never_connected(error):
-            return Retryable(Reason.MODEL_UNAVAILABLE, "model endpoint cannot be reached", counts=False)
+    transport = _transport_failures(error)
+    if not transport.isdisjoint({"ConnectTimeout", "PoolTimeout"}):
+        return Retryable(Reason.MODEL_UNAVAILABLE, "model endpoint cannot be reached", counts=False)
+    if isinstance(error, openai.APITimeoutError | TimeoutError) or "TimeoutException" in transport:
         return Retryable(Reason.MODEL_TIMEOUT, "model endpoint went silent or took too long")
-    if isinstance(error, openai.APIConnectionError):
+    if isinstance(error, openai.APIConnectionError) or "TransportError" in transport:
         detail = "model endpoint broke off its answer" if answering else "model endpoint cannot be reached"
         return Retryable(Reason.MODEL_UNAVAILABLE, detail, counts=answering)
     if isinstance(error, openai.APIResponseValidationError | ValueError):
@@ -43,9 +44,6 @@ def failure_of(error: Exception, *, answering: bool) -> ExtractionError | None:
         if "rate_limit" in f"{error.code} {error.type}":
             return Retryable(Reason.MODEL_RATE_LIMITED, detail, counts=False)
         return Retryable(Reason.MODEL_UNAVAILABLE, detail)
-    if type(error).__module__.partition(".")[0] in {"httpx", "httpx2", "httpcore"}:
-        # The client lets these through when the body of an error status cannot be read.
-        return Retryable(Reason.MODEL_UNAVAILABLE, "model endpoint broke off its answer", counts=answering)
     return None
 
 
@@ -89,10 +87,9 @@ def _seconds_until(date: str, now: float) -> float:
         return 0.0
 
 
-def _never_connected(error: Exception) -> bool:
-    # By name: the client brings httpx or httpx2, depending on its version.
-    names = {kind.__name__ for kind in type(error.__cause__).__mro__}
-    return not names.isdisjoint({"ConnectTimeout", "PoolTimeout"})
+def _transport_failures(error: Exception) -> set[str]:
+    """Return the classes of the transport's error, by name: the client brings httpx or httpx2 and may wrap them."""
+    return {kind.__name__ for each in (error, error.__cause__) for kind in type(each).__mro__}
 
 
 def _in_brackets(code: object) -> str:

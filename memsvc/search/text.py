@@ -37,7 +37,7 @@ class Analyzer:
         words, runs = _split(text)
         terms = self._word_terms(words)
         for run in runs:
-            if _CHARACTER.match(run):
+            if run >= _FIRST_EAST_ASIAN:
                 terms.extend(run)
             terms.extend(_pairs(run))
         return terms
@@ -122,9 +122,13 @@ def _split(text: str) -> tuple[list[str], list[str]]:
 
 def _query_grams(run: str) -> Iterator[str]:
     # Chinese words, and nouns before a particle, are often one character; longer kana runs are better told by pairs.
-    if len(run) <= 2 or _HAN_CHARACTER.match(run):
+    if len(run) <= 2 or _is_han(run):
         yield from run
     yield from _pairs(run)
+
+
+def _is_han(run: str) -> bool:
+    return "\u2e80" <= run < "\u3041" or "\u3400" <= run < "\ua000" or run >= "\uf900"
 
 
 def _pairs(run: str) -> list[str]:
@@ -161,7 +165,6 @@ _SOUTH_EAST_ASIAN = "\u0e00-\u0e4e\u0e80-\u0ece\u1000-\u103f\u1050-\u109f\u1780-
 _UNSPACED = _HAN + _HIRAGANA + _KATAKANA + _HANGUL + _SOUTH_EAST_ASIAN
 
 _ASCII_WORD = re.compile(r"[^\W_]+(?:[.@_'-][^\W_]+)*(?:\+\+|#)?", re.ASCII)
-_HAN_CHARACTER = re.compile(f"[{_HAN}]")
-_CHARACTER = re.compile(f"[{_HAN}{_HIRAGANA}{_KATAKANA}{_HANGUL}]")
+_FIRST_EAST_ASIAN = "\u2e80"
 _SIMPLE_WORD = re.compile(r"[^.@_'#+-]+")
 _JOINTS = re.compile(r"[.@_'#+-]+")

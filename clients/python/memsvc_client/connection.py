@@ -12,7 +12,7 @@ from memsvc_client.calls import Call, Pages
 from memsvc_client.channel import Endpoint
 from memsvc_client.errors import MemoryServiceError, error_from_status, server_is_gone
 from memsvc_client.rpcs import STREAMING, Rpc
-from memsvc_client.streams import STREAM_CUT, Gathered, Stream
+from memsvc_client.streams import Gathered, Stream, stream_cut
 
 T = TypeVar("T")
 
@@ -53,7 +53,7 @@ class Connection:
                 for reply in replies:
                     if (event := stream.take(reply)) is not None:
                         yield event
-                failure: MemoryServiceError = STREAM_CUT
+                failure: MemoryServiceError = stream_cut()
             except grpc.RpcError as error:
                 failure = _failure(error)
             finally:

@@ -172,7 +172,7 @@ class ExtractionStream(Stream[ExtractionEvent]):
         event = event_of(wire)
         match event:
             case Accepted(extraction=extraction):
-                self._extraction_id = extraction.extraction_id
+                self._extraction_id = self.metadata["extraction_id"] = extraction.extraction_id
             case Progress(attempt=attempt) | Proposed(attempt=attempt):
                 if attempt < self._attempt:
                     return None

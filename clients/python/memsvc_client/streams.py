@@ -44,6 +44,8 @@ class Stream(ABC, Generic[T]):
     def __init__(self, timeout: float | None, clock: Callable[[], float] = time.monotonic) -> None:
         self.ended = False
         """The last event was seen."""
+        self.metadata: dict[str, str] = {}
+        """What an error should tell of the stream."""
         self._timeout = timeout
         self._clock = clock
         self._deadline = float("inf")
@@ -66,7 +68,8 @@ class Stream(ABC, Generic[T]):
         if not self._begun and self._timeout is not None:
             self._deadline = now + self._timeout
         if self._deadline <= now:
-            raise DeadlineExceeded(f"the stream had not ended after {self._timeout} s; its work goes on")
+            message = f"the stream had not ended after {self._timeout} s; its work goes on"
+            raise DeadlineExceeded(message, metadata=self.metadata)
         self._heard = False
         self._begun = True
         rpc, request = self.next_request()
@@ -84,8 +87,10 @@ class Stream(ABC, Generic[T]):
         Until something was heard a server is looked for as long as `patience_seconds`.
         """
         now = self._clock()
-        if not isinstance(failure, (Unavailable, DeadlineExceeded)) or now >= self._deadline:
+        if not isinstance(failure, (Unavailable, DeadlineExceeded)):
             return None
+        if now >= self._deadline:
+            return 0.0
         if self._heard and isinstance(failure, DeadlineExceeded):
             return 0.0
         if self._silent_since is None:
@@ -93,7 +98,7 @@ class Stream(ABC, Generic[T]):
             self._patience_seconds = RECONNECT_SECONDS if self._answered else patience_seconds
         self._failures += 1
         backoff = min(FIRST_DELAY_SECONDS * 2 ** (self._failures - 1), MAX_DELAY_SECONDS)
-        delay = max(backoff * random.uniform(0.8, 1.2), failure.retry_after or 0.0)
+        delay = min(max(backoff * random.uniform(0.8, 1.2), failure.retry_after or 0.0), self._deadline - now)
         return delay if now + delay <= self._silent_since + self._patience_seconds else None
 
 
@@ -105,4 +110,6 @@ class Gathered(Generic[T]):
     read: Callable[[Sequence[Any]], T]
 
 
-STREAM_CUT = Unavailable("the stream ended before its last event")
+def stream_cut() -> Unavailable:
+    """Return the failure of a leg that ended well, but before the stream's last event."""
+    return Unavailable("the stream ended before its last event")

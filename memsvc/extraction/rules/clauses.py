@@ -181,7 +181,7 @@ class _Splitter:
         if last in _SUBORDINATORS and not (last == "as" and len(lead) == 1):
             return False
         if last == "that":
-            return _tail(lead[:-1]) in _ADMITTING or bool(lead[:-1]) and lead[-2] in _ADMITTING
+            return _tail(lead[:-1]) in _ADMITTING or (bool(lead[:-1]) and lead[-2] in _ADMITTING)
         if not _SAYING.isdisjoint(lead):
             return last in _ADMITTING or _tail(lead) in _ADMITTING
         if last in _ADMITTING or last in _CONNECTIVES or last in _TIME_NOUNS or last in _INTERJECTIONS or boundary:
@@ -218,9 +218,7 @@ def _plain(tokens: list[Token], lexicon: Lexicon) -> list[Token]:
             at += 3
         elif pair in fillers:
             at += 2
-        elif word in fillers or word == ",":
-            at += 1
-        elif word == "do" and len(kept) == 1 and at + 1 < len(tokens) and tokens[at + 1].word in _EMPHASISED:
+        elif word in fillers or word == "," or (word == "do" and len(kept) == 1 and at + 1 < len(tokens) and tokens[at + 1].word in _EMPHASISED):
             at += 1
         elif word in _VERB_GROUP:
             kept.append(tokens[at])
@@ -235,7 +233,7 @@ def _tail(words: Sequence[str]) -> str:
 
 
 _VETOES: Final = frozenset(
-    "jk roleplay role-play hypothetically sarcasm kidding joking lorem imaginary fictional".split()
+    ["jk", "roleplay", "role-play", "hypothetically", "sarcasm", "kidding", "joking", "lorem", "imaginary", "fictional"]
 )
 _VETO_PAIRS: Final = frozenset(
     {"just kidding", "in this", "what if", "role play", "not really", "my character", "let us", "act as", "pretend to", "said no", "as if", "true or", "for example", "dear sir", "yeah right"}
@@ -246,7 +244,7 @@ _ADVERBS_FIRST: Final = frozenset({"well", "actually", "honestly", "personally",
 _INTERJECTIONS: Final = _ADVERBS_FIRST
 _TIME_NOUNS: Final = frozenset({"year", "years", "day", "days", "week", "weeks", "weekend", "weekends", "month", "months", "summer", "winter", "fall", "spring", "night", "nights", "time", "fun", "living", "morning", "mornings", "evening", "evenings", "ago", "moment", "life", "monday", "sunday", "saturday", "friday", "school", "college", "work", "job", "side", "free", "spare", "home", "me", "you", "too", "again", "here", "hobby"})
 _SUBORDINATORS: Final = frozenset({"when", "where", "what", "how", "why", "who", "whom", "which", "while", "before", "after", "until", "till", "once", "whenever", "wherever", "than", "like", "whatever", "if", "whether", "everything", "anything", "nothing", "something", "everywhere", "everyone", "anyone", "someone", "all", "as", "whose", "things", "way", "unless", "is", "was", "of", "about", "for", "one"})
-_SAYING: Final = frozenset({"said", "say", "says", "saying", "told", "tell", "tells", "think", "thinks", "thought", "believe", "believes", "claim", "claims", "claimed", "heard", "hear", "know", "knows", "knew", "hope", "hoped", "guess", "feel", "feels", "felt", "doubt", "dreamed", "dreamt", "wrote", "writes", "asked", "asks", "ask", "joke", "joked", "joking", "assume", "assumed", "mean", "means", "translate", "write", "rewrite", "correct", "rephrase", "proofread", "wonder", "wondering", "swear", "lied", "lie", "sure", "story", "quote", "reads", "note", "remember", "mention", "forgot", "add", "imagine", "seems", "seem", "not", "bet", "worried", "afraid", "ensure", "check", "explain", "show", "prove", "forget", "know"})
+_SAYING: Final = frozenset({"said", "say", "says", "saying", "told", "tell", "tells", "think", "thinks", "thought", "believe", "believes", "claim", "claims", "claimed", "heard", "hear", "know", "knows", "knew", "hope", "hoped", "guess", "feel", "feels", "felt", "doubt", "dreamed", "dreamt", "wrote", "writes", "asked", "asks", "ask", "joke", "joked", "joking", "assume", "assumed", "mean", "means", "translate", "write", "rewrite", "correct", "rephrase", "proofread", "wonder", "wondering", "swear", "lied", "lie", "sure", "story", "quote", "reads", "note", "remember", "mention", "forgot", "add", "imagine", "seems", "seem", "not", "bet", "worried", "afraid", "ensure", "check", "explain", "show", "prove", "forget"})
 _ADMITTING: Final = frozenset({"remember", "note", "noted", "guess", "mean", "fyi", "remember that", "note that", "so you know", "you know", "in mind", "mind", "i think", "i guess", "i believe", "i mean", "to mention", "to add", "mention", "add", "i forgot", "should know", "to know", "fact", "the record", "record", "is", "you should", "tell you", "told you", "let you", "must say", "to say", "i said", "memory", "context", "reference", "background", "please remember", "please note", "save", "store", "keep", "don't forget", "not forget", "glad", "happy", "proud"}) - {"is", "keep", "tell you", "told you", "i said"}
 _DETERMINERS: Final = frozenset({"the", "a", "an", "every", "all", "any", "some", "this", "that", "those", "these", "first", "last", "only", "one", "my", "your", "his", "her", "their", "our", "no"})
 _STRONG: Final = frozenset(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +16,7 @@ import msgspec
 
 from memsvc.extraction.engine import Action
 from memsvc.extraction.rules.lexicon import Lexicon, entries_of
+from memsvc.extraction.rules.phrases import Phrases
 from memsvc.model import Layer, Polarity, Trust
 
 LEXICON_FILE: Final = Path(__file__).with_name("lexicon.toml")
@@ -37,6 +38,10 @@ class Fact(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     topics: tuple[str, ...] = ()
     polarity: Polarity = Polarity.NONE
     trust: Trust = Trust.STATED
+    needs: tuple[str, ...] = ()
+    """Slots that must be filled although the text does not show them."""
+    without: tuple[str, ...] = ()
+    """Slots that must not be filled."""
 
     @property
     def slots(self) -> frozenset[str]:
@@ -65,6 +70,8 @@ class PatternFile(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=T
     """A file of patterns, word lists or both."""
 
     lexicon: dict[str, str] = {}
+    canonical: dict[str, dict[str, str]] = {}
+    """By kind or word list: what is said to what is kept (`concisely` to `concise`, `javascript` to `JavaScript`)."""
     pattern: tuple[PatternEntry, ...] = ()
     subject: tuple[Subject, ...] = ()
 
@@ -110,6 +117,7 @@ class PatternBook:
 
     def __init__(self, files: Sequence[PatternFile], lexicon: Lexicon) -> None:
         self.lexicon = lexicon
+        self.canonical = {name: words for file in files for name, words in file.canonical.items()}
         self.subjects = tuple(subject for file in files for subject in file.subject)
         self._by_head: dict[tuple[str, str], list[Pattern]] = {}
         order = 0
@@ -182,28 +190,22 @@ class PatternBook:
         )
 
 
-def load_book(extra: Path | None, knows_kind: Callable[[Lexicon], Callable[[str], bool]]) -> PatternBook:
+def load_book(extra: Path | None = None) -> PatternBook:
     """Return the patterns of this package and of a file of the user's own.
 
-    Raises PatternError, naming file and entry, for what cannot be read.
+    Raises PatternError, naming file and entry, for what is wrong in that file.
     """
-    paths = [LEXICON_FILE, *sorted(PATTERN_FOLDER.glob("*.toml"))]
     # The user's patterns come before the ones here: the first that learns something wins.
-    paths = [LEXICON_FILE, extra, *paths[1:]] if extra else paths
-    files = {path: read_file(path) for path in paths}
+    paths = [LEXICON_FILE, *([extra] if extra else []), *sorted(PATTERN_FOLDER.glob("*.toml"))]
+    files = [read_file(path) for path in paths]
     lists: dict[str, list[str]] = {}
-    for file in files.values():
+    for file in files:
         for name, text in file.lexicon.items():
             lists.setdefault(name, []).extend(entries_of(text))
     lexicon = Lexicon(lists)
     if extra:
-        _check(extra, files[extra], knows_kind(lexicon), lexicon)
-    return PatternBook(tuple(files.values()), lexicon)
-
-
-def check_book() -> None:
-    """Raise PatternError when a pattern file of this package is wrong. For tests: loading does not check them again."""
-    raise NotImplementedError
+        check_file(extra, files[1], lexicon)
+    return PatternBook(files, lexicon)
 
 
 def read_file(path: Path) -> PatternFile:
@@ -285,7 +287,9 @@ def _needs_more(parts: Sequence[Part]) -> bool:
     return any(not (isinstance(part, Words) and part.optional) for part in parts)
 
 
-def _check(path: Path, file: PatternFile, knows_kind: Callable[[str], bool], lexicon: Lexicon) -> None:
+def check_file(path: Path, file: PatternFile, lexicon: Lexicon) -> None:
+    """Raise PatternError for the first entry that cannot work: what a TOML schema cannot say."""
+    phrases = Phrases(lexicon, {})
     for entry in file.pattern:
         where = f"{path.name}: pattern {entry.name!r}"
         slots: set[str] = set()
@@ -301,11 +305,11 @@ def _check(path: Path, file: PatternFile, knows_kind: Callable[[str], bool], lex
                     if slot.lexicon not in lexicon:
                         raise PatternError(f"{where}: {say!r}: no word list {slot.lexicon!r}")
                     continue
-                if not knows_kind(slot.kind):
+                if not phrases.knows(slot.kind):
                     raise PatternError(f"{where}: {say!r}: no kind {slot.kind!r}")
                 slots.add(slot.name)
         for fact in entry.facts:
-            unknown = fact.slots - slots - {"whole"}
+            unknown = (fact.slots | {*fact.needs, *fact.without}) - slots - {"whole"}
             if unknown:
                 raise PatternError(f"{where}: {fact.text!r}: no slot {sorted(unknown)[0]!r}")
             if fact.action is Action.ADD and not fact.text:

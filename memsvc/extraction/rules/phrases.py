@@ -7,7 +7,7 @@ the pattern has nothing to say: this is where most of what only looks like a fac
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -30,8 +30,9 @@ class Filling(msgspec.Struct, frozen=True, gc=False):
 class Phrases:
     """Reads slots with the help of the word lists."""
 
-    def __init__(self, lexicon: Lexicon) -> None:
+    def __init__(self, lexicon: Lexicon, canonical: Mapping[str, Mapping[str, str]]) -> None:
         self._lexicon = lexicon
+        self._canonical = canonical
         self._kinds: dict[str, Callable[[Sequence[Token], str], list[Filling]]] = {
             "text": self._text,
             "one": self._one,
@@ -226,12 +227,18 @@ class Phrases:
             count = self._lexicon.longest(name, words, at)
             if not count:
                 break
-            text = _cased(name, spoken(tokens[at : at + count], source), self._lexicon)
+            text = self._canonical_form(name, spoken(tokens[at : at + count], source))
             found.append(Filling(text, text, self._topics(tokens[at : at + count])))
             at += count
             while at < len(words) and words[at] in _LIST_MARKS:
                 at += 1
         return found
+
+    def _canonical_form(self, name: str, text: str) -> str:
+        form = self._canonical.get(name, {}).get(text.lower())
+        if form is not None or not text.islower() or name not in _CAPITALISED_LISTS:
+            return form or text
+        return text.upper() if text in self._lexicon.words("upper_names") else " ".join(_title_word(word, 0) for word in text.split())
 
     def _around(self, name: str, tokens: Sequence[Token], source: str) -> list[Filling]:
         def accepts(item: Sequence[Token], _source: str) -> bool:
@@ -443,14 +450,14 @@ class Phrases:
         if len(words) > 5 or words[0] in self._lexicon.words("deixis") or words[0] in ("part", "thing", "things") or "," in words:
             return []
         text = original(tokens, source).lower()
-        return [Filling(text, _FAVORED.get(singular(text), _FAVORED.get(text, singular(text))), self._topics(tokens))]
+        return [Filling(text, self._canonical.get("favored", {}).get(singular(text), singular(text)), self._topics(tokens))]
 
     def _brood(self, tokens: Sequence[Token], source: str) -> list[Filling]:
         around = self._around("kids", tokens, source)
         if around:
             return around
         number = _number(tokens[0].word)
-        if number is None or len(tokens) > 1 and tokens[1].word != ",":
+        if number is None or (len(tokens) > 1 and tokens[1].word != ","):
             return []
         text = f"{original(tokens[:1], source)} {'child' if number == 1 else 'children'}"
         return [Filling(text, text)]
@@ -558,16 +565,6 @@ def _speaks_to_someone(words: Sequence[str]) -> bool:
     return not _PERSONS.isdisjoint(words)
 
 
-def _cased(name: str, text: str, lexicon: Lexicon) -> str:
-    if not text.islower():
-        return text
-    if text in _PROGRAMMING_CASE:
-        return _PROGRAMMING_CASE[text]
-    if name in _CAPITALISED_LISTS:
-        return text.upper() if text in lexicon.words("upper_names") else " ".join(_title_word(word, 0) for word in text.split())
-    return text
-
-
 def _title_word(word: str, at: int) -> str:
     return word if at and word in _SMALL_WORDS else word[:1].upper() + word[1:]
 
@@ -599,23 +596,15 @@ _TOPICS: Final = ("food", "music", "sports", "entertainment", "animals", "travel
 _TOLD: Final = {"my": "their", "our": "their", "me": "them", "myself": "themselves", "mine": "theirs"}
 _SMALL_WORDS: Final = frozenset({"of", "the", "and", "in", "for", "de", "la", "at", "on"})
 _CAPITALISED_LISTS: Final = frozenset({"languages", "nationalities", "religions", "programming", "tools", "timezones"})
-_PROGRAMMING_CASE: Final = {"javascript": "JavaScript", "typescript": "TypeScript", "sql": "SQL", "html": "HTML", "css": "CSS", "php": "PHP", "matlab": "MATLAB", "aws": "AWS", "gcp": "GCP", "postgresql": "PostgreSQL", "mysql": "MySQL", "sqlite": "SQLite", "mongodb": "MongoDB", "pytorch": "PyTorch", "tensorflow": "TensorFlow", "fastapi": "FastAPI", "vs code": "VS Code", "vscode": "VS Code", "github": "GitHub", "gitlab": "GitLab", "macos": "macOS", "iphone": "iPhone", "numpy": "NumPy", "pandas": "pandas", "node.js": "Node.js", "power bi": "Power BI", "a mac": "a Mac", "utc": "UTC", "gmt": "GMT"}
 _NUMBERS: Final = {
     word: number
     for number, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
+        ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
     )
-} | {word: (at + 2) * 10 for at, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split())}
+} | {word: (at + 2) * 10 for at, word in enumerate(["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"])}
 _MONTHS: Final = frozenset(
-    "january february march april may june july august september october november december jan feb mar apr jun jul aug sep sept oct nov dec christmas halloween".split()
+    ["january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december", "jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec", "christmas", "halloween"]
 )
-_FAVORED: Final = {
-    "colour": "color", "film": "movie", "dish": "food", "meal": "food", "cuisine": "food", "snack": "food", "singer": "artist", "musician": "artist",
-    "music artist": "artist", "musical artist": "artist", "group": "band", "genre of music": "music", "music genre": "music", "kind of music": "music", "type of music": "music",
-    "style of music": "music", "tv show": "show", "television show": "show", "series": "show", "beverage": "drink", "novel": "book", "writer": "author", "video game": "game", "sports team": "team",
-    "football team": "team", "baseball team": "team", "basketball team": "team", "type of food": "food", "kind of food": "food", "place": "city", "class": "subject", "school subject": "subject", "activity": "hobby", "pastime": "hobby",
-    "kind of movie": "movie", "type of movie": "movie", "genre": "music", "tv series": "show",
-}
 _AGED: Final = re.compile(r"([a-z]+(?:-(?:one|two|three|four|five|six|seven|eight|nine))?|\d{1,3})-?(?:years?-?old|yo|y/o|yrs?-?old)")
 _YEAR: Final = re.compile(r"(?:the )?(?:(?:early|late|mid|middle of the|mid-) )?(?:the )?'?(?:(?:19|20)\d\d|\d0)(?: ?'?s)?")
 _HEIGHT: Final = re.compile(r"(?:\d(?:'|\u2019| ?(?:ft|feet|foot)\b)(?: ?\d{1,2}(?:\"|''| ?(?:inches|inch|in)\b)?)?|\d(?:\.\d+|,\d+)? ?m\b|(?:1\d\d|2[0-3]\d) ?cm\b|(?:four|five|six|seven) (?:feet|foot)(?: \w+(?: inches)?)?)")

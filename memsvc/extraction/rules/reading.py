@@ -121,34 +121,15 @@ def _DOTTED(word: str) -> bool:  # noqa: N802
     return len(word) <= 5 and "." in word and all(len(part) == 1 for part in word.split("."))
 
 
-_ABBREVIATIONS: Final = frozenset("dr mr mrs ms st mt ft jr sr vs approx dept prof inc ltd co e.g i.e ph.d u.s a.k.a".split())
+_ABBREVIATIONS: Final = frozenset(["dr", "mr", "mrs", "ms", "st", "mt", "ft", "jr", "sr", "vs", "approx", "dept", "prof", "inc", "ltd", "co", "e.g", "i.e", "ph.d", "u.s", "a.k.a"])
 _SPELLED_OUT: Final[dict[str, tuple[str, ...]]] = {
     contraction: tuple(words.split())
     for contraction, words in (
         pair.split("=")
-        for pair in (
-            "i'm=i am,im=i am,i´m=i am,iam=i am,i've=i have,ive=i have,i'd=i would,i'll=i will,we're=we are,we've=we have,"
-            "don't=do not,dont=do not,doesn't=does not,doesnt=does not,didn't=did not,didnt=did not,can't=can not,"
-            "cant=can not,cannot=can not,won't=will not,wont=will not,isn't=is not,isnt=is not,aren't=are not,"
-            "wasn't=was not,wasnt=was not,weren't=were not,haven't=have not,havent=have not,hasn't=has not,"
-            "wouldn't=would not,wouldnt=would not,couldn't=could not,shouldn't=should not,ain't=am not,aint=am not,"
-            "wanna=want to,gonna=going to,gotta=have to,i'ma=i will,imma=i will,you're=you are,youre=you are,"
-            "it's=it is,that's=that is,thats=that is,there's=there is,he's=he is,she's=she is,they're=they are,"
-            "what's=what is,whats=what is,where's=where is,who's=who is,how's=how is,let's=let us,name's=name is"
-        ).split(",")
+        for pair in ["i'm=i am", "im=i am", "i´m=i am", "iam=i am", "i've=i have", "ive=i have", "i'd=i would", "i'll=i will", "we're=we are", "we've=we have", "don't=do not", "dont=do not", "doesn't=does not", "doesnt=does not", "didn't=did not", "didnt=did not", "can't=can not", "cant=can not", "cannot=can not", "won't=will not", "wont=will not", "isn't=is not", "isnt=is not", "aren't=are not", "wasn't=was not", "wasnt=was not", "weren't=were not", "haven't=have not", "havent=have not", "hasn't=has not", "wouldn't=would not", "wouldnt=would not", "couldn't=could not", "shouldn't=should not", "ain't=am not", "aint=am not", "wanna=want to", "gonna=going to", "gotta=have to", "i'ma=i will", "imma=i will", "you're=you are", "youre=you are", "it's=it is", "that's=that is", "thats=that is", "there's=there is", "he's=he is", "she's=she is", "they're=they are", "what's=what is", "whats=what is", "where's=where is", "who's=who is", "how's=how is", "let's=let us", "name's=name is"]
     )
 }
 _MENDED: Final[dict[str, str]] = dict(
     pair.split("=")
-    for pair in (
-        "luv=love,luvv=love,lov=love,fav=favorite,fave=favorite,favourite=favorite,favorit=favorite,favrite=favorite,"
-        "favs=favorites,faves=favorites,favourites=favorites,u=you,ur=your,ya=you,r=are,cuz=because,coz=because,"
-        "cos=because,bc=because,b/c=because,'cause=because,tho=though,w/=with,n=and,liek=like,lieks=like,vegitarian=vegetarian,"
-        "vegeterian=vegetarian,studing=studying,livin=living,workin=working,lovin=loving,goin=going,tryin=trying,"
-        "playin=playing,hav=have,allergix=allergic,alergic=allergic,allegic=allergic,teh=the,realy=really,rly=really,definately=definitely,"
-        "enjoi=enjoy,preffer=prefer,perfer=prefer,hte=the,plz=please,pls=please,thx=thanks,thanx=thanks,"
-        "becuase=because,becasue=because,favoirte=favorite,favortie=favorite,wrk=work,liv=live,frm=from,yrs=years,"
-        "yr=year,bday=birthday,becouse=because,marryed=married,maried=married,"
-        "somtimes=sometimes,alot=lot,abt=about,collage=college,profesion=profession,colour=color"
-    ).split(",")
+    for pair in ["luv=love", "luvv=love", "lov=love", "fav=favorite", "fave=favorite", "favourite=favorite", "favorit=favorite", "favrite=favorite", "favs=favorites", "faves=favorites", "favourites=favorites", "u=you", "ur=your", "ya=you", "r=are", "cuz=because", "coz=because", "cos=because", "bc=because", "b/c=because", "'cause=because", "tho=though", "w/=with", "n=and", "liek=like", "lieks=like", "vegitarian=vegetarian", "vegeterian=vegetarian", "studing=studying", "livin=living", "workin=working", "lovin=loving", "goin=going", "tryin=trying", "playin=playing", "hav=have", "allergix=allergic", "alergic=allergic", "allegic=allergic", "teh=the", "realy=really", "rly=really", "definately=definitely", "enjoi=enjoy", "preffer=prefer", "perfer=prefer", "hte=the", "plz=please", "pls=please", "thx=thanks", "thanx=thanks", "becuase=because", "becasue=because", "favoirte=favorite", "favortie=favorite", "wrk=work", "liv=live", "frm=from", "yrs=years", "yr=year", "bday=birthday", "becouse=because", "marryed=married", "maried=married", "somtimes=sometimes", "alot=lot", "abt=about", "collage=college", "profesion=profession", "colour=color"]
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from fake_memory_service import FakeMemoryService, start
+
 from memsvc_client import MemoryClient, User
 
 

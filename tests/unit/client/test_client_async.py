@@ -5,9 +5,11 @@ import inspect
 from collections.abc import Iterator
 
 import grpc
-import memsvc_client
 import pytest
 from conftest import Running
+
+import memsvc_client
+from memsvc.v1 import admin_pb2, context_pb2, extraction_pb2, memory_pb2, session_pb2
 from memsvc_client import (
     AlreadyExists,
     AsyncExtractions,
@@ -22,8 +24,6 @@ from memsvc_client import (
     User,
     rpcs,
 )
-
-from memsvc.v1 import admin_pb2, context_pb2, extraction_pb2, memory_pb2, session_pb2
 
 
 def public_methods(kind: type) -> Iterator[tuple[str, str]]:

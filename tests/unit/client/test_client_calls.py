@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from conftest import Running
 from fake_memory_service import FakeMemoryService, start
+
 from memsvc_client import (
     Consistency,
     ExtractionKind,

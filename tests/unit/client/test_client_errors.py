@@ -5,6 +5,7 @@ import uuid
 import grpc
 import pytest
 from fake_memory_service import FakeMemoryService
+
 from memsvc_client import (
     Aborted,
     AlreadyExists,

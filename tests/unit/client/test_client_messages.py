@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+
 from memsvc_client import Media, Message, ToolCall, ToolResult
 from memsvc_client.message import HistoryMessage, MessageLike, history_of, message_of, messages_to_wire
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+
 from memsvc_client import Accepted, AsyncMemoryClient, Completed, MemoryClient, SidecarFailed
 from memsvc_client.sidecar import MAX_SOCKET_PATH_BYTES, Sidecar
 

@@ -1,0 +1,99 @@
+"""The `rules` engine: learns from English first-person statements, without a model."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from memsvc.extraction.engine import Conversation, EngineEvent, Finished, Operation, Proposal
+from memsvc.extraction.rules.clauses import clauses
+from memsvc.extraction.rules.facts import FactReader
+from memsvc.extraction.rules.forgetting import Forgetting
+from memsvc.extraction.rules.framing import hands_over_text, is_joke, remembered
+from memsvc.extraction.rules.gathering import Gathering
+from memsvc.extraction.rules.patterns import PatternBook, load_book
+from memsvc.extraction.rules.reading import Sentence, sentences
+from memsvc.model import Memory, Message, Role, TextPart
+
+_MAX_BUSY_SECONDS: Final = 0.002
+"""How long the event loop is held at most before others may run."""
+
+
+class RulesEngine:
+    """Reads what users say of themselves by patterns from data files.
+
+    `extra_patterns` is a file in the same form, whose patterns come first and whose words are added; it is read on
+    first use and raises `PatternError`, naming the entry, when something in it is wrong.
+    """
+
+    name = "rules"
+
+    def __init__(self, extra_patterns: Path | None = None) -> None:
+        self._extra_patterns = extra_patterns
+
+    async def extract(self, conversation: Conversation) -> AsyncIterator[EngineEvent]:
+        """Yield proposals as they are read, then `Finished`. Nothing is asked of a model."""
+        reader = self._reader
+        gathering = Gathering(conversation.known)
+        busy_since = time.monotonic()
+        for index, message in enumerate(conversation.messages):
+            if message.role is not Role.USER:
+                continue
+            for found in reader.read(message, conversation.known):
+                for operation in found:
+                    standing = gathering.add(msgspec.structs.replace(operation, message_index=index))
+                    if standing is not None:
+                        yield Proposal(standing)
+                if time.monotonic() - busy_since > _MAX_BUSY_SECONDS:
+                    await asyncio.sleep(0)
+                    busy_since = time.monotonic()
+        yield Finished(gathering.operations())
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+    @functools.cached_property
+    def _reader(self) -> _Reader:
+        return _Reader(load_book(self._extra_patterns))
+
+
+class _Reader:
+    """Reads messages, sentence by sentence."""
+
+    def __init__(self, book: PatternBook) -> None:
+        self._lexicon = book.lexicon
+        self._facts = FactReader(book)
+        self._forgetting = Forgetting(book, self._facts)
+
+    def read(self, message: Message, known: tuple[Memory, ...]) -> Iterator[list[Operation]]:
+        """Yield the operations of each sentence; an empty list where there are none."""
+        for part in message.parts:
+            if isinstance(part, TextPart):
+                yield from self._read_text(part.text, known)
+
+    def _read_text(self, text: str, known: tuple[Memory, ...]) -> Iterator[list[Operation]]:
+        held: list[Operation] = []
+        for sentence in sentences(text):
+            words = [token.word for token in sentence.tokens]
+            if hands_over_text(words):
+                break
+            # "... just kidding" takes back the sentence before it.
+            if is_joke(words):
+                held = []
+                continue
+            yield held
+            held = self._read_sentence(sentence, known)
+        yield held
+
+    def _read_sentence(self, sentence: Sentence, known: tuple[Memory, ...]) -> list[Operation]:
+        rest = self._forgetting.rest(sentence)
+        if rest is not None:
+            return list(self._forgetting.deletions(rest, known))
+        found = [fact for clause in clauses(sentence, self._lexicon) for fact in self._facts.facts(clause)]
+        return found or remembered(sentence)
