@@ -10,7 +10,9 @@ from memsvc.context.form import Entry, order_of
 from memsvc.document import list_of, place_of, polarity_of, value_of
 from memsvc.model import Layer, Memory, Polarity
 
-_LISTS: Final = {polarity: (list_of(polarity),) for polarity in Polarity}
+_LIST: Final = "[]"
+"""Marks a branch that is a list; no key has it in its name."""
+_LISTS: Final = {polarity: (list_of(polarity) + _LIST,) for polarity in Polarity}
 _UNSAFE: Final = re.compile(
     "[\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff"
     "\ufeff\ufff9-\ufffb\ufffe\uffff\U000e0000-\U000e007f]|<(?=[a-zA-Z/!?])"
@@ -43,8 +45,9 @@ class JsonForm:
         return f'\n{self._indent}"{layer.value}":{{', "}"
 
     def branch(self, path: tuple[str, ...]) -> tuple[str, str]:
-        opening, closing = "[]" if path in _LISTS.values() else "{}"
-        return f"{encode(path[-1])}:{opening}", closing
+        name = path[-1].removesuffix(_LIST)
+        opening, closing = "{}" if name == path[-1] else "[]"
+        return f"{encode(name)}:{opening}", closing
 
     def entry(self, memory: Memory) -> Entry:
         polarity = polarity_of(memory)

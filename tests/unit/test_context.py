@@ -243,9 +243,7 @@ def test_shared_users_come_after_the_users_own_in_sections_that_name_them():
     team.policy("Never promise refunds")
     team.knows("Refunds take 5 days")
 
-    context = compile_context(
-        sarah().source(), [team.source("team:support"), team.source("org")], ContextRequest()
-    )
+    context = compile_context(sarah().source(), [team.source("team:support"), team.source("org")], ContextRequest())
 
     owners = [section.shared_user_id for section in context.sections]
     assert owners == [""] * 5 + ["team:support"] * 4 + ["org"] * 4 + [""]

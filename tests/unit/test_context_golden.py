@@ -25,7 +25,9 @@ def all_layers() -> tuple[UserSource, list[UserSource], ContextRequest]:
     notebook.policy("Always show the command before its output")
     notebook.profile("Uses vim", "stack.tools", ["vim", "make, the old one"])
     notebook.profile("Has two children", "children", 2)
-    notebook.profile("Lives in San Francisco", "address", {"city": "San Francisco", "geo": {"lat": 37.8, "lon": -122.4}})
+    notebook.profile(
+        "Lives in San Francisco", "address", {"city": "San Francisco", "geo": {"lat": 37.8, "lon": -122.4}}
+    )
     notebook.profile("Is not a manager", "manager", value=False)
     notebook.knows("Favorite color is blue", "favorites.color")
     notebook.knows("Plans a trip to Kyoto in April")

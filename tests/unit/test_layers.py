@@ -1,0 +1,87 @@
+"""Who may import whom."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+LAYERS = [
+    {"model", "errors", "v1", "__init__"},
+    {"storage", "ids", "limits", "paging"},
+    {"users", "journal", "search"},
+    {"memories", "sessions", "context", "document", "extraction", "administration", "purge"},
+    {"application"},
+    {"rpc"},
+    {"config", "server", "cli", "testing", "__main__"},
+]
+"""From the bottom up: a module imports from its own layer and those below."""
+
+EDGE = {"rpc", "cli", "testing"}
+"""Only these may use protobuf or gRPC, or the client."""
+
+
+def modules(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*.py") if "v1" not in path.parts)
+
+
+def imports(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return names
+
+
+def room(path: Path) -> str:
+    parts = path.relative_to(ROOT / "memsvc").with_suffix("").parts
+    return parts[0]
+
+
+def layer_of(name: str) -> int:
+    return next(index for index, layer in enumerate(LAYERS) if name in layer)
+
+
+@pytest.mark.parametrize("path", modules(ROOT / "memsvc"), ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_imports_only_from_its_layer_and_below(path: Path) -> None:
+    own = layer_of(room(path))
+    for name in imports(path):
+        parts = name.split(".")
+        if parts[0] == "memsvc" and len(parts) > 1 and parts[1] in set.union(*LAYERS):
+            assert layer_of(parts[1]) <= own, f"imports {name}"
+
+
+@pytest.mark.parametrize("path", modules(ROOT / "memsvc"), ids=lambda path: str(path.relative_to(ROOT)))
+def test_protobuf_and_grpc_stop_at_the_edge(path: Path) -> None:
+    if room(path) in EDGE | {"server"}:
+        return
+    for name in imports(path):
+        assert name.split(".")[0] not in ("grpc", "google", "memsvc_client"), f"imports {name}"
+        assert not name.startswith("memsvc.v1"), f"imports {name}"
+
+
+@pytest.mark.parametrize("path", modules(ROOT / "memsvc"), ids=lambda path: str(path.relative_to(ROOT)))
+def test_nothing_imports_a_driver(path: Path) -> None:
+    assert not any(name.split(".")[0] == "memsvc_drivers" for name in imports(path))
+
+
+@pytest.mark.parametrize("path", modules(ROOT / "drivers"), ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_driver_imports_only_the_port_the_words_and_the_errors(path: Path) -> None:
+    allowed = ("memsvc.storage", "memsvc.model", "memsvc.errors")
+    for name in imports(path):
+        if name.split(".")[0] == "memsvc":
+            assert name.startswith(allowed), f"imports {name}"
+            assert not name.startswith("memsvc.storage.memory")
+
+
+@pytest.mark.parametrize("path", modules(ROOT / "clients"), ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_client_imports_only_the_generated_code(path: Path) -> None:
+    for name in imports(path):
+        if name.split(".")[0] == "memsvc":
+            assert name.startswith("memsvc.v1"), f"imports {name}"
