@@ -11,6 +11,8 @@ from memsvc.model import Layer, Memory, Polarity
 
 MAX_VALUE_DEPTH: Final = 32
 NOTES: Final = "notes"
+_FEEDBACK: Final = Layer.FEEDBACK
+_NONE: Final = Polarity.NONE
 _POLARITIES: Final = (Polarity.POSITIVE, Polarity.NEGATIVE)
 
 
@@ -34,9 +36,9 @@ def polarity_of(memory: Memory) -> Polarity | None:
 
     Feedback that says what worked, or did not, is in a list even where it has a key.
     """
-    if memory.layer is Layer.FEEDBACK and memory.polarity:
+    if memory.layer is _FEEDBACK and memory.polarity:
         return memory.polarity
-    return None if memory.key else Polarity.NONE
+    return None if memory.key else _NONE
 
 
 def list_of(polarity: Polarity) -> str:

@@ -72,7 +72,8 @@ class HotUser:
         index = self._index.size_bytes if self._index is not None else 0
         encoded = 400 * len(self.encoded)
         requests = 250 * len(self.state.requests or ())
-        return _USER_OVERHEAD_BYTES + self.memory_bytes + index + encoded + requests
+        derived = sum(getattr(value, "size_bytes", 0) for value in self.cache.values())
+        return _USER_OVERHEAD_BYTES + self.memory_bytes + index + encoded + requests + derived
 
     def move(self, state: State, bodies: Iterable[Body]) -> None:
         """Go on to `state`, which the records with these bodies lead to."""
@@ -89,10 +90,10 @@ class HotUser:
                 if change.after is not None:
                     self.memory_bytes += _memory_bytes(change.after)
                 if self._index is not None and not erased:
-                    if change.before is not None:
-                        self._index.remove(change.memory_id)
                     if change.after is not None:
                         self._index.add(change.after)
+                    elif change.memory_id in self._index:
+                        self._index.remove(change.memory_id)
         if erased:
             self.encoded.clear()
             self._index = self._order = None

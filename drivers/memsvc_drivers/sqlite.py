@@ -72,7 +72,7 @@ class SQLiteDriver:
             opening.add_done_callback(_close_unwanted)
             raise
         self._generation = files.generation
-        self._store = _Store(files, Writer(self._settings, files.turnstile, files.connection))
+        self._store = _Store(files, Writer(self._settings, self._statements, files.turnstile, files.connection))
 
     async def close(self) -> None:
         store, self._store = self._store, None
@@ -226,7 +226,7 @@ def _open_files(settings: Settings, statements: Statements) -> _Files:
             undo.callback(connection.close)
             schema.migrate(connection, statements)
             if alone:
-                schema.raise_generation(connection, statements)
+                connection.execute(statements.count_up, (schema.GENERATION_ROW,))
         presence.settle()
         generation = schema.read_meta(connection, statements, schema.GENERATION_ROW)
         files = _Files(presence, turnstile, connection, reads.Readers(settings, statements), generation)

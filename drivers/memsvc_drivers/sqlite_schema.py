@@ -123,12 +123,6 @@ def read_meta(connection: sqlite3.Connection, statements: Statements, name: str)
     return found[0] if found else 0
 
 
-def raise_generation(connection: sqlite3.Connection, statements: Statements) -> None:
-    """Count one more process that opened the store alone."""
-    generation = read_meta(connection, statements, GENERATION_ROW)
-    connection.execute(statements.write_meta, (GENERATION_ROW, generation + 1))
-
-
 def make_folder(settings: Settings) -> None:
     """Make the file's folder. Raises OSError."""
     settings.path.parent.mkdir(parents=True, exist_ok=True)

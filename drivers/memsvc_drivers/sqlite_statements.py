@@ -79,6 +79,13 @@ class Statements:
         return _sql(insert(self.tables.meta).prefix_with("OR REPLACE"), "name", "value")
 
     @cached_property
+    def count_up(self) -> str:
+        """name"""
+        meta = self.tables.meta
+        counted = sqlite_insert(meta).values(name=_given("name"), value=literal_column("1"))
+        return _sql(counted.on_conflict_do_update(set_={"value": meta.c.value + literal_column("1")}), "name")
+
+    @cached_property
     def tip(self) -> str:
         """namespace, user_id"""
         heads = self.tables.heads.c

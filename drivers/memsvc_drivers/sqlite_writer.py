@@ -20,22 +20,25 @@ from memsvc_drivers.sqlite_checkpoints import Checkpointer
 from memsvc_drivers.sqlite_errors import concerns_one_item, spoils_connection, unavailable
 from memsvc_drivers.sqlite_locks import LockTimeoutError, Turnstile
 from memsvc_drivers.sqlite_schema import connect_writer
+from memsvc_drivers.sqlite_scrub import scrub
 from memsvc_drivers.sqlite_settings import Settings
+from memsvc_drivers.sqlite_statements import Statements
 
 _log = logging.getLogger(__name__)
 
 _LARGEST_GROUP_BYTES = 16 << 20
 _WIPE_TRIES = 20
 _WIPE_PAUSE_SECONDS = 0.025
-_WIPE_AGAIN_SECONDS = 1.0
+_IDLE_SECONDS = 0.1
+_LONGEST_WAIT_FOR_IDLE_SECONDS = 1.0
 
 
 class Wipe(enum.Enum):
-    """Whether what a job deleted must also vanish from the log."""
+    """Whether what a job deleted must also vanish from the files."""
 
     NO = "no"
     SOON = "soon"
-    """As soon as no reader needs it; the job is done all the same."""
+    """From the log before the job is done, if no reader needs it; from unused space when the writer is idle."""
     BEFORE_DONE = "before_done"
 
 
@@ -53,10 +56,13 @@ class Job:
 class Writer:
     """Owns the connection that writes."""
 
-    def __init__(self, settings: Settings, turnstile: Turnstile, connection: sqlite3.Connection) -> None:
+    def __init__(
+        self, settings: Settings, statements: Statements, turnstile: Turnstile, connection: sqlite3.Connection
+    ) -> None:
         self.replaced = False
         """The file at the path is no longer the one that was opened."""
         self._settings = settings
+        self._statements = statements
         self._turnstile = turnstile
         self._connection: sqlite3.Connection | None = connection
         self._identity = _identity(settings)
@@ -67,6 +73,7 @@ class Writer:
         self._since_checkpoint_bytes = 0
         self._truncate_at_bytes = settings.wal_cap_bytes
         self._remnants = False
+        self._wipe_by = 0.0
         self._thread = threading.Thread(target=self._run, name="memsvc-sqlite-writer", daemon=True)
         self._thread.start()
 
@@ -88,12 +95,13 @@ class Writer:
             if group:
                 self._commit(group)
                 self._keep_log_short()
-            if self._remnants and (not group or self._stopping):
-                self._wipe(tries=1)
+            if self._remnants and (not group or self._stopping or time.monotonic() > self._wipe_by):
+                self._wipe_by = time.monotonic() + _LONGEST_WAIT_FOR_IDLE_SECONDS
+                self._empty_log(tries=1, scrubbing=True)
 
     def _next_group(self) -> list[Job]:
         try:
-            job = self._jobs.get(timeout=_WIPE_AGAIN_SECONDS if self._remnants else None)
+            job = self._jobs.get(timeout=_IDLE_SECONDS if self._remnants else None)
         except Empty:
             return []
         group = []
@@ -177,7 +185,7 @@ class Writer:
             self._checkpointer.wake()
         size_bytes = self._log_bytes()
         if size_bytes > self._truncate_at_bytes:
-            emptied = self._wipe(tries=1)
+            emptied = self._empty_log(tries=1)
             more = 0 if emptied else size_bytes
             self._truncate_at_bytes = self._settings.wal_cap_bytes + more
 
@@ -187,20 +195,22 @@ class Writer:
         except OSError:
             return 0
 
-    def _wipe(self, tries: int) -> bool:
-        """Empty the log, which fails while a reader or another process needs it. Return whether it was done."""
+    def _empty_log(self, tries: int, *, scrubbing: bool = False) -> bool:
+        """Move all of the log into the file, which fails while a reader or another process needs it, and blank the log;
+        with `scrubbing`, the file's unused space, too. Return whether it was done."""
         for attempt in range(tries):
             if attempt:
                 time.sleep(_WIPE_PAUSE_SECONDS)
             try:
                 with self._checkpointer.running, self._turnstile.turn():
                     done = _truncate_log(self._connected(), self._settings)
-            except (sqlite3.Error, LockTimeoutError) as error:
+                    done = done and (not scrubbing or scrub(self._settings, self._statements))
+            except (sqlite3.Error, LockTimeoutError, OSError) as error:
                 _log.warning("emptying the log failed: %s", getattr(error, "sqlite_errorname", type(error).__name__))
                 self._recover(error)
                 return False
             if done:
-                self._remnants = False
+                self._remnants = self._remnants and not scrubbing
                 return True
         return False
 

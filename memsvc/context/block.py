@@ -38,6 +38,8 @@ class Block:
         self.stable = True
         self.chosen: dict[str, Entry] = {}
         self.branches: set[tuple[str, ...]] = {()}
+        self.expires = False
+        """Whether a memory chosen expires."""
         self._frames: tuple[Frame, ...] = ()
 
     @property
@@ -73,3 +75,4 @@ class Block:
         """Choose nothing."""
         self.chosen = {}
         self.branches = {()}
+        self.expires = False

@@ -93,8 +93,7 @@ def _compile(own: Source, shared: Sequence[Source], request: ContextRequest) -> 
         memory_ids=tuple(writer.memory_ids),
         cuts=_cuts(blocks),
     )
-    expires = any(block.memories[memory_id].expire_time for block in shown for memory_id in block.chosen)
-    return context, asked_query, expires
+    return context, asked_query, any(block.expires for block in shown)
 
 
 class _Writer:
@@ -137,7 +136,7 @@ class _Writer:
 
     def _body(self, form: Form, entries: Sequence[Entry], depth: int) -> str:
         """Return the entries of one branch, `depth` deep; each further branch is in the place of its first entry."""
-        if not any(entry.path for entry in entries):
+        if all(len(entry.path) == depth for entry in entries):
             self.memory_ids.extend([entry.memory_id for entry in entries])
             return form.separator.join([entry.text for entry in entries])
         groups: dict[str | int, list[Entry]] = {}

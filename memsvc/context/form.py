@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
 from memsvc.model import Layer, Memory, Polarity
 
-_RANK_SHIFT = 56
-_RANKS = {
-    Polarity.POSITIVE: 1 << _RANK_SHIFT,
-    Polarity.NEGATIVE: 2 << _RANK_SHIFT,
-    Polarity.NONE: 3 << _RANK_SHIFT,
-}
+RANKS: Final = {Polarity.POSITIVE: 1 << 60, Polarity.NEGATIVE: 2 << 60, Polarity.NONE: 3 << 60}
+"""What the order of a text in a list starts at: behind what has a key, and behind any number."""
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
@@ -21,7 +17,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
 
     memory_id: str
     order: int
-    """Its place among the entries of a block."""
+    """Its place in its block: the memory's number, for texts in a list above `RANKS` of the list."""
     path: tuple[str, ...]
     """The branches of the block that it is in."""
     text: str
@@ -52,8 +48,3 @@ class Form(Protocol):
 
     def entry(self, memory: Memory) -> Entry:
         """Return a memory as it is written."""
-
-
-def order_of(number: int, polarity: Polarity | None) -> int:
-    """Return an entry's place: what has a key (polarity None), what worked, what did not, the other texts."""
-    return number if polarity is None else _RANKS[polarity] | number

@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any, Final
 
-from memsvc.context.form import Entry, order_of
+from memsvc.context.form import RANKS, Entry
 from memsvc.document import list_of, place_of, polarity_of, value_of
 from memsvc.model import Layer, Memory, Polarity
 
@@ -51,11 +51,11 @@ class JsonForm:
 
     def entry(self, memory: Memory) -> Entry:
         polarity = polarity_of(memory)
-        order = order_of(memory.number, polarity)
         if polarity is not None:
+            order = RANKS[polarity] + memory.number
             return Entry(memory.memory_id, order, _LISTS[polarity], encode(memory.text))
         path, name = place_of(memory)
-        return Entry(memory.memory_id, order, path, f"{encode(name)}:{encode(value_of(memory))}")
+        return Entry(memory.memory_id, memory.number, path, f"{encode(name)}:{encode(value_of(memory))}")
 
 
 def encode(value: Any) -> str:

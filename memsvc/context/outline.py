@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
 
 from memsvc.context.folding import REPLACEMENT, one_line
-from memsvc.context.form import Entry, order_of
+from memsvc.context.form import RANKS, Entry
 from memsvc.document import polarity_of, value_of
 from memsvc.model import Memory, Polarity
 
@@ -28,22 +28,20 @@ class Outline:
         self._bullet = bullet
         self._escape = escape
         self._lists = {
-            polarity: (path, self._start(len(path)), order_of(0, polarity)) for polarity, path in _BRANCHES.items()
+            polarity: (RANKS[polarity], path, self._start(len(path))) for polarity, path in _BRANCHES.items()
         }
 
     def entry(self, memory: Memory) -> Entry:
         """Return a memory as it is written."""
         polarity = polarity_of(memory)
         if polarity is not None:
-            branch, start, order = self._lists[polarity]
+            rank, path, start = self._lists[polarity]
             line = self._escape(one_line(memory.text) or REPLACEMENT)
-            return Entry(memory.memory_id, order + memory.number, branch, f"{start}{line}\n")
-        *path, name = memory.key.split(".")
-        text = "".join(
-            f"{self._start(level)}{self._escape(line)}\n"
-            for level, line in _value_lines(name, value_of(memory), len(path))
-        )
-        return Entry(memory.memory_id, order_of(memory.number, None), tuple(path), text)
+            return Entry(memory.memory_id, rank + memory.number, path, f"{start}{line}\n")
+        *branches, name = memory.key.split(".")
+        lines = _value_lines(name, value_of(memory), len(branches))
+        text = "".join([f"{self._start(level)}{self._escape(line)}\n" for level, line in lines])
+        return Entry(memory.memory_id, memory.number, tuple(branches), text)
 
     def branch(self, path: tuple[str, ...]) -> tuple[str, str]:
         """Return the line above what is in a branch."""
@@ -53,13 +51,13 @@ class Outline:
         return "  " * (self._depth + level) + self._bullet
 
 
-def _value_lines(name: str, value: Any, level: int) -> Iterator[tuple[int, str]]:
-    if isinstance(value, dict) and value:
-        yield level, f"{_label(name)}:"
-        for key, item in value.items():
-            yield from _value_lines(key, item, level + 1)
-    else:
-        yield level, f"{_label(name)}: {_inline(value)}"
+def _value_lines(name: str, value: Any, level: int) -> list[tuple[int, str]]:
+    if not value or not isinstance(value, dict):
+        return [(level, f"{_label(name)}: {_inline(value)}")]
+    lines = [(level, f"{_label(name)}:")]
+    for key, item in value.items():
+        lines += _value_lines(key, item, level + 1)
+    return lines
 
 
 def _inline(value: Any) -> str:
@@ -80,6 +78,8 @@ def _element(value: Any) -> str:
 
 def _label(name: str) -> str:
     """Return a key, as a JSON string where its end could be taken to be elsewhere."""
+    if name.isidentifier():
+        return name
     line = one_line(name)
     return _json(line) if not line or ":" in line or line[0] == '"' else line
 

@@ -22,16 +22,14 @@ _CACHE_KEY: Final = "context.policies"
 def outranked(source: Source, own: Source) -> Mapping[str, Memory]:
     """Return, by id, the source's inferred policies of which its own, or the user's, explicit ones speak."""
     policies = _policies_of(source)
-    if not policies.inferred:
-        return {}
-    explicit = (policies,) if source is own else (policies, _policies_of(own))
-    return {
-        memory.memory_id: memory for memory in policies.inferred if any(known.speak_of(memory) for known in explicit)
-    }
+    if source is own or not policies.inferred:
+        return policies.outranked
+    users = _policies_of(own)
+    return policies.outranked | {memory.memory_id: memory for memory in policies.inferred if users.speak_of(memory)}
 
 
 class _Policies:
-    """A user's inferred policies, and what its explicit ones are about."""
+    """A user's inferred policies, what its explicit ones are about, and which of the former give way to the latter."""
 
     def __init__(self, memories: Iterable[Memory]) -> None:
         self.inferred: list[Memory] = []
@@ -45,6 +43,7 @@ class _Policies:
                 self.inferred.append(memory)
             elif memory.trust is Trust.STATED:
                 self._note(memory)
+        self.outranked = {memory.memory_id: memory for memory in self.inferred if self.speak_of(memory)}
 
     def _note(self, memory: Memory) -> None:
         topics = _topics(memory)
@@ -58,6 +57,7 @@ class _Policies:
             self._single_topics |= topics
 
     def speak_of(self, memory: Memory) -> bool:
+        """Tell whether an explicit policy is about the same thing as this one."""
         topics = _topics(memory)
         if not memory.key:
             return (bool(topics) and topics in self._topics) or any(topic in self._ends for topic in topics)

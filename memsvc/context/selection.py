@@ -22,13 +22,13 @@ from memsvc.model import Layer, Memory
 FIXED: Final = (Layer.POLICY, Layer.PROFILE)
 RANKED: Final = (Layer.KNOWLEDGE, Layer.FEEDBACK)
 
-_MAX_MISSES: Final = 24
+_MAX_MISSES: Final = 12
 """So many memories that do not fit are looked at before a layer is left."""
 _MAX_HITS: Final = 256
 _SMALLEST: Final = 2
 """No entry takes less, in any form."""
-_SHORT: Final = 32
-"""Few entries take less: the nearest that are asked for are as many as that would be."""
+_TYPICAL: Final = 48
+"""About what an entry takes: says how many of the nearest to ask for, and whether whole blocks are likely to fit."""
 
 
 class Selection:
@@ -63,7 +63,9 @@ class Selection:
         if cost > self._left - self.reserved:
             return False
         self._left -= cost
-        block.chosen[memory.memory_id] = entry
+        block.chosen[entry.memory_id] = entry
+        if memory.expire_time:
+            block.expires = True
         if branches:
             block.branches.update(branches)
         if frames:
@@ -97,7 +99,7 @@ class Selection:
     def _surely_too_large(self, blocks: Sequence[Block]) -> bool:
         """Tell without writing them, and without a look at more than it takes to know."""
         room = self.room
-        if sum(len(block.memories) for block in blocks) * _SHORT < room:
+        if sum(len(block.memories) for block in blocks) * _TYPICAL < room:
             return False
         for block in blocks:
             for memory in block.memories.values():
@@ -132,11 +134,11 @@ def select(
         _take_fixed(selection, own, blocks)
         if not owner and shared:
             selection.reserved = selection.room // 2
-    contested = _take_ranked_whole(selection, users)
+    contested = _take_ranked_whole(selection, own, users)
     for blocks in contested:
         for block in blocks:
             block.contest()
-    if request.query and selection.room > _SHORT:
+    if request.query and selection.room > _TYPICAL:
         selection.take(_nearest(contested, request.query, selection.room))
     for blocks in contested:
         selection.take(_newest(blocks))
@@ -153,7 +155,7 @@ def _take_fixed(selection: Selection, own: Source, blocks: Sequence[Block]) -> N
             )
 
 
-def _take_ranked_whole(selection: Selection, users: Sequence[Sequence[Block]]) -> list[list[Block]]:
+def _take_ranked_whole(selection: Selection, own: Source, users: Sequence[Sequence[Block]]) -> list[list[Block]]:
     """Choose the ranked layers of each user where they fit whole; return those of the others."""
     ranked = [[block for block in blocks if block.layer in RANKED] for blocks in users]
     half = selection.reserved
@@ -161,7 +163,7 @@ def _take_ranked_whole(selection: Selection, users: Sequence[Sequence[Block]]) -
     own_fit = selection.take_whole(ranked[0])
     if own_fit:
         for blocks in users[1:]:
-            _take_fixed(selection, users[0][0].source, blocks)
+            _take_fixed(selection, own, blocks)
     else:
         selection.reserved = half
     contested = [blocks for blocks in ranked[1:] if not selection.take_whole(blocks)]
@@ -171,15 +173,17 @@ def _take_ranked_whole(selection: Selection, users: Sequence[Sequence[Block]]) -
 
 def _nearest(contested: Sequence[Sequence[Block]], query: str, room: int) -> Iterator[tuple[Block, Memory]]:
     """Yield what is nearest to the query, of the users in turn: scores of different users do not compare."""
-    limit = min(_MAX_HITS, room // _SHORT + 1)
+    limit = min(_MAX_HITS, room // _TYPICAL + 1)
     found = [_found(blocks, query, limit) for blocks in contested]
     for hits in zip_longest(*found):
         yield from filter(None, hits)
 
 
 def _found(blocks: Sequence[Block], query: str, limit: int) -> Iterator[tuple[Block, Memory]]:
+    first, last = blocks[0].memories, blocks[-1].memories
+
     def allowed(memory_id: str) -> bool:
-        return any(memory_id in block.memories for block in blocks)
+        return memory_id in first or memory_id in last
 
     for hit in blocks[0].source.search(query, limit, allowed):
         for block in blocks:

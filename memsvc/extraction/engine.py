@@ -8,7 +8,7 @@ database.
 from __future__ import annotations
 
 import enum
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -98,12 +98,12 @@ class Engine(Protocol):
     name: str
     """`rules`, `openai`: recorded in the origin of what it learned."""
 
-    def extract(self, conversation: Conversation) -> AsyncIterator[EngineEvent]:
+    def extract(self, conversation: Conversation) -> AsyncGenerator[EngineEvent, None]:
         """Read `conversation`; yield proposals as they become known, then `Finished`, once, last.
 
         MUST raise a subclass of `ExtractionError` instead of `Finished` when the conversation could not be read:
         unusable output is never "nothing to learn".
-        Cancelling the iteration MUST stop all work that it started.
+        Closing the generator MUST stop all work that it started.
         """
         ...
 

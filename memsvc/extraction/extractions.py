@@ -263,7 +263,7 @@ class Extractions:
         conversation = Conversation(messages, (), await nearest(user, messages), default_schemas())
         finished = Finished(())
         try:
-            async with contextlib.aclosing(self.engine.extract(conversation)) as events:  # type: ignore[type-var]
+            async with contextlib.aclosing(self.engine.extract(conversation)) as events:
                 async for event in events:
                     if isinstance(event, Proposal):
                         yield Numbered(Proposed(1, event.operation))

@@ -235,7 +235,7 @@ class Worker:
             reading = await read(self.users, scope, extractions)
             finished = Finished(())
             if reading.runs:
-                async with contextlib.aclosing(self.engine.extract(reading.conversation)) as events:  # type: ignore[type-var]
+                async with contextlib.aclosing(self.engine.extract(reading.conversation)) as events:
                     async for event in events:
                         if isinstance(event, EngineProposal):
                             self._tell(extractions, Proposed(extractions[0].attempt, event.operation))

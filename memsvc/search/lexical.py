@@ -7,7 +7,7 @@ import heapq
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Mapping
 from operator import attrgetter
 
 import msgspec
@@ -99,21 +99,19 @@ class LexicalIndex:
 
         `allowed` says of an id whether it may be returned. What it leaves out does not count towards `limit`, and still
         is context to its neighbours. Of a long query the first and last 4,096 characters count, of many words the 64
-        rarest.
+        rarest. A word that nearly all of many memories hold is a stop word; asked for alone it finds the newest.
         """
         terms = self._known_terms(query) if limit > 0 else []
         if not terms:
             return []
-        mean_length = max(1, round(self._total_length / len(self._slots)))
         permits = self._slot_predicate(allowed)
+        if self._is_everywhere(len(terms[0].postings)):
+            slots = terms[0].postings.slots()
+            holders = slots if permits is None else list(filter(permits, slots))
+            return self._hits([(slot, terms[0].rarity) for slot in self._newest(holders, limit)], limit)
+        mean_length = max(1, round(self._total_length / len(self._slots)))
         ranking = Ranking(impacts(mean_length), self._neighbours, self._neighbour_share, limit, permits)
-        scores = ranking.scores(terms)
-        least = min(heapq.nlargest(limit, scores.values()), default=0.0)
-        ranked = [
-            (-score, -memory.update_time, memory.memory_id)
-            for memory, score in ((self._memory(slot), score) for slot, score in scores.items() if score >= least)
-        ]
-        return [Hit(memory_id, -score) for score, _, memory_id in heapq.nsmallest(limit, ranked)]
+        return self._first(ranking.scores(terms), limit)
 
     @property
     def size_bytes(self) -> int:
@@ -127,6 +125,31 @@ class LexicalIndex:
 
     def __contains__(self, memory_id: str) -> bool:
         return memory_id in self._slots
+
+    def _first(self, scores: Mapping[int, float], limit: int) -> list[Hit]:
+        if not scores:
+            return []
+        least = heapq.nlargest(limit, scores.values())[-1]
+        equals = [slot for slot, score in scores.items() if score == least]
+        first = [(slot, score) for slot, score in scores.items() if score > least]
+        first += [(slot, least) for slot in self._newest(equals, limit)]
+        return self._hits(first, limit)
+
+    def _newest(self, slots: list[int], limit: int) -> list[int]:
+        """Return the slots of the `limit` newest with all their equals: few of what may be thousands."""
+        if len(slots) <= limit:
+            return slots
+        # The newest tend to come last; met first, they keep the others off the heap.
+        times = [self._memory(slot).update_time for slot in reversed(slots)]
+        oldest = heapq.nlargest(limit, times)[-1]
+        return [slot for slot, time in zip(reversed(slots), times, strict=True) if time >= oldest]
+
+    def _hits(self, scored: list[tuple[int, float]], limit: int) -> list[Hit]:
+        ranked = [
+            (-score, -memory.update_time, memory.memory_id)
+            for memory, score in ((self._memory(slot), score) for slot, score in scored)
+        ]
+        return [Hit(memory_id, -score) for score, _, memory_id in sorted(ranked)[:limit]]
 
     def _known_terms(self, query: str) -> list[QueryTerm]:
         """Return the terms of the query that there are, rarest first: those that tell memories apart, within limits."""

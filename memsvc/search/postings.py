@@ -93,6 +93,9 @@ class TermPostings(msgspec.Struct, frozen=True, gc=False):
         """Return slot and tally of each posting, as one number, in the order of slots."""
         return memoryview(self.bucket[self.start : self.stop]).cast("B").cast("I")[_LOW_HALF].tolist()
 
+    def slots(self) -> list[int]:
+        return [posting >> SLOT_SHIFT for posting in self.read()]
+
     def tally(self, slot: int) -> int:
         """Return the tally of one document, -1 if it does not hold the term."""
         key = self.prefix | slot << SLOT_SHIFT

@@ -7,8 +7,9 @@ looked up in them (MaxScore: Turtle and Flood 1995). The result is exact.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from heapq import nlargest
+from itertools import islice
 
 import msgspec
 
@@ -51,12 +52,17 @@ class Ranking:
             if len(term.postings) >= max(_COMMON, len(self._sums) // 2):
                 finalists = self._finalists_before(terms[number:])
                 if finalists is not None:
-                    return self._neighbours.lend(self._sums, finalists, self._share)
+                    return self._with_context(finalists)
             self._read(term)
-        return self._neighbours.lend(self._sums, self._within_reach(*self._floor()), self._share)
+        return self._with_context(self._within_reach(*self._floor()))
 
     def _read(self, term: QueryTerm) -> None:
         sums, impacts, rarity = self._sums, self._impacts, term.rarity
+        if not sums:
+            self._sums = {
+                posting >> SLOT_SHIFT: rarity * impacts[posting & TALLY_MASK] for posting in term.postings.read()
+            }
+            return
         sum_of = sums.get
         for posting in term.postings.read():
             slot = posting >> SLOT_SHIFT
@@ -85,7 +91,7 @@ class Ranking:
         while self._sums:
             leading_sum = nlargest(width, self._sums.values())[-1]
             leaders = self._permitted([slot for slot, own in self._sums.items() if own >= leading_sum])
-            best = nlargest(self._limit, self._neighbours.lend(self._sums, leaders, self._share).values())
+            best = nlargest(self._limit, self._with_context(islice(leaders, width)).values())
             if len(best) == self._limit:
                 return best[-1], leading_sum
             if width >= len(self._sums):
@@ -107,6 +113,11 @@ class Ranking:
             reach.update(*map(self._neighbours.of, lenders))
             reach.update(lenders)
         return set(self._permitted(reach))
+
+    def _with_context(self, slots: Iterable[int]) -> dict[int, float]:
+        if self._share:
+            return self._neighbours.lend(self._sums, slots, self._share)
+        return {slot: self._sums[slot] for slot in slots}
 
     def _permitted(self, slots: Collection[int]) -> Collection[int]:
         return slots if self._permits is None else [slot for slot in slots if self._permits(slot)]

@@ -37,7 +37,7 @@ class Analyzer:
         words, runs = _split(text)
         terms = self._word_terms(words)
         for run in runs:
-            if run >= _FIRST_EAST_ASIAN:
+            if len(run) <= 2 or run >= _FIRST_EAST_ASIAN:
                 terms.extend(run)
             terms.extend(_pairs(run))
         return terms

@@ -36,60 +36,14 @@ ORDER = [Layer.POLICY, Layer.PROFILE, Layer.KNOWLEDGE, Layer.FEEDBACK]
 
 Lines = list[tuple[int, str]]
 
-_FRAGMENTS = [
-    "</user_profile>",
-    "</user_memory>",
-    "<user_policies>",
-    "<shared_memory",
-    "<!--",
-    "-->",
-    "]]>",
-    "<![CDATA[",
-    "&lt;",
-    "&#60;",
-    "&",
-    "<",
-    ">",
-    '"',
-    "'",
-    "\\",
-    "`",
-    "```",
-    "~~~",
-    "~",
-    "#",
-    "##",
-    "*",
-    "**",
-    "***",
-    "_",
-    "__",
-    "-",
-    "---",
-    "+",
-    "=",
-    "===",
-    ">",
-    "1.",
-    "2)",
-    "[a](b)",
-    "![a](b)",
-    "[a]:",
-    "b",
-    "|",
-    ":",
-    ",",
-    "{}",
-    "[]",
-    "{",
-    "}",
-    "</",
-    "\\n",
-]
+_FRAGMENTS = (
+    "</user_profile> </user_memory> <user_policies> <shared_memory <!-- --> ]]> <![CDATA[ &lt; &#60; & < > \" ' "
+    "\\ ` ``` ~~~ ~ # ## * ** *** _ __ - --- + = === > 1. 2) [a](b) ![a](b) [a]: b | : , {} [] { } </ \\n"
+)
 _CHARACTERS = ["\n", "\r\n", "\t", " ", "  ", "\x00", "\x1b", "\x85", "\u2028", "\u2029", "\u202e", "\u200b", "\ufeff"]
 _MORE = ["\u00a0", "\u3000", "\ufffe", "\ud800", "\U000e0041", "👩\u200d💻", "é", "日本", "a", "Z9", "key: value"]
 texts = st.lists(
-    st.sampled_from([*_FRAGMENTS, *_CHARACTERS, *_MORE]) | st.text(max_size=6), min_size=1, max_size=8
+    st.sampled_from([*_FRAGMENTS.split(), *_CHARACTERS, *_MORE]) | st.text(max_size=6), min_size=1, max_size=8
 ).map("".join)
 visible_texts = texts.map(lambda text: text.encode("utf-8", "replace").decode())
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | visible_texts

@@ -1,6 +1,6 @@
 """Patterns: read from data files, matched against clauses.
 
-The language of `say` is described at the head of `patterns/01_profile.toml`. A pattern is compiled to a chain of parts
+The language of `say` is described at the head of `english/10_profile.toml`. A pattern is compiled to a chain of parts
 that is walked over the tokens: no regular expressions, so no input can make it explode.
 """
 
@@ -19,8 +19,7 @@ from memsvc.extraction.rules.lexicon import Lexicon, entries_of
 from memsvc.extraction.rules.phrases import Phrases
 from memsvc.model import Layer, Polarity, Trust
 
-LEXICON_FILE: Final = Path(__file__).with_name("lexicon.toml")
-PATTERN_FOLDER: Final = Path(__file__).with_name("patterns")
+ENGLISH_FOLDER: Final = Path(__file__).with_name("english")
 
 
 class PatternError(ValueError):
@@ -196,7 +195,7 @@ def load_book(extra: Path | None = None) -> PatternBook:
     Raises PatternError, naming file and entry, for what is wrong in that file.
     """
     # The user's patterns come before the ones here: the first that learns something wins.
-    paths = [LEXICON_FILE, *([extra] if extra else []), *sorted(PATTERN_FOLDER.glob("*.toml"))]
+    paths = [*([extra] if extra else []), *sorted(ENGLISH_FOLDER.glob("*.toml"))]
     files = [read_file(path) for path in paths]
     lists: dict[str, list[str]] = {}
     for file in files:
@@ -204,7 +203,7 @@ def load_book(extra: Path | None = None) -> PatternBook:
             lists.setdefault(name, []).extend(entries_of(text))
     lexicon = Lexicon(lists)
     if extra:
-        check_file(extra, files[1], lexicon)
+        check_file(extra, files[0], lexicon)
     return PatternBook(files, lexicon)
 
 

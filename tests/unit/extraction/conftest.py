@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 import pytest
@@ -35,7 +35,7 @@ class Parrot:
     def __post_init__(self) -> None:
         self.gate.set()
 
-    async def extract(self, conversation: Conversation) -> AsyncIterator[EngineEvent]:
+    async def extract(self, conversation: Conversation) -> AsyncGenerator[EngineEvent, None]:
         self.calls.append(conversation)
         self.reading.set()
         await self.gate.wait()

@@ -189,10 +189,13 @@ def test_removing_what_is_not_there_is_an_error() -> None:
 
 
 def test_a_name_that_nearly_every_memory_holds_only_finds_when_alone() -> None:
-    index = LexicalIndex.build(memory(f"Sarah likes thing{number}", f"m{number:03}") for number in range(300))
+    index = LexicalIndex.build(
+        memory(f"Sarah likes thing{number}", f"m{number:03}", update_time=number // 2) for number in range(300)
+    )
 
     assert found(index, "What is Sarah's thing7?") == ["m007"]
-    assert len(found(index, "sarah")) == 10
+    assert found(index, "sarah", 3) == ["m298", "m299", "m296"]
+    assert found(index, "sarah", 3, {"m000", "m001", "m002", "m003"}) == ["m002", "m003", "m000"]
 
 
 def test_very_long_texts_and_queries_take_bounded_work() -> None:
@@ -206,7 +209,7 @@ def test_very_long_texts_and_queries_take_bounded_work() -> None:
         ]
     )
 
-    assert found(index, "word7") == ["id", "long"][1:] or "long" in found(index, "word7")
+    assert "long" in found(index, "word7")
     assert "long" in found(index, " ".join(words)[: 256 * 1024])
     assert found(index, "x" * 256 * 1024) == ["run"]
     assert found(index, "猫" * 80_000) == ["cats"]
@@ -302,7 +305,7 @@ def reference(
     return [Hit(memory_id, -score) for score, _, memory_id in ranked[:limit] if score < 0]
 
 
-def contents(hits: Iterable[Hit]) -> list[tuple[str, float]]:
+def contents(hits: Iterable[Hit]) -> list[tuple[str, object]]:
     return [(hit.memory_id, pytest.approx(hit.score)) for hit in hits]
 
 

@@ -1,0 +1,1 @@
+"""What memsvc costs and how fast it is, measured against what it stands on: `make bench`."""
