@@ -23,7 +23,24 @@ _KEYED: Final = (
     ("POLICY", "response_style", "format"),
     ("POLICY", "tone", "tone"),
 )
-_SYLLABLES: Final = ("ka", "ro", "ven", "ti", "mar", "lo", "sch", "el", "du", "pin", "ost", "wy", "bra", "ne", "gu", "ith")
+_SYLLABLES: Final = (
+    "ka",
+    "ro",
+    "ven",
+    "ti",
+    "mar",
+    "lo",
+    "sch",
+    "el",
+    "du",
+    "pin",
+    "ost",
+    "wy",
+    "bra",
+    "ne",
+    "gu",
+    "ith",
+)
 _FIRST_TIME: Final = 1_700_000_000
 
 
@@ -44,7 +61,9 @@ def memories(count: int, seed: int) -> Iterator[memory_pb2.Memory]:
             text=text,
             key=key,
             value_json=value_json,
-            topics=source.sample(("work", "food", "travel", "family", "health", "leisure", "home"), source.randint(1, 2)),
+            topics=source.sample(
+                ("work", "food", "travel", "family", "health", "leisure", "home"), source.randint(1, 2)
+            ),
             origin=common_pb2.Origin(agent_id="assistant", session_id=f"session-{number // 5}"),
         )
         memory.observe_time.FromSeconds(_FIRST_TIME + number * 7_000)

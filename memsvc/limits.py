@@ -103,12 +103,19 @@ def _no_constant(name: str) -> None:
 
 def check_memory(memory: Memory, path: str = "memory") -> None:
     """Raise if a field of the memory breaks a limit. `path` is where the memory is in the request."""
-    check_text(f"{path}.text", memory.text, required=True)
+    check_fields(memory, path, text_required=True)
+    if memory.value_json and not memory.key:
+        raise invalid(f"{path}.value_json", "needs a key")
+    if memory.polarity is not Polarity.NONE and memory.layer is not Layer.FEEDBACK:
+        raise invalid(f"{path}.polarity", "is for FEEDBACK only")
+
+
+def check_fields(memory: Memory, path: str, *, text_required: bool) -> None:
+    """Raise if a field of the memory breaks a limit by itself, whatever the others are."""
+    check_text(f"{path}.text", memory.text, required=text_required)
     if memory.key:
         check_key(f"{path}.key", memory.key)
     if memory.value_json:
-        if not memory.key:
-            raise invalid(f"{path}.value_json", "needs a key")
         check_json(f"{path}.value_json", memory.value_json)
     if memory.topics:
         check_topics(f"{path}.topics", memory.topics)
@@ -116,8 +123,6 @@ def check_memory(memory: Memory, path: str = "memory") -> None:
         check_text(f"{path}.input", memory.input)
     if memory.metadata:
         check_metadata(f"{path}.metadata", memory.metadata)
-    if memory.polarity is not Polarity.NONE and memory.layer is not Layer.FEEDBACK:
-        raise invalid(f"{path}.polarity", "is for FEEDBACK only")
     origin = memory.origin
     for name in ("agent_id", "team_id", "session_id", "run_id", "message_id", "author_id"):
         value = getattr(origin, name)

@@ -42,9 +42,14 @@ def read_token(token: str, bound_to: str, *kinds: type, field: str = "page_token
         raise _mismatch(field, "is malformed") from None
     if decoded.binding != bound_to:
         raise _mismatch(field, "belongs to another request")
-    if len(decoded.position) != len(kinds) or not all(map(isinstance, decoded.position, kinds)):
+    if len(decoded.position) != len(kinds) or not all(map(_is_whole, decoded.position, kinds)):
         raise _mismatch(field, "is malformed")
     return decoded.position
+
+
+def _is_whole(value: int | str, kind: type) -> bool:
+    """Whether it is of its kind, and a number that databases can hold: tokens come back from anybody."""
+    return isinstance(value, kind) and (isinstance(value, str) or abs(value) < 1 << 63)
 
 
 def _mismatch(field: str, description: str) -> InvalidArgument:

@@ -12,6 +12,7 @@ from memsvc.journal.records import Body, decode_body, encode_body
 from memsvc.journal.state import State
 from memsvc.journal.writer import Command, Decision, Recorded, Writer
 from memsvc.model import Change, Memory, Scope
+from memsvc.storage.crashpoints import reach
 from memsvc.storage.driver import Driver, RecordKind, TruncatedJournal
 from memsvc.users import Users
 
@@ -26,6 +27,7 @@ async def purge(users: Users, writer: Writer, scope: Scope) -> None:
         return
     await _redact(users.driver, scope, frozenset(wanted))
     await writer.write(scope, _Purged(wanted))
+    reach("purge.after_note")
 
 
 async def _redact(driver: Driver, scope: Scope, memory_ids: Collection[str]) -> None:
@@ -46,7 +48,9 @@ async def _redact(driver: Driver, scope: Scope, memory_ids: Collection[str]) -> 
                 changes = tuple(_blank(change) if change.memory_id in memory_ids else change for change in body.changes)
                 bodies[record.seq] = encode_body(replace(body, changes=changes))
         if bodies:
+            reach("purge.before_redact")
             await driver.redact(scope, bodies)
+            reach("purge.after_redact")
 
 
 def _blank(change: Change) -> Change:

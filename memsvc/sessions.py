@@ -13,7 +13,7 @@ from memsvc.journal.records import Body, RequestNote, RunNote, SessionDeletion
 from memsvc.journal.state import State
 from memsvc.journal.writer import Command, Decision, Recorded, Writer
 from memsvc.limits import REPLY_BYTES
-from memsvc.memories.writing import CLEAR_MEMORIES
+from memsvc.memories.writing import clearable
 from memsvc.model import (
     Extraction,
     ExtractionKind,
@@ -232,14 +232,13 @@ class DeleteSessionCommand(Command[SessionDeleted]):
             if not self.allow_missing:
                 raise NotFound(Reason.SESSION_NOT_FOUND, f"no session {self.session_id}")
             return Decision(RecordKind.COMMIT, Body(revision=state.revision, request=self.note))
-        learned = []
-        if self.forget:
-            learned = [each for each in state.memories() if each.origin.session_id == self.session_id]
+        learned = (each for each in state.memories() if self.forget and each.origin.session_id == self.session_id)
         draft = Draft(state, moment, quota=0)
-        for memory in learned[:CLEAR_MEMORIES]:
+        forgotten, more = clearable(learned)
+        for memory in forgotten:
             draft.delete(memory)
         run_ids = self._run_ids[:_DELETED_RUNS]
-        more = len(learned) > CLEAR_MEMORIES or len(self._run_ids) > _DELETED_RUNS
+        more = more or len(self._run_ids) > _DELETED_RUNS
         cancelled = tuple(
             replace(
                 extraction,
@@ -366,10 +365,21 @@ class Sessions:
         token = make_token(bound_to, edge) if more and edge is not None else ""
         return list(zip(found, learnings, strict=True)), token
 
-    async def history(self, scope: Scope, session_id: str, last_runs: int, roles: Collection[Role] = ()) -> History:
-        """Return the messages of the last runs, oldest first; replaced runs are left out."""
+    async def history(
+        self,
+        scope: Scope,
+        session_id: str,
+        last_runs: int,
+        roles: Collection[Role] = (),
+        max_characters: int = 0,
+        max_bytes: int = REPLY_BYTES,
+    ) -> History:
+        """Return the messages of the last runs, oldest first; replaced runs are left out.
+
+        Runs are taken whole, newest first, as long as their texts have at most `max_characters` (0: any number).
+        """
         runs: list[Run] = []
-        size, before, has_more = 0, None, False
+        size, characters, before, has_more = 0, 0, None, False
         while not has_more:
             rows = await self.users.driver.rows(
                 scope,
@@ -386,7 +396,9 @@ class Sessions:
                 before = row.position
                 if run.replaced:
                     continue
-                if len(runs) == last_runs or size + len(row.body) > REPLY_BYTES:
+                characters += sum(len(message.text) for message in run.messages)
+                full = bool(runs) and size + len(row.body) > max_bytes
+                if len(runs) == last_runs or full or 0 < max_characters < characters:
                     has_more = True
                     break
                 runs.append(run)

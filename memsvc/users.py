@@ -21,6 +21,8 @@ from memsvc.search.lexical import Hit, LexicalIndex
 from memsvc.storage.driver import EMPTY, Driver, Record, RowKind, Tip, TruncatedJournal
 
 _CATCH_UP_RECORDS = 256
+_INDEX_BUILDS = 3
+"""A user that moves all the time is indexed at one go after so many tries."""
 _MEMORY_OVERHEAD_BYTES = 600
 _USER_OVERHEAD_BYTES = 2_000
 
@@ -70,7 +72,7 @@ class HotUser:
     def size_bytes(self) -> int:
         """About how much RAM it takes."""
         index = self._index.size_bytes if self._index is not None else 0
-        encoded = 400 * len(self.encoded)
+        encoded = self.memory_bytes * len(self.encoded) // max(1, self.state.memory_count)
         requests = 250 * len(self.state.requests or ())
         derived = sum(getattr(value, "size_bytes", 0) for value in self.cache.values())
         return _USER_OVERHEAD_BYTES + self.memory_bytes + index + encoded + requests + derived
@@ -117,14 +119,15 @@ class HotUser:
         return not memory.expire_time or memory.expire_time > now_micros()
 
     @property
-    def _hides_some(self) -> bool:
+    def hides_some(self) -> bool:
+        """Whether memories have expired that no sweep has deleted yet."""
         first = self.state.core.first_expiry
         return bool(first) and first <= now_micros()
 
     def layer(self, layer: Layer) -> Memories:
         """Return a layer's visible memories by id, in the order of their numbers."""
         memories = self.state.layers[layer]
-        if self._hides_some:
+        if self.hides_some:
             return {key: memory for key, memory in memories.items() if self.visible(memory)}
         return memories
 
@@ -153,7 +156,9 @@ class HotUser:
 
     async def prepare_search(self) -> None:
         """Build the search index if it is not there yet, without holding up the event loop."""
-        while self._index is None:
+        for _ in range(_INDEX_BUILDS):
+            if self._index is not None:
+                return
             tip = self.state.tip
             index = await LexicalIndex.build_async(list(self.state.memories()))
             if tip == self.state.tip:
@@ -163,7 +168,7 @@ class HotUser:
         """Return the visible memories that fit `query` best."""
         if self._index is None:
             self._index = LexicalIndex.build(self.state.memories())
-        if self._hides_some:
+        if self.hides_some:
             seen, wanted = self.visible, allowed
 
             def allowed(memory_id: str) -> bool:
@@ -210,6 +215,14 @@ class Users:
                 metadata={"revision": str(hot.revision)},
             )
         return hot
+
+    async def read_shared(
+        self, scope: Scope, user_ids: Iterable[str], consistency: Consistency = LATEST
+    ) -> dict[str, HotUser]:
+        """Return other users of the namespace by id; a revision asked for is that of `scope`, not theirs."""
+        if consistency.at_least_revision:
+            consistency = LATEST
+        return {user_id: await self.read(Scope(scope.namespace, user_id), consistency) for user_id in user_ids}
 
     def _fresh_enough(self, hot: HotUser, consistency: Consistency) -> bool:
         if consistency.at_least_revision:

@@ -171,7 +171,7 @@ class SQLiteDriver:
         if store is None:
             raise StorageUnavailable("driver is not open")
         if store.writer.replaced:
-            raise StorageUnavailable("the database file was moved, deleted or replaced while open: restart")
+            raise schema.FileReplacedError
         return store
 
     async def _read(self, read: Callable[[sqlite3.Connection], _T]) -> _T:
@@ -222,7 +222,7 @@ def _open_files(settings: Settings, statements: Statements) -> _Files:
         undo.callback(turnstile.close)
         alone = presence.enter()
         with turnstile.turn():
-            connection = schema.connect_writer(settings)
+            connection = schema.connect_writer(settings, create=True)
             undo.callback(connection.close)
             schema.migrate(connection, statements)
             if alone:
@@ -250,7 +250,7 @@ def _migrate(settings: Settings, statements: Statements) -> Migration:
         turnstile = Turnstile(settings.path, settings.busy_timeout_ms / 1000)
         held.callback(turnstile.close)
         with turnstile.turn():
-            connection = schema.connect_writer(settings)
+            connection = schema.connect_writer(settings, create=True)
             held.callback(connection.close)
             return schema.migrate(connection, statements)
 

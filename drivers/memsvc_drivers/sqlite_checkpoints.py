@@ -6,6 +6,7 @@ import logging
 import sqlite3
 import threading
 
+from memsvc.storage.crashpoints import reach
 from memsvc_drivers.sqlite_schema import connect
 from memsvc_drivers.sqlite_settings import Settings
 
@@ -46,7 +47,9 @@ class Checkpointer:
             try:
                 connection = connection or connect(self._settings)
                 with self.running:
+                    reach("sqlite.before_checkpoint")
                     connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+                    reach("sqlite.after_checkpoint")
             except sqlite3.Error as error:
                 # The writer meets the same trouble and tells its callers; the log only grows meanwhile.
                 _log.warning("checkpoint failed: %s", getattr(error, "sqlite_errorname", "SQLITE_MISUSE"))

@@ -16,7 +16,7 @@ from memsvc.errors import InvalidArgument, invalid
 from memsvc.model import Scope
 from memsvc.storage.driver import EMPTY, Due, Loaded, Record, RecordKind, Row, RowKind, Tip, TruncatedJournal
 from memsvc_drivers.sqlite_errors import is_busy, is_interrupted, spoils_connection, unavailable
-from memsvc_drivers.sqlite_schema import connect
+from memsvc_drivers.sqlite_schema import connect, file_identity, refuse_replaced
 from memsvc_drivers.sqlite_settings import Settings
 from memsvc_drivers.sqlite_statements import Page, Statements
 
@@ -48,6 +48,7 @@ class Readers:
 
     def __init__(self, settings: Settings, statements: Statements) -> None:
         self._settings = settings
+        self._identity = file_identity(settings)
         self._tip = statements.tip
         self._near = self._connect_near()
         self._near_cursor = self._near.cursor()
@@ -101,7 +102,7 @@ class Readers:
     def _read_far(self, read: _Read[_T]) -> _T:
         connection: sqlite3.Connection | None = None
         try:
-            connection = self._idle.pop() if self._idle else connect(self._settings)
+            connection = self._idle.pop() if self._idle else self._connect_far()
             return read(connection)
         except sqlite3.Error as error:
             if connection is not None and spoils_connection(error):
@@ -111,6 +112,10 @@ class Readers:
         finally:
             if connection is not None:
                 self._idle.append(connection)
+
+    def _connect_far(self) -> sqlite3.Connection:
+        refuse_replaced(self._settings, self._identity)
+        return connect(self._settings)
 
     def _connect_near(self) -> sqlite3.Connection:
         connection = connect(self._settings, busy_timeout_ms=0)

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from memsvc.storage.crashpoints import reach
 from memsvc.storage.driver import Migration, SchemaMismatch, StorageUnavailable
 from memsvc_drivers.sqlite_errors import unavailable
 from memsvc_drivers.sqlite_settings import Settings
@@ -26,11 +27,23 @@ class Step(NamedTuple):
     apply: Callable[[sqlite3.Connection, Statements], None]
 
 
-def connect(settings: Settings, *, busy_timeout_ms: int | None = None) -> sqlite3.Connection:
-    """Return a connection that may be handed from thread to thread, with autocommit. Makes the file if need be."""
+class FileReplacedError(StorageUnavailable):
+    """The file at the path is not the one that was opened. To go on would part from those who open it anew."""
+
+    def __init__(self) -> None:
+        super().__init__("the database file was moved, deleted or replaced while open: restart")
+
+
+def connect(settings: Settings, *, busy_timeout_ms: int | None = None, create: bool = False) -> sqlite3.Connection:
+    """Return a connection that may be handed from thread to thread, with autocommit."""
     timeout_ms = settings.busy_timeout_ms if busy_timeout_ms is None else busy_timeout_ms
     connection = sqlite3.connect(
-        settings.path, timeout=timeout_ms / 1000, isolation_level=None, check_same_thread=False, cached_statements=256
+        f"{settings.path.as_uri()}?mode={'rwc' if create else 'rw'}",
+        uri=True,
+        timeout=timeout_ms / 1000,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=256,
     )
     try:
         for pragma in (
@@ -50,9 +63,9 @@ def connect(settings: Settings, *, busy_timeout_ms: int | None = None) -> sqlite
     return connection
 
 
-def connect_writer(settings: Settings) -> sqlite3.Connection:
+def connect_writer(settings: Settings, *, create: bool = False) -> sqlite3.Connection:
     """Return a connection that overwrites what it deletes and keeps to the size allowed."""
-    connection = connect(settings)
+    connection = connect(settings, create=create)
     try:
         connection.execute("PRAGMA secure_delete = ON")
         if settings.max_bytes:
@@ -74,7 +87,9 @@ def migrate(connection: sqlite3.Connection, statements: Statements) -> Migration
         for step in STEPS[migration.found :]:
             step.apply(connection, statements)
             connection.execute(statements.write_meta, (VERSION_ROW, step.version))
+        reach("sqlite.before_migrate")
         connection.execute("COMMIT")
+        reach("sqlite.after_migrate")
     except BaseException:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
@@ -121,6 +136,21 @@ def read_meta(connection: sqlite3.Connection, statements: Statements, name: str)
     """Return a number of the meta table; 0 where it is not set."""
     found = connection.execute(statements.read_meta, (name,)).fetchone()
     return found[0] if found else 0
+
+
+def file_identity(settings: Settings) -> tuple[int, int]:
+    """Return what tells the file at the path from every other; (0, 0) if there is none."""
+    try:
+        found = os.stat(settings.path)
+    except OSError:
+        return (0, 0)
+    return (found.st_dev, found.st_ino)
+
+
+def refuse_replaced(settings: Settings, identity: tuple[int, int]) -> None:
+    """Raise FileReplacedError if the file is another one by now."""
+    if file_identity(settings) != identity:
+        raise FileReplacedError
 
 
 def make_folder(settings: Settings) -> None:

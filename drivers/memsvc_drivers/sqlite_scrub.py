@@ -29,14 +29,15 @@ _MOST_PAGES = 1 << 24
 """From here on the first byte of an overflow page, which begins with a page number, may look like one of these."""
 
 _descriptors: dict[tuple[int, int], int] = {}
-"""Open files by device and inode. They stay open: closing one would free every POSIX lock that this process, and so SQLite,
-holds on the file."""
+"""Open files by device and inode. They stay open: closing one would free every POSIX lock that this process, and so
+SQLite, holds on the file."""
 
 
 def scrub(settings: Settings, statements: Statements) -> bool:
     """Blank the unused space of every page. Return False if somebody else has written meanwhile.
 
-    Call it in one's turn, right after the log was emptied: then the file is all there is, and the write lock keeps it so.
+    Call it in one's turn, right after the log was emptied: then the file is all there is, and the write lock keeps it
+    so.
     A file whose pages cannot be told apart (with auto_vacuum, or past 64 GiB) is left as it is.
     """
     with closing(connect(settings)) as connection:
@@ -60,7 +61,7 @@ def _is_plain(connection: sqlite3.Connection) -> bool:
     """Whether each page's first byte says what it is: no pointer maps, and not too many pages."""
     ((auto_vacuum,),) = connection.execute("PRAGMA auto_vacuum").fetchall()
     ((pages,),) = connection.execute("PRAGMA page_count").fetchall()
-    return auto_vacuum == 0 and pages < _MOST_PAGES
+    return bool(auto_vacuum == 0 and pages < _MOST_PAGES)
 
 
 def _descriptor(settings: Settings) -> int:

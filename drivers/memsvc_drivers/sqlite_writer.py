@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from memsvc.storage.crashpoints import reach
 from memsvc.storage.driver import StorageUnavailable
 from memsvc_drivers.sqlite_checkpoints import Checkpointer
 from memsvc_drivers.sqlite_errors import concerns_one_item, spoils_connection, unavailable
 from memsvc_drivers.sqlite_locks import LockTimeoutError, Turnstile
-from memsvc_drivers.sqlite_schema import connect_writer
+from memsvc_drivers.sqlite_schema import FileReplacedError, connect_writer, file_identity, refuse_replaced
 from memsvc_drivers.sqlite_scrub import scrub
 from memsvc_drivers.sqlite_settings import Settings
 from memsvc_drivers.sqlite_statements import Statements
@@ -65,7 +66,7 @@ class Writer:
         self._statements = statements
         self._turnstile = turnstile
         self._connection: sqlite3.Connection | None = connection
-        self._identity = _identity(settings)
+        self._identity = file_identity(settings)
         self._loop = asyncio.get_running_loop()
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._stopping = False
@@ -92,12 +93,19 @@ class Writer:
     def _run(self) -> None:
         while not self._stopping:
             group = self._next_group()
-            if group:
-                self._commit(group)
-                self._keep_log_short()
-            if self._remnants and (not group or self._stopping or time.monotonic() > self._wipe_by):
-                self._wipe_by = time.monotonic() + _LONGEST_WAIT_FOR_IDLE_SECONDS
-                self._empty_log(tries=1, scrubbing=True)
+            try:
+                self._serve(group)
+            except Exception as error:
+                _log.exception("the writer failed")
+                self._answer([(job, error) for job in group])
+
+    def _serve(self, group: Sequence[Job]) -> None:
+        if group:
+            self._commit(group)
+            self._keep_log_short()
+        if self._remnants and (not group or self._stopping or time.monotonic() > self._wipe_by):
+            self._wipe_by = time.monotonic() + _LONGEST_WAIT_FOR_IDLE_SECONDS
+            self._empty_log(tries=1, scrubbing=True)
 
     def _next_group(self) -> list[Job]:
         try:
@@ -131,7 +139,9 @@ class Writer:
         self._answer([answer for answer in answers if answer[0].wipe is Wipe.NO])
         wiping = [answer for answer in answers if answer[0].wipe is not Wipe.NO]
         if wiping:
-            self._remnants = not self._wipe(tries=_WIPE_TRIES)
+            self._remnants = True
+            self._wipe_by = time.monotonic() + _LONGEST_WAIT_FOR_IDLE_SECONDS
+            self._empty_log(tries=_WIPE_TRIES, scrubbing=any(job.wipe is Wipe.BEFORE_DONE for job in group))
             left = StorageUnavailable("replaced, but a reader still needs the log that holds the old text: repeat it")
             self._answer(
                 [(job, left if self._remnants and job.wipe is Wipe.BEFORE_DONE else result) for job, result in wiping]
@@ -139,9 +149,6 @@ class Writer:
         self._since_checkpoint_bytes += sum(job.size_bytes for job in group)
 
     def _transaction(self, group: Sequence[Job]) -> list[Any]:
-        if _identity(self._settings) != self._identity:
-            self.replaced = True
-            raise StorageUnavailable("the database file was moved, deleted or replaced while open: restart")
         connection = self._connected()
         try:
             return _run_jobs(connection, group, isolated=False)
@@ -152,6 +159,11 @@ class Writer:
             return _run_jobs(connection, group, isolated=True)
 
     def _connected(self) -> sqlite3.Connection:
+        try:
+            refuse_replaced(self._settings, self._identity)
+        except FileReplacedError:
+            self.replaced = True
+            raise
         if self._connection is None:
             connection = connect_writer(self._settings)
             # The frames of a commit that failed must not come back when the log is next recovered.
@@ -205,7 +217,7 @@ class Writer:
                 with self._checkpointer.running, self._turnstile.turn():
                     done = _truncate_log(self._connected(), self._settings)
                     done = done and (not scrubbing or scrub(self._settings, self._statements))
-            except (sqlite3.Error, LockTimeoutError, OSError) as error:
+            except (sqlite3.Error, LockTimeoutError, StorageUnavailable, OSError) as error:
                 _log.warning("emptying the log failed: %s", getattr(error, "sqlite_errorname", type(error).__name__))
                 self._recover(error)
                 return False
@@ -218,7 +230,9 @@ class Writer:
 def _run_jobs(connection: sqlite3.Connection, group: Sequence[Job], *, isolated: bool) -> list[Any]:
     connection.execute("BEGIN IMMEDIATE")
     results = [job.run(connection, isolated) for job in group]
+    reach("sqlite.before_commit")
     connection.execute("COMMIT")
+    reach("sqlite.after_commit")
     return results
 
 
@@ -230,18 +244,12 @@ def _roll_back(connection: sqlite3.Connection) -> None:
 def _truncate_log(connection: sqlite3.Connection, settings: Settings) -> bool:
     connection.execute("PRAGMA busy_timeout = 0")
     try:
+        reach("sqlite.before_wipe")
         ((busy, _, _),) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        reach("sqlite.after_wipe")
     finally:
         connection.execute(f"PRAGMA busy_timeout = {settings.busy_timeout_ms}")
     return not busy
-
-
-def _identity(settings: Settings) -> tuple[int, int]:
-    try:
-        found = os.stat(settings.path)
-    except OSError:
-        return (0, 0)
-    return (found.st_dev, found.st_ino)
 
 
 def _failure(error: Exception) -> Exception:

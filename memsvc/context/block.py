@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 import msgspec
 
 from memsvc.context.contract import ContextRequest, Source
 from memsvc.context.form import Entry, Form
 from memsvc.model import Layer, Memory
+
+
+_MAX_ENTRIES: Final = 1024
+_ENTRY_BYTES: Final = 250
+
+
+class Entries(dict[str, Entry]):
+    """Memories as a form writes them, by id."""
+
+    @property
+    def size_bytes(self) -> int:
+        """About what they take."""
+        return _ENTRY_BYTES * len(self)
 
 
 class Frame(msgspec.Struct, frozen=True, gc=False):
@@ -41,6 +55,19 @@ class Block:
         self.expires = False
         """Whether a memory chosen expires."""
         self._frames: tuple[Frame, ...] = ()
+        entries = source.cache.get(form)
+        if not isinstance(entries, Entries):
+            entries = source.cache[form] = Entries()
+        self._entries = entries
+
+    def entry(self, memory: Memory) -> Entry:
+        """Return the memory as it is written; kept until the user changes."""
+        entry = self._entries.get(memory.memory_id)
+        if entry is None:
+            if len(self._entries) >= _MAX_ENTRIES:
+                self._entries.clear()
+            entry = self._entries[memory.memory_id] = self.form.entry(memory)
+        return entry
 
     @property
     def shared_user_id(self) -> str:

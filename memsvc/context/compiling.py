@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from hashlib import blake2b
 from itertools import islice
 from operator import attrgetter
@@ -39,6 +40,11 @@ _CACHE_KEY: Final = "context"
 _BYTES_PER_TOKEN: Final = 4
 
 
+@cache
+def _form(format_: ContextFormat, wrapped: bool, shared: bool) -> Form:
+    return _FORMS[format_](wrapped, shared)
+
+
 def compile_context(own: Source, shared: Sequence[Source], request: ContextRequest) -> CompiledContext:
     """Return the context of a user's memories, and of those of the users shared with it, within the budget.
 
@@ -51,9 +57,9 @@ def compile_context(own: Source, shared: Sequence[Source], request: ContextReque
 
 
 def _cached(own: Source, shared: Sequence[Source], request: ContextRequest) -> CompiledContext:
-    cache = own.cache.get(_CACHE_KEY)
-    if not isinstance(cache, ContextCache):
-        cache = own.cache[_CACHE_KEY] = ContextCache()
+    kept = own.cache.get(_CACHE_KEY)
+    if not isinstance(kept, ContextCache):
+        kept = own.cache[_CACHE_KEY] = ContextCache()
     shape = (
         request.format,
         request.max_characters,
@@ -62,18 +68,18 @@ def _cached(own: Source, shared: Sequence[Source], request: ContextRequest) -> C
         request.layers,
         tuple((source.user_id, source.revision) for source in shared) if shared else (),
     )
-    context = cache.get(shape) or cache.get((shape, request.query))
+    context = kept.get(shape) or kept.get((shape, request.query))
     if context is None:
         context, asked_query, expires = _compile(own, shared, request)
         if not expires:
-            cache.put((shape, request.query) if asked_query else shape, context)
+            kept.put((shape, request.query) if asked_query else shape, context)
     return context
 
 
 def _compile(own: Source, shared: Sequence[Source], request: ContextRequest) -> tuple[CompiledContext, bool, bool]:
     """Return the context, whether it depends on the query, and whether a memory in it expires."""
-    form = _FORMS[request.format]
-    forms = form(not request.omit_wrapper, False), form(not request.omit_wrapper, True)
+    wrapped = not request.omit_wrapper
+    forms = _form(request.format, wrapped, False), _form(request.format, wrapped, True)
     measure: Callable[[str], int] = len
     limit = request.max_characters or DEFAULT_MAX_CHARACTERS
     if request.max_tokens and not request.max_characters:

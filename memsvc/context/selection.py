@@ -24,7 +24,8 @@ RANKED: Final = (Layer.KNOWLEDGE, Layer.FEEDBACK)
 
 _MAX_MISSES: Final = 12
 """So many memories that do not fit are looked at before a layer is left."""
-_MAX_HITS: Final = 256
+_MAX_HITS: Final = 48
+"""So many of the nearest are asked for; what has less to do with the query than these is no better than the newest."""
 _SMALLEST: Final = 2
 """No entry takes less, in any form."""
 _TYPICAL: Final = 48
@@ -50,7 +51,7 @@ class Selection:
         """Choose a memory if it fits; return whether it is chosen."""
         if memory.memory_id in block.chosen:
             return True
-        entry = block.form.entry(memory)
+        entry = block.entry(memory)
         cost = self._measure(entry.text)
         if self._open:
             cost += self._separator
@@ -174,18 +175,24 @@ def _take_ranked_whole(selection: Selection, own: Source, users: Sequence[Sequen
 def _nearest(contested: Sequence[Sequence[Block]], query: str, room: int) -> Iterator[tuple[Block, Memory]]:
     """Yield what is nearest to the query, of the users in turn: scores of different users do not compare."""
     limit = min(_MAX_HITS, room // _TYPICAL + 1)
-    found = [_found(blocks, query, limit) for blocks in contested]
+    found = [_found(blocks, query, limit) for blocks in contested if blocks]
     for hits in zip_longest(*found):
         yield from filter(None, hits)
 
 
 def _found(blocks: Sequence[Block], query: str, limit: int) -> Iterator[tuple[Block, Memory]]:
     first, last = blocks[0].memories, blocks[-1].memories
+    source = blocks[0].source
+    ranked = {layer: source.layer(layer) for layer in RANKED}
+    whole = len(first) + (len(last) if last is not first else 0) == sum(map(len, ranked.values()))
+    others = sum(len(source.layer(layer)) for layer in FIXED)
 
     def allowed(memory_id: str) -> bool:
         return memory_id in first or memory_id in last
 
-    for hit in blocks[0].source.search(query, limit, allowed):
+    # A predicate costs the search more than some hits in layers that are not asked for.
+    few_others = others * 4 <= sum(map(len, ranked.values()))
+    for hit in source.search(query, limit, None if whole and few_others else allowed):
         for block in blocks:
             memory = block.memories.get(hit.memory_id)
             if memory is not None:

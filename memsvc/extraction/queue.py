@@ -18,6 +18,7 @@ from memsvc.journal.draft import Draft, Moment
 from memsvc.journal.records import Body, Claim, RequestNote, RunNote, commit_of
 from memsvc.journal.state import State
 from memsvc.journal.writer import Command, Decision, Recorded
+from memsvc.memories.writing import clearable
 from memsvc.model import (
     Cause,
     Commit,
@@ -31,8 +32,6 @@ from memsvc.model import (
 )
 from memsvc.sessions import MAX_JOINED_BYTES
 from memsvc.storage.driver import Driver, RecordKind, Row, RowKind
-
-SWEPT_MEMORIES = 250
 
 
 class ClaimLost(Exception):
@@ -504,11 +503,13 @@ class SweepCommand(Command[bool]):
     def decide(self, state: State, moment: Moment) -> Decision | None:
         if not state.core.first_expiry or state.core.first_expiry > moment.time:
             return None
-        expired = [each for each in state.memories() if each.expire_time and each.expire_time <= moment.time]
+        expired, more = clearable(
+            each for each in state.memories() if each.expire_time and each.expire_time <= moment.time
+        )
         draft = Draft(state, moment, quota=0, cause=Cause.EXPIRED)
-        for memory in expired[:SWEPT_MEMORIES]:
+        for memory in expired:
             draft.delete(memory)
-        body = draft.body(sweeps=True, more=len(expired) > SWEPT_MEMORIES)
+        body = draft.body(sweeps=True, more=more)
         return Decision(RecordKind.COMMIT, body)
 
     def result(self, recorded: Recorded) -> bool:

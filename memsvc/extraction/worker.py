@@ -35,6 +35,7 @@ from memsvc.journal.state import State, due_time
 from memsvc.journal.writer import Writer
 from memsvc.model import Extraction, ExtractionState, Scope, Usage
 from memsvc.purge import purge
+from memsvc.storage.crashpoints import reach
 from memsvc.users import Users
 
 logger = logging.getLogger(__name__)
@@ -164,9 +165,12 @@ class Worker:
             while await self.writer.write(scope, SweepCommand()):
                 pass
             while True:
-                claimed = await self.writer.write(scope, await self._claim_command(scope))
+                command = await self._claim_command(scope)
+                reach("worker.before_claim")
+                claimed = await self.writer.write(scope, command)
                 if claimed is None:
                     break
+                reach("worker.after_claim")
                 await self._work(scope, claimed)
         except Error as error:
             logger.warning("action=serve_failed reason=%s", error.reason)
@@ -221,8 +225,10 @@ class Worker:
             sent = time.monotonic()
             try:
                 async with asyncio.timeout(max(valid_until - sent, 0.001)):
+                    reach("worker.before_renew")
                     if not await self.writer.write(scope, RenewCommand(claim)):
                         return
+                    reach("worker.after_renew")
                 valid_until = sent + claim.lease_seconds
             except (Error, TimeoutError):
                 if time.monotonic() + claim.lease_seconds / 3 >= valid_until:
@@ -246,10 +252,10 @@ class Worker:
                         else:
                             finished = event
             sources = reading.sources(extractions, self.engine.name, finished.model)
-            await self.writer.write(
-                scope,
-                FinishCommand(claimed.claim, finished.operations, sources, finished.usage, self.settings.quota),
-            )
+            finish = FinishCommand(claimed.claim, finished.operations, sources, finished.usage, self.settings.quota)
+            reach("worker.before_finish")
+            await self.writer.write(scope, finish)
+            reach("worker.after_finish")
             logger.info("action=extracted operations=%d calls=%d", len(finished.operations), finished.usage.calls)
         except ExtractionError as error:
             await self._failed(scope, claimed, error)
@@ -293,4 +299,6 @@ class Worker:
         delay = self._backoff_seconds(claimed) if delay_seconds is None else delay_seconds
         limits = self.settings.limits
         command = PostponeCommand(claimed.claim, reason, detail, usage, delay, counts, fails, limits)
+        reach("worker.before_postpone")
         await self.writer.write(scope, command)
+        reach("worker.after_postpone")

@@ -31,6 +31,7 @@ from memsvc.journal.draft import Moment
 from memsvc.journal.records import Body, RequestNote, decode_body, encode_body, new_nonce
 from memsvc.journal.state import State, due_time, fold, load_requests, project, state_row
 from memsvc.model import Scope
+from memsvc.storage.crashpoints import reach
 from memsvc.storage.driver import (
     MAX_APPEND_BYTES,
     Append,
@@ -370,7 +371,9 @@ class Writer:
             cause: Error | None = None
             if items:
                 try:
+                    reach("writer.before_append")
                     outcomes = await self._driver.append(items)
+                    reach("writer.after_append")
                 except StorageUnavailable as error:
                     outcomes, cause = [Outcome.UNKNOWN] * len(items), error
                 except Exception as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -89,6 +89,8 @@ class SearchResult:
     hits: Sequence[Found]
     method: SearchMethod
     user: HotUser
+    shared: Mapping[str, HotUser]
+    """The shared users by id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +145,13 @@ class MemoryReader:
                 page.append((entry, memory))
                 if len(page) > page_size:
                     break
-        token = ""
-        if len(page) > page_size:
-            token = make_token(bound_to or binding("list", scope, wanted, order), *page[page_size - 1][0])
-        return MemoryPage([memory for _, memory in page[:page_size]], token, len(entries), user)
+        memories = [memory for _, memory in page[:page_size]]
+        token = self.token_after(scope, wanted, order, memories[-1]) if len(page) > page_size else ""
+        return MemoryPage(memories, token, len(entries), user)
+
+    def token_after(self, scope: Scope, wanted: MemoryFilter, order: MemoryOrder, last: Memory) -> str:
+        """Return the token for the page of a list that begins after `last`."""
+        return make_token(binding("list", scope, wanted, order), _ORDER_FIELDS[order](last), last.memory_id)
 
     async def search(
         self,
@@ -164,24 +169,25 @@ class MemoryReader:
         if not by_time and not query.strip():
             raise invalid("query", "must not be empty")
         user = await self.users.read(scope, consistency)
-        sources = [("", user)]
-        for user_id in shared_user_ids:
-            sources.append((user_id, await self.users.read(Scope(scope.namespace, user_id), consistency)))
+        shared = await self.users.read_shared(scope, shared_user_ids, consistency)
+        sources = {"": user, **shared}
+        if not by_time:
+            for source in sources.values():
+                await source.prepare_search()
+                self.users.weigh(source)
         matches = None if wanted.empty else matcher(wanted)
         found: list[Found] = []
-        for shared_user_id, source in sources:
+        for shared_user_id, source in sources.items():
             if by_time:
                 found.extend(_by_time(source, used, top_k, matches, shared_user_id))
             else:
-                await source.prepare_search()
                 found.extend(_lexical(source, query, top_k, matches, shared_user_id))
-        self.users.weigh(user)
         if len(sources) > 1:
             newest_first = used is not SearchMethod.FIRST_N
             found.sort(key=lambda hit: hit.memory.update_time, reverse=newest_first)
             if not by_time:
                 found.sort(key=lambda hit: hit.score, reverse=True)
-        return SearchResult(found[:top_k], used, user)
+        return SearchResult(found[:top_k], used, user, shared)
 
     async def topics(
         self, scope: Scope, wanted: MemoryFilter, page_size: int, page_token: str, consistency: Consistency = LATEST
@@ -220,10 +226,10 @@ class MemoryReader:
 def _ordered(
     user: HotUser, order: MemoryOrder, wanted: MemoryFilter, matches: Callable[[Memory], bool] | None
 ) -> Sequence[tuple[int | str, str]]:
-    if order in _BY_UPDATE_TIME and matches is None and not user.state.core.first_expiry:
+    if order in _BY_UPDATE_TIME and matches is None and not user.hides_some:
         return user.oldest()
     key = ("order", order in _BY_UPDATE_TIME or order, wanted)
-    if user.state.core.first_expiry or key not in user.cache:
+    if user.hides_some or key not in user.cache:
         field = _ORDER_FIELDS[order]
         chosen = user.memories() if matches is None else filter(matches, user.memories())
         if len(user.cache) > 32:

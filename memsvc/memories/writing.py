@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 import msgspec
 
-from memsvc.errors import Error, FieldViolation, invalid
+from memsvc.errors import Aborted, Error, FieldViolation, Reason, invalid
 from memsvc.journal.draft import Draft, Moment, check_etag, check_revision, not_found
 from memsvc.journal.records import RequestNote, commit_of
 from memsvc.journal.state import State
 from memsvc.journal.writer import Command, Decision, Recorded, Writer
-from memsvc.model import Commit, Layer, Memory, Scope
+from memsvc.limits import check_memory
+from memsvc.model import Commit, Layer, Memory, Scope, encode
 from memsvc.purge import purge
 from memsvc.search.filter import MemoryFilter, matcher
 from memsvc.storage.driver import MAX_RECORD_CHANGES, RecordKind
@@ -25,7 +25,8 @@ UPDATABLE = frozenset(
 """Fields of a memory that an update may set."""
 
 CLEAR_MEMORIES = 250
-"""How many memories one record clears: with their texts, at most half of what an append may hold."""
+CLEAR_BYTES = 1 << 20
+"""One record deletes at most so many memories, and so much of them, when it deletes all that fit a description."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +132,9 @@ def _carry_out(draft: Draft, operation: Operation) -> None:
         if not operation.allow_missing:
             raise not_found(target.memory_id, target.layer, target.key)
         if isinstance(operation, Update):
+            if operation.etag:
+                raise Aborted(Reason.ETAG_MISMATCH, "memory is gone")
+            check_memory(operation.memory)
             draft.create(operation.memory)
         return
     check_etag(memory, operation.etag)
@@ -139,8 +143,7 @@ def _carry_out(draft: Draft, operation: Operation) -> None:
         return
     values = {name: getattr(operation.memory, name) for name in operation.fields}
     changed = msgspec.structs.replace(memory, **values)
-    if not changed.text.strip():
-        raise invalid("memory.text", "must not be empty")
+    check_memory(changed)
     draft.replace(memory, changed)
 
 
@@ -171,10 +174,9 @@ class ClearCommand(Command[ClearResult]):
         if not self.cleared:
             check_revision(state, self.guard.expected_revision)
         draft = Draft(state, moment, quota=0)
-        chosen = list(islice(filter(matcher(self.wanted), state.memories()), CLEAR_MEMORIES + 1))
-        for memory in chosen[:CLEAR_MEMORIES]:
+        chosen, more = clearable(filter(matcher(self.wanted), state.memories()))
+        for memory in chosen:
             draft.delete(memory)
-        more = len(chosen) > CLEAR_MEMORIES
         purged = tuple(change.memory_id for change in draft.changes) if self.purges else ()
         request = None if more else self.request
         cleared = self.cleared + len(draft.changes)
@@ -183,6 +185,18 @@ class ClearCommand(Command[ClearResult]):
 
     def result(self, recorded: Recorded) -> ClearResult:
         return ClearResult(recorded.body.cleared, recorded.body.revision, recorded.body.more)
+
+
+def clearable(memories: Iterable[Memory]) -> tuple[list[Memory], bool]:
+    """Return as many of these memories as one record deletes, and whether more are left."""
+    chosen: list[Memory] = []
+    size = 0
+    for memory in memories:
+        size += len(encode(memory))
+        if chosen and (len(chosen) == CLEAR_MEMORIES or size > CLEAR_BYTES):
+            return chosen, True
+        chosen.append(memory)
+    return chosen, False
 
 
 @dataclass(slots=True)
@@ -214,6 +228,12 @@ class MemoryWriter:
         if purge_text:
             await purge(self.users, self.writer, scope)
         return commit
+
+    async def would_clear(self, scope: Scope, wanted: MemoryFilter, expected_revision: int) -> ClearResult:
+        """Count what `clear` would delete."""
+        user = await self.users.latest(scope)
+        check_revision(user.state, expected_revision)
+        return ClearResult(sum(map(matcher(wanted), user.state.memories())), user.revision)
 
     async def clear(self, scope: Scope, wanted: MemoryFilter, guard: Guard, *, purge_text: bool) -> ClearResult:
         """Delete every memory that `wanted` names: in one commit, or in several where there are very many."""

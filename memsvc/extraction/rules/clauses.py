@@ -40,10 +40,11 @@ def clauses(sentence: Sentence, lexicon: Lexicon) -> list[Clause]:
         if not start.asserted:
             continue
         body = list(tokens[start.at : following.at if following else len(tokens)])
-        while body and (body[-1].word in _CONNECTIVES or not body[-1].is_word) and body[-1].word != "]":
+        while body and (body[-1].word in _CONNECTIVES or not body[-1].is_word or (following and body[-1].word in _LEADING)) and body[-1].word != "]":
             body.pop()
         if start.elided and body:
-            body.insert(0, Token(start.subject, body[0].start, body[0].start))
+            here = body[0].start
+            body[:0] = [Token(word, here, here) for word in ((start.subject, "am") if start.copula else (start.subject,))]
         if body:
             found.append(Clause(tuple(_plain(_joined(body), lexicon)), sentence.source))
     return found
@@ -54,6 +55,8 @@ class _Start(msgspec.Struct, frozen=True, gc=False):
     asserted: bool
     subject: str = ""
     elided: bool = False
+    copula: bool = False
+    """The dropped subject is "i am"."""
     asks: bool = False
 
 
@@ -62,6 +65,7 @@ class _Splitter:
 
     def __init__(self, words: Sequence[str], lexicon: Lexicon) -> None:
         self._words = words
+        self._lexicon = lexicon
         self._finite = lexicon.words("finite_verbs")
         self._stative = lexicon.words("stative_verbs")
         self._starts: list[_Start] = []
@@ -105,6 +109,8 @@ class _Splitter:
         subject = self._subject()
         if subject in ("i", "we") and word in self._finite and self._goes_on(at):
             return _Start(at, asserted=True, subject=subject, elided=True)
+        if subject == "i" and self._goes_on_being(at):
+            return _Start(at, asserted=True, subject="i", elided=True, copula=True)
         if word in _OTHERS or (word in _OPENERS and subject not in ("i", "we")) or (word in _WISHES and self._previous(at) != "and"):
             return _Start(at, asserted=word in _OPENERS or word in _WISHES or word in _ANSWERS)
         if subject == "my" and words[at - 1] in (",", "and", "but") and word in ("is", "was"):
@@ -159,6 +165,17 @@ class _Splitter:
         if any(pair in (("like", "to"), ("love", "to"), ("want", "to"), ("enjoy", "to"), ("hate", "to"), ("to", words[-2] if len(words) > 1 else "")) for pair in zip(words, words[1:], strict=False)) or "can" in words:
             return self._words[at] in self._stative and self._words[at + 1 : at + 2] != ["fun"]
         return True
+
+    def _goes_on_being(self, at: int) -> bool:
+        """Tell whether "i am" also holds for what follows: "i am 28, married and a nurse"."""
+        words, start = self._words, self._starts[-1]
+        if words[start.at : start.at + 2] != ["i", "am"] and not start.copula:
+            return False
+        word = words[at]
+        if word in ("a", "an", "from"):
+            return True
+        alone = at + 1 == len(words) or words[at + 1] in (",", "and", "but", "years", "from", "with", "in")
+        return alone and (word.isdigit() or any(self._lexicon.has(name, word) for name in _PREDICATES))
 
     def _introduces_itself(self, at: int) -> bool:
         words = self._words
@@ -228,6 +245,9 @@ def _plain(tokens: list[Token], lexicon: Lexicon) -> list[Token]:
     return [*kept, *tokens[at:]]
 
 
+_PREDICATES: Final = ("marital", "jobless", "diets", "nationalities", "religions", "students", "traits")
+
+
 def _tail(words: Sequence[str]) -> str:
     return " ".join(words[-2:])
 
@@ -259,6 +279,8 @@ _ASKED_NOUNS: Final = frozenset({"kind", "type", "sort", "many", "much", "long",
 _OTHERS: Final = frozenset({"he", "she", "they", "it", "there", "you", "this", "that", "these", "those", "everyone", "everybody", "people", "who", "which", "what", "how", "where", "when", "why", "someone", "nobody", "his", "her", "their", "your", "its", "while", "whereas", "until", "after", "before", "whenever", "whose"})
 _OPENERS: Final = frozenset({"that", "this", "your", "those", "these", "the", "you"})
 _ANSWERS: Final = frozenset({"the"})
+_LEADING: Final = frozenset({"now", "also", "currently", "then", "just", "still", "recently", "lately"})
+"""Words at the end of a clause that belong to the one after it."""
 _WISHES: Final = frozenset({"please", "always", "never", "do", "use", "answer", "respond", "reply", "call", "keep", "speak", "forget", "remember", "update", "avoid", "stop", "contact", "be", "from", "going", "in", "write", "talk", "email", "name", "change", "set", "delete", "remove", "erase", "great", "good", "too", "working", "living", "born", "married", "big", "love", "hate"}) - {"in", "be", "good", "great", "going", "do", "use", "write", "keep", "love", "hate", "big", "name", "set", "change"}
 _COPULAS: Final = frozenset({"is", "are", "was", "were", "would", "include"})
 _INTRODUCED: Final = frozenset({"name", "favorite", "nickname", "age", "birthday", "hobby", "hobbies", "email", "job", "wife", "husband", "dog", "cat"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
@@ -9,7 +10,7 @@ import msgspec
 
 from memsvc.extraction.engine import Operation
 from memsvc.extraction.rules.clauses import Clause
-from memsvc.extraction.rules.patterns import SLOT, Fact, Pattern, PatternBook, Slot, Words
+from memsvc.extraction.rules.patterns import SLOT, Fact, Pattern, PatternBook
 from memsvc.extraction.rules.phrases import Filling, Phrases, spoken
 from memsvc.extraction.schemas import default_schemas, is_list_key
 from memsvc.model import Layer
@@ -27,46 +28,59 @@ class FactReader:
     def facts(self, clause: Clause) -> Iterator[Operation]:
         """Yield what a clause says, without message index."""
         words = clause.words
+        # What an earlier pattern took for a pet is not a possession besides.
+        said: set[str] = set()
         for pattern in self._book.candidates(words):
-            spans = self._book.match(pattern, words)
-            if spans is None:
+            fillings = self._fillings(pattern, clause, words)
+            if fillings is None:
                 continue
-            kinds = _kinds(pattern.parts)
-            fillings: Fillings = {
-                name: self._phrases.read(kinds[name], clause.tokens[start:end], clause.source)
-                for name, (start, end) in spans.items()
-            }
-            found = [operation for fact in pattern.entry.facts for operation in _operations(fact, pattern, fillings, clause)]
+            found = [
+                operation
+                for fact in pattern.entry.facts
+                for about, operation in _operations(fact, fillings, clause)
+                if not (about and about in said)
+            ]
             yield from found
             if found and not pattern.entry.more:
                 return
+            said |= {filling.text for several in fillings.values() for filling in several} if found else set()
+
+    def _fillings(self, pattern: Pattern, clause: Clause, words: Sequence[str]) -> Fillings | None:
+        """Return what the slots hold: by the first reading in which all make sense, else all that must."""
+        best: Fillings | None = None
+        for spans in itertools.islice(self._book.matches(pattern, words), _MAX_READINGS):
+            fillings = {
+                name: self._phrases.read(pattern.kinds[name], clause.tokens[start:end], clause.source)
+                for name, (start, end) in spans.items()
+            }
+            if all(fillings.values()):
+                return fillings
+            if best is None and all(fillings.get(name) for name in pattern.required):
+                best = fillings
+        return best
 
 
-def _kinds(parts: Sequence[object]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for part in parts:
-        if isinstance(part, Slot):
-            found[part.name] = part.kind
-        elif isinstance(part, Words):
-            for alternative in part.alternatives:
-                found |= _kinds(alternative)
-    return found
+_MAX_READINGS: Final = 8
 
 
-def _operations(fact: Fact, pattern: Pattern, fillings: Fillings, clause: Clause) -> Iterator[Operation]:
+def _operations(fact: Fact, fillings: Fillings, clause: Clause) -> Iterator[tuple[str, Operation]]:
+    """Yield the operations of a fact, each with the words that it is about."""
     names = sorted(fact.slots - {"whole"}, key=(fact.text + fact.key + fact.value).index)
-    if any(not fillings.get(name) for name in (*names, *fact.needs)) or any(fillings.get(name) for name in fact.without):
+    if any(not fillings.get(name) for name in (*names, *fact.needs)) or any(name in fillings for name in fact.without):
         return
     # Slots that matched but could not be read make "{whole}" doubtful: it would repeat what was turned away.
     if "whole" in fact.slots and not all(fillings.values()):
         return
+    if fact.key and not is_list_key(fact.layer, fact.key):
+        fillings = {name: _joined(read) for name, read in fillings.items()}
     several = next((name for name in names if len(fillings[name]) > 1), None)
     for index in range(len(fillings[several]) if several else 1):
         chosen = {name: fillings[name][index if name == several else 0] for name in names}
         text = _rendered(fact.text, chosen, clause)
+        text = text[:1].upper() + text[1:]
         key, value_json = _keyed(fact, chosen)
         topics = tuple(dict.fromkeys((*fact.topics, *(topic for filling in chosen.values() for topic in filling.topics))))
-        yield Operation(
+        yield chosen[names[0]].text if names else "", Operation(
             action=fact.action,
             layer=fact.layer,
             text=text,
@@ -77,6 +91,15 @@ def _operations(fact: Fact, pattern: Pattern, fillings: Fillings, clause: Clause
             trust=fact.trust,
             quote=clause.source[clause.tokens[0].start : clause.tokens[-1].end],
         )
+
+
+def _joined(fillings: Sequence[Filling]) -> Sequence[Filling]:
+    """Return one filling for several where a key holds one value: "a son and two daughters"."""
+    if len(fillings) < 2:
+        return fillings
+    *first, last = (filling.text for filling in fillings)
+    text = f"{', '.join(first)} and {last}"
+    return [Filling(text, text)]
 
 
 def _keyed(fact: Fact, chosen: Mapping[str, Filling]) -> tuple[str, str]:
@@ -92,8 +115,6 @@ def _keyed(fact: Fact, chosen: Mapping[str, Filling]) -> tuple[str, str]:
     else:
         only = SLOT.fullmatch(fact.value)
         value = chosen[only[1]].value if only and not only[2] else _rendered(fact.value, chosen, None)
-        if only and only[2]:
-            value = str(value)[:1].lower() + str(value)[1:]
     if is_list_key(fact.layer, key):
         value = [value]
     return key, msgspec.json.encode(value).decode()
@@ -112,8 +133,7 @@ def _rendered(template: str, chosen: Mapping[str, Filling], clause: Clause | Non
         text = chosen[name].text
         return with_article(text) if how == "a" else "to " + text.removeprefix("to ") if how == "to" else text
 
-    text = SLOT.sub(slot, template)
-    return text[:1].upper() + text[1:]
+    return SLOT.sub(slot, template)
 
 
 def told(clause: Clause, how: str = "") -> str:

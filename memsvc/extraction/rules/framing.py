@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from memsvc.extraction.engine import Operation
+from memsvc.extraction.engine import Action, Operation
 from memsvc.extraction.rules.clauses import Clause
 from memsvc.extraction.rules.facts import told
 from memsvc.extraction.rules.reading import Sentence
@@ -13,7 +13,7 @@ from memsvc.extraction.rules.reading import Sentence
 
 def is_joke(words: Sequence[str]) -> bool:
     """Tell whether a sentence takes back the one before it."""
-    return len(words) <= 6 and any(" ".join(words[at : at + len(joke)]) == " ".join(joke) for joke in _JOKES for at in range(len(words)))
+    return len(words) <= 6 and any(tuple(words[: len(joke)]) == joke for joke in _JOKES)
 
 
 def hands_over_text(words: Sequence[str]) -> bool:
@@ -41,10 +41,10 @@ def remembered(sentence: Sentence) -> list[Operation]:
         return []
     text = told(Clause(tuple(tokens[:64]), sentence.source))
     text = f"Their {text}" if words[0] == "my" else text[:1].upper() + text[1:]
-    return [Operation(text=text, quote=sentence.source[tokens[0].start : tokens[-1].end], topics=("notes",))]
+    return [Operation(action=Action.ADD, text=text, quote=sentence.source[tokens[0].start : tokens[-1].end], topics=("notes",))]
 
 
-_JOKES: Final = (("just", "kidding"), ("jk",), ("kidding",), ("i", "am", "joking"), ("just", "joking"), ("only", "joking"), ("not", "really"), ("i", "lied"))
+_JOKES: Final = (("just", "kidding"), ("jk",), ("haha", "just", "kidding"), ("lol", "jk"), ("haha", "jk"), ("lol", "just", "kidding"), ("no", "just", "kidding"), ("ok", "just", "kidding"), ("kidding",), ("i", "am", "joking"), ("just", "joking"), ("only", "joking"), ("i", "lied"))
 _POLITE: Final = frozenset({"please", "can", "could", "would", "you", "now", "ok", "okay", "and", "also", "hey", "hi", "help", "me", "just", "i", "want", "need", "to", "so"})
 _TASKS: Final = frozenset(
     ["translate", "rewrite", "rephrase", "paraphrase", "proofread", "summarize", "summarise", "correct", "edit", "fix", "improve", "classify", "analyze", "analyse", "complete", "continue", "reword", "polish", "shorten", "grammar", "review", "write", "draft", "compose", "check", "convert", "explain", "parse", "extract", "label", "answer", "generate", "create", "respond", "reply", "read", "act", "play", "roleplay", "imagine", "pretend"]

@@ -106,9 +106,14 @@ class Pattern(msgspec.Struct, frozen=True, gc=False):
     order: int
     entry: PatternEntry
     parts: tuple[Part, ...]
+    kinds: Mapping[str, str]
+    """Of its slots."""
+    required: frozenset[str]
+    """The slots outside brackets: what cannot be read there makes the pattern say nothing."""
 
 
 Span = tuple[int, int]
+_MAX_SLOT_TOKENS: Final = 14
 
 
 class PatternBook:
@@ -123,7 +128,9 @@ class PatternBook:
         for file in files:
             for entry in file.pattern:
                 for say in entry.say:
-                    pattern = Pattern(order, entry, parse(say))
+                    parts = parse(say)
+                    kinds = {slot.name: slot.kind for slot in _all_slots(parts) if isinstance(slot, Slot)}
+                    pattern = Pattern(order, entry, parts, kinds, frozenset(part.name for part in parts if isinstance(part, Slot)))
                     for head in _heads(pattern.parts, lexicon):
                         self._by_head.setdefault(head, []).append(pattern)
                     order += 1
@@ -138,45 +145,42 @@ class PatternBook:
         for order in sorted(found):
             yield found[order]
 
-    def match(self, pattern: Pattern, words: Sequence[str]) -> Mapping[str, Span] | None:
-        """Return where the slots of a pattern are in a clause, or None."""
-        spans: dict[str, Span] = {}
-        return spans if self._walk(pattern.parts, 0, words, 0, spans, after_slot=False) else None
+    def matches(self, pattern: Pattern, words: Sequence[str]) -> Iterator[Mapping[str, Span]]:
+        """Yield where the slots of a pattern may be in a clause: shortest first."""
+        yield from self._walk(pattern.parts, words, 0, {}, after_slot=False)
 
     def _walk(
-        self, parts: tuple[Part, ...], index: int, words: Sequence[str], at: int, spans: dict[str, Span], *, after_slot: bool
-    ) -> bool:
-        if index == len(parts):
-            return at == len(words) or (not after_slot and self._may_follow(words[at]))
-        part = parts[index]
+        self, parts: tuple[Part, ...], words: Sequence[str], at: int, spans: Mapping[str, Span], *, after_slot: bool
+    ) -> Iterator[Mapping[str, Span]]:
+        if not parts:
+            if at == len(words) or (not after_slot and self._may_follow(words[at])):
+                yield spans
+            return
+        part, rest = parts[0], parts[1:]
         if isinstance(part, str):
-            return at < len(words) and words[at] == part and self._walk(parts, index + 1, words, at + 1, spans, after_slot=False)
-        if isinstance(part, Listed):
-            count = self.lexicon.longest(part.lexicon, words, at) if at < len(words) else 0
-            return bool(count) and self._walk(parts, index + 1, words, at + count, spans, after_slot=False)
-        if isinstance(part, Slot):
-            return self._walk_slot(parts, index, part, words, at, spans)
-        for alternative in part.alternatives:
-            if self._walk((*alternative, *parts[index + 1 :]), 0, words, at, spans, after_slot=False):
-                return True
-        return part.optional and self._walk(parts, index + 1, words, at, spans, after_slot=after_slot)
-
-    def _walk_slot(
-        self, parts: tuple[Part, ...], index: int, slot: Slot, words: Sequence[str], at: int, spans: dict[str, Span]
-    ) -> bool:
-        if slot.kind[0] == "@" and index + 1 < len(parts):
-            count = self.lexicon.longest(slot.kind[1:], words, at) if at < len(words) else 0
-            ends: Sequence[int] = (at + count,) if count else ()
+            if at < len(words) and words[at] == part:
+                yield from self._walk(rest, words, at + 1, spans, after_slot=False)
+        elif isinstance(part, Listed):
+            count = self.lexicon.longest(part.lexicon, words, at)
+            if count:
+                yield from self._walk(rest, words, at + count, spans, after_slot=False)
+        elif isinstance(part, Slot):
+            for end in self._ends(part, rest, words, at):
+                yield from self._walk(rest, words, end, {**spans, part.name: (at, end)}, after_slot=True)
         else:
-            ends = range(at + 1, len(words) + 1)
-        for end in ends:
-            if self._walk(parts, index + 1, words, end, spans, after_slot=True):
-                spans[slot.name] = (at, end)
-                return True
-        if slot.kind[0] == "@" and ends and not _needs_more(parts[index + 1 :]):
-            spans[slot.name] = (at, len(words))
-            return True
-        return False
+            for alternative in part.alternatives:
+                yield from self._walk((*alternative, *rest), words, at, spans, after_slot=False)
+            if part.optional:
+                yield from self._walk(rest, words, at, spans, after_slot=after_slot)
+
+    def _ends(self, slot: Slot, rest: tuple[Part, ...], words: Sequence[str], at: int) -> Sequence[int]:
+        """Return where a slot may end: bounded, so that no clause takes more than a constant number of steps."""
+        if at >= len(words):
+            return ()
+        if slot.kind[0] == "@" and rest:
+            count = self.lexicon.longest(slot.kind[1:], words, at)
+            return (at + count, len(words)) if count and at + count < len(words) and not _needs_more(rest) else (at + count,) if count else ()
+        return (*range(at + 1, min(at + _MAX_SLOT_TOKENS, len(words))), len(words)) if rest else (len(words),)
 
     def _may_follow(self, word: str) -> bool:
         """Tell whether a clause may go on with `word` after the last word of a pattern and still say the same."""

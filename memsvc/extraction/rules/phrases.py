@@ -140,7 +140,7 @@ class Phrases:
         return self._things(tokens, source) if word.endswith("ing") or word == "with" else []
 
     def _list(
-        self, tokens: Sequence[Token], source: str, accepts: Callable[[Sequence[Token], str], bool]
+        self, tokens: Sequence[Token], source: str, accepts: Callable[[Sequence[Token], str], bool], *, topical: bool = True
     ) -> Iterator[Filling]:
         """Yield a filling per element of "a, b and c"; the first that is none of it ends the list."""
         items = self._elements(tokens)
@@ -154,7 +154,7 @@ class Phrases:
             text = spoken(item, source)
             if infinitive and index and item[0].word != "to":
                 text = text if item[0].word.endswith("ing") else f"to {text}"
-            yield Filling(text, text, self._topics(item))
+            yield Filling(text, text, self._topics(item) if topical else ())
 
     def _elements(self, tokens: Sequence[Token]) -> list[list[Token]]:
         pairs = self._lexicon.words("pairs")
@@ -182,6 +182,8 @@ class Phrases:
         if not words or len(words) > MAX_PHRASE_WORDS or not words[0][0].isalnum() or _speaks_to_someone(words):
             return False
         first, last = words[0], words[-1]
+        if last in _ARTICLES or last in _POINTING:
+            return False
         deixis, transient = self._lexicon.words("deixis"), self._lexicon.words("transient")
         if first in deixis or " ".join(words[:2]) in deixis or first in self._lexicon.words("prepositions"):
             return False
@@ -228,13 +230,15 @@ class Phrases:
             if not count:
                 break
             text = self._canonical_form(name, spoken(tokens[at : at + count], source))
-            found.append(Filling(text, text, self._topics(tokens[at : at + count])))
+            found.append(Filling(text, text))
             at += count
             while at < len(words) and words[at] in _LIST_MARKS:
                 at += 1
         return found
 
     def _canonical_form(self, name: str, text: str) -> str:
+        if name.startswith("possessive_"):
+            return singular(text.rstrip("'").removesuffix("'s"))
         form = self._canonical.get(name, {}).get(text.lower())
         if form is not None or not text.islower() or name not in _CAPITALISED_LISTS:
             return form or text
@@ -243,21 +247,21 @@ class Phrases:
     def _around(self, name: str, tokens: Sequence[Token], source: str) -> list[Filling]:
         def accepts(item: Sequence[Token], _source: str) -> bool:
             words = [token.word for token in item]
-            return words[0] not in _BARRED_DETERMINERS and len(words) <= MAX_PHRASE_WORDS and self._heads(name, words)
+            return words[0] not in _BARRED_HEADS and len(words) <= MAX_PHRASE_WORDS and self._heads(name, words)
 
-        return list(self._list(tokens, source, accepts))
+        return list(self._list(tokens, source, accepts, topical=False))
 
     def _heads(self, name: str, words: Sequence[str]) -> bool:
         """Tell whether the head of a noun phrase is on a list: the last word before what only describes it."""
         end = next(
-            (at for at, word in enumerate(words) if at and (word in self._lexicon.words("prepositions") or word in _HEAD_ENDS)),
+            (at for at, word in enumerate(words) if at and (word in self._lexicon.words("prepositions") or word in _HEAD_ENDS or word in self._lexicon.words("time_words"))),
             len(words),
         )
         return any(end >= count and self._lexicon.has(name, " ".join(words[end - count : end])) for count in (1, 2, 3))
 
     def _starting(self, name: str, tokens: Sequence[Token], source: str) -> list[Filling]:
         words = [token.word for token in tokens]
-        if not self._lexicon.longest(name, words, 0) or _speaks_to_someone(words):
+        if not self._lexicon.longest(name, words, 0) or (name != "instruction_verbs" and _speaks_to_someone(words)):
             return []
         return self._text(tokens, source)
 
@@ -303,7 +307,7 @@ class Phrases:
         if not taken:
             return []
         text = self._place_name(taken, source)
-        return [Filling(text, text, ("location",))]
+        return [Filling(text, text)]
 
     def _sure_place(self, tokens: Sequence[Token], source: str) -> list[Filling]:
         taken = self._place_tokens(tokens, source)
@@ -376,7 +380,8 @@ class Phrases:
         taken = list(tokens[:end])
         if len(taken) > 6:
             return []
-        if words[0] == "the" and not any(is_proper(token, source) for token in taken[1:]) and not self._lexicon.has("org_nouns", words[end - 1]):
+        proper = any(is_proper(token, source) for token in taken[1:])
+        if words[0] == "the" and not proper and not any(self._lexicon.has("org_nouns", word) for word in words[1:end]):
             return []
         if self._lexicon.has("venues", words[end - 1]) and not any(is_proper(token, source) for token in taken):
             return []
@@ -386,7 +391,7 @@ class Phrases:
             text = " ".join(
                 word.upper() if word in self._lexicon.words("upper_names") else _title_word(word, at) for at, word in enumerate(text.split())
             )
-        return [Filling(text, text, ("work",))] if text else []
+        return [Filling(text, text)] if text else []
 
     def _venue(self, tokens: Sequence[Token], source: str) -> list[Filling]:
         tokens = self._before_comma(tokens)
@@ -411,7 +416,7 @@ class Phrases:
         if not any(head >= count and self._lexicon.has("professions", " ".join(words[head - count : head])) for count in (1, 2, 3, 4, 5)):
             return []
         text = original(taken, source)
-        return [Filling(text, text, ("work",))]
+        return [Filling(text, text)]
 
     def _role(self, tokens: Sequence[Token], source: str) -> list[Filling]:
         taken = self._job_tokens(tokens)
@@ -419,13 +424,13 @@ class Phrases:
         if not words or len(words) > 6 or words[0] in self._lexicon.words("deixis") or words[-1] in self._lexicon.words("transient"):
             return []
         text = original(taken, source)
-        return [Filling(text, text, ("work",))]
+        return [Filling(text, text)]
 
     def _job_tokens(self, tokens: Sequence[Token]) -> list[Token]:
         taken: list[Token] = []
         ends = self._lexicon.words("prepositions") - {"of"}
         for token in tokens[:8]:
-            if token.word in ends or token.word == "," or (token.word == "and" and taken):
+            if token.word in ends or token.word in _JOB_ENDS or token.word == "," or (token.word == "and" and taken):
                 break
             if token.word in ("a", "an", "the") and not taken:
                 continue
@@ -450,7 +455,7 @@ class Phrases:
         if len(words) > 5 or words[0] in self._lexicon.words("deixis") or words[0] in ("part", "thing", "things") or "," in words:
             return []
         text = original(tokens, source).lower()
-        return [Filling(text, self._canonical.get("favored", {}).get(singular(text), singular(text)), self._topics(tokens))]
+        return [Filling(text, self._canonical.get("favored", {}).get(singular(text), singular(text)))]
 
     def _brood(self, tokens: Sequence[Token], source: str) -> list[Filling]:
         around = self._around("kids", tokens, source)
@@ -471,7 +476,7 @@ class Phrases:
         number = number if number is not None else _number(words[0])
         if number is None or not 2 < number < 121 or len(words) > used:
             return []
-        return [Filling(str(number), number, ("age",))]
+        return [Filling(str(number), number)]
 
     def _aged(self, tokens: Sequence[Token], source: str) -> list[Filling]:
         match = _AGED.fullmatch(tokens[0].word)
@@ -582,15 +587,17 @@ def _number(word: str) -> int | None:
     return _NUMBERS.get(word)
 
 
+_POINTING: Final = frozenset({"this", "that", "it", "these", "those", "them", "him", "her", "here", "there"})
 _LIST_MARKS: Final = frozenset({",", "and", "or"})
 _ARTICLES: Final = frozenset({"a", "an", "the"})
-_BARRED_DETERMINERS: Final = frozenset({"the", "this", "that", "these", "those", "your", "his", "her", "their", "no", "any", "its"})
+_BARRED_HEADS: Final = frozenset({"been", "had", "to", "not", "never", "has", "have", "got", "the", "this", "that", "these", "those", "your", "his", "her", "their", "no", "any", "its"})
 _BARRED_FOR_NAMES: Final = frozenset({"a", "an", "my", "this", "that", "it", "our", "your", "one", "some", "two", "three", "four", "what", "when", "where", "how", "all"})
 _BARRED_FOR_JOBS: Final = frozenset({"my", "your", "our", "their", "his", "her", "no", "any", "this", "that"})
 _NOT_A_PLACE: Final = frozenset({"a", "an", "my", "our", "your", "this", "that", "these", "his", "her", "their", "one", "some", "any"})
 _HEAD_ENDS: Final = frozenset({"named", "called", "who", "that", "which", "aged", "ages"})
-_ORG_ENDS: Final = frozenset({"as", "in", "on", "with", "since", "near", "from", "to", "and", ",", "for", "by", "or", "doing", "part", "full"})
-_PERSONS: Final = frozenset({"you", "your", "i", "he", "she", "him", "his", "they", "us", "ours", "yours", "we", "u"})
+_ORG_ENDS: Final = frozenset({"as", "in", "on", "with", "since", "near", "from", "to", "and", ",", "for", "by", "or", "doing", "part", "full", "majoring", "studying"})
+_JOB_ENDS: Final = frozenset({"based", "living", "working", "specializing", "specialising", "currently", "turned", "focused", "focusing", "here", "doing", "making", "making", "looking", "trying", "now", "again", "today", "myself", "married", "since", "last", "this"})
+_PERSONS: Final = frozenset({"you", "your", "i", "he", "she", "him", "his", "they", "ours", "yours", "we", "u"})
 _NOT_GIVEN: Final = ("nationalities", "religions", "languages", "professions", "countries", "marital", "jobless", "diets", "traits", "genders", "parents_words", "programming", "tools", "students", "timezones", "transient_states")
 _TOPICS: Final = ("food", "music", "sports", "entertainment", "animals", "travel", "hobbies")
 _TOLD: Final = {"my": "their", "our": "their", "me": "them", "myself": "themselves", "mine": "theirs"}

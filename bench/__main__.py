@@ -1,0 +1,88 @@
+"""`python -m bench [--only NAME] [--check]`: measure, print a table, write bench/results.json."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from bench import cost, reads, start, users, writes
+from bench.measuring import Figure
+
+RESULTS = Path(__file__).parent / "results.json"
+SCRATCH = Path("tmp")
+"""Of the checkout, not of the system: that may be RAM, where nothing is durable."""
+
+
+def _quality_and_speed(*modules: str) -> Callable[[Path], Iterator[Figure]]:
+    """Return what measures with modules that need no server; imported when asked for."""
+
+    def measure(scratch: Path) -> Iterator[Figure]:
+        for module in modules:
+            for row in import_module(f"bench.{module}").measure():
+                yield row if isinstance(row, Figure) else Figure(row["name"], row["value"], row["unit"])
+
+    return measure
+
+
+PARTS: Mapping[str, Callable[[Path], Iterable[Figure]]] = {
+    "cost": cost.measure,
+    "reads": reads.measure,
+    "writes": writes.measure,
+    "users": users.measure,
+    "start": start.measure,
+    "search": _quality_and_speed("search_quality", "search_speed"),
+    "extraction": _quality_and_speed("extraction_quality"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Return the exit code: 1 where a goal was missed and `--check` was given."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--only", choices=PARTS, action="append", help="measure this part; can be repeated")
+    parser.add_argument("--check", action="store_true", help="exit with 1 when a goal is missed")
+    options = parser.parse_args(arguments)
+    console = Console(highlight=False)
+    figures: list[Figure] = []
+    SCRATCH.mkdir(exist_ok=True)
+    for part in options.only or PARTS:
+        with (
+            tempfile.TemporaryDirectory(dir=SCRATCH, prefix="bench-") as scratch,
+            console.status(f"measuring {part}"),
+        ):
+            for figure in PARTS[part](Path(scratch).resolve()):
+                figures.append(figure)
+                console.print(f"{figure.name:<48} {figure.value:>12,.3f} {figure.unit}")
+    RESULTS.write_text(json.dumps([_row(figure) for figure in figures], indent=1) + "\n")
+    console.print(_table(figures))
+    missed = [figure for figure in figures if figure.met is False]
+    console.print(f"{len(missed)} goals missed" if missed else "all goals met")
+    return 1 if missed and options.check else 0
+
+
+def _row(figure: Figure) -> dict[str, Any]:
+    goal = None if figure.goal is None else str(figure.goal)
+    return {"name": figure.name, "value": round(figure.value, 4), "unit": figure.unit, "goal": goal, "met": figure.met}
+
+
+def _table(figures: Iterable[Figure]) -> Table:
+    table = Table("figure", box=None)
+    for heading in ("value", "unit", "goal", "met"):
+        table.add_column(heading, justify="right" if heading == "value" else "left")
+    for figure in figures:
+        goal = "" if figure.goal is None else str(figure.goal)
+        met = {None: "", True: "[green]yes[/]", False: "[bold red]no[/]"}[figure.met]
+        table.add_row(figure.name, f"{figure.value:,.3f}", figure.unit, goal, met)
+    return table
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,39 @@
+"""How long a sidecar takes to serve, and what it holds while it has nothing to do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+
+import grpc
+
+from bench import requests
+from bench.measuring import Figure, at_most
+from bench.processes import Server, memsvc
+from memsvc.v1 import session_pb2_grpc
+
+_STARTS = 5
+_IDLE_SECONDS = 1.5
+
+
+def measure(scratch: Path) -> Iterator[Figure]:
+    seconds, resident, used = [], [], []
+    for _ in range(_STARTS):
+        with memsvc(scratch) as server:
+            seconds.append(server.start_seconds)
+            time.sleep(_IDLE_SECONDS)
+            resident.append(server.resident_bytes / 2**20)
+            _learn(server)
+            used.append(server.resident_bytes / 2**20)
+    yield Figure("start.to_serving", median(seconds), "s", at_most(0.6))
+    yield Figure("start.resident", median(resident), "MiB", at_most(70))
+    yield Figure("start.resident_after_a_turn", median(used), "MiB")
+
+
+def _learn(server: Server) -> None:
+    with grpc.insecure_channel(server.address, options=[("grpc.default_authority", "localhost")]) as channel:
+        request = requests.append("user-1", ("I live in Lisbon and I love surfing.", "How nice!"))
+        request.wait_for_learning.FromSeconds(30)
+        session_pb2_grpc.SessionServiceStub(channel).AppendRun(request, timeout=60)

@@ -1,0 +1,74 @@
+"""Durable writes: many at once against one at a time, and against the bare server and a bare SQLite insert."""
+
+from __future__ import annotations
+
+import functools
+import sqlite3
+from collections.abc import Callable, Iterator
+from itertools import cycle, islice
+from pathlib import Path
+
+from bench import requests
+from bench.comparison import AT_ONCE, echo_calls
+from bench.load import Calls, Load, Turn, Work
+from bench.measuring import Figure, at_least, at_most, median_ratio
+from bench.processes import Server, echo, memsvc
+
+_USERS = 200
+_ENOUGH = 20_000
+"""More writes than are made while one figure is measured."""
+
+
+def measure(scratch: Path) -> Iterator[Figure]:
+    with Load() as load, memsvc(scratch, "--memory-quota", "1000000") as server, echo() as bare:
+        requests.fill(load, server, [(f"user-{number}", 20) for number in range(_USERS)])
+        yield from _creates(load, server, bare, _USERS)
+        yield from _creates(load, server, bare, 1)
+        yield from _appends(load, server, bare, scratch)
+
+
+def _creates(load: Load, server: Server, bare: Server, users: int) -> Iterator[Figure]:
+    sent = requests.creates(islice(cycle(_names(users)), _ENOUGH), seed=users)
+    ours = load.add(Calls(server.address, requests.CREATE_MEMORY, sent, once=True))
+    theirs = load.add(echo_calls(bare, sent, load.round(ours, AT_ONCE, 0.3)))
+    load.round(theirs, AT_ONCE, 0.3)
+    many, single, echoed = load.alternate([Turn(ours, AT_ONCE), Turn(ours), Turn(theirs, AT_ONCE)])
+    # The goals are for many users, as in real use; one user alone is shown beside them.
+    name, goals = ("writes.create", True) if users > 1 else ("writes.create.one_user", False)
+    yield Figure(f"{name}.rate_share", many.rate_share(echoed), "of the echo's", at_least(0.25) if goals else None)
+    yield Figure(f"{name}.rate", many.rate, "writes/s")
+    yield Figure(f"{name}.rate_ratio", many.rate_share(single), "times one at a time", at_least(4) if goals else None)
+    yield Figure(f"{name}.p50", single.median_seconds * 1e3, "ms")
+
+
+def _appends(load: Load, server: Server, bare: Server, scratch: Path) -> Iterator[Figure]:
+    sent = requests.appends(islice(cycle(_names(_USERS)), _ENOUGH), seed=3)
+    ours = load.add(Calls(server.address, requests.APPEND_RUN, sent, once=True))
+    theirs = load.add(echo_calls(bare, sent, load.round(ours, 1, 0.3)))
+    insert = load.add(Work(functools.partial(raw_insert, scratch / "raw.db", sent[0])))
+    for warmed in (theirs, insert):
+        load.round(warmed, 1, 0.3)
+    appended, echoed, inserted = load.alternate([Turn(ours), Turn(theirs), Turn(insert)], rounds=15, seconds=0.2)
+    ratio = median_ratio(
+        [each.median_seconds for each in appended.rounds],
+        [
+            echo_round.median_seconds + insert_round.median_seconds
+            for echo_round, insert_round in zip(echoed.rounds, inserted.rounds, strict=True)
+        ],
+    )
+    yield Figure("writes.append_run.p50_ratio", ratio, "(insert + echo)", at_most(2))
+    yield Figure("writes.append_run.p50", appended.median_seconds * 1e3, "ms")
+    yield Figure("writes.raw_insert.p50", inserted.median_seconds * 1e3, "ms")
+
+
+def _names(users: int) -> list[str]:
+    return ["the-only-user"] if users == 1 else [f"user-{number}" for number in range(users)]
+
+
+def raw_insert(file: Path, body: bytes) -> Callable[[], object]:
+    """Return what inserts one row durably: all that SQLite itself needs, without a thread or a check."""
+    connection = sqlite3.connect(file, isolation_level=None)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("CREATE TABLE records (seq INTEGER PRIMARY KEY, body BLOB)")
+    return functools.partial(connection.execute, "INSERT INTO records (body) VALUES (?)", (body,))

@@ -1,0 +1,88 @@
+"""Everything a process does with users' memories, built once: what the edges (gRPC, later HTTP) call."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Final
+
+from memsvc import __version__
+from memsvc.administration import Administration
+from memsvc.extraction.engine import Engine
+from memsvc.extraction.events import Hints
+from memsvc.extraction.extractions import HEARTBEAT_SECONDS, Extractions
+from memsvc.extraction.worker import Worker, WorkerSettings
+from memsvc.journal.writer import Writer
+from memsvc.memories.reading import MemoryReader
+from memsvc.memories.watching import IDLE_SECONDS, MemoryHistory
+from memsvc.memories.writing import MemoryWriter
+from memsvc.sessions import Quiet, Sessions
+from memsvc.storage.driver import Driver
+from memsvc.users import Users, now_micros
+
+DEFAULT_QUOTA: Final = 10_000
+"""Memories a user may have."""
+DEFAULT_REQUEST_BYTES: Final = 4 << 20
+DEFAULT_DEADLINE_SECONDS: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplicationSettings:
+    """What a process is told about its work."""
+
+    driver_name: str = ""
+    """The scheme of the database's URL."""
+    model: str = ""
+    """The model that the engine uses; empty: none."""
+    quota: int = DEFAULT_QUOTA
+    quiet: Quiet = field(default_factory=Quiet)
+    cache_bytes: int = 64 << 20
+    max_request_bytes: int = DEFAULT_REQUEST_BYTES
+    default_deadline_seconds: float = DEFAULT_DEADLINE_SECONDS
+    heartbeat_seconds: float = HEARTBEAT_SECONDS
+    idle_seconds: float = IDLE_SECONDS
+    worker: WorkerSettings = field(default_factory=WorkerSettings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Application:
+    """The use cases of one process, on one database."""
+
+    driver: Driver
+    engine: Engine
+    users: Users
+    writer: Writer
+    memory_writer: MemoryWriter
+    memory_reader: MemoryReader
+    memory_history: MemoryHistory
+    sessions: Sessions
+    extractions: Extractions
+    administration: Administration
+    worker: Worker
+    """Not started yet."""
+    settings: ApplicationSettings
+    version: str = __version__
+    start_time: int = field(default_factory=now_micros)
+
+
+def build_application(driver: Driver, engine: Engine, settings: ApplicationSettings | None = None) -> Application:
+    """Return the application on an open driver; nothing runs yet."""
+    settings = settings or ApplicationSettings()
+    users = Users(driver, settings.cache_bytes)
+    writer = Writer(users)
+    hints = Hints()
+    quota = settings.quota
+    return Application(
+        driver=driver,
+        engine=engine,
+        users=users,
+        writer=writer,
+        memory_writer=MemoryWriter(users, writer, quota),
+        memory_reader=MemoryReader(users),
+        memory_history=MemoryHistory(users, settings.idle_seconds),
+        sessions=Sessions(users, writer),
+        extractions=Extractions(users, writer, engine, hints, quota, settings.heartbeat_seconds),
+        administration=Administration(users, writer),
+        worker=Worker(users, writer, engine, hints, dataclasses.replace(settings.worker, quota=quota)),
+        settings=settings,
+    )

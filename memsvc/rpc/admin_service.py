@@ -1,0 +1,67 @@
+"""AdminService: from requests to use cases and back."""
+
+from __future__ import annotations
+
+from memsvc.application import Application
+from memsvc.limits import page_size
+from memsvc.rpc.interceptors import Context
+from memsvc.rpc.scalars import LAYER_NUMBERS, read_consistency, read_namespace, read_note, read_scope, timestamp
+from memsvc.v1 import admin_pb2 as pb
+
+
+class AdminService:
+    """Serves memsvc.v1.AdminService."""
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+        self._administration = application.administration
+
+    async def list_users(self, request: pb.ListUsersRequest, context: Context) -> pb.ListUsersResponse:
+        namespace = read_namespace("namespace", request.namespace)
+        user_ids, token = await self._administration.list_users(
+            namespace, page_size(request.page_size), request.page_token
+        )
+        return pb.ListUsersResponse(user_ids=user_ids, next_page_token=token)
+
+    async def get_stats(self, request: pb.GetStatsRequest, context: Context) -> pb.GetStatsResponse:
+        scope, consistency = read_scope(request.scope), read_consistency(request)
+        stats = await self._administration.stats(scope, consistency)
+        return pb.GetStatsResponse(
+            memory_count=stats.memories,
+            layers=[pb.LayerCount(layer=LAYER_NUMBERS[layer], count=count) for layer, count in stats.layers.items()],
+            memory_quota=self._application.settings.quota,
+            run_count=stats.runs,
+            pending_runs=stats.pending_runs,
+            open_extractions=stats.open_extractions,
+            update_time=timestamp(stats.update_time),
+            revision=stats.user.revision,
+            read_time=timestamp(stats.user.checked_time),
+        )
+
+    async def erase_user(self, request: pb.EraseUserRequest, context: Context) -> pb.EraseUserResponse:
+        scope, note = read_scope(request.scope), read_note(request)
+        erased = await self._administration.erase(scope, note)
+        return pb.EraseUserResponse(erased_memories=erased.memories, erased_runs=erased.runs, revision=erased.revision)
+
+    async def get_server_info(self, request: pb.GetServerInfoRequest, context: Context) -> pb.GetServerInfoResponse:
+        application = self._application
+        capabilities = application.driver.capabilities()
+        promises = {
+            "DURABLE": capabilities.durable,
+            "FAILOVER": capabilities.failover,
+            "SHARED": capabilities.shared,
+            "HINTS": capabilities.hints,
+        }
+        return pb.GetServerInfoResponse(
+            version=application.version,
+            driver=application.settings.driver_name,
+            capabilities=[
+                pb.CapabilityInfo(name=name, supported=each.supported, reason=each.reason)
+                for name, each in promises.items()
+            ],
+            engine=application.engine.name,
+            model=application.settings.model,
+            start_time=timestamp(application.start_time),
+            memory_quota=application.settings.quota,
+            max_request_bytes=application.settings.max_request_bytes,
+        )

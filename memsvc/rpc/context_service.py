@@ -1,0 +1,176 @@
+"""ContextService: from requests to use cases and back."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Final
+from weakref import WeakKeyDictionary
+
+from memsvc.application import Application
+from memsvc.context import CompiledContext, ContextFormat, ContextRequest, CutReason, compile_context
+from memsvc.errors import Reason, ResourceExhausted, Unavailable, invalid
+from memsvc.extraction.extractions import pending_runs
+from memsvc.limits import QUERY_BYTES, REPLY_BYTES, check_id, check_text
+from memsvc.model import Scope
+from memsvc.rpc.draining import Draining
+from memsvc.rpc.filters import read_filter
+from memsvc.rpc.interceptors import Context, remaining_seconds
+from memsvc.rpc.messages import proto_message
+from memsvc.rpc.scalars import (
+    LAYER_NUMBERS,
+    LAYERS,
+    MAX_WAIT_SECONDS,
+    check_not_negative,
+    read_consistency,
+    read_duration,
+    read_enum,
+    read_enums,
+    read_scope,
+    read_shared_users,
+    timestamp,
+)
+from memsvc.rpc.session_service import REPLY_SECONDS
+from memsvc.search.filter import matcher
+from memsvc.v1 import common_pb2
+from memsvc.v1 import context_pb2 as pb
+
+TOKEN_COUNTER: Final = "bytes4"  # noqa: S105
+CHARACTERS: Final = range(200, 1_000_001)
+TOKENS: Final = range(50, 250_001)
+
+_LAST_RUNS: Final = 3
+_MAX_LAST_RUNS: Final = 100
+_FEW_MEMORIES: Final = 32
+"""So few are searched without an index that was built beside the event loop's other work."""
+_FORMATS: Final = {
+    pb.CONTEXT_FORMAT_XML: ContextFormat.XML,
+    pb.CONTEXT_FORMAT_MARKDOWN: ContextFormat.MARKDOWN,
+    pb.CONTEXT_FORMAT_JSON: ContextFormat.JSON,
+}
+_CUT_REASONS: Final = {
+    CutReason.BUDGET: pb.CUT_REASON_BUDGET,
+    CutReason.OUTRANKED: pb.CUT_REASON_OUTRANKED,
+}
+
+
+class ContextService:
+    """Serves memsvc.v1.ContextService."""
+
+    def __init__(self, application: Application, drain: Draining) -> None:
+        self._users = application.users
+        self._sessions = application.sessions
+        self._extractions = application.extractions
+        self._default_deadline = application.settings.default_deadline_seconds
+        self._drain = drain
+        self._serialized: WeakKeyDictionary[CompiledContext, bytes] = WeakKeyDictionary()
+
+    async def compile_context(self, request: pb.CompileContextRequest, context: Context) -> bytes:
+        scope, consistency = read_scope(request.scope), read_consistency(request)
+        wanted = _read_request(request)
+        shared_user_ids = read_shared_users(scope, request.shared_user_ids) if request.shared_user_ids else ()
+        has_history = request.HasField("history")
+        last_runs = _read_last_runs(request.history) if has_history else 0
+        if request.HasField("wait_for_learning"):
+            seconds = read_duration("wait_for_learning", request.wait_for_learning, MAX_WAIT_SECONDS)
+            await self._wait(scope, min(seconds, remaining_seconds(context, self._default_deadline) - REPLY_SECONDS))
+        user = await self._users.read(scope, consistency)
+        shared = await self._users.read_shared(scope, shared_user_ids, consistency) if shared_user_ids else {}
+        if wanted.query:
+            for source in (user, *shared.values()):
+                if source.state.memory_count > _FEW_MEMORIES:
+                    await source.prepare_search()
+        compiled = compile_context(user, list(shared.values()), wanted)
+        known = self._serialized.get(compiled)
+        if known is None:
+            known = self._serialized[compiled] = _proto_context(compiled).SerializeToString()
+            self._users.weigh(user)
+        rest = pb.CompileContextResponse(
+            pending_runs=pending_runs(user.state), revision=user.revision, read_time=timestamp(user.checked_time)
+        )
+        if has_history:
+            asked = request.history
+            history = await self._sessions.history(
+                scope, asked.session_id, last_runs, (), asked.max_characters, max(0, REPLY_BYTES - len(known))
+            )
+            rest.history.extend(proto_message(message) for message in history.messages)
+        reply = known + rest.SerializeToString()
+        if len(reply) > REPLY_BYTES:
+            raise ResourceExhausted(Reason.RESULT_TOO_LARGE, f"context is {len(reply) / 2**20:.1f} MiB")
+        return reply
+
+    async def _wait(self, scope: Scope, seconds: float) -> None:
+        with contextlib.suppress(Unavailable):
+            async with self._drain.until_drained():
+                await self._extractions.wait_for_all(scope, max(0.0, seconds))
+
+
+def _read_request(request: pb.CompileContextRequest) -> ContextRequest:
+    check_text("query", request.query, QUERY_BYTES)
+    check_id("etag", request.etag, required=False)
+    matches = None
+    if request.HasField("filter"):
+        wanted = read_filter(request)
+        matches = None if wanted.empty else matcher(wanted)
+    max_characters, max_tokens = _read_budget(request.budget) if request.HasField("budget") else (0, 0)
+    return ContextRequest(
+        layers=read_enums("layers", request.layers, LAYERS) if request.layers else (),
+        query=request.query.strip(),
+        matches=matches,
+        format=read_enum("format", request.format, _FORMATS, ContextFormat.XML),
+        omit_wrapper=request.omit_wrapper,
+        max_characters=max_characters,
+        max_tokens=max_tokens,
+        etag=request.etag,
+    )
+
+
+def _read_budget(budget: pb.ContextBudget) -> tuple[int, int]:
+    """Return the most characters and the most tokens; 0: not limited by it."""
+    if budget.token_counter not in ("", TOKEN_COUNTER):
+        raise invalid("budget.token_counter", f"must be {TOKEN_COUNTER}")
+    limit = budget.WhichOneof("limit")
+    for name, allowed in (("max_characters", CHARACTERS), ("max_tokens", TOKENS)):
+        if name == limit and getattr(budget, name) not in allowed:
+            raise invalid(f"budget.{name}", f"must be {allowed[0]} to {allowed[-1]}")
+    return budget.max_characters, budget.max_tokens
+
+
+def _read_last_runs(history: pb.ContextHistory) -> int:
+    check_id("history.session_id", history.session_id)
+    check_not_negative("history.max_characters", history.max_characters)
+    last_runs = check_not_negative("history.last_runs", history.last_runs) or _LAST_RUNS
+    if last_runs > _MAX_LAST_RUNS:
+        raise invalid("history.last_runs", f"must be at most {_MAX_LAST_RUNS}")
+    return last_runs
+
+
+def _proto_context(compiled: CompiledContext) -> pb.CompileContextResponse:
+    """Return what of the reply does not change from call to call."""
+    return pb.CompileContextResponse(
+        sections=[
+            pb.ContextSection(
+                layer=LAYER_NUMBERS[section.layer] if section.layer is not None else common_pb2.LAYER_UNSPECIFIED,
+                text=section.text,
+                tokens=section.tokens,
+                stable=section.stable,
+                shared_user_id=section.shared_user_id,
+            )
+            for section in compiled.sections
+        ],
+        text=compiled.text,
+        unchanged=compiled.unchanged,
+        etag=compiled.etag,
+        tokens=compiled.tokens,
+        token_counter=TOKEN_COUNTER,
+        memory_ids=compiled.memory_ids,
+        cuts=[
+            pb.ContextCut(
+                layer=LAYER_NUMBERS[cut.layer],
+                reason=_CUT_REASONS[cut.reason],
+                count=cut.count,
+                memory_ids=cut.memory_ids,
+                shared_user_id=cut.shared_user_id,
+            )
+            for cut in compiled.cuts
+        ],
+    )

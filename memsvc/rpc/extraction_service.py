@@ -1,0 +1,113 @@
+"""ExtractionService: from requests to use cases and back."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Final
+
+from memsvc.application import Application
+from memsvc.errors import invalid
+from memsvc.extraction.extractions import MAX_RETRIED, Numbered
+from memsvc.limits import check_id, page_size
+from memsvc.model import Message, Scope
+from memsvc.rpc.extractions import EXTRACTION_STATES, proto_event, proto_extraction
+from memsvc.rpc.interceptors import Context
+from memsvc.rpc.messages import read_messages
+from memsvc.rpc.scalars import read_enums, read_ids, read_note, read_scope
+from memsvc.v1 import extraction_pb2 as pb
+
+MAX_NAMED_RUNS: Final = 100
+
+
+class ExtractionService:
+    """Serves memsvc.v1.ExtractionService."""
+
+    def __init__(self, application: Application) -> None:
+        self._extractions = application.extractions
+
+    async def extract_memories(
+        self, request: pb.ExtractMemoriesRequest, context: Context
+    ) -> AsyncIterator[pb.ExtractMemoriesResponse]:
+        scope, note = read_scope(request.scope), read_note(request)
+        for name in ("agent_id", "team_id"):
+            check_id(name, getattr(request, name), required=False)
+        agent_id, team_id = request.agent_id, request.team_id
+        source = request.WhichOneof("source")
+        messages: tuple[Message, ...] = ()
+        run_ids: tuple[str, ...] = ()
+        size_bytes = 0
+        if source == "messages":
+            messages, size_bytes = read_messages(request.messages.messages, "messages.messages")
+        elif source == "runs":
+            run_ids = read_ids("runs.run_ids", request.runs.run_ids, MAX_NAMED_RUNS)
+            if not run_ids:
+                raise invalid("runs.run_ids", "must not be empty")
+        else:
+            raise invalid("source", "must be set: messages or runs")
+        if request.validate_only:
+            if run_ids:
+                messages = await self._extractions.messages_of(scope, run_ids)
+            events = self._extractions.preview(scope, messages, agent_id, team_id)
+        else:
+            if run_ids:
+                extraction_id = await self._extractions.accept_runs(scope, run_ids, agent_id, team_id, note)
+            else:
+                extraction_id = await self._extractions.accept_messages(
+                    scope, messages, size_bytes, agent_id, team_id, note
+                )
+            events = self._extractions.watch(scope, extraction_id)
+        async for event in _closed(events, scope):
+            yield pb.ExtractMemoriesResponse(event=event)
+
+    async def watch_extraction(
+        self, request: pb.WatchExtractionRequest, context: Context
+    ) -> AsyncIterator[pb.WatchExtractionResponse]:
+        scope = read_scope(request.scope)
+        check_id("extraction_id", request.extraction_id)
+        events = self._extractions.watch(scope, request.extraction_id, request.resume_token)
+        async for event in _closed(events, scope):
+            yield pb.WatchExtractionResponse(event=event)
+
+    async def get_extraction(self, request: pb.GetExtractionRequest, context: Context) -> pb.GetExtractionResponse:
+        scope = read_scope(request.scope)
+        check_id("extraction_id", request.extraction_id)
+        extraction = await self._extractions.get(scope, request.extraction_id)
+        return pb.GetExtractionResponse(extraction=proto_extraction(extraction))
+
+    async def list_extractions(
+        self, request: pb.ListExtractionsRequest, context: Context
+    ) -> pb.ListExtractionsResponse:
+        scope = read_scope(request.scope)
+        states = read_enums("states", request.states, EXTRACTION_STATES)
+        check_id("session_id", request.session_id, required=False)
+        extractions, token = await self._extractions.list(
+            scope, states, request.session_id, page_size(request.page_size), request.page_token
+        )
+        return pb.ListExtractionsResponse(
+            extractions=[proto_extraction(each) for each in extractions],
+            next_page_token=token,
+        )
+
+    async def cancel_extraction(
+        self, request: pb.CancelExtractionRequest, context: Context
+    ) -> pb.CancelExtractionResponse:
+        scope, note = read_scope(request.scope), read_note(request)
+        check_id("extraction_id", request.extraction_id)
+        extraction = await self._extractions.cancel(scope, request.extraction_id, note)
+        return pb.CancelExtractionResponse(extraction=proto_extraction(extraction))
+
+    async def retry_extractions(
+        self, request: pb.RetryExtractionsRequest, context: Context
+    ) -> pb.RetryExtractionsResponse:
+        scope, note = read_scope(request.scope), read_note(request)
+        extraction_ids = read_ids("extraction_ids", request.extraction_ids, MAX_RETRIED)
+        extractions = await self._extractions.retry(scope, extraction_ids, note)
+        return pb.RetryExtractionsResponse(extractions=[proto_extraction(each) for each in extractions])
+
+
+async def _closed(events: AsyncIterator[Numbered], scope: Scope) -> AsyncIterator[pb.ExtractionEvent]:
+    """Yield the messages for events; the source is closed however this ends."""
+    async with contextlib.aclosing(events) as source:  # type: ignore[type-var]
+        async for event in source:
+            yield proto_event(event, scope)

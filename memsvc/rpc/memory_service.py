@@ -1,0 +1,223 @@
+"""MemoryService: from requests to use cases and back."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Final
+
+from memsvc.application import Application
+from memsvc.errors import invalid
+from memsvc.limits import QUERY_BYTES, REPLY_BYTES, check_id, check_text, page_size
+from memsvc.memories import (
+    Bookmark,
+    Committed,
+    Erased,
+    Initial,
+    InitialDone,
+    MemoryOrder,
+    SearchMethod,
+    WatchEvent,
+)
+from memsvc.memories.reading import Found, SearchResult
+from memsvc.memories.writing import Operation
+from memsvc.model import Commit, Memory, Scope
+from memsvc.rpc import wire
+from memsvc.rpc.filters import read_filter
+from memsvc.rpc.interceptors import Context
+from memsvc.rpc.memories import proto_commit, proto_memory, read_target
+from memsvc.rpc.operations import read_create, read_delete, read_guard, read_operations, read_update
+from memsvc.rpc.scalars import (
+    LAYERS,
+    check_not_negative,
+    inverted,
+    read_consistency,
+    read_enum,
+    read_enums,
+    read_scope,
+    read_shared_users,
+    timestamp,
+)
+from memsvc.v1 import memory_pb2 as pb
+
+_TOP_K: Final = 10
+_MAX_TOP_K: Final = 100
+_ORDERS: Final = {
+    pb.MEMORY_ORDER_UPDATE_TIME_DESC: MemoryOrder.UPDATE_TIME_DESC,
+    pb.MEMORY_ORDER_UPDATE_TIME_ASC: MemoryOrder.UPDATE_TIME_ASC,
+    pb.MEMORY_ORDER_CREATE_TIME_DESC: MemoryOrder.CREATE_TIME_DESC,
+    pb.MEMORY_ORDER_CREATE_TIME_ASC: MemoryOrder.CREATE_TIME_ASC,
+    pb.MEMORY_ORDER_OBSERVE_TIME_DESC: MemoryOrder.OBSERVE_TIME_DESC,
+    pb.MEMORY_ORDER_OBSERVE_TIME_ASC: MemoryOrder.OBSERVE_TIME_ASC,
+    pb.MEMORY_ORDER_KEY: MemoryOrder.KEY,
+}
+_METHODS: Final = {
+    pb.SEARCH_METHOD_LEXICAL: SearchMethod.LEXICAL,
+    pb.SEARCH_METHOD_SEMANTIC: SearchMethod.SEMANTIC,
+    pb.SEARCH_METHOD_HYBRID: SearchMethod.HYBRID,
+    pb.SEARCH_METHOD_AGENTIC: SearchMethod.AGENTIC,
+    pb.SEARCH_METHOD_LAST_N: SearchMethod.LAST_N,
+    pb.SEARCH_METHOD_FIRST_N: SearchMethod.FIRST_N,
+}
+_METHOD_NUMBERS: Final = inverted(_METHODS)
+
+
+class MemoryService:
+    """Serves memsvc.v1.MemoryService."""
+
+    def __init__(self, application: Application) -> None:
+        self._users = application.users
+        self._reader = application.memory_reader
+        self._writer = application.memory_writer
+        self._history = application.memory_history
+
+    async def create_memory(self, request: pb.CreateMemoryRequest, context: Context) -> pb.CreateMemoryResponse:
+        scope, guard = read_scope(request.scope), read_guard(request)
+        commit = await self._writer.write(scope, [read_create(request)], guard)
+        return pb.CreateMemoryResponse(memory=proto_memory(_written(commit), scope), revision=commit.revision)
+
+    async def update_memory(self, request: pb.UpdateMemoryRequest, context: Context) -> pb.UpdateMemoryResponse:
+        scope, guard = read_scope(request.scope), read_guard(request)
+        commit = await self._writer.write(scope, [read_update(request)], guard)
+        return pb.UpdateMemoryResponse(memory=proto_memory(_written(commit), scope), revision=commit.revision)
+
+    async def delete_memory(self, request: pb.DeleteMemoryRequest, context: Context) -> pb.DeleteMemoryResponse:
+        scope, guard = read_scope(request.scope), read_guard(request)
+        operations: Sequence[Operation] = [read_delete(request)]
+        commit = await self._writer.write(scope, operations, guard, purge_text=request.purge)
+        return pb.DeleteMemoryResponse(revision=commit.revision)
+
+    async def batch_write_memories(
+        self, request: pb.BatchWriteMemoriesRequest, context: Context
+    ) -> pb.BatchWriteMemoriesResponse:
+        scope, guard = read_scope(request.scope), read_guard(request)
+        commit = await self._writer.write(scope, read_operations(request.operations), guard, batch=True)
+        return pb.BatchWriteMemoriesResponse(commit=proto_commit(commit, scope), revision=commit.revision)
+
+    async def clear_memories(self, request: pb.ClearMemoriesRequest, context: Context) -> pb.ClearMemoriesResponse:
+        scope, guard, wanted = read_scope(request.scope), read_guard(request), read_filter(request)
+        if request.all and not wanted.empty:
+            raise invalid("filter", "must be empty with all")
+        if wanted.empty and not request.all:
+            raise invalid("filter", "must not be empty without all")
+        if request.validate_only:
+            result = await self._writer.would_clear(scope, wanted, guard.expected_revision)
+        else:
+            result = await self._writer.clear(scope, wanted, guard, purge_text=request.purge)
+        return pb.ClearMemoriesResponse(cleared_count=result.count, revision=result.revision)
+
+    async def get_memory(self, request: pb.GetMemoryRequest, context: Context) -> bytes:
+        scope, target, consistency = read_scope(request.scope), read_target(request), read_consistency(request)
+        memory, user = await self._reader.get(scope, target, consistency)
+        rest = pb.GetMemoryResponse(revision=user.revision, read_time=timestamp(user.checked_time))
+        return wire.framed_memory(user, memory) + rest.SerializeToString()
+
+    async def list_memories(self, request: pb.ListMemoriesRequest, context: Context) -> bytes:
+        scope, wanted, consistency = read_scope(request.scope), read_filter(request), read_consistency(request)
+        order = read_enum("order", request.order, _ORDERS, MemoryOrder.UPDATE_TIME_DESC)
+        size = page_size(request.page_size)
+        page = await self._reader.list(scope, wanted, order, size, request.page_token, consistency)
+        framed = wire.framed_memories(self._users, page.user, page.memories)
+        next_page_token = page.next_page_token
+        count = wire.fitting(framed, REPLY_BYTES)
+        if count < len(framed):
+            framed = framed[:count]
+            next_page_token = self._reader.token_after(scope, wanted, order, page.memories[count - 1])
+        rest = pb.ListMemoriesResponse(
+            next_page_token=next_page_token,
+            total_size=page.total,
+            revision=page.user.revision,
+            read_time=timestamp(page.user.checked_time),
+        )
+        framed.append(rest.SerializeToString())
+        return b"".join(framed)
+
+    async def search_memories(self, request: pb.SearchMemoriesRequest, context: Context) -> bytes:
+        scope, wanted, consistency = read_scope(request.scope), read_filter(request), read_consistency(request)
+        method = read_enum("method", request.method, _METHODS, SearchMethod.DEFAULT)
+        check_text("query", request.query, QUERY_BYTES)
+        top_k = check_not_negative("top_k", request.top_k) or _TOP_K
+        if top_k > _MAX_TOP_K:
+            raise invalid("top_k", f"must be at most {_MAX_TOP_K}")
+        shared = read_shared_users(scope, request.shared_user_ids)
+        result = await self._reader.search(scope, request.query, method, top_k, wanted, shared, consistency)
+        framed = [self._framed_hit(result, hit) for hit in result.hits]
+        user = result.user
+        rest = pb.SearchMemoriesResponse(
+            method=_METHOD_NUMBERS[result.method], revision=user.revision, read_time=timestamp(user.checked_time)
+        )
+        return b"".join(framed[: wire.fitting(framed, REPLY_BYTES)]) + rest.SerializeToString()
+
+    def _framed_hit(self, result: SearchResult, hit: Found) -> bytes:
+        user = result.shared[hit.shared_user_id] if hit.shared_user_id else result.user
+        rest = pb.SearchHit(score=hit.score, shared_user_id=hit.shared_user_id)
+        return wire.message_field(1, wire.framed_memory(user, hit.memory) + rest.SerializeToString())
+
+    async def get_user_memory(self, request: pb.GetUserMemoryRequest, context: Context) -> pb.GetUserMemoryResponse:
+        scope, consistency = read_scope(request.scope), read_consistency(request)
+        layers = read_enums("layers", request.layers, LAYERS)
+        document, count, user = await self._reader.document(scope, layers, consistency)
+        return pb.GetUserMemoryResponse(
+            document_json=document,
+            memory_count=count,
+            revision=user.revision,
+            read_time=timestamp(user.checked_time),
+        )
+
+    async def list_topics(self, request: pb.ListTopicsRequest, context: Context) -> pb.ListTopicsResponse:
+        scope, wanted, consistency = read_scope(request.scope), read_filter(request), read_consistency(request)
+        size = page_size(request.page_size)
+        topics, token, user = await self._reader.topics(scope, wanted, size, request.page_token, consistency)
+        return pb.ListTopicsResponse(
+            topics=[pb.TopicCount(topic=each.topic, count=each.count) for each in topics],
+            next_page_token=token,
+            revision=user.revision,
+            read_time=timestamp(user.checked_time),
+        )
+
+    async def list_memory_changes(
+        self, request: pb.ListMemoryChangesRequest, context: Context
+    ) -> pb.ListMemoryChangesResponse:
+        scope = read_scope(request.scope)
+        check_id("memory_id", request.memory_id, required=False)
+        size = page_size(request.page_size)
+        page = await self._history.changes(scope, request.memory_id, size, request.page_token)
+        return pb.ListMemoryChangesResponse(
+            commits=[proto_commit(commit, scope) for commit in page.commits],
+            next_page_token=page.next_page_token,
+            trimmed=page.trimmed,
+        )
+
+    async def watch_memories(
+        self, request: pb.WatchMemoriesRequest, context: Context
+    ) -> AsyncIterator[pb.WatchMemoriesResponse]:
+        scope, wanted = read_scope(request.scope), read_filter(request)
+        events = self._history.watch(
+            scope, wanted, send_initial=request.send_initial, resume_token=request.resume_token
+        )
+        async for token, event in events:
+            yield _proto_watched(token, event, scope)
+
+
+def _written(commit: Commit) -> Memory:
+    """Return the memory that a write of one left behind."""
+    memory = commit.changes[0].after
+    assert memory is not None
+    return memory
+
+
+def _proto_watched(token: str, event: WatchEvent, scope: Scope) -> pb.WatchMemoriesResponse:
+    message = pb.WatchMemoriesResponse(resume_token=token)
+    if isinstance(event, Initial):
+        message.initial.CopyFrom(proto_memory(event.memory, scope))
+    elif isinstance(event, InitialDone):
+        message.initial_done.SetInParent()
+        message.initial_done.revision = event.revision
+    elif isinstance(event, Committed):
+        message.commit.CopyFrom(proto_commit(event.commit, scope))
+    elif isinstance(event, Bookmark):
+        message.bookmark.SetInParent()
+        message.bookmark.revision = event.revision
+    elif isinstance(event, Erased):
+        message.erased.SetInParent()
+        message.erased.revision = event.revision
+    return message

@@ -1,0 +1,158 @@
+"""Messages, runs and sessions, from and to their messages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from memsvc.errors import invalid
+from memsvc.limits import RUN_MESSAGES, check_id, check_messages, check_metadata
+from memsvc.model import (
+    Learning,
+    LearningMode,
+    MediaPart,
+    Message,
+    Part,
+    ProviderPart,
+    Run,
+    Session,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+)
+from memsvc.rpc.scalars import ROLE_NUMBERS, ROLES, read_enum, read_ids, read_time, timestamp
+from memsvc.v1 import message_pb2, session_pb2
+
+MAX_CONTEXT_MEMORIES: Final = 1_000
+"""How many memories a run may say that its model saw."""
+
+LEARNING_MODES: Final = {
+    session_pb2.LEARNING_MODE_AUTOMATIC: LearningMode.AUTOMATIC,
+    session_pb2.LEARNING_MODE_OFF: LearningMode.OFF,
+}
+LEARNING_NUMBERS: Final = {
+    Learning.OFF: session_pb2.LEARNING_OFF,
+    Learning.PENDING: session_pb2.LEARNING_PENDING,
+    Learning.LEARNED: session_pb2.LEARNING_LEARNED,
+    Learning.SKIPPED: session_pb2.LEARNING_SKIPPED,
+    Learning.FAILED: session_pb2.LEARNING_FAILED,
+}
+
+
+def read_messages(messages: Sequence[message_pb2.Message], path: str) -> tuple[tuple[Message, ...], int]:
+    """Return messages and their size in bytes."""
+    if len(messages) > RUN_MESSAGES:
+        raise invalid(path, f"must be at most {RUN_MESSAGES}")
+    read = tuple(_read_message(message, f"{path}[{index}]") for index, message in enumerate(messages))
+    return read, check_messages(read, path)
+
+
+def _read_message(message: message_pb2.Message, path: str) -> Message:
+    return Message(
+        role=read_enum(f"{path}.role", message.role, ROLES),
+        parts=tuple(_read_part(part, f"{path}.parts[{index}]") for index, part in enumerate(message.parts)),
+        message_id=message.message_id,
+        author_id=message.author_id,
+        name=message.name,
+        time=read_time(f"{path}.time", message.time) if message.HasField("time") else 0,
+    )
+
+
+def _read_part(part: message_pb2.Part, path: str) -> Part:
+    kind = part.WhichOneof("part")
+    if kind == "text":
+        return TextPart(part.text.text)
+    if kind == "tool_call":
+        call = part.tool_call
+        return ToolCallPart(call.id, call.name, call.arguments_json)
+    if kind == "tool_result":
+        result = part.tool_result
+        return ToolResultPart(result.call_id, tuple(each.text for each in result.parts), result.is_error)
+    if kind == "media":
+        return MediaPart(part.media.mime_type, part.media.uri, part.media.caption)
+    if kind == "provider_json":
+        return ProviderPart(part.provider_json)
+    raise invalid(path, "must be set: text, tool_call, tool_result, media or provider_json")
+
+
+def read_run(run: session_pb2.Run) -> tuple[Run, int]:
+    """Return a run as it was given, and the size of its messages in bytes; output-only fields are ignored."""
+    check_id("run.session_id", run.session_id)
+    for name in ("run_id", "agent_id", "team_id", "replaces_run_id"):
+        check_id(f"run.{name}", getattr(run, name), required=False)
+    if run.run_id and run.run_id == run.replaces_run_id:
+        raise invalid("run.replaces_run_id", "must be another run")
+    check_metadata("run.metadata", run.metadata)
+    messages, size = read_messages(run.messages, "run.messages")
+    read = Run(
+        session_id=run.session_id,
+        run_id=run.run_id,
+        index=0,
+        messages=messages,
+        agent_id=run.agent_id,
+        team_id=run.team_id,
+        replaces_run_id=run.replaces_run_id,
+        context_memory_ids=read_ids("run.context_memory_ids", run.context_memory_ids, MAX_CONTEXT_MEMORIES),
+        metadata=dict(run.metadata),
+    )
+    return read, size
+
+
+def proto_message(message: Message) -> message_pb2.Message:
+    """Return the message for a message of a conversation."""
+    return message_pb2.Message(
+        message_id=message.message_id,
+        role=ROLE_NUMBERS[message.role],
+        author_id=message.author_id,
+        name=message.name,
+        time=timestamp(message.time),
+        parts=[_proto_part(part) for part in message.parts],
+    )
+
+
+def _proto_part(part: Part) -> message_pb2.Part:
+    if isinstance(part, TextPart):
+        return message_pb2.Part(text=message_pb2.TextPart(text=part.text))
+    if isinstance(part, ToolCallPart):
+        call = message_pb2.ToolCallPart(id=part.call_id, name=part.name, arguments_json=part.arguments_json)
+        return message_pb2.Part(tool_call=call)
+    if isinstance(part, ToolResultPart):
+        texts = [message_pb2.TextPart(text=text) for text in part.texts]
+        result = message_pb2.ToolResultPart(call_id=part.call_id, parts=texts, is_error=part.is_error)
+        return message_pb2.Part(tool_result=result)
+    if isinstance(part, MediaPart):
+        media = message_pb2.MediaPart(mime_type=part.mime_type, uri=part.uri, caption=part.caption)
+        return message_pb2.Part(media=media)
+    return message_pb2.Part(provider_json=part.provider_json)
+
+
+def proto_run(run: Run, learning: Learning) -> session_pb2.Run:
+    """Return the message for a run."""
+    return session_pb2.Run(
+        session_id=run.session_id,
+        run_id=run.run_id,
+        index=run.index,
+        messages=[proto_message(message) for message in run.messages],
+        agent_id=run.agent_id,
+        team_id=run.team_id,
+        create_time=timestamp(run.create_time),
+        replaces_run_id=run.replaces_run_id,
+        replaced=run.replaced,
+        learning=LEARNING_NUMBERS[learning],
+        extraction_id=run.extraction_id,
+        context_memory_ids=run.context_memory_ids,
+        metadata=run.metadata,
+    )
+
+
+def proto_session(session: Session) -> session_pb2.Session:
+    """Return the message for a session."""
+    return session_pb2.Session(
+        session_id=session.session_id,
+        run_count=session.run_count,
+        message_count=session.message_count,
+        agent_id=session.agent_id,
+        team_id=session.team_id,
+        create_time=timestamp(session.create_time),
+        update_time=timestamp(session.update_time),
+    )

@@ -1,0 +1,59 @@
+"""The services on a gRPC server: one handler for every method that the protos define."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import grpc
+from google.protobuf import message_factory
+from google.protobuf.descriptor import ServiceDescriptor
+
+from memsvc.application import Application
+from memsvc.rpc.admin_service import AdminService
+from memsvc.rpc.context_service import ContextService
+from memsvc.rpc.draining import Draining
+from memsvc.rpc.extraction_service import ExtractionService
+from memsvc.rpc.interceptors import Rpc, Wrapper, chain, streaming, wrapped
+from memsvc.rpc.memory_service import MemoryService
+from memsvc.rpc.session_service import SessionService
+from memsvc.v1 import admin_pb2, context_pb2, extraction_pb2, memory_pb2, session_pb2
+
+SERVICES: Final[tuple[ServiceDescriptor, ...]] = tuple(
+    service
+    for module in (context_pb2, memory_pb2, session_pb2, extraction_pb2, admin_pb2)
+    for service in module.DESCRIPTOR.services_by_name.values()
+)
+"""Those asked most first: gRPC looks for a method in this order."""
+
+
+def add_services(server: grpc.aio.Server, application: Application, drain: Draining) -> None:
+    """Serve the API on `server`."""
+    servicers: Mapping[str, object] = {
+        "MemoryService": MemoryService(application),
+        "SessionService": SessionService(application, drain),
+        "ExtractionService": ExtractionService(application),
+        "ContextService": ContextService(application, drain),
+        "AdminService": AdminService(application),
+    }
+    wrappers = chain(drain, application.settings.default_deadline_seconds)
+    for service in SERVICES:
+        servicer = servicers[service.name]
+        handlers = {rpc.name: _method_handler(rpc, servicer, wrappers) for rpc in rpcs(service)}
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service.full_name, handlers),))
+
+
+def rpcs(service: ServiceDescriptor) -> Iterator[Rpc]:
+    """Yield the methods of a service."""
+    for method in service.methods:
+        request = message_factory.GetMessageClass(method.input_type)
+        yield Rpc(service.full_name, method.name, request, method.server_streaming)
+
+
+def _method_handler(rpc: Rpc, servicer: object, wrappers: tuple[Wrapper, ...]) -> grpc.RpcMethodHandler[Any, Any]:
+    """Return the handler of a method, which the servicer has under its name in snake case."""
+    behaviour = getattr(servicer, re.sub(r"(?<!^)(?=[A-Z])", "_", rpc.name).lower())
+    if rpc.streams:
+        return grpc.unary_stream_rpc_method_handler(wrapped(rpc, streaming(behaviour), wrappers))
+    return grpc.unary_unary_rpc_method_handler(wrapped(rpc, behaviour, wrappers))

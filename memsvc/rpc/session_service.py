@@ -1,0 +1,165 @@
+"""SessionService: from requests to use cases and back."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec.structs import replace
+
+from memsvc.application import Application
+from memsvc.errors import Unavailable, invalid
+from memsvc.ids import new_id
+from memsvc.limits import check_id, page_size
+from memsvc.model import Extraction, ExtractionState, Learning, LearningMode, Scope
+from memsvc.rpc.draining import Draining
+from memsvc.rpc.extractions import proto_extraction
+from memsvc.rpc.interceptors import Context, remaining_seconds
+from memsvc.rpc.memories import proto_commit
+from memsvc.rpc.messages import (
+    LEARNING_MODES,
+    LEARNING_NUMBERS,
+    proto_message,
+    proto_run,
+    proto_session,
+    read_run,
+)
+from memsvc.rpc.scalars import (
+    MAX_WAIT_SECONDS,
+    ROLES,
+    check_not_negative,
+    read_duration,
+    read_enum,
+    read_enums,
+    read_note,
+    read_scope,
+)
+from memsvc.sessions import AppendRunCommand
+from memsvc.v1 import session_pb2 as pb
+
+REPLY_SECONDS: Final = 0.25
+"""A wait ends so long before the call's deadline: time to read what came of it, and to answer."""
+
+_LAST_RUNS: Final = 10
+_MAX_LAST_RUNS: Final = 1_000
+_LEARNINGS: Final = {
+    ExtractionState.SUCCEEDED: Learning.LEARNED,
+    ExtractionState.FAILED: Learning.FAILED,
+    ExtractionState.CANCELLED: Learning.SKIPPED,
+}
+
+
+class SessionService:
+    """Serves memsvc.v1.SessionService."""
+
+    def __init__(self, application: Application, drain: Draining) -> None:
+        self._sessions = application.sessions
+        self._extractions = application.extractions
+        self._settings = application.settings
+        self._drain = drain
+
+    async def append_run(self, request: pb.AppendRunRequest, context: Context) -> pb.AppendRunResponse:
+        scope, note = read_scope(request.scope), read_note(request)
+        run, size_bytes = read_run(request.run)
+        mode = read_enum("learning", request.learning, LEARNING_MODES, LearningMode.AUTOMATIC)
+        wait = 0.0
+        if request.HasField("wait_for_learning"):
+            wait = read_duration("wait_for_learning", request.wait_for_learning, MAX_WAIT_SECONDS)
+        command = AppendRunCommand(
+            run if run.run_id else replace(run, run_id=new_id()),
+            size_bytes,
+            mode,
+            self._settings.quiet,
+            extraction_id=new_id(),
+            named_by_client=bool(run.run_id),
+            note=note,
+        )
+        receipt = await self._sessions.append(scope, command)
+        reply = pb.AppendRunResponse(
+            run_id=receipt.run_id,
+            index=receipt.index,
+            extraction_id=receipt.extraction_id,
+            learning=pb.LEARNING_PENDING if receipt.extraction_id else pb.LEARNING_OFF,
+        )
+        if receipt.extraction_id and request.HasField("wait_for_learning"):
+            remaining = remaining_seconds(context, self._settings.default_deadline_seconds) - REPLY_SECONDS
+            await self._wait(scope, reply, max(0.0, min(wait, remaining)))
+        return reply
+
+    async def _wait(self, scope: Scope, reply: pb.AppendRunResponse, seconds: float) -> None:
+        """Wait for what was accepted, and put into the reply what came of it."""
+        commit = None
+        try:
+            async with self._drain.until_drained():
+                extraction, commit = await self._extractions.wait(scope, reply.extraction_id, seconds)
+        except Unavailable:
+            # The run is stored: that must be answered, whatever became of the wait.
+            return
+        reply.extraction.CopyFrom(proto_extraction(extraction))
+        reply.learning = LEARNING_NUMBERS[_learning(extraction)]
+        if commit is not None:
+            reply.commit.CopyFrom(proto_commit(commit, scope))
+
+    async def list_runs(self, request: pb.ListRunsRequest, context: Context) -> pb.ListRunsResponse:
+        scope = read_scope(request.scope)
+        check_id("session_id", request.session_id, required=False)
+        runs, token = await self._sessions.runs(
+            scope,
+            request.session_id,
+            page_size(request.page_size),
+            request.page_token,
+            descending=request.descending,
+            include_replaced=request.include_replaced,
+        )
+        return pb.ListRunsResponse(
+            runs=[proto_run(run, learning) for run, learning in runs],
+            next_page_token=token,
+        )
+
+    async def get_history(self, request: pb.GetHistoryRequest, context: Context) -> pb.GetHistoryResponse:
+        scope = read_scope(request.scope)
+        check_id("session_id", request.session_id)
+        last_runs = check_not_negative("last_runs", request.last_runs) or _LAST_RUNS
+        if last_runs > _MAX_LAST_RUNS:
+            raise invalid("last_runs", f"must be at most {_MAX_LAST_RUNS}")
+        roles = read_enums("roles", request.roles, ROLES)
+        history = await self._sessions.history(scope, request.session_id, last_runs, roles)
+        return pb.GetHistoryResponse(
+            messages=[proto_message(message) for message in history.messages],
+            run_count=history.run_count,
+            has_more=history.has_more,
+        )
+
+    async def get_session(self, request: pb.GetSessionRequest, context: Context) -> pb.GetSessionResponse:
+        scope = read_scope(request.scope)
+        check_id("session_id", request.session_id)
+        session = await self._sessions.get(scope, request.session_id)
+        return pb.GetSessionResponse(session=proto_session(session))
+
+    async def list_sessions(self, request: pb.ListSessionsRequest, context: Context) -> pb.ListSessionsResponse:
+        scope = read_scope(request.scope)
+        sessions, token = await self._sessions.list(scope, page_size(request.page_size), request.page_token)
+        return pb.ListSessionsResponse(
+            sessions=[proto_session(session) for session in sessions],
+            next_page_token=token,
+        )
+
+    async def delete_session(self, request: pb.DeleteSessionRequest, context: Context) -> pb.DeleteSessionResponse:
+        scope, note = read_scope(request.scope), read_note(request)
+        check_id("session_id", request.session_id)
+        if request.purge and not request.forget_learned:
+            raise invalid("purge", "needs forget_learned")
+        deleted = await self._sessions.delete(
+            scope,
+            request.session_id,
+            note,
+            forget_learned=request.forget_learned,
+            purge_text=request.purge,
+            allow_missing=request.allow_missing,
+        )
+        return pb.DeleteSessionResponse(
+            deleted_runs=deleted.runs, forgotten_memories=deleted.memories, revision=deleted.revision
+        )
+
+
+def _learning(extraction: Extraction) -> Learning:
+    return _LEARNINGS.get(extraction.state, Learning.PENDING)

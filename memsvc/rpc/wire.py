@@ -1,0 +1,62 @@
+"""Replies put together from bytes that were serialized before.
+
+A message's fields may follow each other in any order, so a reply is the bytes of its parts, one after the other: parts
+that stay the same are kept, the rest is serialized per call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
+
+from memsvc.model import Memory
+from memsvc.rpc.memories import proto_memory
+from memsvc.users import HotUser, Users
+
+_LENGTH_DELIMITED = 2
+
+
+def varint(number: int) -> bytes:
+    """Return a number that is not negative in base 128, low digits first."""
+    if number < 0x80:
+        return _ONE_BYTE[number]
+    digits = bytearray()
+    while number > 0x7F:
+        digits.append(number & 0x7F | 0x80)
+        number >>= 7
+    digits.append(number)
+    return bytes(digits)
+
+
+_ONE_BYTE = [bytes((number,)) for number in range(0x80)]
+
+
+def message_field(number: int, payload: bytes) -> bytes:
+    """Return a field that holds a serialized message, or text, or bytes."""
+    return varint(number << 3 | _LENGTH_DELIMITED) + varint(len(payload)) + payload
+
+
+def framed_memory(user: HotUser, memory: Memory) -> bytes:
+    """Return a memory of the user as field 1 of a message, as every reply that returns memories has it.
+
+    `memory` must have been read from `user` since the last await.
+    """
+    framed = user.encoded.get(memory.memory_id)
+    if framed is None:
+        message = proto_memory(memory, user.state.scope)
+        framed = user.encoded[memory.memory_id] = message_field(1, message.SerializeToString())
+    return framed
+
+
+def framed_memories(users: Users, user: HotUser, memories: Iterable[Memory]) -> list[bytes]:
+    """Return `framed_memory` of each; what is now kept of the user is counted."""
+    known = len(user.encoded)
+    framed = [framed_memory(user, memory) for memory in memories]
+    if len(user.encoded) != known:
+        users.weigh(user)
+    return framed
+
+
+def fitting(parts: Sequence[bytes], limit: int) -> int:
+    """Return how many of the first parts fit into `limit` bytes."""
+    return sum(1 for total in accumulate(map(len, parts)) if total <= limit)

@@ -1,0 +1,65 @@
+"""`python -m tests.torture --driver sqlite --rounds 100`: exits with 1 unless nothing is lost, doubled or unfinished."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from random import SystemRandom
+
+from tests.torture.databases import DATABASES
+from tests.torture.ledger import Ledger
+from tests.torture.run import Report, torture
+
+_SHOWN_FINDINGS = 40
+
+
+def main() -> int:
+    """Torture a database and print the report."""
+    parser = argparse.ArgumentParser(prog="python -m tests.torture", description=__doc__)
+    parser.add_argument("--driver", choices=sorted(DATABASES), default="sqlite")
+    parser.add_argument("--rounds", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=SystemRandom().randrange(1_000_000), help="repeats what can be")
+    parser.add_argument("--keep", action="store_true", help="keep the database and the servers' logs")
+    options = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="torture-"))
+    database = DATABASES[options.driver](folder)
+    report = asyncio.run(torture(database, folder, options.rounds, options.seed, _told))
+    print()
+    _print(report)
+    if report.passed and not options.keep:
+        shutil.rmtree(folder)
+    else:
+        print(f"{'database':<13} {database.url}, beside it the servers' logs")
+    return 0 if report.passed else 1
+
+
+def _told(number: int, ledger: Ledger) -> None:
+    print(f"\rround {number}: {ledger.acknowledged} acknowledged, {len(ledger.findings)} wrong", end="", flush=True)
+
+
+def _print(report: Report) -> None:
+    for finding in report.findings[:_SHOWN_FINDINGS]:
+        print(f"  {finding.wrong} {finding.user_id}: {finding.what}")
+    if len(report.findings) > _SHOWN_FINDINGS:
+        print(f"  ... and {len(report.findings) - _SHOWN_FINDINGS} more")
+    rows = [
+        ("rounds", report.rounds),
+        ("kills", f"{report.kills} (of these {report.early_kills} while starting)"),
+        ("acknowledged", f"{report.acknowledged} (and {report.repeated} repeated, {report.given_up} given up)"),
+        ("lost", report.lost),
+        ("doubled", report.doubled),
+        ("unfinished", report.unfinished),
+        ("damaged", report.damaged),
+        ("duration", f"{report.seconds:.0f} s"),
+        ("seed", report.seed),
+    ]
+    for label, value in rows:
+        print(f"{label:<13} {value}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,120 @@
+"""A server as a process of its own: started, killed, frozen, drained, started again."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+START_SECONDS = 30.0
+STOP_SECONDS = 30.0
+_POLL_SECONDS = 0.005
+_LOG_TAIL_BYTES = 4_000
+
+
+class ServerEnded(Exception):
+    """The process ended before it served; the message has the end of its log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """What all processes have in common that are started, one after the other or at once, on one database."""
+
+    folder: Path
+    """Holds sockets and logs. Its path must be short: a socket's may have about 100 bytes."""
+    storage_url: str
+    settings: Mapping[str, object] = field(default_factory=dict)
+    """Flags of `memsvc serve`: `{"lease_seconds": 1}`."""
+    numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+
+    async def launch(
+        self,
+        *,
+        listen: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+        within: Sequence[str] = (),
+        **settings: object,
+    ) -> Server:
+        """Start a process and return at once. `within` is a command to run it in."""
+        number = next(self.numbers)
+        ready_file, log = self.folder / f"ready-{number}", self.folder / f"server-{number}.log"
+        targets = listen or [f"unix://{self.folder}/{number}.sock"]
+        flags = {"storage_url": self.storage_url, "ready_file": ready_file, **self.settings, **settings}
+        arguments = [f"--{name.replace('_', '-')}={value}" for name, value in flags.items()]
+        arguments += [f"--listen={target}" for target in targets]
+        with log.open("wb") as output:
+            process = await asyncio.create_subprocess_exec(
+                *(*within, sys.executable, "-m", "memsvc", "serve", *arguments),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env={**os.environ, **(environment or {})},
+            )
+        return Server(process, targets[0], ready_file, log)
+
+    @asynccontextmanager
+    async def serving(self, **how: object) -> AsyncIterator[Server]:
+        """Start a server, hand it out once it serves, and see to it that it is gone afterwards."""
+        server = await self.launch(**how)  # type: ignore[arg-type]
+        try:
+            await server.ready()
+            yield server
+        finally:
+            await server.kill()
+
+
+@dataclass(slots=True)
+class Server:
+    """One process."""
+
+    process: asyncio.subprocess.Process
+    target: str
+    """The first address it listens on."""
+    ready_file: Path
+    log: Path
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    async def ready(self) -> None:
+        """Return once it serves. Raises ServerEnded."""
+        async with asyncio.timeout(START_SECONDS):
+            while not self.ready_file.exists():
+                if self.process.returncode is not None:
+                    raise ServerEnded(f"exit code {self.process.returncode}\n{self.log_tail()}")
+                await asyncio.sleep(_POLL_SECONDS)
+
+    async def kill(self) -> None:
+        """End it at once, if it has not ended already."""
+        self._signal(signal.SIGKILL)
+        await self.process.wait()
+
+    async def stop(self) -> int:
+        """Ask it to drain and end; return its exit code."""
+        self._signal(signal.SIGTERM)
+        return await self.ended()
+
+    async def ended(self) -> int:
+        """Wait for its end; return its exit code, or the negative number of the signal that killed it."""
+        async with asyncio.timeout(STOP_SECONDS):
+            return await self.process.wait()
+
+    def freeze(self) -> None:
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def log_tail(self) -> str:
+        return self.log.read_bytes()[-_LOG_TAIL_BYTES:].decode(errors="replace")
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self.process.returncode is None:
+            self.process.send_signal(number)

@@ -1,0 +1,109 @@
+"""A whole torture: rounds of kills while clients work, a clean start, the check, the report."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from memsvc_client import AsyncMemoryClient
+from tests.torture.checking import check
+from tests.torture.databases import Database
+from tests.torture.ledger import Book, Finding, Ledger, Wrong
+from tests.torture.process import Installation
+from tests.torture.service import Service
+from tests.torture.words import new_words
+from tests.torture.workload import Client
+
+USERS = 24
+CLIENTS = 16
+_CHECK_SECONDS = 60.0
+_SETTINGS = {
+    "engine": "rules",
+    # So that learning is under way when the server is killed, not only about to begin.
+    "quiet_seconds": 0.05,
+    "max_quiet_seconds": 0.2,
+    "poll_seconds": 0.2,
+    # Parking what kills its worker again and again is right, and not what is tested here: kills are not its doing.
+    "max_attempts": 1_000,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What came of it."""
+
+    rounds: int
+    kills: int
+    early_kills: int
+    acknowledged: int
+    given_up: int
+    repeated: int
+    lost: int
+    doubled: int
+    unfinished: int
+    damaged: int
+    seconds: float
+    seed: int
+    findings: tuple[Finding, ...]
+
+    @property
+    def passed(self) -> bool:
+        return not self.findings
+
+
+async def torture(
+    database: Database, folder: Path, rounds: int, seed: int, told: Callable[[int, Ledger], None] = lambda *_: None
+) -> Report:
+    """Kill the server `rounds` times and return what was lost, doubled, unfinished or damaged.
+
+    `told` hears of each round.
+    """
+    started = time.monotonic()
+    ledger = Ledger([Book(f"user-{number}") for number in range(USERS)], new_words())
+    service = Service(
+        Installation(folder, database.url, _SETTINGS),
+        Random(f"{seed}/kills"),
+        lambda what: ledger.found(Wrong.DAMAGED, "", f"server {what}"),
+    )
+    clients = [
+        Client(service, ledger, Random(f"{seed}/client-{number}"), steady=number % 2 == 0) for number in range(CLIENTS)
+    ]
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(service.abandon)
+        async with asyncio.TaskGroup() as working:
+            for client in clients:
+                working.create_task(client.work())
+            try:
+                for number in range(1, rounds + 1):
+                    await service.round()
+                    told(number, ledger)
+                server = await service.start()
+            finally:
+                for client in clients:
+                    client.ending = True
+        async with AsyncMemoryClient(server.target, timeout_seconds=_CHECK_SECONDS) as checker:
+            await check(checker, ledger)
+        await service.stop()
+    faults = database.faults()
+    if faults:
+        ledger.found(Wrong.DAMAGED, "", f"the database: {faults}")
+    return Report(
+        rounds=rounds,
+        kills=service.kills,
+        early_kills=service.early_kills,
+        acknowledged=ledger.acknowledged,
+        given_up=ledger.given_up,
+        repeated=ledger.repeated,
+        lost=ledger.count(Wrong.LOST),
+        doubled=ledger.count(Wrong.DOUBLED),
+        unfinished=ledger.count(Wrong.UNFINISHED),
+        damaged=ledger.count(Wrong.DAMAGED),
+        seconds=time.monotonic() - started,
+        seed=seed,
+        findings=tuple(ledger.findings),
+    )
