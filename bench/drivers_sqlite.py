@@ -93,7 +93,9 @@ def raw_appends(connection: sqlite3.Connection, group: int) -> float:
         execute("BEGIN IMMEDIATE")
         for _ in range(group):
             user, body, nonce = f"user-{done % USERS}", memory(done).decode(), secrets.token_hex(8)
-            execute("UPDATE heads SET seq = seq + 1, nonce = ? WHERE namespace = 'bench' AND user_id = ?", (nonce, user))
+            execute(
+                "UPDATE heads SET seq = seq + 1, nonce = ? WHERE namespace = 'bench' AND user_id = ?", (nonce, user)
+            )
             for table, row, text in (
                 ("journal", done, body),
                 ("states", "", STATE.decode()),
@@ -112,8 +114,7 @@ def raw_store(path: Path) -> sqlite3.Connection:
     for statement in (
         "PRAGMA journal_mode = WAL",
         "PRAGMA synchronous = FULL",
-        "CREATE TABLE heads (namespace TEXT, user_id TEXT, seq INT, nonce TEXT, PRIMARY KEY (namespace, user_id))"
-        " WITHOUT ROWID",
+        "CREATE TABLE heads (namespace, user_id, seq INT, nonce TEXT, PRIMARY KEY (namespace, user_id)) WITHOUT ROWID",
         *(
             f"CREATE TABLE {table} (namespace TEXT, user_id TEXT, row_id, position INT, body TEXT,"
             " PRIMARY KEY (namespace, user_id, row_id)) WITHOUT ROWID"

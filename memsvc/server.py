@@ -10,26 +10,116 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import Sequence
 from pathlib import Path
 
-from memsvc.application import Application, ApplicationSettings, build_application
+from memsvc.application import ApplicationSettings, build_application
 from memsvc.config import Config
 from memsvc.errors import invalid
-from memsvc.extraction.engine import Engine
+from memsvc.extraction.engines import build_engine, chosen_engine
 from memsvc.extraction.queue import Limits
-from memsvc.extraction.worker import Worker, WorkerSettings
+from memsvc.extraction.worker import WorkerSettings
 from memsvc.rpc.listeners import serving
 from memsvc.sessions import Quiet
-from memsvc.storage.driver import Driver
 from memsvc.storage.registry import connect, scheme_of
 
 logger = logging.getLogger("memsvc")
 
+_UNLOCKED_POLL_SECONDS = 1.0
+
 
 def run(config: Config) -> None:
-    """Serve until SIGTERM or SIGINT; the exit code is 0 after a drain."""
+    """Serve until SIGTERM or SIGINT."""
     logging.basicConfig(
         level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
     )
-    _runner()(serve(config))
+    if sys.platform == "win32":
+        asyncio.run(serve(config))
+        return
+    import uvloop
+
+    uvloop.run(serve(config))
+
+
+async def serve(config: Config) -> None:
+    """Serve until told to stop, then drain. Raises Error when it cannot start."""
+    engine = build_engine(config)
+    driver = connect(config.storage_url, config.storage_options)
+    await driver.open()
+    try:
+        application = build_application(driver, engine, _settings(config))
+        try:
+            async with serving(
+                application, config.listen, insecure=config.insecure, health_listen=config.health_listen
+            ) as edge:
+                application.worker.start()
+                _tune_collector()
+                _write_ready_file(config.ready_file, edge.addresses)
+                await _told_to_stop(config)
+                logger.info("action=draining")
+                await edge.drain(config.drain_seconds)
+        finally:
+            await application.worker.stop()
+            await application.writer.close()
+            await engine.close()
+    finally:
+        await driver.close()
+    logger.info("action=stopped")
+
+
+def _settings(config: Config) -> ApplicationSettings:
+    return ApplicationSettings(
+        driver_name=scheme_of(config.storage_url),
+        model=config.openai_model if chosen_engine(config) == "openai" else "",
+        quota=config.memory_quota,
+        quiet=Quiet(config.quiet_seconds, max(config.quiet_seconds, config.max_quiet_seconds)),
+        cache_bytes=config.cache_bytes,
+        max_request_bytes=config.max_request_bytes,
+        default_deadline_seconds=config.default_deadline_seconds,
+        worker=WorkerSettings(
+            lease_seconds=config.lease_seconds,
+            concurrency=config.extraction_concurrency,
+            poll_seconds=config.poll_seconds,
+            limits=Limits(config.max_attempts, config.max_wait_seconds),
+        ),
+    )
+
+
+def _tune_collector() -> None:
+    """Leave what the start has made out of every collection, and collect rarely: states hold nothing that cycles."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+
+
+def _write_ready_file(path: str, addresses: Sequence[str]) -> None:
+    if not path:
+        return
+    # Whoever waits for the file must never see half of it.
+    ready = Path(path)
+    unfinished = ready.with_name(f"{ready.name}.{os.getpid()}")
+    unfinished.write_text("".join(f"{address}\n" for address in addresses), encoding="utf-8")
+    unfinished.replace(ready)
+
+
+async def _told_to_stop(config: Config) -> None:
+    """Return on SIGTERM, SIGINT, or once nobody else holds the lock of `exit_when_unlocked`."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(each, stopping.set)
+    if not config.exit_when_unlocked:
+        await stopping.wait()
+        return
+    try:
+        lock = os.open(config.exit_when_unlocked, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise invalid("exit_when_unlocked", f"cannot open {config.exit_when_unlocked}: {error.strerror}") from error
+    while not stopping.is_set():
+        with contextlib.suppress(BlockingIOError):
+            # Kept until the process ends: a client that comes now finds it held, and starts the next server.
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_UNLOCKED_POLL_SECONDS):
+                await stopping.wait()

@@ -127,16 +127,23 @@ def integer_option(options: Mapping[str, str], name: str, default: int, *, least
     return value
 
 
-def build_tables(names: TableNames, *, text: TypeEngine[str], expression: Callable[[Readable], str]) -> Tables:
-    """Return the tables. `text` must compare by UTF-8 bytes; `expression` derives a readable column from `body`."""
+def build_tables(
+    names: TableNames, dialect: str, *, text: TypeEngine[str], expression: Callable[[Readable], str]
+) -> Tables:
+    """Return the tables for one dialect of SQLAlchemy's.
+
+    `text` must compare by UTF-8 bytes; `expression` derives a readable column from `body`.
+    """
     metadata = MetaData()
+    # An option of another dialect would import that dialect.
+    clustered = {"sqlite_with_rowid": False} if dialect == "sqlite" else {}
 
     def column(readable: Readable) -> Column[object]:
         kind: TypeEngine[Any] = BigInteger() if readable.is_integer else Text()
         return Column(readable.name, kind, Computed(expression(readable), persisted=False))
 
     def table(name: str, *columns: Column[object]) -> Table:
-        return Table(name, metadata, *columns, sqlite_with_rowid=False)
+        return Table(name, metadata, *columns, **clustered)
 
     def user_key() -> list[Column[object]]:
         return [Column(part, text, primary_key=True, nullable=False) for part in ("namespace", "user_id")]
@@ -154,7 +161,7 @@ def build_tables(names: TableNames, *, text: TypeEngine[str], expression: Callab
         integer("due"),
         integer("erased"),
     )
-    Index(f"{names.heads}_due", heads.c.due, sqlite_where=heads.c.due > 0, postgresql_where=heads.c.due > 0)
+    Index(f"{names.heads}_due", heads.c.due, **{f"{dialect}_where": heads.c.due > 0})
     journal = table(
         names.journal,
         *user_key(),

@@ -168,7 +168,7 @@ def sync_folder(settings: Settings) -> None:
 
 
 def _pending(found: int) -> Migration:
-    return Migration(found=found, wanted=VERSION, steps=[step.description for step in STEPS[found:]])
+    return Migration(found=found, wanted=VERSION, steps=tuple(step.description for step in STEPS[found:]))
 
 
 def _create(connection: sqlite3.Connection, statements: Statements) -> None:

@@ -54,7 +54,7 @@ class Statements:
 
     def __init__(self, names: TableNames) -> None:
         self.names = names
-        self.tables = build_tables(names, text=Text(), expression=_readable)
+        self.tables = build_tables(names, "sqlite", text=Text(), expression=_readable)
         self.rows: Mapping[RowKind, RowStatements] = {
             kind: RowStatements(table) for kind, table in self.tables.rows.items()
         }

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
+
+from msgspec.structs import replace
 
 from memsvc.errors import ExtractionError, NotFound, Reason, Unavailable
 from memsvc.extraction.conversation import nearest
@@ -29,6 +32,7 @@ from memsvc.journal.draft import Draft, Moment
 from memsvc.journal.records import RequestNote, commit_of, decode_body, new_nonce
 from memsvc.journal.state import State
 from memsvc.journal.writer import Writer
+from memsvc.limits import REPLY_BYTES
 from memsvc.model import (
     Cause,
     Commit,
@@ -39,9 +43,11 @@ from memsvc.model import (
     Origin,
     Run,
     Scope,
+    Usage,
     decode,
 )
 from memsvc.paging import binding, make_token, read_token
+from memsvc.sessions import timed
 from memsvc.storage.driver import RowKind, TruncatedJournal
 from memsvc.users import Users, Watch, now_micros
 
@@ -50,6 +56,8 @@ MAX_RETRIED = 100
 _EVENTS_OF_A_TRY = 3
 _POLL_SECONDS = 0.5
 _PAGE_ROWS = 200
+_ROW_BYTES = 2_000
+"""An extraction takes at most so much in a reply, the ids of its runs aside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +150,10 @@ class Extractions:
             found.extend(
                 each for each in mixed if (not states or each.state in states) and session_id in ("", each.session_id)
             )
-        token = make_token(bound_to, found[page_size - 1].position) if len(found) > page_size else ""
-        return found[:page_size], token
+        sizes = accumulate(_ROW_BYTES + sum(map(len, map(str.encode, each.run_ids))) for each in found[:page_size])
+        fitting = max(1, sum(1 for size in sizes if size <= REPLY_BYTES))
+        token = make_token(bound_to, found[fitting - 1].position) if len(found) > fitting else ""
+        return found[:fitting], token
 
     async def cancel(self, scope: Scope, extraction_id: str, note: RequestNote | None) -> Extraction:
         """Cancel an extraction that has not ended. Raises FailedPrecondition (EXTRACTION_ENDED), NotFound."""
@@ -197,7 +207,7 @@ class Extractions:
                     return commit_of(decode_body(records[0].body), records[0].time)
         return commit
 
-    async def watch(self, scope: Scope, extraction_id: str, resume_token: str = "") -> AsyncIterator[Numbered]:
+    async def watch(self, scope: Scope, extraction_id: str, resume_token: str = "") -> AsyncGenerator[Numbered, None]:
         """Yield what happens to an extraction, from its start or after a token; ends after `Completed`.
 
         Raises NotFound (EXTRACTION_NOT_FOUND).
@@ -242,7 +252,7 @@ class Extractions:
 
     async def _stored(self, scope: Scope, extraction: Extraction) -> Sequence[Event]:
         """Return the events that follow from what is stored."""
-        events: list[Event] = [Accepted(extraction)]
+        events: list[Event] = [Accepted(_as_accepted(extraction))]
         if extraction.state.ended:
             commit = await self._commit(scope, extraction)
             if commit is not None:
@@ -252,9 +262,20 @@ class Extractions:
             events.append(Completed(extraction))
         return events
 
+    async def messages_of(self, scope: Scope, run_ids: Sequence[str]) -> Sequence[Message]:
+        """Return the messages of stored runs, in order. Raises NotFound (RUN_NOT_FOUND)."""
+        rows = await self.users.driver.get(scope, RowKind.RUN, run_ids)
+        runs = [decode(row.body, Run) for row in rows.values()]
+        found = {run.run_id for run in runs if run.session_id}
+        for run_id in run_ids:
+            if run_id not in found:
+                raise NotFound(Reason.RUN_NOT_FOUND, f"no run {run_id}")
+        runs.sort(key=lambda run: run.index)
+        return [timed(message, run) for run in runs for message in run.messages]
+
     async def preview(
         self, scope: Scope, messages: Sequence[Message], agent_id: str, team_id: str
-    ) -> AsyncIterator[Numbered]:
+    ) -> AsyncGenerator[Numbered, None]:
         """Yield what would be learned from messages; nothing is stored, and no job made."""
         user = await self.users.latest(scope)
         now = now_micros()
@@ -278,3 +299,20 @@ class Extractions:
         reconcile(draft, finished.operations, Sources(sources, Source(origin, now)))
         yield Numbered(Committed(Commit(revision=0, time=now, changes=draft.changes)))
         yield Numbered(Completed(extraction))
+
+
+def _as_accepted(extraction: Extraction) -> Extraction:
+    """Return the extraction as it was before its first attempt: the same whenever, and wherever, it is looked at."""
+    return replace(
+        extraction,
+        state=ExtractionState.WAITING,
+        reason="",
+        detail="",
+        attempt=0,
+        next_attempt_time=0,
+        revision=0,
+        change_count=0,
+        usage=Usage(),
+        start_time=0,
+        end_time=0,
+    )

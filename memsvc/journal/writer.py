@@ -30,6 +30,7 @@ from memsvc.errors import (
 from memsvc.journal.draft import Moment
 from memsvc.journal.records import Body, RequestNote, decode_body, encode_body, new_nonce
 from memsvc.journal.state import State, due_time, fold, load_requests, project, state_row
+from memsvc.limits import REPLY_BYTES
 from memsvc.model import Scope
 from memsvc.storage.crashpoints import reach
 from memsvc.storage.driver import (
@@ -281,7 +282,7 @@ class Writer:
             more_puts.extend(decision.puts)
             more_deletes.extend(decision.deletes)
             added = len(record.body) + sum(len(row.body) for row in more_puts)
-            if added > MAX_APPEND_BYTES:
+            if added > MAX_APPEND_BYTES or len(record.body) > REPLY_BYTES:
                 self._take(lane)
                 _fail(waiting, _too_large(added))
                 continue
@@ -500,7 +501,8 @@ def _fail(waiting: _Waiting[Any], error: Error) -> None:
 
 
 def _too_large(size: int) -> Error:
-    return ResourceExhausted(Reason.REQUEST_TOO_LARGE, f"{size} bytes of {MAX_APPEND_BYTES} that one write may hold")
+    """A record must fit into an append, and its commit into a reply."""
+    return ResourceExhausted(Reason.REQUEST_TOO_LARGE, f"{size} bytes: more than one write may hold")
 
 
 def _internal(cause: Exception) -> Error:

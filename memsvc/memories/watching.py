@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 
 from msgspec.structs import replace
 
 from memsvc.errors import OutOfRange, Reason
 from memsvc.journal.records import Body, commit_of, decode_body
+from memsvc.limits import REPLY_BYTES
 from memsvc.model import Change, ChangeKind, Commit, Memory, Scope
 from memsvc.paging import binding, make_token, read_token
 from memsvc.search.filter import MemoryFilter, matcher
@@ -78,7 +79,8 @@ class MemoryHistory:
     async def changes(self, scope: Scope, memory_id: str, page_size: int, page_token: str) -> ChangePage:
         """Return a page of commits, newest first; of one memory, only its changes are in them.
 
-        A page looks through a bounded number of records: it may be short, even empty, and still have a next one.
+        A page looks through a bounded number of records, and ends before it passes 3 MiB: it may be short, even
+        empty, and still have a next one.
         """
         bound_to = binding("changes", scope, memory_id)
         position = read_token(page_token, bound_to, int)
@@ -86,8 +88,9 @@ class MemoryHistory:
         end = int(position[0]) if position is not None else tip.seq + 1
         commits: list[Commit] = []
         trimmed = False
+        size, full = 0, False
         lowest = max(1, end - _MAX_SCANNED_RECORDS)
-        while end > lowest and len(commits) < page_size:
+        while end > lowest and len(commits) < page_size and not full:
             start = max(lowest, end - _CHUNK_RECORDS)
             try:
                 records = await self.users.driver.records(scope, start - 1, end - start)
@@ -98,12 +101,14 @@ class MemoryHistory:
                 records = await self.users.driver.records(scope, truncated.first - 1, end - truncated.first)
                 start = lowest = truncated.first
             for record in reversed(records):
-                if len(commits) == page_size:
-                    break
-                end = record.seq
                 commit = _matching(record, memory_id)
                 if commit is not None:
+                    full = bool(commits) and size + len(record.body) > REPLY_BYTES
+                    if full or len(commits) == page_size:
+                        break
                     commits.append(commit)
+                    size += len(record.body)
+                end = record.seq
             else:
                 end = start
         more = end > 1 and not (trimmed and end <= lowest)
@@ -111,7 +116,7 @@ class MemoryHistory:
 
     async def watch(
         self, scope: Scope, wanted: MemoryFilter, *, send_initial: bool, resume_token: str
-    ) -> AsyncIterator[tuple[str, WatchEvent]]:
+    ) -> AsyncGenerator[tuple[str, WatchEvent], None]:
         """Yield events with their resume tokens; ends only after `Erased`.
 
         Raises OutOfRange (HISTORY_TRIMMED) where the journal no longer reaches back to the token.
@@ -131,6 +136,10 @@ class MemoryHistory:
             waited = 0.0
             while True:
                 user = await self.users.latest(scope)
+                if user.state.core.erase_seq > seen.seq:
+                    erasure = await self._erasure(scope, user.state.core.erase_seq, seen)
+                    yield make_token(bound_to, erasure.seq, erasure.nonce), Erased(decode_body(erasure.body).revision)
+                    return
                 if user.state.tip != seen:
                     async for record in self._since(scope, seen):
                         seen = Tip(record.seq, record.nonce)
@@ -148,7 +157,17 @@ class MemoryHistory:
                 if not await moved.wait(_POLL_SECONDS):
                     waited += _POLL_SECONDS
 
-    async def _since(self, scope: Scope, seen: Tip) -> AsyncIterator[Record]:
+    async def _erasure(self, scope: Scope, seq: int, seen: Tip) -> Record:
+        """Return the record of an erasure: what was before it is gone, and cannot be read up to it."""
+        try:
+            records = await self.users.driver.records(scope, seq - 1, 1)
+        except TruncatedJournal as truncated:
+            raise _trimmed(truncated.first, seen.seq) from truncated
+        if not records:
+            raise _trimmed(0, seen.seq)
+        return records[0]
+
+    async def _since(self, scope: Scope, seen: Tip) -> AsyncGenerator[Record, None]:
         """Yield the records after `seen`, checked to be of the same history."""
         last = seen
         while True:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from typing import Final
 from weakref import WeakKeyDictionary
 
@@ -42,7 +43,7 @@ _LAST_RUNS: Final = 3
 _MAX_LAST_RUNS: Final = 100
 _FEW_MEMORIES: Final = 32
 """So few are searched without an index that was built beside the event loop's other work."""
-_FORMATS: Final = {
+_FORMATS: Final[Mapping[int, ContextFormat]] = {
     pb.CONTEXT_FORMAT_XML: ContextFormat.XML,
     pb.CONTEXT_FORMAT_MARKDOWN: ContextFormat.MARKDOWN,
     pb.CONTEXT_FORMAT_JSON: ContextFormat.JSON,
@@ -82,8 +83,10 @@ class ContextService:
         compiled = compile_context(user, list(shared.values()), wanted)
         known = self._serialized.get(compiled)
         if known is None:
-            known = self._serialized[compiled] = _proto_context(compiled).SerializeToString()
-            self._users.weigh(user)
+            known = _proto_context(compiled).SerializeToString()
+            if not compiled.unchanged:
+                self._serialized[compiled] = known
+                self._users.weigh(user)
         rest = pb.CompileContextResponse(
             pending_runs=pending_runs(user.state), revision=user.revision, read_time=timestamp(user.checked_time)
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Sequence
 from typing import Final
 
 from memsvc.application import Application
@@ -28,13 +28,13 @@ class ExtractionService:
 
     async def extract_memories(
         self, request: pb.ExtractMemoriesRequest, context: Context
-    ) -> AsyncIterator[pb.ExtractMemoriesResponse]:
+    ) -> AsyncGenerator[pb.ExtractMemoriesResponse, None]:
         scope, note = read_scope(request.scope), read_note(request)
         for name in ("agent_id", "team_id"):
             check_id(name, getattr(request, name), required=False)
         agent_id, team_id = request.agent_id, request.team_id
         source = request.WhichOneof("source")
-        messages: tuple[Message, ...] = ()
+        messages: Sequence[Message] = ()
         run_ids: tuple[str, ...] = ()
         size_bytes = 0
         if source == "messages":
@@ -62,7 +62,7 @@ class ExtractionService:
 
     async def watch_extraction(
         self, request: pb.WatchExtractionRequest, context: Context
-    ) -> AsyncIterator[pb.WatchExtractionResponse]:
+    ) -> AsyncGenerator[pb.WatchExtractionResponse, None]:
         scope = read_scope(request.scope)
         check_id("extraction_id", request.extraction_id)
         events = self._extractions.watch(scope, request.extraction_id, request.resume_token)
@@ -106,8 +106,8 @@ class ExtractionService:
         return pb.RetryExtractionsResponse(extractions=[proto_extraction(each) for each in extractions])
 
 
-async def _closed(events: AsyncIterator[Numbered], scope: Scope) -> AsyncIterator[pb.ExtractionEvent]:
+async def _closed(events: AsyncGenerator[Numbered, None], scope: Scope) -> AsyncGenerator[pb.ExtractionEvent, None]:
     """Yield the messages for events; the source is closed however this ends."""
-    async with contextlib.aclosing(events) as source:  # type: ignore[type-var]
-        async for event in source:
+    async with contextlib.aclosing(events):
+        async for event in events:
             yield proto_event(event, scope)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from memsvc.extraction.engine import Action, Operation
@@ -12,7 +13,7 @@ from memsvc.rpc.memories import proto_commit
 from memsvc.rpc.scalars import LAYER_NUMBERS, POLARITY_NUMBERS, TRUST_NUMBERS, inverted, timestamp
 from memsvc.v1 import extraction_pb2, memory_pb2
 
-EXTRACTION_STATES: Final = {
+EXTRACTION_STATES: Final[Mapping[int, ExtractionState]] = {
     extraction_pb2.EXTRACTION_STATE_WAITING: ExtractionState.WAITING,
     extraction_pb2.EXTRACTION_STATE_RUNNING: ExtractionState.RUNNING,
     extraction_pb2.EXTRACTION_STATE_SUCCEEDED: ExtractionState.SUCCEEDED,

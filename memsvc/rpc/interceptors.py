@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -141,11 +141,11 @@ def remaining_seconds(context: Context, default_seconds: float) -> float:
     return default_seconds if remaining is None else remaining
 
 
-def streaming(replies: Callable[[Any, Context], AsyncIterator[Message]]) -> Handler:
+def streaming(replies: Callable[[Any, Context], AsyncGenerator[Message, None]]) -> Handler:
     """Return the handler that sends what an async generator yields, and closes it however the call ends."""
 
     async def handle(request: Any, context: Context) -> None:
-        async with contextlib.aclosing(replies(request, context)) as sending:  # type: ignore[type-var]
+        async with contextlib.aclosing(replies(request, context)) as sending:
             async for reply in sending:
                 await context.write(reply.SerializeToString())
 

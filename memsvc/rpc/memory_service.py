@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import contextlib
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Final
 
 from memsvc.application import Application
@@ -41,7 +42,7 @@ from memsvc.v1 import memory_pb2 as pb
 
 _TOP_K: Final = 10
 _MAX_TOP_K: Final = 100
-_ORDERS: Final = {
+_ORDERS: Final[Mapping[int, MemoryOrder]] = {
     pb.MEMORY_ORDER_UPDATE_TIME_DESC: MemoryOrder.UPDATE_TIME_DESC,
     pb.MEMORY_ORDER_UPDATE_TIME_ASC: MemoryOrder.UPDATE_TIME_ASC,
     pb.MEMORY_ORDER_CREATE_TIME_DESC: MemoryOrder.CREATE_TIME_DESC,
@@ -50,7 +51,7 @@ _ORDERS: Final = {
     pb.MEMORY_ORDER_OBSERVE_TIME_ASC: MemoryOrder.OBSERVE_TIME_ASC,
     pb.MEMORY_ORDER_KEY: MemoryOrder.KEY,
 }
-_METHODS: Final = {
+_METHODS: Final[Mapping[int, SearchMethod]] = {
     pb.SEARCH_METHOD_LEXICAL: SearchMethod.LEXICAL,
     pb.SEARCH_METHOD_SEMANTIC: SearchMethod.SEMANTIC,
     pb.SEARCH_METHOD_HYBRID: SearchMethod.HYBRID,
@@ -189,13 +190,14 @@ class MemoryService:
 
     async def watch_memories(
         self, request: pb.WatchMemoriesRequest, context: Context
-    ) -> AsyncIterator[pb.WatchMemoriesResponse]:
+    ) -> AsyncGenerator[pb.WatchMemoriesResponse, None]:
         scope, wanted = read_scope(request.scope), read_filter(request)
         events = self._history.watch(
             scope, wanted, send_initial=request.send_initial, resume_token=request.resume_token
         )
-        async for token, event in events:
-            yield _proto_watched(token, event, scope)
+        async with contextlib.aclosing(events):
+            async for token, event in events:
+                yield _proto_watched(token, event, scope)
 
 
 def _written(commit: Commit) -> Memory:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from memsvc.errors import invalid
@@ -26,7 +26,7 @@ from memsvc.v1 import message_pb2, session_pb2
 MAX_CONTEXT_MEMORIES: Final = 1_000
 """How many memories a run may say that its model saw."""
 
-LEARNING_MODES: Final = {
+LEARNING_MODES: Final[Mapping[int, LearningMode]] = {
     session_pb2.LEARNING_MODE_AUTOMATIC: LearningMode.AUTOMATIC,
     session_pb2.LEARNING_MODE_OFF: LearningMode.OFF,
 }

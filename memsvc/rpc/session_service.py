@@ -7,7 +7,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from memsvc.application import Application
-from memsvc.errors import Unavailable, invalid
+from memsvc.errors import Error, invalid
 from memsvc.ids import new_id
 from memsvc.limits import check_id, page_size
 from memsvc.model import Extraction, ExtractionState, Learning, LearningMode, Scope
@@ -91,7 +91,7 @@ class SessionService:
         try:
             async with self._drain.until_drained():
                 extraction, commit = await self._extractions.wait(scope, reply.extraction_id, seconds)
-        except Unavailable:
+        except Error:
             # The run is stored: that must be answered, whatever became of the wait.
             return
         reply.extraction.CopyFrom(proto_extraction(extraction))

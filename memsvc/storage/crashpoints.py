@@ -1,8 +1,8 @@
 """Named places at which a process can be told to die: how tests ask, step by step, what survives.
 
-Off unless MEMSVC_CRASH_POINT names one: `sqlite.before_commit` sends SIGKILL to the process itself when it first gets
-there, `sqlite.before_commit:3` at the third time, `sqlite.before_commit:3:SIGSTOP` freezes it instead. When off, a place
-costs one comparison.
+Off unless MEMSVC_CRASH_POINT names one: with `sqlite.before_commit` the process kills itself (SIGKILL) when it first
+gets there, with `sqlite.before_commit:3` the third time; `sqlite.before_commit:3:SIGSTOP` freezes it instead. Where it
+is off a place costs one comparison.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`python -m tests.torture --driver sqlite --rounds 100`: exits with 1 unless nothing is lost, doubled or unfinished."""
+"""`python -m tests.torture --driver sqlite --rounds 100`: exits with 1 if anything is lost, doubled or unfinished."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ class Client:
                     await self._guarded(self._erase, book)
             else:
                 async with book.shared():
-                    await self._guarded(self.random.choices(*zip(*self._actions.items(), strict=True))[0], book)  # type: ignore[arg-type]
+                    await self._guarded(self.random.choices(*zip(*self._actions.items(), strict=True))[0], book)
 
     async def _guarded(self, action: Callable[[Book], Awaitable[None]], book: Book) -> None:
         try:
@@ -223,7 +223,7 @@ class Client:
         gives_up: float = _GIVES_UP,
     ) -> _T | None:
         """Send a write until it is answered and return the answer; None: it got none, and was given up."""
-        answer = await self._answered(book, send, refused, gives_up)
+        answer: _T | None = await self._answered(book, send, refused, gives_up)
         if answer is None:
             self.ledger.given_up += 1
             return None

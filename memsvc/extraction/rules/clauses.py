@@ -103,7 +103,8 @@ class _Splitter:
         if word in ("my", "we", "me") and (boundary or self._introduces_itself(at)):
             return _Start(at, self._is_admitted(at, boundary=boundary), word)
         if at == 0:
-            return _Start(0, asserted=True)
+            dropped = word in _DROPS_SUBJECT
+            return _Start(0, asserted=True, subject="i" if dropped else "", elided=dropped)
         if not boundary:
             return None
         subject = self._subject()
@@ -157,10 +158,12 @@ class _Splitter:
 
     def _goes_on(self, at: int) -> bool:
         """Tell whether a verb after "and" has the subject of the clause before, rather than being part of its object."""
+        if self._words[at] == "go" and not self._words[at + 1 : at + 2] or self._words[at : at + 2] == ["go", "these"]:
+            return False
         start = self._starts[-1]
         words = self._words[start.at : at]
         before = self._words[at - 1]
-        if before == "," and self._words[at] not in self._stative:
+        if before == "," and (self._words[at] not in self._stative or self._words[at] == "like"):
             return False
         if any(pair in (("like", "to"), ("love", "to"), ("want", "to"), ("enjoy", "to"), ("hate", "to"), ("to", words[-2] if len(words) > 1 else "")) for pair in zip(words, words[1:], strict=False)) or "can" in words:
             return self._words[at] in self._stative and self._words[at + 1 : at + 2] != ["fun"]
@@ -252,6 +255,7 @@ def _tail(words: Sequence[str]) -> str:
     return " ".join(words[-2:])
 
 
+_DROPS_SUBJECT: Final = frozenset({"grew", "moved", "lived", "graduated", "majored"})
 _VETOES: Final = frozenset(
     ["jk", "roleplay", "role-play", "hypothetically", "sarcasm", "kidding", "joking", "lorem", "imaginary", "fictional"]
 )

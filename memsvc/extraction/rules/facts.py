@@ -50,14 +50,26 @@ class FactReader:
         best: Fillings | None = None
         for spans in itertools.islice(self._book.matches(pattern, words), _MAX_READINGS):
             fillings = {
-                name: self._phrases.read(pattern.kinds[name], clause.tokens[start:end], clause.source)
-                for name, (start, end) in spans.items()
+                name: self._read(pattern.kinds[name], clause, start, end) for name, (start, end) in spans.items()
             }
             if all(fillings.values()):
                 return fillings
             if best is None and all(fillings.get(name) for name in pattern.required):
                 best = fillings
         return best
+
+
+    def _read(self, kind: str, clause: Clause, start: int, end: int) -> Sequence[Filling]:
+        fillings = self._phrases.read(kind, clause.tokens[start:end], clause.source)
+        if start or not fillings or not self._is_common(clause.words[0]):
+            return fillings
+        # A capital that only begins the sentence: "Cheeseburgers are my favorite food".
+        first = fillings[0].text[:1].lower() + fillings[0].text[1:]
+        return [Filling(first, first, fillings[0].topics), *fillings[1:]]
+
+    def _is_common(self, word: str) -> bool:
+        lexicon = self._book.lexicon
+        return word.endswith("ing") or any(lexicon.has(name, word) for name in ("topic_food", "topic_sports", "topic_animals", "topic_hobbies", "topic_entertainment", "topic_music"))
 
 
 _MAX_READINGS: Final = 8
@@ -139,6 +151,10 @@ def _rendered(template: str, chosen: Mapping[str, Filling], clause: Clause | Non
 def told(clause: Clause, how: str = "") -> str:
     """Return a clause about the user without its subject: "i run every day" is "runs every day"."""
     tokens = list(clause.tokens)
+    for at, token in enumerate(tokens[:-1]):
+        if token.word == "," and (tokens[at + 1].word in _PAST or tokens[at + 1].word.endswith("ed")):
+            tokens = tokens[:at]
+            break
     while tokens and tokens[-1].word in _TRAILING:
         tokens.pop()
     words = [token.word for token in tokens]

@@ -113,6 +113,7 @@ class Pattern(msgspec.Struct, frozen=True, gc=False):
 
 
 Span = tuple[int, int]
+_COUNTS: Final = frozenset("two three four five six seven eight nine ten twenty thirty many several".split())
 _MAX_SLOT_TOKENS: Final = 14
 
 
@@ -178,8 +179,8 @@ class PatternBook:
         if at >= len(words):
             return ()
         if slot.kind[0] == "@" and rest:
-            count = self.lexicon.longest(slot.kind[1:], words, at)
-            return (at + count, len(words)) if count and at + count < len(words) and not _needs_more(rest) else (at + count,) if count else ()
+            ends = [at + count for count in range(self.lexicon.longest(slot.kind[1:], words, at), 0, -1)]
+            return [*ends, len(words)] if ends and not _needs_more(rest) else ends
         return (*range(at + 1, min(at + _MAX_SLOT_TOKENS, len(words))), len(words)) if rest else (len(words),)
 
     def _may_follow(self, word: str) -> bool:
@@ -190,6 +191,7 @@ class PatternBook:
             or word in self.lexicon.words("prepositions")
             or word in self.lexicon.words("trailing")
             or word in self.lexicon.words("time_words")
+            or word in _COUNTS
         )
 
 

@@ -112,11 +112,14 @@ class Phrases:
 
     def _text(self, tokens: Sequence[Token], source: str) -> list[Filling]:
         text = spoken(tokens[:MAX_PHRASE_WORDS], source)
-        return [Filling(text, text, self._topics(tokens))]
+        return [Filling(text, text)]
 
     def _one(self, tokens: Sequence[Token], source: str) -> list[Filling]:
         tokens = self._before_comma(tokens)
-        return self._text(tokens, source) if self._is_thing(tokens, source) else []
+        if not self._is_thing(tokens, source):
+            return []
+        text = spoken(tokens, source)
+        return [Filling(text, text, self._topics(tokens))]
 
     def _things(self, tokens: Sequence[Token], source: str) -> list[Filling]:
         return list(self._list(tokens, source, self._is_thing))
@@ -142,19 +145,35 @@ class Phrases:
     def _list(
         self, tokens: Sequence[Token], source: str, accepts: Callable[[Sequence[Token], str], bool], *, topical: bool = True
     ) -> Iterator[Filling]:
-        """Yield a filling per element of "a, b and c"; the first that is none of it ends the list."""
+        """Yield a filling per element of "a, b and c"; what is none of it ends a list of things."""
         items = self._elements(tokens)
-        infinitive = bool(items) and items[0][0].word == "to"
+        verb = self._shared_verb(items[0]) if items else ()
         for index, item in enumerate(items[:_MAX_LIST_ITEMS]):
             item = self._without_trailing(list(item))
             if item and index and item[0].word in self._lexicon.words("fillers"):
                 item = item[1:]
             if not item or not accepts(item, source):
-                return
+                if topical:
+                    return
+                continue
             text = spoken(item, source)
-            if infinitive and index and item[0].word != "to":
-                text = text if item[0].word.endswith("ing") else f"to {text}"
+            if verb and index:
+                text = self._with_verb(verb, item, text)
             yield Filling(text, text, self._topics(item) if topical else ())
+
+    def _shared_verb(self, item: Sequence[Token]) -> tuple[str, ...]:
+        """Return the words with which a list of doings begins: "to eat" of "to eat burgers and fries", "going to" ..."""
+        words = [token.word for token in item]
+        count = 2 if words[0] == "to" else 1 if words[0].endswith("ing") and len(words) > 1 else 0
+        return tuple(words[: count + (count < len(words) - 1 and words[count] in self._lexicon.words("prepositions"))]) if count else ()
+
+    def _with_verb(self, verb: Sequence[str], item: Sequence[Token], text: str) -> str:
+        first = item[0].word
+        if first == "to" or first.endswith("ing"):
+            return text
+        if any(first in self._lexicon.words(name) for name in _VERB_LISTS):
+            return f"to {text}" if verb[0] == "to" else text
+        return f"{' '.join(verb)} {text}"
 
     def _elements(self, tokens: Sequence[Token]) -> list[list[Token]]:
         pairs = self._lexicon.words("pairs")
@@ -177,12 +196,14 @@ class Phrases:
     def _is_thing(self, tokens: Sequence[Token], source: str) -> bool:
         """Tell whether a phrase can be what somebody likes, does or is interested in, in general."""
         words = [token.word for token in tokens]
-        if words[0] == "to":
-            words = words[1:]
+        infinitive = words[0] == "to"
+        words = words[1:] if infinitive else words
         if not words or len(words) > MAX_PHRASE_WORDS or not words[0][0].isalnum() or _speaks_to_someone(words):
             return False
         first, last = words[0], words[-1]
-        if last in _ARTICLES or last in _POINTING:
+        if last in _ARTICLES or last in _POINTING or (_DEGREES | _ARTICLES).issuperset(words):
+            return False
+        if (infinitive or first.endswith("ing")) and (first in self._lexicon.words("vague_verbs") or " ".join(words[:2]) in self._lexicon.words("vague_verbs")):
             return False
         deixis, transient = self._lexicon.words("deixis"), self._lexicon.words("transient")
         if first in deixis or " ".join(words[:2]) in deixis or first in self._lexicon.words("prepositions"):
@@ -197,7 +218,7 @@ class Phrases:
         """Tell whether "the ..." is something everybody knows, rather than something just mentioned."""
         words = [token.word for token in tokens]
         general = self._lexicon.words("the_nouns")
-        if len(words) > 1 and (words[1] in general or " ".join(words[1:3]) in general or words[-1] in general):
+        if len(words) > 1 and (words[1] in general or " ".join(words[1:3]) in general or (len(words) == 3 and words[-1] in general)):
             return words[-1] not in self._lexicon.words("transient")
         return len(words) > 1 and source[tokens[1].start].isupper()
 
@@ -223,12 +244,14 @@ class Phrases:
         words = [token.word for token in tokens]
         at = 0
         while at < len(words):
-            if found and words[at] in ("the", "a", "some", "also", "both", "little", "bit", "of", "i"):
+            if found and words[at] in ("the", "a", "some", "also", "both", "little", "bit", "of", "i", "half", "part"):
                 at += 1
                 continue
             count = self._lexicon.longest(name, words, at)
             if not count:
-                break
+                if words[at] in self._lexicon.words("prepositions") or words[at] in self._lexicon.words("time_words") or words[at] in _NUMBERS:
+                    break
+                return []
             text = self._canonical_form(name, spoken(tokens[at : at + count], source))
             found.append(Filling(text, text))
             at += count
@@ -253,8 +276,12 @@ class Phrases:
 
     def _heads(self, name: str, words: Sequence[str]) -> bool:
         """Tell whether the head of a noun phrase is on a list: the last word before what only describes it."""
+        if len(words) > 2 and " ".join(words[:3]) in _QUANTITIES:
+            words = words[3:]
+        elif len(words) > 1 and " ".join(words[:2]) in _QUANTITIES:
+            words = words[2:]
         end = next(
-            (at for at, word in enumerate(words) if at and (word in self._lexicon.words("prepositions") or word in _HEAD_ENDS or word in self._lexicon.words("time_words"))),
+            (at for at, word in enumerate(words) if at and ((at > 1 and word in ("a", "an", "per")) or word in self._lexicon.words("prepositions") or word in _HEAD_ENDS or word in self._lexicon.words("time_words"))),
             len(words),
         )
         return any(end >= count and self._lexicon.has(name, " ".join(words[end - count : end])) for count in (1, 2, 3))
@@ -319,7 +346,11 @@ class Phrases:
 
     def _place_tokens(self, tokens: Sequence[Token], source: str) -> list[Token]:
         words = [token.word for token in tokens]
+        if words[0] in self._lexicon.words("prepositions"):
+            return []
         begin = 1 if words[0] == "the" else 0
+        if begin and any(word in _PARTS for word in words[2:4]):
+            return []
         if begin and not (self._is_known_place(words) or (len(words) > 1 and is_proper(tokens[1], source))):
             return []
         if words[begin:][:1] and (words[begin] in _NOT_A_PLACE or words[begin] in self._lexicon.words("not_places")):
@@ -395,6 +426,8 @@ class Phrases:
 
     def _venue(self, tokens: Sequence[Token], source: str) -> list[Filling]:
         tokens = self._before_comma(tokens)
+        ends = self._lexicon.words("prepositions") - {"of", "for"}
+        tokens = tokens[: next((at for at, token in enumerate(tokens) if at and token.word in ends), len(tokens))]
         words = [token.word for token in tokens]
         return self._text(tokens, source) if self._heads("venues", words) and not _speaks_to_someone(words) else []
 
@@ -443,7 +476,7 @@ class Phrases:
         words = [token.word for token in tokens]
         end = next((at for at, word in enumerate(words) if at and word in self._lexicon.words("prepositions")), len(words))
         vetoes, transient = self._lexicon.words("an_vetoes"), self._lexicon.words("transient")
-        if end > 4 or len(words) > 8 or _speaks_to_someone(words) or words[0] in vetoes or words[end - 1] in vetoes or words[end - 1] in transient:
+        if end > 4 or len(words) > 8 or _speaks_to_someone(words) or words[0] in vetoes or words[end - 1] in transient:
             return []
         if " ".join(words[:end]) in vetoes or " ".join(words[end - 2 : end]) in vetoes or not self._heads("characters", words):
             return []
@@ -588,16 +621,20 @@ def _number(word: str) -> int | None:
 
 
 _POINTING: Final = frozenset({"this", "that", "it", "these", "those", "them", "him", "her", "here", "there"})
+_DEGREES: Final = frozenset({"big", "huge", "massive", "great", "real", "true", "total", "major", "super", "hardcore", "bigger", "biggest", "good", "avid", "new", "old", "long", "also", "such"})
+_QUANTITIES: Final = frozenset({"a lot of", "lots of", "a couple of", "a bunch of", "a pair of", "a number of", "plenty of", "tons of", "a ton of", "hundreds of", "dozens of", "a collection of", "couple of", "all kinds of"})
+_PARTS: Final = frozenset({"part", "side", "end", "area", "of", "middle", "center", "centre"})
+_VERB_LISTS: Final = ("finite_verbs", "habit_verbs", "ability_verbs", "going_verbs")
 _LIST_MARKS: Final = frozenset({",", "and", "or"})
 _ARTICLES: Final = frozenset({"a", "an", "the"})
-_BARRED_HEADS: Final = frozenset({"been", "had", "to", "not", "never", "has", "have", "got", "the", "this", "that", "these", "those", "your", "his", "her", "their", "no", "any", "its"})
+_BARRED_HEADS: Final = frozenset({"wanted", "needed", "always", "loved", "tried", "used", "heard", "seen", "read", "met", "gone", "worked", "played", "taken", "made", "done", "watched", "thought", "lost", "found", "noticed", "considered", "owned", "only", "been", "had", "to", "not", "never", "has", "have", "got", "the", "this", "that", "these", "those", "your", "his", "her", "their", "no", "any", "its"})
 _BARRED_FOR_NAMES: Final = frozenset({"a", "an", "my", "this", "that", "it", "our", "your", "one", "some", "two", "three", "four", "what", "when", "where", "how", "all"})
-_BARRED_FOR_JOBS: Final = frozenset({"my", "your", "our", "their", "his", "her", "no", "any", "this", "that"})
+_BARRED_FOR_JOBS: Final = frozenset({"not", "retired", "former", "ex", "aspiring", "future", "failed", "wannabe", "never", "hardly", "like", "better", "my", "your", "our", "their", "his", "her", "no", "any", "this", "that"})
 _NOT_A_PLACE: Final = frozenset({"a", "an", "my", "our", "your", "this", "that", "these", "his", "her", "their", "one", "some", "any"})
 _HEAD_ENDS: Final = frozenset({"named", "called", "who", "that", "which", "aged", "ages"})
 _ORG_ENDS: Final = frozenset({"as", "in", "on", "with", "since", "near", "from", "to", "and", ",", "for", "by", "or", "doing", "part", "full", "majoring", "studying"})
 _JOB_ENDS: Final = frozenset({"based", "living", "working", "specializing", "specialising", "currently", "turned", "focused", "focusing", "here", "doing", "making", "making", "looking", "trying", "now", "again", "today", "myself", "married", "since", "last", "this"})
-_PERSONS: Final = frozenset({"you", "your", "i", "he", "she", "him", "his", "they", "ours", "yours", "we", "u"})
+_PERSONS: Final = frozenset({"you", "your", "i", "he", "she", "him", "his", "they", "them", "their", "ours", "yours", "we", "u"})
 _NOT_GIVEN: Final = ("nationalities", "religions", "languages", "professions", "countries", "marital", "jobless", "diets", "traits", "genders", "parents_words", "programming", "tools", "students", "timezones", "transient_states")
 _TOPICS: Final = ("food", "music", "sports", "entertainment", "animals", "travel", "hobbies")
 _TOLD: Final = {"my": "their", "our": "their", "me": "them", "myself": "themselves", "mine": "theirs"}

@@ -1,0 +1,78 @@
+"""Addresses to listen on: `unix:///path`, `host:port`, `[ipv6]:port`."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from memsvc.errors import invalid
+
+MAX_SOCKET_PATH_BYTES: Final = 107
+"""What the kernel keeps of a unix socket's path."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnixAddress:
+    """A unix socket."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return f"unix://{self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class TcpAddress:
+    """A host and a port; port 0: any that is free."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+
+Address = UnixAddress | TcpAddress
+
+
+def parse_address(text: str, *, insecure: bool = False, setting: str = "listen") -> Address:
+    """Return an address that may be served without TLS.
+
+    Raises InvalidArgument that names the setting: for one that is malformed, a path too long for a socket, and, unless
+    `insecure`, one that other machines can reach.
+    """
+    if text.startswith("unix:"):
+        return UnixAddress(_socket_path(text, setting))
+    host, separator, port = text.rpartition(":")
+    if not separator or not port.isascii() or not port.isdigit() or int(port) > 65_535:
+        raise invalid(setting, f"{text!r} must be unix:///path or host:port")
+    host = host.removeprefix("[").removesuffix("]")
+    address = TcpAddress(host or "0.0.0.0", int(port))  # noqa: S104
+    if not address.is_loopback and not insecure:
+        raise invalid(setting, f"{text!r} can be reached from other machines: use loopback, or say --insecure")
+    return address
+
+
+def _socket_path(text: str, setting: str) -> Path:
+    name = text.removeprefix("unix:")
+    if name.startswith("//"):
+        name = name.removeprefix("//")
+        if not name.startswith("/"):
+            raise invalid(setting, f"{text!r} must name an absolute path: unix:///path")
+    if not name or "\0" in name:
+        raise invalid(setting, f"{text!r} must be unix:///path or host:port")
+    path = Path(name).absolute()
+    size = len(str(path).encode())
+    if size > MAX_SOCKET_PATH_BYTES:
+        raise invalid(setting, f"{path} is {size} bytes; a socket's path has at most {MAX_SOCKET_PATH_BYTES}")
+    return path

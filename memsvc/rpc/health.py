@@ -1,0 +1,63 @@
+"""grpc.health.v1: whether the server serves.
+
+"liveness" is SERVING as long as the process answers; "" and the services are, until the server drains. None of them
+touches the database: a pod is not restarted, nor an agent cut off from what is in RAM, because a database is slow.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from typing import Any, Final
+
+import grpc
+from grpc_health.v1 import health_pb2
+
+NAME: Final = "grpc.health.v1.Health"
+LIVENESS: Final = "liveness"
+
+_SERVING: Final = health_pb2.HealthCheckResponse.SERVING
+_NOT_SERVING: Final = health_pb2.HealthCheckResponse.NOT_SERVING
+_UNKNOWN: Final = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+
+
+class Health:
+    """Answers health checks, on any number of servers."""
+
+    def __init__(self, services: Iterable[str]) -> None:
+        self._services = frozenset(("", LIVENESS, *services))
+        self._draining = asyncio.Event()
+
+    def add_to(self, server: grpc.aio.Server) -> None:
+        """Serve health checks on `server`."""
+        parse = health_pb2.HealthCheckRequest.FromString
+        serialize = health_pb2.HealthCheckResponse.SerializeToString
+        handlers = {
+            "Check": grpc.unary_unary_rpc_method_handler(self._check, parse, serialize),
+            "Watch": grpc.unary_stream_rpc_method_handler(self._watch, parse, serialize),
+        }
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(NAME, handlers),))
+
+    def drain(self) -> None:
+        """Say from now on that the server does not serve; watches are told, and end."""
+        self._draining.set()
+
+    def _status(self, service: str) -> health_pb2.HealthCheckResponse:
+        if service not in self._services:
+            return health_pb2.HealthCheckResponse(status=_UNKNOWN)
+        serves = service == LIVENESS or not self._draining.is_set()
+        return health_pb2.HealthCheckResponse(status=_SERVING if serves else _NOT_SERVING)
+
+    async def _check(self, request: health_pb2.HealthCheckRequest, context: Any) -> health_pb2.HealthCheckResponse:
+        if request.service not in self._services:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "no such service")
+        return self._status(request.service)
+
+    async def _watch(
+        self, request: health_pb2.HealthCheckRequest, context: Any
+    ) -> AsyncIterator[health_pb2.HealthCheckResponse]:
+        status = self._status(request.service)
+        yield status
+        await self._draining.wait()
+        if self._status(request.service) != status:
+            yield self._status(request.service)

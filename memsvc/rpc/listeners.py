@@ -1,0 +1,148 @@
+"""The gRPC servers of a process: where they listen, and how they start, drain and stop."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Final
+
+import grpc
+from grpc_reflection.v1alpha import reflection
+
+from memsvc.application import Application
+from memsvc.errors import invalid
+from memsvc.rpc.addresses import Address, TcpAddress, UnixAddress, parse_address
+from memsvc.rpc.draining import Draining
+from memsvc.rpc.health import NAME as HEALTH_SERVICE
+from memsvc.rpc.health import Health
+from memsvc.rpc.services import SERVICES, add_services
+from memsvc.rpc.socket_lock import SOCKET_MODE, SocketLock
+
+logger = logging.getLogger(__name__)
+
+MAX_REPLY_BYTES: Final = 4 << 20
+"""What a client accepts by default; replies end at 3 MiB."""
+
+_KEEPALIVE: Final[Sequence[tuple[str, int]]] = (
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 20_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+)
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    application: Application, listen: Sequence[str], *, insecure: bool = False, health_listen: str = ""
+) -> AsyncIterator[Edge]:
+    """Serve the application on these addresses; on leaving stop at once, unless it was drained before.
+
+    Raises InvalidArgument for an address that cannot, or may not, be served.
+    """
+    edge = Edge(application, [parse_address(text, insecure=insecure) for text in listen])
+    if health_listen:
+        # Probes come from other machines, and learn nothing.
+        edge.add_health_server(parse_address(health_listen, insecure=True, setting="health_listen"))
+    try:
+        await edge.start()
+        yield edge
+    finally:
+        await edge.drain(0.0)
+
+
+class Edge:
+    """The servers: one for the API, and if wanted one for probes alone."""
+
+    def __init__(self, application: Application, addresses: Sequence[Address]) -> None:
+        self._draining = Draining()
+        self._health = Health(service.full_name for service in SERVICES)
+        self._locks: list[SocketLock] = []
+        self._stopped = False
+        over_tcp = any(isinstance(address, TcpAddress) for address in addresses)
+        self._server = _new_server(application.settings.max_request_bytes, over_tcp=over_tcp)
+        self._health_server: grpc.aio.Server | None = None
+        self.addresses: list[str] = []
+        """Where the API is served; ports that were 0 are the real ones."""
+        self.health_addresses: list[str] = []
+        add_services(self._server, application, self._draining)
+        self._health.add_to(self._server)
+        names = [service.full_name for service in SERVICES]
+        reflection.enable_server_reflection([*names, HEALTH_SERVICE, reflection.SERVICE_NAME], self._server)
+        try:
+            self.addresses.extend(self._bind(self._server, address) for address in addresses)
+        except BaseException:
+            self._release()
+            raise
+
+    def add_health_server(self, address: Address) -> None:
+        """Also answer health checks on an address of their own."""
+        try:
+            self._health_server = _new_server(64 << 10, over_tcp=True)
+            self._health.add_to(self._health_server)
+            self.health_addresses.append(self._bind(self._health_server, address))
+        except BaseException:
+            self._release()
+            raise
+
+    def _bind(
+        self, server: grpc.aio.Server, address: Address, credentials: grpc.ServerCredentials | None = None
+    ) -> str:
+        """Bind a server to an address, and return it as it was bound. TLS comes in here."""
+        if isinstance(address, UnixAddress):
+            lock = SocketLock(address.path)
+            lock.acquire()
+            self._locks.append(lock)
+            # Nobody else may connect between binding and chmod either.
+            mask = os.umask(0o777 & ~SOCKET_MODE)
+            try:
+                _add_port(server, address, credentials)
+            finally:
+                os.umask(mask)
+            address.path.chmod(SOCKET_MODE)
+            return str(address)
+        return str(TcpAddress(address.host, _add_port(server, address, credentials)))
+
+    async def start(self) -> None:
+        """Begin to serve."""
+        await self._server.start()
+        if self._health_server is not None:
+            await self._health_server.start()
+        logger.info("action=serving addresses=%s", ",".join([*self.addresses, *self.health_addresses]))
+
+    async def drain(self, seconds: float) -> None:
+        """Stop: no new calls, streams end with SERVER_DRAINING, other calls have so long to end."""
+        self._health.drain()
+        self._draining.start()
+        if self._stopped:
+            return
+        self._stopped = True
+        await self._server.stop(seconds)
+        if self._health_server is not None:
+            await self._health_server.stop(0.0)
+        self._release()
+
+    def _release(self) -> None:
+        for lock in self._locks:
+            lock.release()
+
+
+def _new_server(max_request_bytes: int, *, over_tcp: bool) -> grpc.aio.Server:
+    options: list[tuple[str, Any]] = [
+        ("grpc.so_reuseport", 0),
+        ("grpc.max_receive_message_length", max_request_bytes),
+        ("grpc.max_send_message_length", MAX_REPLY_BYTES),
+    ]
+    if over_tcp:
+        options.extend(_KEEPALIVE)
+    return grpc.aio.server(options=options)
+
+
+def _add_port(server: grpc.aio.Server, address: Address, credentials: grpc.ServerCredentials | None) -> int:
+    try:
+        if credentials is None:
+            return server.add_insecure_port(str(address))
+        return server.add_secure_port(str(address), credentials)
+    except RuntimeError as error:
+        raise invalid("listen", f"cannot listen on {address}: it is taken, or not of this machine") from error

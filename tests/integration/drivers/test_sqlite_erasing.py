@@ -1,0 +1,129 @@
+"""Erased is erased: nothing of it is left in the files, wherever SQLite may have moved it in between."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from sqlite_stores import SARAH, append_after, applied, files_holding, opened, tip_after
+
+from memsvc.model import Scope
+from memsvc.storage.driver import EMPTY, Outcome, Row, RowKey, RowKind, StorageUnavailable, Tip
+from memsvc_drivers.sqlite import SQLiteDriver
+
+KINDS = (RowKind.MEMORY, RowKind.RUN, RowKind.SESSION, RowKind.EXTRACTION, RowKind.STATE)
+
+
+def mentions(scope: Scope, length: int) -> bytes:
+    return b'{"memory":"secret of %s %s"}' % (scope.user_id.encode(), b"x" * length)
+
+
+async def filled(driver: SQLiteDriver, users: int, rounds: int) -> dict[Scope, Tip]:
+    """Let users write rows of all sizes in turns, so that pages fill, split and merge."""
+    chance = random.Random(7)
+    tips = {Scope("default", f"user{number:02}"): EMPTY for number in range(users)}
+    for number in range(rounds):
+        batch = []
+        for scope, tip in tips.items():
+            lengths = [chance.choice((10, 100, 700, 1_500, 5_000)) for _ in range(5)]
+            puts = [
+                Row(
+                    kind,
+                    f"{chance.getrandbits(64):x}" * (kind is not RowKind.STATE),
+                    mentions(scope, length),
+                    "g",
+                    number,
+                )
+                for kind, length in zip(KINDS, lengths, strict=True)
+            ]
+            batch.append(append_after(tip, scope, body=mentions(scope, lengths[0]), puts=puts))
+        assert set(await driver.append(batch)) == {Outcome.APPENDED}
+        tips = {item.scope: tip_after(item) for item in batch}
+    return tips
+
+
+def assert_sound(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+async def test_nothing_of_erased_users_is_left_in_the_files(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    async with opened(path, {"checkpoint_bytes": "65536"}) as driver:
+        tips = await filled(driver, users=40, rounds=25)
+        gone = list(tips)[::3]
+        await driver.append([append_after(tips[scope], scope, erases=True) for scope in gone])
+    for scope in tips:
+        assert bool(files_holding(tmp_path, b"secret of " + scope.user_id.encode())) is (scope not in gone)
+    assert_sound(path)
+
+
+async def test_nothing_of_redacted_records_is_left_once_it_returned(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    async with opened(path) as driver:
+        tips = await filled(driver, users=40, rounds=25)
+        scope, tip = next(iter(tips.items()))
+        rows = (await driver.load(scope, KINDS)).rows
+        item = append_after(tip, scope, deletes=[RowKey(row.kind, row.row_id) for row in rows])
+        tip = await applied(driver, item)
+        await driver.redact(scope, dict.fromkeys(range(1, tip.seq + 1), b"{}"))
+        assert files_holding(tmp_path, b"secret of " + scope.user_id.encode()) == []
+        assert len(await driver.records(scope, 0, 100)) == 26
+        assert await applied(driver, append_after(tip, scope)) != tip
+    assert_sound(path)
+
+
+async def test_two_drivers_write_while_one_wipes(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    async with opened(path) as first, opened(path) as second:
+        tips = await filled(first, users=30, rounds=15)
+        scopes = list(tips)
+
+        async def redact() -> None:
+            for scope in scopes[:10]:
+                await first.redact(scope, dict.fromkeys(range(1, 16), b"{}"))
+
+        async def write(driver: SQLiteDriver, mine: list[Scope]) -> None:
+            for _ in range(5):
+                for scope in mine:
+                    row = Row(RowKind.MEMORY, "m", mentions(scope, 900), position=1)
+                    tips[scope] = await applied(driver, append_after(tips[scope], scope, puts=[row]))
+
+        await asyncio.gather(redact(), write(first, scopes[10:20]), write(second, scopes[20:]))
+        for driver in (first, second):
+            assert await driver.tips(scopes) == [tips[scope] for scope in scopes]
+            for scope in scopes[10:]:
+                assert (await driver.get(scope, RowKind.MEMORY, ["m"]))["m"].body == mentions(scope, 900)
+    assert_sound(path)
+
+
+async def test_a_reader_in_the_way_is_named_and_redact_can_be_repeated(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    async with opened(path) as driver:
+        await applied(driver, append_after(EMPTY, body=mentions(SARAH, 10)))
+        with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM memsvc_heads").fetchall()
+            with pytest.raises(StorageUnavailable, match="repeat"):
+                await driver.redact(SARAH, {1: b"{}"})
+            [record] = await driver.records(SARAH, 0, 10)
+            assert record.body == b"{}"
+            reader.execute("COMMIT")
+        await driver.redact(SARAH, {1: b"{}"})
+        assert files_holding(tmp_path, b"secret of sarah") == []
+
+
+async def test_a_reader_in_the_way_does_not_hold_up_an_erasure(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    async with opened(path) as driver:
+        tip = await applied(driver, append_after(EMPTY, body=mentions(SARAH, 10)))
+        with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM memsvc_heads").fetchall()
+            await applied(driver, append_after(tip, erases=True))
+            reader.execute("COMMIT")
+    assert files_holding(tmp_path, b"secret of sarah") == []
