@@ -61,7 +61,7 @@ async def driver_appends(driver: SQLiteDriver, writers: int, *, batched: bool) -
     until = time.perf_counter() + SECONDS
 
     def following(writer: int) -> Append:
-        scope = Scope("bench", f"user-{writer}-{batched}-{done % (USERS // writers)}-{writers}")
+        scope = Scope("bench", f"user-{writer}-{done // writers % (USERS // writers)}-{writers}-{batched}")
         appended = item(done * 64 + writer, scope, tips.get(scope, EMPTY))
         tips[scope] = Tip(appended.records[-1].seq, appended.records[-1].nonce)
         return appended
@@ -91,10 +91,13 @@ def raw_appends(connection: sqlite3.Connection, group: int) -> float:
     started = time.perf_counter()
     while time.perf_counter() < started + SECONDS:
         execute("BEGIN IMMEDIATE")
-        for _ in range(group):
-            user, body, nonce = f"user-{done % USERS}", memory(done).decode(), secrets.token_hex(8)
+        for writer in range(group):
+            user = f"user-{writer}-{done // group % (USERS // group)}-{group}"
+            body, nonce = memory(done).decode(), secrets.token_hex(8)
             execute(
-                "UPDATE heads SET seq = seq + 1, nonce = ? WHERE namespace = 'bench' AND user_id = ?", (nonce, user)
+                "INSERT INTO heads VALUES ('bench', ?, 1, ?)"
+                " ON CONFLICT DO UPDATE SET seq = seq + 1, nonce = excluded.nonce",
+                (user, nonce),
             )
             for table, row, text in (
                 ("journal", done, body),
@@ -122,11 +125,6 @@ def raw_store(path: Path) -> sqlite3.Connection:
         ),
     ):
         connection.execute(statement)
-    connection.execute("BEGIN")
-    connection.executemany(
-        "INSERT INTO heads VALUES ('bench', ?, 0, '')", [(f"user-{number}",) for number in range(USERS)]
-    )
-    connection.execute("COMMIT")
     return connection
 
 

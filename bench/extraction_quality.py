@@ -96,7 +96,9 @@ def _slots(operation: Operation) -> Iterator[Slot]:
     if operation.action is Action.DELETE:
         yield f"delete.{operation.key or 'other'}", ""
         return
-    label = f"{operation.layer}.{operation.key.partition('.')[0] if operation.layer is Layer.KNOWLEDGE else operation.key}"
+    label = (
+        f"{operation.layer}.{operation.key.partition('.')[0] if operation.layer is Layer.KNOWLEDGE else operation.key}"
+    )
     if operation.layer is Layer.FEEDBACK:
         label = f"feedback.{operation.polarity}"
     elif not operation.key:
@@ -110,7 +112,14 @@ def _slots(operation: Operation) -> Iterator[Slot]:
 
 
 _INTERESTS = frozenset(
-    {"knowledge.likes", "knowledge.other", "knowledge.favorites", "profile.hobbies", "profile.instruments", "profile.vehicle"}
+    {
+        "knowledge.likes",
+        "knowledge.other",
+        "knowledge.favorites",
+        "profile.hobbies",
+        "profile.instruments",
+        "profile.vehicle",
+    }
 )
 """Labels between which the line is thin: "my passion is painting", "I love to paint", "I paint a lot"."""
 
@@ -120,7 +129,7 @@ def _same(expected: Slot, found: Slot) -> bool:
     if label != found_label and not (label in _INTERESTS and found_label in _INTERESTS):
         return False
     wanted, had = _words(value), _words(found_value)
-    return not wanted or bool(had) and (wanted <= had or had <= wanted)
+    return not wanted or (bool(had) and (wanted <= had or had <= wanted))
 
 
 def _words(text: str) -> frozenset[str]:
@@ -134,10 +143,8 @@ _IGNORED = frozenset({"a", "an", "the", "to", "of", "in", "at", "likes", "dislik
 
 def main() -> None:
     for split, scores in measure().items():
-        print(
-            f"{split:5} lines {scores['lines']:4.0f}  precision {scores['precision']:.3f}  recall {scores['recall']:.3f}  "
-            f"F1 {scores['f1']:.3f}  false positives {scores['false_positive_rate']:.3f} of {scores['lines_without_fact']:.0f}"
-        )
+        figures = "  ".join(f"{name} {value:.3f}" for name, value in scores.items() if value <= 1)
+        print(f"{split:5} {scores['lines']:.0f} lines, {scores['lines_without_fact']:.0f} without a fact  {figures}")
     if "--misses" in sys.argv:
         for line in read("tune"):
             if line.hits < max(len(line.expected), len(line.found)):

@@ -120,7 +120,7 @@ class Administration:
         return Stats(
             memories=sum(layers.values()),
             layers={layer: count for layer, count in layers.items() if count},
-            runs=core.next_index - 1,
+            runs=core.runs,
             pending_runs=pending_runs(user.state),
             open_extractions=len(core.open),
             update_time=core.time,

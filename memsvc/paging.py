@@ -11,6 +11,7 @@ import msgspec
 from memsvc.errors import InvalidArgument, Reason, invalid
 
 Position = list[int | str]
+_encode = msgspec.json.Encoder(order="sorted").encode
 
 
 class _Token(msgspec.Struct, array_like=True, gc=False):
@@ -20,7 +21,7 @@ class _Token(msgspec.Struct, array_like=True, gc=False):
 
 def binding(*parts: object) -> str:
     """Return what ties a token to a request: a digest of everything but the page itself."""
-    return hashlib.blake2b(repr(parts).encode(), digest_size=8).hexdigest()
+    return hashlib.blake2b(_encode(parts), digest_size=8).hexdigest()
 
 
 def make_token(bound_to: str, *position: int | str) -> str:

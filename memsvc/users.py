@@ -198,6 +198,7 @@ class Users:
     _loads: dict[Scope, asyncio.Task[HotUser]] = field(default_factory=dict)
     _watchers: dict[Scope, set[asyncio.Event]] = field(default_factory=dict)
     _tips: _SharedTips | None = None
+    _asks_at_once: bool | None = None
 
     async def read(self, scope: Scope, consistency: Consistency = LATEST) -> HotUser:
         """Return the user, as fresh as asked.
@@ -250,7 +251,9 @@ class Users:
 
     async def tip(self, scope: Scope) -> Tip:
         """Return where the journal ends now."""
-        if self.driver.capabilities().tips_cost_nothing:
+        if self._asks_at_once is None:
+            self._asks_at_once = self.driver.capabilities().tips_cost_nothing
+        if self._asks_at_once:
             return (await self.driver.tips((scope,)))[0]
         if self._tips is None:
             self._tips = _SharedTips(self.driver)

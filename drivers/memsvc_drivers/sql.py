@@ -136,7 +136,7 @@ def build_tables(
     """
     metadata = MetaData()
     # An option of another dialect would import that dialect.
-    clustered = {"sqlite_with_rowid": False} if dialect == "sqlite" else {}
+    clustered: dict[str, Any] = {"sqlite_with_rowid": False} if dialect == "sqlite" else {}
 
     def column(readable: Readable) -> Column[object]:
         kind: TypeEngine[Any] = BigInteger() if readable.is_integer else Text()
@@ -161,7 +161,8 @@ def build_tables(
         integer("due"),
         integer("erased"),
     )
-    Index(f"{names.heads}_due", heads.c.due, **{f"{dialect}_where": heads.c.due > 0})
+    due: dict[str, Any] = {f"{dialect}_where": heads.c.due > 0}
+    Index(f"{names.heads}_due", heads.c.due, **due)
     journal = table(
         names.journal,
         *user_key(),

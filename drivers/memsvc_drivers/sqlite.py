@@ -2,7 +2,8 @@
 
 The file may be shared by processes on one host, not over a network file system. While a process has it open, neither it
 nor the files beside it (`-wal`, `-shm`, `-line`, `-room`, `-open`) may be moved, replaced or deleted: once the file at
-the path is another one, the driver answers StorageUnavailable until it is opened anew.
+the path is another one, the driver answers StorageUnavailable until it is opened anew. Nor may that process open the
+file by other means than SQLite: closing it would drop SQLite's locks. An open driver does not survive a fork.
 """
 
 from __future__ import annotations

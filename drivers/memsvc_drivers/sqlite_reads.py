@@ -89,8 +89,12 @@ class Readers:
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._read_far, read)
 
     def data_version(self) -> int:
-        """Return a number that changes when another connection has committed."""
-        ((version,),) = self._near.execute("PRAGMA data_version").fetchall()
+        """Return a number that changes when another connection has committed; -1 if that cannot be told now."""
+        try:
+            ((version,),) = self._near.execute("PRAGMA data_version").fetchall()
+        except sqlite3.Error as error:
+            self._failed_near(error)
+            return -1
         return int(version)
 
     def close(self) -> None:
@@ -102,7 +106,7 @@ class Readers:
     def _read_far(self, read: _Read[_T]) -> _T:
         connection: sqlite3.Connection | None = None
         try:
-            connection = self._idle.pop() if self._idle else self._connect_far()
+            connection = self._take_idle() or self._connect_far()
             return read(connection)
         except sqlite3.Error as error:
             if connection is not None and spoils_connection(error):
@@ -112,6 +116,12 @@ class Readers:
         finally:
             if connection is not None:
                 self._idle.append(connection)
+
+    def _take_idle(self) -> sqlite3.Connection | None:
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return None
 
     def _connect_far(self) -> sqlite3.Connection:
         refuse_replaced(self._settings, self._identity)

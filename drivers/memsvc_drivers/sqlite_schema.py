@@ -15,6 +15,8 @@ from memsvc_drivers.sqlite_statements import Statements
 
 VERSION_ROW = "schema_version"
 GENERATION_ROW = "generation"
+REMNANTS_ROW = "remnants"
+"""1 from an erasure until nothing of it is left in the files."""
 
 _PAGE_BYTES = 4096
 

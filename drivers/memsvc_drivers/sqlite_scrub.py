@@ -15,11 +15,9 @@ import struct
 from collections.abc import Iterator
 from contextlib import closing
 
-from memsvc_drivers.sqlite_schema import connect
+from memsvc_drivers.sqlite_schema import REMNANTS_ROW, connect
 from memsvc_drivers.sqlite_settings import Settings
 from memsvc_drivers.sqlite_statements import Statements
-
-SCRUBS_ROW = "scrubs"
 
 _CHUNK_BYTES = 1 << 20
 _DATABASE_HEADER_BYTES = 100
@@ -37,24 +35,25 @@ def scrub(settings: Settings, statements: Statements) -> bool:
     """Blank the unused space of every page. Return False if somebody else has written meanwhile.
 
     Call it in one's turn, right after the log was emptied: then the file is all there is, and the write lock keeps it
-    so.
-    A file whose pages cannot be told apart (with auto_vacuum, or past 64 GiB) is left as it is.
+    so. A file whose pages cannot be told apart (with auto_vacuum, or past 64 GiB) is left as it is.
     """
     with closing(connect(settings)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         if os.stat(f"{settings.path}-wal").st_size:
             return False
-        if not _is_plain(connection):
-            return True
-        file = _descriptor(settings)
-        for offset, length in list(_stale_ranges(file)):
-            os.pwrite(file, bytes(length), offset)
-        os.fsync(file)
+        if _is_plain(connection):
+            _blank(_descriptor(settings))
         # Every other connection, the writer's too, drops its cached pages, with their stale copies, once another has
         # committed: so none of them is ever written back.
-        connection.execute(statements.count_up, (SCRUBS_ROW,))
+        connection.execute(statements.write_meta, (REMNANTS_ROW, 0))
         connection.execute("COMMIT")
     return True
+
+
+def _blank(file: int) -> None:
+    for offset, length in list(_stale_ranges(file)):
+        os.pwrite(file, bytes(length), offset)
+    os.fsync(file)
 
 
 def _is_plain(connection: sqlite3.Connection) -> bool:

@@ -20,7 +20,14 @@ from memsvc.storage.driver import StorageUnavailable
 from memsvc_drivers.sqlite_checkpoints import Checkpointer
 from memsvc_drivers.sqlite_errors import concerns_one_item, spoils_connection, unavailable
 from memsvc_drivers.sqlite_locks import LockTimeoutError, Turnstile
-from memsvc_drivers.sqlite_schema import FileReplacedError, connect_writer, file_identity, refuse_replaced
+from memsvc_drivers.sqlite_schema import (
+    REMNANTS_ROW,
+    FileReplacedError,
+    connect_writer,
+    file_identity,
+    read_meta,
+    refuse_replaced,
+)
 from memsvc_drivers.sqlite_scrub import scrub
 from memsvc_drivers.sqlite_settings import Settings
 from memsvc_drivers.sqlite_statements import Statements
@@ -73,7 +80,8 @@ class Writer:
         self._checkpointer = Checkpointer(settings)
         self._since_checkpoint_bytes = 0
         self._truncate_at_bytes = settings.wal_cap_bytes
-        self._remnants = False
+        # A process that was killed may have left some.
+        self._remnants = read_meta(connection, statements, REMNANTS_ROW) > 0
         self._wipe_by = 0.0
         self._thread = threading.Thread(target=self._run, name="memsvc-sqlite-writer", daemon=True)
         self._thread.start()
@@ -185,6 +193,10 @@ class Writer:
             connection.close()
             self._connection = None
 
+    def _warn(self, error: Exception) -> None:
+        _log.warning("checkpoint failed: %s", getattr(error, "sqlite_errorname", type(error).__name__))
+        self._recover(error)
+
     def _answer(self, answers: Sequence[tuple[Job, Any]]) -> None:
         if answers:
             # A loop that was closed has nobody left who waits.
@@ -195,11 +207,22 @@ class Writer:
         if self._since_checkpoint_bytes > self._settings.checkpoint_bytes:
             self._since_checkpoint_bytes = 0
             self._checkpointer.wake()
+        if self._checkpointer.nearly_done:
+            self._checkpointer.nearly_done = False
+            self._finish_checkpoint()
         size_bytes = self._log_bytes()
         if size_bytes > self._truncate_at_bytes:
             emptied = self._empty_log(tries=1)
             more = 0 if emptied else size_bytes
             self._truncate_at_bytes = self._settings.wal_cap_bytes + more
+
+    def _finish_checkpoint(self) -> None:
+        # Under load the thread alone never catches up, and a log that is not moved as a whole only grows.
+        try:
+            with self._checkpointer.running, self._turnstile.turn():
+                self._connected().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        except (sqlite3.Error, LockTimeoutError, StorageUnavailable) as error:
+            self._warn(error)
 
     def _log_bytes(self) -> int:
         try:
@@ -208,8 +231,10 @@ class Writer:
             return 0
 
     def _empty_log(self, tries: int, *, scrubbing: bool = False) -> bool:
-        """Move all of the log into the file, which fails while a reader or another process needs it, and blank the log;
-        with `scrubbing`, the file's unused space, too. Return whether it was done."""
+        """Move all of the log into the file, and blank the log; with `scrubbing`, the file's unused space, too.
+
+        Return whether it was done: not while a reader or another process needs the log.
+        """
         for attempt in range(tries):
             if attempt:
                 time.sleep(_WIPE_PAUSE_SECONDS)
@@ -218,8 +243,7 @@ class Writer:
                     done = _truncate_log(self._connected(), self._settings)
                     done = done and (not scrubbing or scrub(self._settings, self._statements))
             except (sqlite3.Error, LockTimeoutError, StorageUnavailable, OSError) as error:
-                _log.warning("emptying the log failed: %s", getattr(error, "sqlite_errorname", type(error).__name__))
-                self._recover(error)
+                self._warn(error)
                 return False
             if done:
                 self._remnants = self._remnants and not scrubbing

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from memsvc.model import Scope
 from memsvc.storage.driver import EMPTY, Append, Outcome, RowKind
 from memsvc_drivers.sqlite_errors import concerns_one_item
+from memsvc_drivers.sqlite_schema import REMNANTS_ROW
 from memsvc_drivers.sqlite_statements import Statements
 
 _log = logging.getLogger(__name__)
@@ -47,6 +48,7 @@ def redact(connection: sqlite3.Connection, statements: Statements, scope: Scope,
     """Replace the bodies of records."""
     rows = [(body, scope.namespace, scope.user_id, seq) for seq, body in bodies.items()]
     connection.executemany(statements.replace_body, rows)
+    connection.execute(statements.write_meta, (REMNANTS_ROW, 1))
 
 
 def written_bytes(batch: Sequence[Append]) -> int:
@@ -89,6 +91,7 @@ def _append(cursor: sqlite3.Cursor, statements: Statements, item: Append) -> Out
         for kind, rows in statements.rows.items():
             if kind is not RowKind.REQUEST:
                 execute(rows.remove_all, user)
+        execute(statements.write_meta, (REMNANTS_ROW, 1))
     for record in item.records:
         execute(
             statements.add_record,

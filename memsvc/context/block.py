@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -11,9 +11,9 @@ from memsvc.context.contract import ContextRequest, Source
 from memsvc.context.form import Entry, Form
 from memsvc.model import Layer, Memory
 
-
 _MAX_ENTRIES: Final = 1024
 _ENTRY_BYTES: Final = 250
+_CHOSEN_BYTES: Final = 110
 
 
 class Entries(dict[str, Entry]):
@@ -39,10 +39,10 @@ class Block:
 
     def __init__(self, form: Form, source: Source, owner: int, layer: Layer, request: ContextRequest) -> None:
         self.form = form
-        self.source = source
         self.owner = owner
         """0: the user itself; then the shared users in order."""
         self.layer = layer
+        self.shared_user_id = source.user_id if owner else ""
         memories = source.layer(layer)
         if request.matches is not None:
             matches = request.matches
@@ -54,6 +54,8 @@ class Block:
         self.branches: set[tuple[str, ...]] = {()}
         self.expires = False
         """Whether a memory chosen expires."""
+        self.written: tuple[str, Sequence[str]] | None = None
+        """Its text and the ids in it, once it was written: it is not written again while it is kept."""
         self._frames: tuple[Frame, ...] = ()
         entries = source.cache.get(form)
         if not isinstance(entries, Entries):
@@ -70,10 +72,6 @@ class Block:
         return entry
 
     @property
-    def shared_user_id(self) -> str:
-        return self.source.user_id if self.owner else ""
-
-    @property
     def frames(self) -> tuple[Frame, ...]:
         """What is around it, from the outermost on."""
         if not self._frames:
@@ -87,6 +85,11 @@ class Block:
             yield Frame(("shared", self.stable), *form.shared(self.stable))
             yield Frame(("shared", self.stable, self.owner), *form.shared_user(user_id), user_id)
         yield Frame((self.owner, self.layer), *form.layer(self.layer), user_id)
+
+    @property
+    def size_bytes(self) -> int:
+        """About what it takes, besides the entries."""
+        return _CHOSEN_BYTES * len(self.chosen) + (2 * len(self.written[0]) if self.written else 0)
 
     def contest(self) -> None:
         """Note that what is chosen depends on the query."""

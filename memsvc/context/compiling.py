@@ -120,7 +120,12 @@ class _Writer:
         for outer in around[shared_frames:]:
             self._add(None, outer.opening, outer.shared_user_id)
             self._frames.append(outer)
-        body = self._body(block.form, sorted(block.chosen.values(), key=attrgetter("order")), 0)
+        if block.written is None:
+            memory_ids: list[str] = []
+            chosen = sorted(block.chosen.values(), key=attrgetter("order"))
+            block.written = _body(block.form, chosen, 0, memory_ids), memory_ids
+        body, shown = block.written
+        self.memory_ids.extend(shown)
         self._add(block.layer, frame.opening + body + frame.closing, frame.shared_user_id)
         self._separator = block.form.separator
 
@@ -140,23 +145,27 @@ class _Writer:
             self._separator = ""
             self.sections.append(Section(layer, text, count_tokens(text), self._stable, shared_user_id))
 
-    def _body(self, form: Form, entries: Sequence[Entry], depth: int) -> str:
-        """Return the entries of one branch, `depth` deep; each further branch is in the place of its first entry."""
-        if all(len(entry.path) == depth for entry in entries):
-            self.memory_ids.extend([entry.memory_id for entry in entries])
-            return form.separator.join([entry.text for entry in entries])
-        groups: dict[str | int, list[Entry]] = {}
-        for index, entry in enumerate(entries):
-            groups.setdefault(entry.path[depth] if len(entry.path) > depth else index, []).append(entry)
-        parts = []
-        for name, group in groups.items():
-            if isinstance(name, int):
-                parts.append(group[0].text)
-                self.memory_ids.append(group[0].memory_id)
-            else:
-                opening, closing = form.branch(group[0].path[: depth + 1])
-                parts.append(opening + self._body(form, group, depth + 1) + closing)
-        return form.separator.join(parts)
+
+def _body(form: Form, entries: Sequence[Entry], depth: int, memory_ids: list[str]) -> str:
+    """Return the entries of one branch, `depth` deep, and note their ids.
+
+    Each further branch is in the place of its first entry.
+    """
+    if all(len(entry.path) == depth for entry in entries):
+        memory_ids.extend([entry.memory_id for entry in entries])
+        return form.separator.join([entry.text for entry in entries])
+    groups: dict[str | int, list[Entry]] = {}
+    for index, entry in enumerate(entries):
+        groups.setdefault(entry.path[depth] if len(entry.path) > depth else index, []).append(entry)
+    parts = []
+    for name, group in groups.items():
+        if isinstance(name, int):
+            parts.append(group[0].text)
+            memory_ids.append(group[0].memory_id)
+        else:
+            opening, closing = form.branch(group[0].path[: depth + 1])
+            parts.append(opening + _body(form, group, depth + 1, memory_ids) + closing)
+    return form.separator.join(parts)
 
 
 def _count_equal(frames: Sequence[Frame], others: Sequence[Frame]) -> int:

@@ -5,13 +5,17 @@ layers of which a part is chosen: knowledge and feedback. Where a user's fit who
 not asked. Where they do not, the nearest to the query go in, of several users in turn, and then the newest. As long as
 the user's own do not fit whole, shared users get, of what the query has no say in, at most half of what the user's own
 policies and profile leave.
+
+An agent asks with another query in every turn. What is chosen before a query has a say is kept between calls.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from copy import copy
+from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Final
+from typing import Final, NamedTuple
 
 from memsvc.context.block import Block
 from memsvc.context.contract import ContextRequest, Source
@@ -22,6 +26,8 @@ from memsvc.model import Layer, Memory
 FIXED: Final = (Layer.POLICY, Layer.PROFILE)
 RANKED: Final = (Layer.KNOWLEDGE, Layer.FEEDBACK)
 
+_CACHE_KEY: Final = "context opening"
+_OPENING_BYTES: Final = 1_000
 _MAX_MISSES: Final = 12
 """So many memories that do not fit are looked at before a layer is left."""
 _MAX_HITS: Final = 48
@@ -30,6 +36,13 @@ _SMALLEST: Final = 2
 """No entry takes less, in any form."""
 _TYPICAL: Final = 48
 """About what an entry takes: says how many of the nearest to ask for, and whether whole blocks are likely to fit."""
+
+
+class Owned(NamedTuple):
+    """Blocks of one user."""
+
+    source: Source
+    blocks: Sequence[Block]
 
 
 class Selection:
@@ -42,6 +55,12 @@ class Selection:
         self.reserved = 0
         """So much is kept for others."""
         self._open: set[tuple[object, ...]] = set()
+
+    def copy(self) -> Selection:
+        """Return one to go on with, as this one is now."""
+        copied = copy(self)
+        copied._open = set(self._open)
+        return copied
 
     @property
     def room(self) -> int:
@@ -112,6 +131,21 @@ class Selection:
         return False
 
 
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A user's own policies and profile, chosen, where the rest does not fit whole."""
+
+    shape: Hashable
+    """What of the request it depends on."""
+    blocks: Sequence[Block]
+    selection: Selection
+
+    @property
+    def size_bytes(self) -> int:
+        """About what it takes, besides the entries."""
+        return _OPENING_BYTES + sum(block.size_bytes for block in self.blocks)
+
+
 def select(
     own: Source,
     shared: Sequence[Source],
@@ -124,65 +158,80 @@ def select(
 
     `forms` are that of the user's own memories and that of the others'; `measure` says what a text takes of `limit`.
     """
-    sources = list({source.user_id: source for source in (*reversed(shared), own)}.values())[::-1]
     wanted = [layer for layer in (*FIXED, *RANKED) if not request.layers or layer in request.layers]
+    shape = (forms[0], measure, limit, request.layers)
+    alone = not shared and request.matches is None
+    opening = own.cache.get(_CACHE_KEY) if alone else None
+    if isinstance(opening, Opening) and opening.shape == shape:
+        selection = opening.selection.copy()
+        ranked = [Block(forms[0], own, 0, layer, request) for layer in wanted if layer in RANKED]
+        _take_contested(selection, [Owned(own, ranked)], request.query)
+        return [*opening.blocks, *ranked], True
+    sources = list({source.user_id: source for source in (*reversed(shared), own)}.values())[::-1]
     users = [
-        [Block(forms[owner > 0], source, owner, layer, request) for layer in wanted]
+        Owned(source, [Block(forms[owner > 0], source, owner, layer, request) for layer in wanted])
         for owner, source in enumerate(sources)
     ]
     selection = Selection(measure, limit, forms[0].separator)
-    for owner, blocks in enumerate(users):
-        _take_fixed(selection, own, blocks)
+    for owner, owned in enumerate(users):
+        _take_fixed(selection, own, owned)
         if not owner and shared:
             selection.reserved = selection.room // 2
     contested = _take_ranked_whole(selection, own, users)
-    for blocks in contested:
-        for block in blocks:
-            block.contest()
-    if request.query and selection.room > _TYPICAL:
-        selection.take(_nearest(contested, request.query, selection.room))
-    for blocks in contested:
-        selection.take(_newest(blocks))
-    return [block for blocks in users for block in blocks], bool(contested)
+    fixed = [block for block in users[0].blocks if block.layer in FIXED]
+    if alone and contested and not any(memory.expire_time for block in fixed for memory in block.memories.values()):
+        own.cache[_CACHE_KEY] = Opening(shape, fixed, selection.copy())
+    _take_contested(selection, contested, request.query)
+    return [block for owned in users for block in owned.blocks], bool(contested)
 
 
-def _take_fixed(selection: Selection, own: Source, blocks: Sequence[Block]) -> None:
-    for block in blocks:
+def _take_fixed(selection: Selection, own: Source, owned: Owned) -> None:
+    for block in owned.blocks:
         if block.layer is Layer.POLICY:
-            block.outranked = outranked(block.source, own)
+            block.outranked = outranked(owned.source, own)
         if block.layer in FIXED:
             selection.take(
                 (block, memory) for memory in block.memories.values() if memory.memory_id not in block.outranked
             )
 
 
-def _take_ranked_whole(selection: Selection, own: Source, users: Sequence[Sequence[Block]]) -> list[list[Block]]:
+def _take_ranked_whole(selection: Selection, own: Source, users: Sequence[Owned]) -> list[Owned]:
     """Choose the ranked layers of each user where they fit whole; return those of the others."""
-    ranked = [[block for block in blocks if block.layer in RANKED] for blocks in users]
+    ranked = [Owned(source, [block for block in blocks if block.layer in RANKED]) for source, blocks in users]
     half = selection.reserved
     selection.reserved = 0
-    own_fit = selection.take_whole(ranked[0])
+    own_fit = selection.take_whole(ranked[0].blocks)
     if own_fit:
-        for blocks in users[1:]:
-            _take_fixed(selection, own, blocks)
+        for owned in users[1:]:
+            _take_fixed(selection, own, owned)
     else:
         selection.reserved = half
-    contested = [blocks for blocks in ranked[1:] if not selection.take_whole(blocks)]
+    contested = [owned for owned in ranked[1:] if not selection.take_whole(owned.blocks)]
     selection.reserved = 0
     return contested if own_fit else [ranked[0], *contested]
 
 
-def _nearest(contested: Sequence[Sequence[Block]], query: str, room: int) -> Iterator[tuple[Block, Memory]]:
+def _take_contested(selection: Selection, contested: Sequence[Owned], query: str) -> None:
+    for owned in contested:
+        for block in owned.blocks:
+            block.contest()
+    if query and selection.room > _TYPICAL:
+        selection.take(_nearest(contested, query, selection.room))
+    for owned in contested:
+        selection.take(_newest(owned))
+
+
+def _nearest(contested: Sequence[Owned], query: str, room: int) -> Iterator[tuple[Block, Memory]]:
     """Yield what is nearest to the query, of the users in turn: scores of different users do not compare."""
     limit = min(_MAX_HITS, room // _TYPICAL + 1)
-    found = [_found(blocks, query, limit) for blocks in contested if blocks]
+    found = [_found(owned, query, limit) for owned in contested if owned.blocks]
     for hits in zip_longest(*found):
         yield from filter(None, hits)
 
 
-def _found(blocks: Sequence[Block], query: str, limit: int) -> Iterator[tuple[Block, Memory]]:
+def _found(owned: Owned, query: str, limit: int) -> Iterator[tuple[Block, Memory]]:
+    source, blocks = owned
     first, last = blocks[0].memories, blocks[-1].memories
-    source = blocks[0].source
     ranked = {layer: source.layer(layer) for layer in RANKED}
     whole = len(first) + (len(last) if last is not first else 0) == sum(map(len, ranked.values()))
     others = sum(len(source.layer(layer)) for layer in FIXED)
@@ -199,9 +248,9 @@ def _found(blocks: Sequence[Block], query: str, limit: int) -> Iterator[tuple[Bl
                 yield block, memory
 
 
-def _newest(blocks: Sequence[Block]) -> Iterator[tuple[Block, Memory]]:
-    by_layer = {block.layer: block for block in blocks}
-    for memory in blocks[0].source.newest():
+def _newest(owned: Owned) -> Iterator[tuple[Block, Memory]]:
+    by_layer = {block.layer: block for block in owned.blocks}
+    for memory in owned.source.newest():
         block = by_layer.get(memory.layer)
         if block is not None and memory.memory_id in block.memories:
             yield block, memory

@@ -58,6 +58,8 @@ class Core(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=Tr
     revision: int = 0
     next_number: int = 1
     next_index: int = 1
+    runs: int = 0
+    """Runs of sessions ever stored, since the last erasure."""
     time: int = 0
     """Of the newest record. Times of a user's records always grow, whatever clocks do."""
     epoch: int = 0
@@ -177,6 +179,7 @@ def _fold_core(core: Core, record: Record, body: Body) -> Core:
         revision=body.revision or core.revision,
         next_number=max(core.next_number, *(number + 1 for number in numbers)) if numbers else core.next_number,
         next_index=body.run.index + 1 if body.run is not None else core.next_index,
+        runs=core.runs + 1 if body.run is not None and body.run.session_id else core.runs,
         time=record.time,
         epoch=epoch,
         claim=claim,

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
 
 import msgspec
 
@@ -17,7 +16,7 @@ from memsvc.errors import FailedPrecondition, Reason, ResourceExhausted, Unimple
 from memsvc.journal.draft import not_found
 from memsvc.limits import REPLY_BYTES
 from memsvc.memories.writing import Target
-from memsvc.model import Layer, Memory, Scope
+from memsvc.model import Layer, Memory, Scope, encode
 from memsvc.paging import binding, make_token, read_token
 from memsvc.search.filter import MemoryFilter, matcher
 from memsvc.users import LATEST, Consistency, HotUser, Users
@@ -48,6 +47,9 @@ _ORDER_FIELDS: dict[MemoryOrder, Callable[[Memory], int | str]] = {
     MemoryOrder.OBSERVE_TIME_ASC: lambda memory: memory.observe_time,
     MemoryOrder.KEY: lambda memory: memory.key or "~",
 }
+Entry = tuple[int | str, str]
+"""What a memory is ordered by, and its id."""
+
 _BY_UPDATE_TIME = (MemoryOrder.UPDATE_TIME_DESC, MemoryOrder.UPDATE_TIME_ASC)
 
 
@@ -65,9 +67,9 @@ class SearchMethod(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class MemoryPage:
-    """One page of a list."""
+    """One page of a list: what each memory is ordered by, and its id."""
 
-    memories: Sequence[Memory]
+    entries: Sequence[Entry]
     next_page_token: str
     total: int
     user: HotUser
@@ -131,27 +133,18 @@ class MemoryReader:
         user = await self.users.read(scope, consistency)
         matches = None if wanted.empty else matcher(wanted)
         entries = _ordered(user, order, wanted, matches)
-        if edge is None:
-            start = 0
-        elif order.descending:
-            start = len(entries) - bisect_left(entries, edge)
+        if order.descending:
+            end = len(entries) if edge is None else bisect_left(entries, edge)
+            page, more = entries[max(0, end - page_size) : end][::-1], end > page_size
         else:
-            start = bisect_right(entries, edge)
-        walk = reversed(entries) if order.descending else iter(entries)
-        page: list[tuple[Any, Memory]] = []
-        for entry in islice(walk, start, None):
-            memory = user.get(entry[1])
-            if memory is not None:
-                page.append((entry, memory))
-                if len(page) > page_size:
-                    break
-        memories = [memory for _, memory in page[:page_size]]
-        token = self.token_after(scope, wanted, order, memories[-1]) if len(page) > page_size else ""
-        return MemoryPage(memories, token, len(entries), user)
+            start = 0 if edge is None else bisect_right(entries, edge)
+            page, more = entries[start : start + page_size], start + page_size < len(entries)
+        token = self.token_after(scope, wanted, order, page[-1]) if more else ""
+        return MemoryPage(page, token, len(entries), user)
 
-    def token_after(self, scope: Scope, wanted: MemoryFilter, order: MemoryOrder, last: Memory) -> str:
+    def token_after(self, scope: Scope, wanted: MemoryFilter, order: MemoryOrder, last: Entry) -> str:
         """Return the token for the page of a list that begins after `last`."""
-        return make_token(binding("list", scope, wanted, order), _ORDER_FIELDS[order](last), last.memory_id)
+        return make_token(binding("list", scope, wanted, order), *last)
 
     async def search(
         self,
@@ -225,10 +218,10 @@ class MemoryReader:
 
 def _ordered(
     user: HotUser, order: MemoryOrder, wanted: MemoryFilter, matches: Callable[[Memory], bool] | None
-) -> Sequence[tuple[int | str, str]]:
+) -> Sequence[Entry]:
     if order in _BY_UPDATE_TIME and matches is None and not user.hides_some:
         return user.oldest()
-    key = ("order", order in _BY_UPDATE_TIME or order, wanted)
+    key = ("order", order in _BY_UPDATE_TIME or order, encode(wanted))
     if user.hides_some or key not in user.cache:
         field = _ORDER_FIELDS[order]
         chosen = user.memories() if matches is None else filter(matches, user.memories())

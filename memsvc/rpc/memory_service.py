@@ -117,20 +117,19 @@ class MemoryService:
         order = read_enum("order", request.order, _ORDERS, MemoryOrder.UPDATE_TIME_DESC)
         size = page_size(request.page_size)
         page = await self._reader.list(scope, wanted, order, size, request.page_token, consistency)
-        framed = wire.framed_memories(self._users, page.user, page.memories)
-        next_page_token = page.next_page_token
-        count = wire.fitting(framed, REPLY_BYTES)
-        if count < len(framed):
-            framed = framed[:count]
-            next_page_token = self._reader.token_after(scope, wanted, order, page.memories[count - 1])
+        memories = wire.framed_memories(self._users, page.user, [memory_id for _, memory_id in page.entries])
+        reply, next_page_token = b"".join(memories), page.next_page_token
+        if len(reply) > REPLY_BYTES:
+            count = wire.fitting(memories, REPLY_BYTES)
+            reply = b"".join(memories[:count])
+            next_page_token = self._reader.token_after(scope, wanted, order, page.entries[count - 1])
         rest = pb.ListMemoriesResponse(
             next_page_token=next_page_token,
             total_size=page.total,
             revision=page.user.revision,
             read_time=timestamp(page.user.checked_time),
         )
-        framed.append(rest.SerializeToString())
-        return b"".join(framed)
+        return reply + rest.SerializeToString()
 
     async def search_memories(self, request: pb.SearchMemoriesRequest, context: Context) -> bytes:
         scope, wanted, consistency = read_scope(request.scope), read_filter(request), read_consistency(request)

@@ -48,13 +48,16 @@ def framed_memory(user: HotUser, memory: Memory) -> bytes:
     return framed
 
 
-def framed_memories(users: Users, user: HotUser, memories: Iterable[Memory]) -> list[bytes]:
-    """Return `framed_memory` of each; what is now kept of the user is counted."""
-    known = len(user.encoded)
-    framed = [framed_memory(user, memory) for memory in memories]
-    if len(user.encoded) != known:
+def framed_memories(users: Users, user: HotUser, memory_ids: Iterable[str]) -> list[bytes]:
+    """Return `framed_memory` of memories by their ids; what is now kept of the user is counted."""
+    memory_ids = list(memory_ids)
+    try:
+        return [user.encoded[memory_id] for memory_id in memory_ids]
+    except KeyError:
+        memories = filter(None, map(user.get, memory_ids))
+        framed = [framed_memory(user, memory) for memory in memories]
         users.weigh(user)
-    return framed
+        return framed
 
 
 def fitting(parts: Sequence[bytes], limit: int) -> int:

@@ -232,6 +232,7 @@ class Driver(Protocol):
     async def migrate(self, *, check: bool = False) -> Migration:
         """Bring the schema to the version wanted; with `check` only say what would be done. May be called unopened.
 
+        A newer schema is left alone: SchemaMismatch, or with `check` a report whose `found` is above `wanted`.
         MUST apply each step once however many processes race (test_racing_migrations_apply_once).
         """
         ...
@@ -261,7 +262,10 @@ class Driver(Protocol):
         ...
 
     async def load(self, scope: Scope, kinds: Collection[RowKind]) -> Loaded:
-        """Return tip and all rows of these kinds. MUST be one consistent read (test_a_load_during_appends_is_never_torn)."""
+        """Return tip and all rows of these kinds.
+
+        MUST be one consistent read (test_a_load_during_appends_is_never_torn).
+        """
         ...
 
     async def records(self, scope: Scope, after: int, limit: int) -> Sequence[Record]:
@@ -323,5 +327,8 @@ class Driver(Protocol):
         ...
 
     def hints(self) -> AsyncIterator[Scope | None]:
-        """Yield users whose journals moved; None: any may have. MAY miss some and repeat others; never ends by itself."""
+        """Yield users whose journals moved; None: any may have. Never ends by itself.
+
+        MAY miss some and repeat others.
+        """
         ...

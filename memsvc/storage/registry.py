@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import cast
 from urllib.parse import urlsplit
@@ -16,7 +17,8 @@ DriverFactory = Callable[[str, Mapping[str, str]], Driver]
 """Takes the URL and the driver's options (`table_prefix`, ...); connects to nothing. Raises InvalidArgument."""
 
 
-def plugins() -> dict[str, EntryPoint]:
+@cache
+def plugins() -> Mapping[str, EntryPoint]:
     """Return the installed drivers by URL scheme, in order."""
     return {point.name: point for point in sorted(entry_points(group=GROUP), key=lambda point: point.name)}
 

@@ -188,10 +188,10 @@ async def test_nothing_is_lost_or_doubled_where_a_server_dies(
     request_id = str(uuid.uuid4())
 
     async with circumstances(place) as settings:
-        doomed = await installation.launch(environment={"MEMSVC_CRASH_POINT": place}, **settings)
+        doomed = await installation.launch(environment={"MEMSVC_CRASH_POINT": place}, **settings)  # type: ignore[arg-type]
         await doomed.ready()
         async with AsyncMemoryClient(doomed.target) as client:
-            first = asyncio.create_task(errand.send(client.user("sarah"), ids, request_id))  # type: ignore[arg-type]
+            first = asyncio.ensure_future(errand.send(client.user("sarah"), ids, request_id))
             assert await doomed.ended() == KILLED, doomed.log_tail()
             acknowledged = await answer_if_any(first)
 
@@ -226,7 +226,7 @@ async def test_an_extraction_that_kills_its_worker_is_parked(tmp_path: Path) -> 
     await doomed.ready()
     async with AsyncMemoryClient(doomed.target) as client:
         said = client.user("sarah").append_run("session", [("user", "I love sushi!")])
-        saying = asyncio.create_task(said)  # type: ignore[arg-type]
+        saying = asyncio.create_task(said)
         assert await doomed.ended() == KILLED, doomed.log_tail()
         await answer_if_any(saying)
     doomed = await installation.launch(environment=deadly)
@@ -253,7 +253,7 @@ async def test_a_repeat_after_an_erasure_cut_off_brings_nothing_back(prepared: P
     async with AsyncMemoryClient(doomed.target) as client:
         user = client.user("sarah")
         await user.memories.add(note(NEW), request_id=request_id)
-        erasing = asyncio.create_task(user.erase())  # type: ignore[arg-type]
+        erasing = asyncio.create_task(user.erase())
         assert await doomed.ended() == KILLED, doomed.log_tail()
         await answer_if_any(erasing)
     async with installation.serving() as server, AsyncMemoryClient(server.target) as client:
@@ -264,7 +264,7 @@ async def test_a_repeat_after_an_erasure_cut_off_brings_nothing_back(prepared: P
         assert await user.get() is None
 
 
-async def answer_if_any(call: asyncio.Task[Any]) -> Any:
+async def answer_if_any(call: asyncio.Future[Any]) -> Any:
     """Return what a call answered before its server died; None: nothing."""
     call.cancel()
     with contextlib.suppress(asyncio.CancelledError, MemoryServiceError):

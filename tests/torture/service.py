@@ -15,7 +15,7 @@ EARLIEST_KILL_SECONDS = 0.05
 LATEST_KILL_SECONDS = 1.5
 LATEST_EARLY_KILL_SECONDS = 0.8
 """A kill while the server starts: it takes about half of this."""
-CALL_SECONDS = 10.0
+CALL_SECONDS = 5.0
 
 
 @dataclass(slots=True)

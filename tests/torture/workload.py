@@ -25,7 +25,7 @@ from memsvc_client import (
     update,
 )
 from tests.torture.ledger import Book, Doubt, Ledger, Lesson, Note, Wrong
-from tests.torture.service import Service
+from tests.torture.service import CALL_SECONDS, Service
 from tests.torture.words import words_in
 
 _T = TypeVar("_T")
@@ -169,7 +169,7 @@ class Client:
         sentence = self._sentence(word)
         lesson = Lesson(word, in_session=False)
         book.lessons.append(lesson)
-        commit = await self._write(book, lambda user: user.learn(sentence, request_id=request_id))
+        commit = await self._write(book, lambda user: user.learn(sentence, request_id=request_id, timeout=CALL_SECONDS))
         if commit is None:
             return
         lesson.acknowledged, lesson.extraction_id = True, commit.extraction_id

@@ -23,7 +23,10 @@ def test_a_flag_beats_the_environment_beats_the_file_beats_the_default(tmp_path:
 
 
 def test_lists_and_options_are_comma_separated_in_the_environment() -> None:
-    environment = {"MEMSVC_LISTEN": "unix:///a, 127.0.0.1:1", "MEMSVC_STORAGE_OPTIONS": "table_prefix=x_,synchronous=FULL"}
+    environment = {
+        "MEMSVC_LISTEN": "unix:///a, 127.0.0.1:1",
+        "MEMSVC_STORAGE_OPTIONS": "table_prefix=x_,synchronous=FULL",
+    }
     config, _ = load_config({}, environment)
     assert config.listen == ["unix:///a", "127.0.0.1:1"]
     assert config.storage_options == {"table_prefix": "x_", "synchronous": "FULL"}

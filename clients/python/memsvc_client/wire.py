@@ -41,7 +41,8 @@ def enum_numbers(kind: type[E], values: Iterable[str] | None) -> list[Any]:
 
 def enum_member(kind: type[E], number: int) -> E:
     """Return the member with this protobuf number, UNKNOWN where this client has none."""
-    return _members(kind).get(number) or kind("unknown")
+    member = _members(kind).get(number)
+    return kind("unknown") if member is None else member
 
 
 @functools.cache

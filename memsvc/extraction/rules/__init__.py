@@ -1,6 +1,6 @@
 """The engine that needs no model."""
 
 from memsvc.extraction.rules.engine import RulesEngine
-from memsvc.extraction.rules.patterns import PatternError
+from memsvc.extraction.rules.pattern_files import PatternError
 
 __all__ = ["PatternError", "RulesEngine"]

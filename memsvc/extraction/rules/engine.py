@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -15,11 +15,13 @@ from memsvc.extraction.engine import Conversation, EngineEvent, Finished, Operat
 from memsvc.extraction.rules.clauses import clauses
 from memsvc.extraction.rules.facts import FactReader
 from memsvc.extraction.rules.forgetting import Forgetting
-from memsvc.extraction.rules.framing import hands_over_text, is_joke, remembered
+from memsvc.extraction.rules.framing import Framing
 from memsvc.extraction.rules.gathering import Gathering
 from memsvc.extraction.rules.patterns import PatternBook, load_book
 from memsvc.extraction.rules.reading import Sentence, sentences
-from memsvc.model import Memory, Message, Role, TextPart
+from memsvc.extraction.rules.telling import Telling
+from memsvc.extraction.rules.wording import words_of
+from memsvc.model import Memory, Role, TextPart
 
 _MAX_BUSY_SECONDS: Final = 0.002
 """How long the event loop is held at most before others may run."""
@@ -37,26 +39,26 @@ class RulesEngine:
     def __init__(self, extra_patterns: Path | None = None) -> None:
         self._extra_patterns = extra_patterns
 
-    async def extract(self, conversation: Conversation) -> AsyncIterator[EngineEvent]:
+    async def extract(self, conversation: Conversation) -> AsyncGenerator[EngineEvent, None]:
         """Yield proposals as they are read, then `Finished`. Nothing is asked of a model."""
         reader = self._reader
         gathering = Gathering(conversation.known)
         busy_since = time.monotonic()
         for index, message in enumerate(conversation.messages):
-            if message.role is not Role.USER:
-                continue
-            for found in reader.read(message, conversation.known):
-                for operation in found:
-                    standing = gathering.add(msgspec.structs.replace(operation, message_index=index))
-                    if standing is not None:
-                        yield Proposal(standing)
-                if time.monotonic() - busy_since > _MAX_BUSY_SECONDS:
-                    await asyncio.sleep(0)
-                    busy_since = time.monotonic()
+            texts = [part.text for part in message.parts if isinstance(part, TextPart)]
+            for text in texts if message.role is Role.USER else ():
+                for found in reader.read(text, conversation.known):
+                    for operation in found:
+                        standing = gathering.add(msgspec.structs.replace(operation, message_index=index))
+                        if standing is not None:
+                            yield Proposal(standing)
+                    if time.monotonic() - busy_since > _MAX_BUSY_SECONDS:
+                        await asyncio.sleep(0)
+                        busy_since = time.monotonic()
         yield Finished(gathering.operations())
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: the engine holds nothing."""
 
     @functools.cached_property
     def _reader(self) -> _Reader:
@@ -64,36 +66,34 @@ class RulesEngine:
 
 
 class _Reader:
-    """Reads messages, sentence by sentence."""
+    """Reads texts, sentence by sentence."""
 
     def __init__(self, book: PatternBook) -> None:
         self._lexicon = book.lexicon
-        self._facts = FactReader(book)
+        self._spelling = book.spelling
+        telling = Telling(book.canonical["third_person"])
+        self._facts = FactReader(book, telling)
         self._forgetting = Forgetting(book, self._facts)
+        self._framing = Framing(book.lexicon, telling)
 
-    def read(self, message: Message, known: tuple[Memory, ...]) -> Iterator[list[Operation]]:
-        """Yield the operations of each sentence; an empty list where there are none."""
-        for part in message.parts:
-            if isinstance(part, TextPart):
-                yield from self._read_text(part.text, known)
-
-    def _read_text(self, text: str, known: tuple[Memory, ...]) -> Iterator[list[Operation]]:
-        held: list[Operation] = []
-        for sentence in sentences(text):
-            words = [token.word for token in sentence.tokens]
-            if hands_over_text(words):
+    def read(self, text: str, known: Sequence[Memory]) -> Iterator[Sequence[Operation]]:
+        """Yield the operations of each sentence, of some none."""
+        held: Sequence[Operation] = ()
+        for sentence in sentences(text, self._spelling):
+            words = words_of(sentence.tokens)
+            if self._framing.hands_over_text(words):
                 break
             # "... just kidding" takes back the sentence before it.
-            if is_joke(words):
-                held = []
+            if self._framing.is_joke(words):
+                held = ()
                 continue
             yield held
             held = self._read_sentence(sentence, known)
         yield held
 
-    def _read_sentence(self, sentence: Sentence, known: tuple[Memory, ...]) -> list[Operation]:
+    def _read_sentence(self, sentence: Sentence, known: Sequence[Memory]) -> Sequence[Operation]:
         rest = self._forgetting.rest(sentence)
         if rest is not None:
             return list(self._forgetting.deletions(rest, known))
         found = [fact for clause in clauses(sentence, self._lexicon) for fact in self._facts.facts(clause)]
-        return found or remembered(sentence)
+        return found or self._framing.remembered(sentence)

@@ -27,9 +27,6 @@ class Gathering:
         """Take an operation in; return it as it now stands, or None when it says nothing new."""
         if operation.action is Action.DELETE:
             return self._delete(operation)
-        if operation.action is Action.UPDATE:
-            self._pending["number", str(operation.number)] = operation
-            return operation
         if operation.key:
             return self._add_keyed(operation)
         return self._add_text(operation)
@@ -41,6 +38,8 @@ class Gathering:
     def _add_keyed(self, operation: Operation) -> Operation | None:
         place = ("key", operation.layer, operation.key)
         earlier, known = self._pending.pop(place, None), self._keyed.get((operation.layer, operation.key))
+        if known and ("number", str(known.number)) in self._pending:
+            known = None
         if is_list_key(operation.layer, operation.key):
             return self._grow(operation, earlier, known, place)
         if known and _value(known.value_json or known.text) == _value(operation.value_json):
@@ -48,8 +47,14 @@ class Gathering:
         self._pending[place] = operation
         return operation
 
-    def _grow(self, operation: Operation, earlier: Operation | None, known: Memory | None, place: _Place) -> Operation | None:
-        held = elements(earlier.value_json) if earlier and earlier.action is Action.ADD else elements(known.value_json if known else "")
+    def _grow(
+        self, operation: Operation, earlier: Operation | None, known: Memory | None, place: _Place
+    ) -> Operation | None:
+        held = (
+            elements(earlier.value_json)
+            if earlier and earlier.action is Action.ADD
+            else elements(known.value_json if known else "")
+        )
         values = united(held, elements(operation.value_json))
         if earlier and len(values) == len(held):
             self._pending[place] = earlier

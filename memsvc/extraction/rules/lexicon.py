@@ -34,6 +34,10 @@ class Lexicon:
                 return count
         return 0
 
+    def speaks_to_others(self, words: Iterable[str]) -> bool:
+        """Tell whether a phrase is not about the user alone: it has "you", "he", "they" ..."""
+        return not self.words("persons").isdisjoint(words)
+
 
 def entries_of(text: str) -> list[str]:
     """Return the entries of a list as a pattern file writes it: separated by commas or line breaks."""
@@ -51,7 +55,14 @@ def singular(phrase: str) -> str:
     return _IRREGULAR.get(phrase, phrase[:-1])
 
 
-_IRREGULAR: Final = {"wives": "wife", "puppies": "puppy", "wolves": "wolf", "movies": "movie", "cookies": "cookie", "pies": "pie"}
+_IRREGULAR: Final = {
+    "wives": "wife",
+    "puppies": "puppy",
+    "wolves": "wolf",
+    "movies": "movie",
+    "cookies": "cookie",
+    "pies": "pie",
+}
 
 
 def _included(name: str, entries: Mapping[str, frozenset[str]], seen: frozenset[str]) -> frozenset[str]:

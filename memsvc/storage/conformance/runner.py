@@ -24,20 +24,20 @@ TEST_SECONDS = 60.0
 async def run(
     url: str,
     options: Mapping[str, str] | None = None,
-    select: Sequence[str] = (),
+    select: str | Sequence[str] = (),
     *,
     test_seconds: float = TEST_SECONDS,
     on_result: Callable[[Result], None] | None = None,
 ) -> Report:
-    """Run the tests, all or those that `select` matches, one after the other, and return how they ended.
+    """Run the tests, all or those that `select` names (see `cases`), one after the other, and return how they ended.
 
     Safe on a database in use: each test keeps to a namespace of its own and erases its users; a tip and one empty
     record of each remain. An empty database gets its schema. Raises what `connect` and `open` raise, and
-    InvalidArgument for a pattern that matches nothing.
+    InvalidArgument for a text that selects nothing.
     """
     if not __debug__:
         raise RuntimeError("the conformance suite asserts: run it without -O")
-    chosen = cases(*select)
+    chosen = cases(*_texts(select))
     place = Place(url, options or {})
     capabilities = await _prepare(place)
     results = []
@@ -65,6 +65,10 @@ async def run_case(case: Case, place: Place, *, test_seconds: float = TEST_SECON
     except Exception as error:
         return ended(Verdict.FAILED, f"no end after {test_seconds:g} s" if limit.expired() else _explain(error))
     return ended(Verdict.PASSED)
+
+
+def _texts(select: str | Sequence[str]) -> Sequence[str]:
+    return [select] if isinstance(select, str) and select else select
 
 
 async def _prepare(place: Place) -> Capabilities:

@@ -46,9 +46,9 @@ class Case:
 
 
 def cases(*select: str) -> list[Case]:
-    """Return the tests whose theme, name or `theme.name` matches one of these patterns; all without a pattern.
+    """Return the tests whose `theme.name` contains one of these texts, or matches it as a pattern; all if none.
 
-    Raises InvalidArgument for a pattern that matches none.
+    Raises InvalidArgument for a text that selects none.
     """
     found = [
         Case(module.__name__.rpartition(".")[2], name, function)
@@ -63,5 +63,5 @@ def cases(*select: str) -> list[Case]:
 
 
 def _matches(case: Case, pattern: str) -> bool:
-    named = (case.theme, case.name, case.name.removeprefix("test_"), f"{case.theme}.{case.name}")
-    return any(fnmatch.fnmatchcase(name, pattern) for name in named)
+    name = f"{case.theme}.{case.name}"
+    return pattern in name or fnmatch.fnmatchcase(name, pattern)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -127,3 +129,34 @@ async def test_a_reader_in_the_way_does_not_hold_up_an_erasure(tmp_path: Path) -
             await applied(driver, append_after(tip, erases=True))
             reader.execute("COMMIT")
     assert files_holding(tmp_path, b"secret of sarah") == []
+
+
+async def test_what_a_killed_process_left_is_wiped_by_the_next(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    async with opened(path) as driver:
+        tips = await filled(driver, users=40, rounds=25)
+    gone = list(tips)[::3]
+    program = (
+        "import asyncio, os, sys\n"
+        "from memsvc.model import Scope\n"
+        "from memsvc.storage.driver import Append, Record, RecordKind, Tip\n"
+        "from memsvc_drivers.sqlite import SQLiteDriver\n"
+        "async def erase():\n"
+        "    driver = SQLiteDriver('sqlite:///' + sys.argv[1], {})\n"
+        "    await driver.open()\n"
+        "    scopes = [Scope('default', name) for name in sys.argv[2:]]\n"
+        "    tips = await driver.tips(scopes)\n"
+        "    await driver.append([\n"
+        "        Append(scope=s, after=t, records=[Record(t.seq + 1, 'n', RecordKind.ERASE, 1, b'')], erases=True)\n"
+        "        for s, t in zip(scopes, tips)\n"
+        "    ])\n"
+        "    os._exit(0)\n"
+        "asyncio.run(erase())\n"
+    )
+    names = [scope.user_id for scope in gone]
+    subprocess.run([sys.executable, "-c", program, str(path), *names], check=True)
+    async with opened(path):
+        pass
+    for scope in tips:
+        assert bool(files_holding(tmp_path, b"secret of " + scope.user_id.encode())) is (scope not in gone)
+    assert_sound(path)

@@ -131,7 +131,9 @@ def test_what_does_not_fit_the_quota_is_counted(user: User) -> None:
 
 
 def test_polarity_is_for_feedback_only(user: User) -> None:
-    user.learn(add("Too long", layer=Layer.FEEDBACK, polarity=Polarity.NEGATIVE), add("Skis", polarity=Polarity.NEGATIVE))
+    user.learn(
+        add("Too long", layer=Layer.FEEDBACK, polarity=Polarity.NEGATIVE), add("Skis", polarity=Polarity.NEGATIVE)
+    )
     assert {memory.text: memory.polarity for memory in user.memories} == {
         "Too long": Polarity.NEGATIVE,
         "Skis": Polarity.NONE,
