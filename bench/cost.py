@@ -42,6 +42,8 @@ async def _measure(scratch: Path) -> list[Figure]:
                 sessions = session_pb2_grpc.SessionServiceStub(channel)
                 for user, known in counts:
                     sent = [await _sent(sessions, model, user, turn) for turn in _TURNS]
+                    if not all(sent):
+                        raise RuntimeError("a turn was learned from without the model")
                     name = f"cost.known_{known}"
                     figures.append(Figure(f"{name}.calls", max(map(len, sent)), "a turn", Goal(1)))
                     figures.append(Figure(f"{name}.bytes", max(map(sum, sent)), "a turn", _REQUEST_BYTES))

@@ -19,15 +19,17 @@ _IDLE_SECONDS = 1.5
 
 
 def measure(scratch: Path) -> Iterator[Figure]:
-    seconds, resident, used = [], [], []
+    seconds, processor, resident, used = [], [], [], []
     for _ in range(_STARTS):
         with memsvc(scratch) as server:
             seconds.append(server.start_seconds)
+            processor.append(server.processor_seconds)
             time.sleep(_IDLE_SECONDS)
             resident.append(server.resident_bytes / 2**20)
             _learn(server)
             used.append(server.resident_bytes / 2**20)
     yield Figure("start.to_serving", median(seconds), "s", at_most(0.6))
+    yield Figure("start.processor", median(processor), "s")
     yield Figure("start.resident", median(resident), "MiB", at_most(70))
     yield Figure("start.resident_after_a_turn", median(used), "MiB")
 

@@ -237,9 +237,9 @@ class Worker:
     async def _attempt(self, scope: Scope, claimed: Claimed) -> None:
         extractions = claimed.extractions
         self._tell(extractions, Progress(extractions[0].attempt, ExtractionState.RUNNING))
+        finished = Finished(())
         try:
             reading = await read(self.users, scope, extractions)
-            finished = Finished(())
             if reading.runs:
                 async with contextlib.aclosing(self.engine.extract(reading.conversation)) as events:
                     async for event in events:
@@ -261,7 +261,9 @@ class Worker:
             await self._failed(scope, claimed, error)
         except Error as error:
             logger.warning("action=extraction_failed reason=%s", error.reason)
-            await self._postpone(scope, claimed, error.reason, "the database does not answer", Usage(), counts=False)
+            # A database that is away is no fault of the job; anything else would happen again.
+            away = error.code == "UNAVAILABLE"
+            await self._postpone(scope, claimed, error.reason, error.message, finished.usage, counts=not away)
         except Exception:
             logger.exception("action=extraction_failed")
             await self._postpone(scope, claimed, Reason.INTERNAL, "internal error", Usage())

@@ -173,12 +173,19 @@ def failure_of(error: grpc.aio.AioRpcError) -> Failure:
     return Failure(error.code(), error.details() or "", reason, fields, metadata, retry)
 
 
+async def rest_of(stream: Any) -> list[Any]:
+    """Read a stream, from which `read` has taken messages already, to its end."""
+    rest = []
+    while (reply := await stream.read()) is not grpc.aio.EOF:
+        rest.append(reply)
+    return rest
+
+
 async def failing(call: Any) -> Failure:
     """Await a call, or read a stream to its end, and return how it failed."""
     try:
         if hasattr(call, "read"):
-            async for _ in call:
-                pass
+            await rest_of(call)
         else:
             await call
     except grpc.aio.AioRpcError as error:

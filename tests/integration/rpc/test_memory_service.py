@@ -138,9 +138,7 @@ async def test_a_deleted_memory_is_gone_and_may_be_missing(server: Harness) -> N
 
 async def test_a_purged_text_is_gone_from_the_history(each_server: Harness) -> None:
     memory = await create(each_server, "a secret", metadata={"a": "secret"})
-    await each_server.memories.DeleteMemory(
-        pb.DeleteMemoryRequest(scope=SARAH, memory_id=memory.memory_id, purge=True)
-    )
+    await each_server.memories.DeleteMemory(pb.DeleteMemoryRequest(scope=SARAH, memory_id=memory.memory_id, purge=True))
     changes = await each_server.memories.ListMemoryChanges(pb.ListMemoryChangesRequest(scope=SARAH))
 
     assert [commit.revision for commit in changes.commits] == [2, 1]
@@ -177,9 +175,7 @@ async def test_a_batch_is_one_commit_or_nothing(each_server: Harness) -> None:
 async def test_a_batch_that_changes_nothing_has_no_revision(server: Harness) -> None:
     await create(server, "Skis")
     operations = [pb.BatchWriteOperation(delete=pb.DeleteOperation(memory_id="none", allow_missing=True))]
-    reply = await server.memories.BatchWriteMemories(
-        pb.BatchWriteMemoriesRequest(scope=SARAH, operations=operations)
-    )
+    reply = await server.memories.BatchWriteMemories(pb.BatchWriteMemoriesRequest(scope=SARAH, operations=operations))
 
     assert (reply.revision, reply.commit.revision) == (1, 0)
 
@@ -407,8 +403,9 @@ async def test_reads_say_how_fresh_they_must_be(server: Harness) -> None:
 
     assert (await read(latest=True)).revision == 1
     assert (await read(at_least_revision=1)).revision == 1
-    with pytest.raises(grpc.aio.AioRpcError, match="REVISION_NOT_REACHED|revision 1, asked for 9"):
-        await read(at_least_revision=9)
+    ahead = pb.ListMemoriesRequest(scope=SARAH, consistency=common.Consistency(at_least_revision=9))
+    failure = await failing(server.memories.ListMemories(ahead))
+    assert (failure.code, failure.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "REVISION_NOT_REACHED")
     server.driver.broken = RuntimeError("down")
     assert (await read(max_staleness=Duration(seconds=60))).total_size == 1
     assert (await read(at_least_revision=1)).total_size == 1
