@@ -88,6 +88,6 @@ def _stale_ranges(file: int) -> Iterator[tuple[int, int]]:
             cells, content = struct.unpack_from(">HH", chunk, start + 3)
             first = start + header_bytes + 2 * cells
             end = page + (content or 65536)
-            if chunk[first:end] != blank[: end - first]:
+            if first < end and chunk[first:end] != blank[: end - first]:
                 yield offset + first, end - first
         offset += len(chunk)
