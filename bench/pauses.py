@@ -1,6 +1,6 @@
 """memsvc, with a list of what its garbage collector took: `python -m bench.pauses <file> serve ...`.
 
-The file is written when the server has ended. SIGUSR1 makes it collect everything at once, as Python does now and then.
+The file is written when the server has ended. SIGUSR1 makes it collect everything at once.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from memsvc.cli import main
 
 
 def record(file: Path) -> None:
-    """From now on record each collection: its generation and its milliseconds."""
-    pauses: list[tuple[int, float]] = []
+    """From now on record each collection: its milliseconds, and whether it was asked for."""
+    pauses: list[tuple[float, bool]] = []
     started = 0.0
+    forced = False
 
     def collecting(phase: str, info: dict[str, Any]) -> None:
         nonlocal started
@@ -28,11 +29,18 @@ def record(file: Path) -> None:
         now = time.thread_time()
         if phase == "start":
             started = now
-        else:
-            pauses.append((info["generation"], (now - started) * 1e3))
+        elif gc.get_freeze_count():
+            # Only from then on it serves: the start's own objects are frozen as its last step.
+            pauses.append(((now - started) * 1e3, forced))
+
+    def collect_all(*_: object) -> None:
+        nonlocal forced
+        forced = True
+        gc.collect()
+        forced = False
 
     gc.callbacks.append(collecting)
-    signal.signal(signal.SIGUSR1, lambda *_: gc.collect())
+    signal.signal(signal.SIGUSR1, collect_all)
     atexit.register(lambda: file.write_text(json.dumps(pauses)))
 
 

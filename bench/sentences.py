@@ -41,6 +41,8 @@ _SYLLABLES: Final = (
     "gu",
     "ith",
 )
+_ALL_LAYERS: Final = 300
+"""Of so many memories some are about who the user is and how to be served; what comes later is all else."""
 _FIRST_TIME: Final = 1_700_000_000
 
 
@@ -54,7 +56,7 @@ def memories(count: int, seed: int) -> Iterator[memory_pb2.Memory]:
             value = _word(slot, source)
             text, value_json = f"The user's {key.replace('_', ' ')} is {value}", f'"{value}"'
         else:
-            layer, key, value_json = source.choices(list(_SHARES), weights=list(_SHARES.values()))[0], "", ""
+            layer, key, value_json = _layer(number, source), "", ""
             text = _new_sentence(layer, source, seen)
         memory = memory_pb2.Memory(
             layer=common_pb2.Layer.Value(f"LAYER_{layer}"),
@@ -68,6 +70,11 @@ def memories(count: int, seed: int) -> Iterator[memory_pb2.Memory]:
         )
         memory.observe_time.FromSeconds(_FIRST_TIME + number * 7_000)
         yield memory
+
+
+def _layer(number: int, source: random.Random) -> str:
+    layer = source.choices(list(_SHARES), weights=list(_SHARES.values()))[0]
+    return "KNOWLEDGE" if number >= _ALL_LAYERS and layer in ("PROFILE", "POLICY") else layer
 
 
 def questions(count: int, seed: int) -> list[str]:

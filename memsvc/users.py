@@ -46,6 +46,18 @@ LATEST = Consistency()
 class HotUser:
     """One user's state in RAM, and what was derived from it. Read it between awaits only: it moves on."""
 
+    __slots__ = (
+        "__weakref__",
+        "_index",
+        "_order",
+        "cache",
+        "checked",
+        "checked_time",
+        "encoded",
+        "memory_bytes",
+        "state",
+    )
+
     def __init__(self, state: State, checked: float) -> None:
         self.state = state
         self.checked = checked

@@ -7,14 +7,13 @@ tried on a state that is not durable yet, and thrown away. What it holds is flat
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
 
 import msgspec
 from msgspec.structs import replace
 
 from memsvc.journal.records import Body, Claim, decode_body
 from memsvc.model import Change, ChangeKind, Extraction, ExtractionState, Layer, Memory, Scope, Session, decode, encode
-from memsvc.storage.driver import EMPTY, Loaded, Record, Row, RowKey, RowKind, Tip
+from memsvc.storage.driver import Loaded, Record, Row, RowKey, RowKind, Tip
 
 REQUEST_RETENTION_SECONDS = 7 * 24 * 3600
 _SESSIONS_REMEMBERED = 8
@@ -76,23 +75,40 @@ class Core(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=Tr
     """The newest erasure; 0: none."""
 
 
-_EMPTY_LAYERS: Mapping[Layer, Memories] = {layer: {} for layer in Layer}
+class Layers(msgspec.Struct, frozen=True, gc=False):
+    """The memories of each layer by id, in the order of their numbers. Named as `Layer` has them."""
+
+    profile: Memories = {}
+    policy: Memories = {}
+    knowledge: Memories = {}
+    feedback: Memories = {}
+
+    def __getitem__(self, layer: Layer) -> Memories:
+        found: Memories = getattr(self, layer)
+        return found
+
+    def values(self) -> tuple[Memories, ...]:
+        return self.profile, self.policy, self.knowledge, self.feedback
 
 
-class State(NamedTuple):
+class State(msgspec.Struct, frozen=True, gc=False):
     """A user at a tip."""
 
     scope: Scope
-    tip: Tip = EMPTY
+    seq: int = 0
+    nonce: str = ""
     core: Core = Core()
-    layers: Mapping[Layer, Memories] = _EMPTY_LAYERS
-    """Memories by id, in the order of their numbers."""
+    layers: Layers = Layers()
     keys: Mapping[str, str] = {}
     """Layer and key to memory id; see `place`."""
     sessions: Mapping[str, Session] = {}
     """The sessions used last, as they are; not all of them."""
     requests: Requests | None = None
     """None: not loaded yet; only writes need them."""
+
+    @property
+    def tip(self) -> Tip:
+        return Tip(self.seq, self.nonce)
 
     @property
     def revision(self) -> int:
@@ -129,12 +145,11 @@ def apply(state: State, record: Record) -> State:
 
 def fold(state: State, record: Record, body: Body) -> State:
     """Return the state after `record` with the body `body`."""
-    assert record.seq == state.tip.seq + 1
-    tip = Tip(record.seq, record.nonce)
+    assert record.seq == state.seq + 1
     core = state.core
     layers, keys, sessions = state.layers, state.keys, state.sessions
     if body.erase is not None:
-        layers, keys, sessions = _EMPTY_LAYERS, {}, {}
+        layers, keys, sessions = Layers(), {}, {}
         core = Core(
             revision=core.revision,
             next_number=core.next_number,
@@ -154,7 +169,7 @@ def fold(state: State, record: Record, body: Body) -> State:
     requests = state.requests
     if requests is not None and body.request is not None:
         requests = requests.plus(body.request.request_id, _seen(body, record), record.time)
-    return State(state.scope, tip, core, layers, keys, sessions, requests)
+    return State(state.scope, record.seq, record.nonce, core, layers, keys, sessions, requests)
 
 
 def _fold_core(core: Core, record: Record, body: Body) -> Core:
@@ -191,14 +206,12 @@ def _fold_core(core: Core, record: Record, body: Body) -> Core:
     )
 
 
-def _first_expiry(layers: Mapping[Layer, Memories]) -> int:
+def _first_expiry(layers: Layers) -> int:
     times = (memory.expire_time for memories in layers.values() for memory in memories.values() if memory.expire_time)
     return min(times, default=0)
 
 
-def _changed(
-    layers: Mapping[Layer, Memories], keys: Mapping[str, str], changes: Iterable[Change]
-) -> tuple[Mapping[Layer, Memories], Mapping[str, str]]:
+def _changed(layers: Layers, keys: Mapping[str, str], changes: Iterable[Change]) -> tuple[Layers, Mapping[str, str]]:
     copied: dict[Layer, dict[str, Memory]] = {}
     new_keys: dict[str, str] | None = None
     for change in changes:
@@ -217,7 +230,8 @@ def _changed(
                 new_keys[place(memory.layer, memory.key)] = memory.memory_id
             else:
                 new_keys.pop(place(memory.layer, memory.key), None)
-    return {**layers, **copied}, keys if new_keys is None else new_keys
+    changed: dict[str, Memories] = {str(layer): memories for layer, memories in copied.items()}
+    return replace(layers, **changed), keys if new_keys is None else new_keys
 
 
 def _remember(sessions: Mapping[str, Session], session: Session) -> Mapping[str, Session]:
@@ -285,13 +299,13 @@ def load(scope: Scope, loaded: Loaded) -> State:
         elif row.kind is RowKind.STATE:
             core = decode(row.body, Core)
     memories.sort(key=lambda memory: memory.number)
-    layers: dict[Layer, dict[str, Memory]] = {layer: {} for layer in Layer}
+    layers: dict[str, dict[str, Memory]] = {layer.value: {} for layer in Layer}
     keys: dict[str, str] = {}
     for memory in memories:
         layers[memory.layer][memory.memory_id] = memory
         if memory.key:
             keys[place(memory.layer, memory.key)] = memory.memory_id
-    return State(scope, loaded.tip, core, layers, keys)
+    return State(scope, *loaded.tip, core, Layers(**layers), keys)
 
 
 def load_requests(loaded: Loaded) -> Requests:

@@ -17,6 +17,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from msgspec import structs
+
 from memsvc.errors import (
     Aborted,
     Error,
@@ -363,7 +365,7 @@ class Writer:
         loaded = await self._driver.load(hot.state.scope, (RowKind.REQUEST,))
         if hot.state.requests is None:
             # Requests newer than the state do no harm: its tip is then old, and the append finds out.
-            hot.state = hot.state._replace(requests=load_requests(loaded))
+            hot.state = structs.replace(hot.state, requests=load_requests(loaded))
 
     async def _append(self, groups: list[_Group]) -> None:
         try:
@@ -398,7 +400,7 @@ class Writer:
         if group.item is not None:
             if hot.state.tip == group.item.after:
                 if group.state.requests is None:
-                    group.state = group.state._replace(requests=hot.state.requests)
+                    group.state = structs.replace(group.state, requests=hot.state.requests)
                 self._users.move(hot, group.state, [d.body for d in group.decided if d.body is not None])
                 hot.checked, hot.checked_time = max(hot.checked, group.started), now_micros()
             elif self._users.hot(scope) is hot and hot.state.tip.seq < group.state.tip.seq:

@@ -17,9 +17,12 @@ DOMAIN: Final = "memsvc"
 DETAILS_KEY: Final = "grpc-status-details-bin"
 
 _MESSAGE_BYTES: Final = 400
+_MAX_FIELDS: Final = 5
+_FIELD_BYTES: Final = 160
 _DESCRIPTION_BYTES: Final = 200
-_MAX_ENTRIES: Final = 8
-_VALUE_BYTES: Final = 160
+_MAX_METADATA: Final = 4
+_NAME_BYTES: Final = 64
+_VALUE_BYTES: Final = 280
 _CODES: Final = {code.name: code for code in grpc.StatusCode}
 
 
@@ -41,16 +44,16 @@ def wire_status(error: Error) -> WireStatus:
 
 def _details(error: Error) -> list[Message]:
     metadata = {
-        shortened(name, _VALUE_BYTES): shortened(value, 2 * _VALUE_BYTES)
-        for name, value in list(error.metadata.items())[:_MAX_ENTRIES]
+        shortened(name, _NAME_BYTES): shortened(value, _VALUE_BYTES)
+        for name, value in list(error.metadata.items())[:_MAX_METADATA]
     }
     details: list[Message] = [ErrorInfo(reason=str(error.reason), domain=DOMAIN, metadata=metadata)]
     if error.fields:
         violations = [
             BadRequest.FieldViolation(
-                field=shortened(each.field, _VALUE_BYTES), description=shortened(each.description, _DESCRIPTION_BYTES)
+                field=shortened(each.field, _FIELD_BYTES), description=shortened(each.description, _DESCRIPTION_BYTES)
             )
-            for each in error.fields[:_MAX_ENTRIES]
+            for each in error.fields[:_MAX_FIELDS]
         ]
         details.append(BadRequest(field_violations=violations))
     if error.retry_after_seconds > 0:

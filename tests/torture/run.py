@@ -28,6 +28,7 @@ _SETTINGS = {
     "quiet_seconds": 0.05,
     "max_quiet_seconds": 0.2,
     "poll_seconds": 0.2,
+    "lease_seconds": 2,
     # Parking what kills its worker again and again is right, and not what is tested here: kills are not its doing.
     "max_attempts": 1_000,
 }
@@ -57,11 +58,17 @@ class Report:
 
 
 async def torture(
-    database: Database, folder: Path, rounds: int, seed: int, told: Callable[[int, Ledger], None] = lambda *_: None
+    database: Database,
+    folder: Path,
+    rounds: int,
+    seed: int,
+    *,
+    servers: int = 1,
+    told: Callable[[int, Ledger], None] = lambda *_: None,
 ) -> Report:
-    """Kill the server `rounds` times and return what was lost, doubled, unfinished or damaged.
+    """Kill a server `rounds` times and return what was lost, doubled, unfinished or damaged.
 
-    `told` hears of each round.
+    `servers` is how many serve at once; `told` hears of each round.
     """
     started = time.monotonic()
     ledger = Ledger([Book(f"user-{number}") for number in range(USERS)], new_words())
@@ -69,6 +76,7 @@ async def torture(
         Installation(folder, database.url, _SETTINGS),
         Random(f"{seed}/kills"),
         lambda what: ledger.found(Wrong.DAMAGED, "", f"server {what}"),
+        servers,
     )
     clients = [
         Client(service, ledger, Random(f"{seed}/client-{number}"), steady=number % 2 == 0) for number in range(CLIENTS)

@@ -18,13 +18,48 @@ LATEST_EARLY_KILL_SECONDS = 0.8
 CALL_SECONDS = 5.0
 
 
+class ServerGone(Exception):
+    """The server was killed before it answered."""
+
+
 @dataclass(slots=True)
 class _Connection:
     """A client, closed once it is out of date and nobody uses it."""
 
     client: AsyncMemoryClient
-    users: int = 0
+    calls: set[asyncio.Timeout] = field(default_factory=set)
     current: bool = True
+
+    @asynccontextmanager
+    async def lend(self) -> AsyncIterator[AsyncMemoryClient]:
+        limit = asyncio.timeout(None)
+        self.calls.add(limit)
+        try:
+            async with limit:
+                yield self.client
+        except TimeoutError:
+            if limit.expired():
+                raise ServerGone from None
+            raise
+        finally:
+            self.calls.remove(limit)
+            await self._close_if_unused()
+
+    async def cut(self) -> None:
+        """End all calls: nobody is there any more who could answer."""
+        now = asyncio.get_running_loop().time()
+        for limit in self.calls:
+            limit.reschedule(now)
+        await self.retire()
+
+    async def retire(self) -> None:
+        """Close the client as soon as nobody uses it."""
+        self.current = False
+        await self._close_if_unused()
+
+    async def _close_if_unused(self) -> None:
+        if not self.current and not self.calls:
+            await self.client.close()
 
 
 @dataclass(slots=True)
@@ -35,25 +70,32 @@ class Service:
     random: Random
     on_error: Callable[[str], None]
     """Told what a server did that it should not have: ended by itself, logged an error."""
+    servers: int = 1
+    """How many serve at once. With more than one, the others go on when one is killed."""
     kills: int = 0
     early_kills: int = 0
     """Of these, while a server was starting: that is, recovering."""
-    _server: Server | None = None
-    _serving: asyncio.Event = field(default_factory=asyncio.Event)
-    _fresh: _Connection | None = None
+    _launched: list[Server] = field(default_factory=list)
+    _serving: list[tuple[Server, _Connection]] = field(default_factory=list)
+    """Oldest first."""
+    _some_serve: asyncio.Event = field(default_factory=asyncio.Event)
     _steady: _Connection | None = None
 
     async def round(self) -> None:
-        """Start a server and kill it at random; before that, now and then, one or two that do not get to serve."""
+        """Start what is missing and kill one at random; now and then, also one or two that do not get to serve."""
         for _ in range(self.random.choices((0, 1, 2), (8, 2, 1))[0]):
             server = await self._launch()
             await asyncio.sleep(self.random.uniform(0, LATEST_EARLY_KILL_SECONDS))
             await self._kill(server)
             self.early_kills += 1
-        server = await self.start()
+        while len(self._serving) < self.servers:
+            await self.start()
         await asyncio.sleep(self.random.uniform(EARLIEST_KILL_SECONDS, LATEST_KILL_SECONDS))
-        self._serving.clear()
+        server, connection = self._serving.pop(self.random.randrange(len(self._serving)))
+        if not self._serving:
+            self._some_serve.clear()
         await self._kill(server)
+        await connection.cut()
 
     async def start(self) -> Server:
         """Start a server, and let the clients know when it serves."""
@@ -61,50 +103,45 @@ class Service:
         try:
             await server.ready()
         except (ServerEnded, TimeoutError) as error:
-            await server.kill()
             self.on_error(f"did not start: {error}\n{server.log_tail()}")
             raise
-        await self._retire(self._fresh)
-        self._fresh = _Connection(AsyncMemoryClient(server.target, timeout_seconds=CALL_SECONDS))
-        if self._steady is None:
+        connection = _Connection(AsyncMemoryClient(server.target, timeout_seconds=CALL_SECONDS))
+        self._serving.append((server, connection))
+        if self._steady is None and self.servers == 1:
             self._steady = _Connection(AsyncMemoryClient(self._address, timeout_seconds=CALL_SECONDS))
-        self._server = server
-        self._serving.set()
+        self._some_serve.set()
         return server
 
     async def stop(self) -> None:
-        """Drain the last server."""
-        for connection in (self._fresh, self._steady):
-            await self._retire(connection)
-        if self._server is None:
-            return
-        exit_code = await self._server.stop()
-        if exit_code != 0:
-            self.on_error(f"SIGTERM ended in exit code {exit_code}\n{self._server.log_tail()}")
-        self._look_at_log(self._server)
+        """Drain the last servers."""
+        if self._steady is not None:
+            await self._steady.retire()
+        for server, connection in self._serving:
+            await connection.retire()
+            exit_code = await server.stop()
+            if exit_code != 0:
+                self.on_error(f"SIGTERM ended in exit code {exit_code}\n{server.log_tail()}")
+            self._look_at_log(server)
 
     async def abandon(self) -> None:
         """Leave no process behind."""
-        if self._server is not None:
-            await self._server.kill()
+        for server in self._launched:
+            await server.kill()
 
     @asynccontextmanager
     async def client(self, *, steady: bool) -> AsyncIterator[AsyncMemoryClient]:
-        """Wait until a server serves and lend a client.
+        """Wait until a server serves and lend a client. Raises ServerGone.
 
-        A steady one stays connected, or tries to, to an address that all servers have in common; else there is a new
-        one for each server, which finds it at once.
+        Of one server after the other, a steady client knows an address that all have in common and reconnects; any
+        other is made for one server and gives up when that is killed. Of several at once it knows the oldest, and the
+        others the newest.
         """
-        await self._serving.wait()
-        connection = self._steady if steady else self._fresh
-        assert connection is not None
-        connection.users += 1
-        try:
-            yield connection.client
-        finally:
-            connection.users -= 1
-            if not connection.current and not connection.users:
-                await connection.client.close()
+        await self._some_serve.wait()
+        connection = self._steady
+        if connection is None or not steady:
+            _, connection = self._serving[0 if steady else -1]
+        async with connection.lend() as client:
+            yield client
 
     @property
     def _address(self) -> str:
@@ -112,7 +149,9 @@ class Service:
 
     async def _launch(self) -> Server:
         own = f"unix://{self.installation.folder}/{next(self.installation.numbers)}.sock"
-        return await self.installation.launch(listen=[own, self._address])
+        server = await self.installation.launch(listen=[own, self._address] if self.servers == 1 else [own])
+        self._launched.append(server)
+        return server
 
     async def _kill(self, server: Server) -> None:
         if server.process.returncode is not None:
@@ -122,15 +161,10 @@ class Service:
         self._look_at_log(server)
 
     def _look_at_log(self, server: Server) -> None:
+        self._launched.remove(server)
         log = server.log.read_text(encoding="utf-8", errors="replace")
         if " ERROR " in log or "Traceback" in log:
             at = min(place for place in (log.find(" ERROR "), log.find("Traceback")) if place >= 0)
             self.on_error(f"logged an error: {log[max(at - 100, 0) : at + 2_000]}")
         else:
             server.log.unlink()
-
-    async def _retire(self, connection: _Connection | None) -> None:
-        if connection is not None:
-            connection.current = False
-            if not connection.users:
-                await connection.client.close()

@@ -12,10 +12,8 @@ from typing import Any, TypeVar
 from memsvc_client import (
     Aborted,
     AsyncUser,
-    Cancelled,
     Commit,
     DeadlineExceeded,
-    ExtractionFailed,
     FailedPrecondition,
     MemoryServiceError,
     NotFound,
@@ -25,11 +23,10 @@ from memsvc_client import (
     update,
 )
 from tests.torture.ledger import Book, Doubt, Ledger, Lesson, Note, Wrong
-from tests.torture.service import CALL_SECONDS, Service
+from tests.torture.service import CALL_SECONDS, ServerGone, Service
 from tests.torture.words import words_in
 
 _T = TypeVar("_T")
-_ANSWERLESS = (Unavailable, DeadlineExceeded, Cancelled)
 _GIVES_UP = 0.05
 """How likely a client is not to repeat a call that got no answer."""
 _REPEATS = 0.05
@@ -243,18 +240,18 @@ class Client:
         gives_up: float = 0.0,
     ) -> Any:
         while True:
-            async with self.service.client(steady=self.steady) as client:
-                try:
+            try:
+                async with self.service.client(steady=self.steady) as client:
                     return await send(client.user(book.user_id))
-                except _ANSWERLESS:
-                    if self.random.random() < gives_up:
-                        return None
-                except Aborted:
-                    pass
-                except (MemoryServiceError, ExtractionFailed) as error:
-                    if refused is not None and isinstance(error, refused):
-                        raise
-                    raise Refused(f"{type(error).__name__} {error} {error.metadata}") from error
+            except (Unavailable, DeadlineExceeded, ServerGone):
+                if self.random.random() < gives_up:
+                    return None
+            except Aborted:
+                pass
+            except MemoryServiceError as error:
+                if refused is not None and isinstance(error, refused):
+                    raise
+                raise Refused(f"{type(error).__name__} {error} {error.metadata}") from error
 
     def _take(self, book: Book) -> Note | None:
         """Take a note out of the book, so that nobody else writes to it meanwhile."""

@@ -43,8 +43,9 @@ def clauses(sentence: Sentence, lexicon: Lexicon) -> list[Clause]:
         if start.asserted:
             body = _body(tokens[start.at : following.at if following else len(tokens)], lexicon, last=following is None)
             if body:
-                whole = _joined(_with_subject(body, start))
-                found.append(Clause(tuple(_plain(whole, lexicon)), sentence.source))
+                whole = _plain(_joined(_with_subject(body, start)), lexicon)
+                # One word alone states nothing.
+                found += [Clause(tuple(whole), sentence.source)] if len(whole) > 1 else []
     return found
 
 

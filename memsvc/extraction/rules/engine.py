@@ -81,6 +81,9 @@ class _Reader:
         held: Sequence[Operation] = ()
         for sentence in sentences(text, self._spelling):
             words = words_of(sentence.tokens)
+            if not words:
+                yield ()
+                continue
             if self._framing.hands_over_text(words):
                 break
             # "... just kidding" takes back the sentence before it.

@@ -37,8 +37,9 @@ class FactReader:
         words = clause.words
         # What an earlier pattern took for a pet is not a possession besides.
         said: set[str] = set()
+        read: dict[tuple[str, int, int], Sequence[Filling]] = {}
         for pattern in self._book.candidates(words):
-            fillings = self._fillings(pattern, clause, words)
+            fillings = self._fillings(pattern, clause, words, read)
             if fillings is None:
                 continue
             found = [
@@ -53,20 +54,32 @@ class FactReader:
             if found:
                 said.update(filling.text for several in fillings.values() for filling in several)
 
-    def _fillings(self, pattern: Pattern, clause: Clause, words: Sequence[str]) -> Fillings | None:
-        """Return what the slots hold: by the first reading in which all make sense, else all that must."""
+    def _fillings(
+        self,
+        pattern: Pattern,
+        clause: Clause,
+        words: Sequence[str],
+        read: dict[tuple[str, int, int], Sequence[Filling]],
+    ) -> Fillings | None:
+        """Return what the slots hold: by the first reading in which all make sense, else all that must.
+
+        `read` remembers the slots of this clause: many patterns look for the same at the same place.
+        """
         best: Fillings | None = None
         for spans in itertools.islice(self._book.matches(pattern, words), _MAX_READINGS):
-            fillings = {
-                name: self._read(pattern.kinds[name], clause, start, end) for name, (start, end) in spans.items()
-            }
+            fillings = {}
+            for name, (start, end) in spans.items():
+                slot = (pattern.kinds[name], start, end)
+                if slot not in read:
+                    read[slot] = self._read(*slot, clause)
+                fillings[name] = read[slot]
             if all(fillings.values()):
                 return fillings
             if best is None and all(fillings.get(name) for name in pattern.required):
                 best = fillings
         return best
 
-    def _read(self, kind: str, clause: Clause, start: int, end: int) -> Sequence[Filling]:
+    def _read(self, kind: str, start: int, end: int, clause: Clause) -> Sequence[Filling]:
         fillings = self._phrases.read(kind, clause.tokens[start:end], clause.source)
         if start or not fillings or not self._is_common(clause.tokens[0].word):
             return fillings

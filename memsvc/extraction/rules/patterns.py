@@ -11,7 +11,7 @@ import msgspec
 from memsvc.extraction.rules.lexicon import Lexicon, entries_of
 from memsvc.extraction.rules.pattern_files import PatternEntry, PatternFile, check_file, read_file
 from memsvc.extraction.rules.reading import Spelling
-from memsvc.extraction.rules.say import END, Listed, Part, Slot, heads, is_complete, named_parts, parse
+from memsvc.extraction.rules.say import END, Listed, Part, Slot, anchors, heads, is_complete, named_parts, parse
 
 ENGLISH_FOLDER: Final = Path(__file__).with_name("english")
 _MAX_SLOT_TOKENS: Final = 14
@@ -30,6 +30,8 @@ class Pattern(msgspec.Struct, frozen=True, gc=False):
     """Of its slots."""
     required: frozenset[str]
     """The slots outside brackets: where one of them cannot be read, the pattern says nothing."""
+    anchors: tuple[frozenset[str], ...]
+    """A clause that has none of one of these does not match."""
 
 
 class PatternBook:
@@ -62,8 +64,11 @@ class PatternBook:
         for head in ((first, second), (first, ""), ("", "")):
             for pattern in self._by_head.get(head, ()):
                 found[pattern.order] = pattern
+        present = frozenset(words)
         for order in sorted(found):
-            yield found[order]
+            pattern = found[order]
+            if not any(anchor.isdisjoint(present) for anchor in pattern.anchors):
+                yield pattern
 
     def matches(self, pattern: Pattern, words: Sequence[str]) -> Iterator[Mapping[str, Span]]:
         """Yield where the slots of a pattern may be in a clause: shortest first."""
@@ -91,7 +96,7 @@ class PatternBook:
             for end in self._ends(part, rest, words, at):
                 yield from self._walk(rest, words, end, {**spans, part.name: (at, end)}, after_slot=True)
         else:
-            for alternative in part.alternatives:
+            for alternative in part.beginning(words, at):
                 yield from self._walk((*alternative, *rest), words, at, spans, after_slot=False)
             if part.optional:
                 yield from self._walk(rest, words, at, spans, after_slot=after_slot)
@@ -132,7 +137,8 @@ def load_book(extra: Path | None = None) -> PatternBook:
 
 def _pattern(order: int, entry: PatternEntry, parts: tuple[Part, ...]) -> Pattern:
     kinds = {slot.name: slot.kind for slot in named_parts(parts) if isinstance(slot, Slot)}
-    return Pattern(order, entry, parts, kinds, frozenset(part.name for part in parts if isinstance(part, Slot)))
+    required = frozenset(part.name for part in parts if isinstance(part, Slot))
+    return Pattern(order, entry, parts, kinds, required, anchors(parts))
 
 
 _GOES_ON: Final = ("stops", "prepositions", "trailing", "time_words", "counts")

@@ -16,6 +16,7 @@ import msgspec
 MAX_SENTENCE_TOKENS: Final = 96
 """Longer sentences are read in pieces: it bounds the work per sentence, whatever the input."""
 MAX_WORD_CHARACTERS: Final = 80
+_TOKENS_BETWEEN_PAUSES: Final = 500
 BRACKET: Final = "]"
 """The word of what was blanked out: it ends a clause, and none starts right after it."""
 
@@ -60,10 +61,20 @@ class Spelling(msgspec.Struct, frozen=True, gc=False):
 
 
 def sentences(text: str, spelling: Spelling) -> Iterator[Sentence]:
-    """Yield the sentences that the author of `text` wrote themselves, one at a time."""
+    """Yield the sentences that the author of `text` wrote themselves, one at a time.
+
+    Now and then one is empty: nothing was said, but the caller may have other work to do.
+    """
+    start = 0
+    for line in _without_code(text).split("\n"):
+        yield from _sentences_of_line(_own_words(line), start, text, spelling)
+        start += len(line) + 1
+
+
+def _sentences_of_line(line: str, offset: int, source: str, spelling: Spelling) -> Iterator[Sentence]:
     pending: list[Token] = []
-    for match in _TOKEN.finditer(own_words(text)):
-        raw, start = match[0], match.start()
+    for count, match in enumerate(_TOKEN.finditer(line), 1):
+        raw, start = match[0], offset + match.start()
         if raw[0] in _END_MARKS:
             end_mark = "?" if "?" in raw else raw[-1]
         elif raw[0].isalnum():
@@ -72,20 +83,28 @@ def sentences(text: str, spelling: Spelling) -> Iterator[Sentence]:
             pending.append(Token(_MARKS.get(raw, raw), start, start + 1))
             end_mark = ""
         if pending and (end_mark or len(pending) >= MAX_SENTENCE_TOKENS):
-            yield Sentence(tuple(pending), end_mark, text)
+            yield Sentence(tuple(pending), end_mark, source)
             pending = []
-    if pending:
-        yield Sentence(tuple(pending), "", text)
+        elif count % _TOKENS_BETWEEN_PAUSES == 0:
+            yield Sentence((), "", source)
+    if pending or not line:
+        yield Sentence(tuple(pending), "", source)
 
 
-def own_words(text: str) -> str:
-    """Return `text`, equally long, with code, quotations and quoted replies blanked out."""
+def _without_code(text: str) -> str:
+    """Return `text`, equally long, with fenced code blanked out and quotation marks made plain."""
     text = text.replace("\u2019", "'").replace("\u2018", "'")
-    for pattern in (_CODE_FENCE, _CODE_SPAN, _QUOTED_LINE):
-        text = pattern.sub(_blank, text)
-    for pattern in (_QUOTATION, _SINGLE_QUOTATION):
-        text = pattern.sub(_blank_if_speech, text)
-    return text
+    return _CODE_FENCE.sub(_blank, text) if "```" in text or "~~~" in text else text
+
+
+def _own_words(line: str) -> str:
+    """Return a line, equally long, with code, quotations and what is quoted to reply to blanked out."""
+    if line[:9].lstrip().startswith(">"):
+        return BRACKET + " " * (len(line) - 1)
+    line = _CODE_SPAN.sub(_blank, line)
+    for quotation in (_QUOTATION, _SINGLE_QUOTATION):
+        line = quotation.sub(_blank_if_speech, line)
+    return line
 
 
 def _append_word(pending: list[Token], raw: str, start: int, spelling: Spelling) -> bool:
@@ -112,15 +131,14 @@ def _blank_if_speech(match: re.Match[str]) -> str:
     return " " + quoted[1:-1] + " "
 
 
-_END_MARKS: Final = ".!?\n\u2026\u3002"
+_END_MARKS: Final = ".!?\u2026\u3002"
 _MARKS: Final = {"&": "and", "\u2014": "-", "\u2013": "-"}
 _TOKEN: Final = re.compile(
     r"[^\W_](?:[^\s,;:!?()\[\]{}\"<>\u2026\u2014\u2013*|]|(?<=\d)[,:](?=\d))*"
-    r"|[.!?\u2026\u3002]+|\n+|[,;:()\u2014\u2013&-]|[^\s\"*_]"
+    r"|[.!?\u2026\u3002]+|[,;:()\u2014\u2013&-]|[^\s\"*_]"
 )
 _CODE_FENCE: Final = re.compile(r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)", re.DOTALL)
 _CODE_SPAN: Final = re.compile(r"`[^`\n]+`")
-_QUOTED_LINE: Final = re.compile(r"^[ \t]{0,8}>[^\n]*", re.MULTILINE)
 _QUOTATION: Final = re.compile(
     r"\"[^\"\n]+\"|\u201c[^\u201d\n]+\u201d|\u00ab[^\u00bb\n]+\u00bb|\u201e[^\u201c\u201d\n]+[\u201c\u201d]"
 )

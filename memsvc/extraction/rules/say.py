@@ -7,7 +7,7 @@ match explode.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -23,6 +23,15 @@ class Choice(msgspec.Struct, frozen=True, gc=False):
 
     alternatives: tuple[tuple[Part, ...], ...]
     optional: bool
+    by_word: Mapping[str, tuple[tuple[Part, ...], ...]]
+    """The alternatives that begin with a word, by that word."""
+    by_other: tuple[tuple[Part, ...], ...]
+    """Those that do not."""
+
+    def beginning(self, words: Sequence[str], at: int) -> tuple[tuple[Part, ...], ...]:
+        """Return the alternatives that may match from `at`."""
+        found = self.by_word.get(words[at], ()) if at < len(words) else ()
+        return (*found, *self.by_other) if self.by_other else found
 
 
 class Slot(msgspec.Struct, frozen=True, gc=False):
@@ -58,6 +67,17 @@ def named_parts(parts: Sequence[Part]) -> Iterator[Slot | Listed]:
         elif isinstance(part, Choice):
             for alternative in part.alternatives:
                 yield from named_parts(alternative)
+
+
+def anchors(parts: Sequence[Part]) -> tuple[frozenset[str], ...]:
+    """Return sets of words of each of which a clause must have one: what tells most patterns apart at a glance."""
+    found: list[frozenset[str]] = []
+    for part in parts:
+        if isinstance(part, str) and part != END:
+            found.append(frozenset({part}))
+        elif isinstance(part, Choice) and not part.optional and not part.by_other:
+            found.append(frozenset(part.by_word))
+    return tuple(found)
 
 
 def is_complete(parts: Sequence[Part]) -> bool:
@@ -119,4 +139,9 @@ def _choice(pieces: Sequence[str], at: int) -> tuple[Choice, int]:
         alternatives.append(alternative)
         if at == len(pieces) or pieces[at] not in ("|", closer):
             raise ValueError(f"{closer!r} is missing")
-    return Choice(tuple(alternatives), optional=closer == "]"), at
+    by_word: dict[str, tuple[tuple[Part, ...], ...]] = {}
+    for alternative in alternatives:
+        if alternative and isinstance(alternative[0], str) and alternative[0] != END:
+            by_word[alternative[0]] = (*by_word.get(alternative[0], ()), alternative)
+    by_other = tuple(each for each in alternatives if not each or not isinstance(each[0], str) or each[0] == END)
+    return Choice(tuple(alternatives), closer == "]", by_word, by_other), at

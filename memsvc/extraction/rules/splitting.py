@@ -160,7 +160,12 @@ class Splitter:
     def _is_admitted(self, at: int, *, boundary: bool) -> bool:
         """Tell whether the words before a first person let it assert something."""
         begin = at
-        while begin and self._words[begin - 1][0].isalnum() and self._words[begin - 1] not in _NEW_THOUGHT:
+        while (
+            begin > at - _MAX_LEAD_WORDS
+            and begin
+            and self._words[begin - 1][0].isalnum()
+            and self._words[begin - 1] not in _NEW_THOUGHT
+        ):
             begin -= 1
         if begin and self._words[begin - 1] == BRACKET:
             return False
@@ -190,4 +195,5 @@ _YOU_TOO: Final = frozenset({"you", "u", "hbu", "wbu"})
 _TAKES_INFINITIVE: Final = frozenset({"like", "love", "want", "enjoy", "hate"})
 _PREDICATES: Final = ("marital", "jobless", "diets", "nationalities", "religions", "students", "traits")
 _COPULAS: Final = frozenset({"is", "are", "was", "were", "would", "include"})
+_MAX_LEAD_WORDS: Final = 12
 _NEW_THOUGHT: Final = frozenset({"but", "and", "so", "because"})

@@ -105,7 +105,7 @@ class Harness:
 
 
 @asynccontextmanager
-async def served(driver: Driver, folder: Path, **settings: Any) -> AsyncIterator[Harness]:
+async def served(driver: Driver, folder: Path, *, health_listen: str = "", **settings: Any) -> AsyncIterator[Harness]:
     """Serve a driver that is open on a socket in `folder`."""
     engine, breakable = Learner(), BreakableDriver(driver)
     chosen = ApplicationSettings(
@@ -120,7 +120,7 @@ async def served(driver: Driver, folder: Path, **settings: Any) -> AsyncIterator
     application.worker.start()
     address = f"unix://{folder}/s"
     try:
-        async with serving(application, [address]) as edge:
+        async with serving(application, [address], health_listen=health_listen) as edge:
             async with grpc.aio.insecure_channel(address, options=[("grpc.default_authority", "localhost")]) as channel:
                 yield Harness(application, engine, breakable, edge, channel)
     finally:

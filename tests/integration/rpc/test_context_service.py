@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+from typing import Any
+
+import grpc
+from google.protobuf.duration_pb2 import Duration
+from rpc_harness import SARAH, Harness, failing, said
+
+from memsvc.sessions import Quiet
+from memsvc.v1 import common_pb2 as common
+from memsvc.v1 import context_pb2 as pb
+from memsvc.v1 import memory_pb2, session_pb2
+
+
+async def create(server: Harness, text: str, scope: common.Scope = SARAH, **fields: Any) -> memory_pb2.Memory:
+    memory = memory_pb2.Memory(text=text, **fields)
+    reply = await server.memories.CreateMemory(memory_pb2.CreateMemoryRequest(scope=scope, memory=memory))
+    created: memory_pb2.Memory = reply.memory
+    return created
+
+
+async def compiled(server: Harness, **fields: Any) -> pb.CompileContextResponse:
+    reply: pb.CompileContextResponse = await server.contexts.CompileContext(
+        pb.CompileContextRequest(scope=SARAH, **fields)
+    )
+    return reply
+
+
+async def test_a_context_has_sections_text_ids_and_an_etag(each_server: Harness) -> None:
+    skis = await create(each_server, "Skis at Tahoe")
+    name = await create(each_server, "Sarah", layer=common.LAYER_PROFILE, key="name")
+    first = await compiled(each_server, query="sport")
+    again = await compiled(each_server, query="sport")
+
+    assert first.text == "".join(section.text for section in first.sections)
+    assert first.text.startswith("<user_memory>")
+    assert "name: Sarah" in first.text
+    assert list(first.memory_ids) == [name.memory_id, skis.memory_id]
+    assert (first.token_counter, first.tokens, first.revision) == ("bytes4", -(-len(first.text) // 4), 2)
+    assert first.etag == again.etag != ""
+    assert again.read_time.ToNanoseconds() > first.read_time.ToNanoseconds()
+    again.read_time.CopyFrom(first.read_time)
+    assert first == again
+
+
+async def test_a_changed_memory_changes_the_context(server: Harness) -> None:
+    memory = await create(server, "Skis at Tahoe")
+    first = await compiled(server)
+    await server.memories.DeleteMemory(memory_pb2.DeleteMemoryRequest(scope=SARAH, memory_id=memory.memory_id))
+    second = await compiled(server)
+
+    assert "Tahoe" in first.text
+    assert (second.text, second.revision, second.etag != first.etag) == ("", 2, True)
+
+
+async def test_the_holder_of_the_etag_gets_no_text(server: Harness) -> None:
+    await create(server, "Skis at Tahoe")
+    first = await compiled(server)
+    second = await compiled(server, etag=first.etag)
+
+    assert second.unchanged
+    assert (second.text, len(second.sections), len(second.memory_ids)) == ("", 0, 0)
+    assert (second.etag, second.tokens, second.revision) == (first.etag, first.tokens, 1)
+
+
+async def test_what_does_not_fit_is_counted(server: Harness) -> None:
+    for index in range(40):
+        await create(server, f"A fact of some length, number {index}")
+    reply = await compiled(server, budget=pb.ContextBudget(max_characters=500))
+    by_tokens = await compiled(server, budget=pb.ContextBudget(max_tokens=100, token_counter="bytes4"))
+
+    assert len(reply.text) <= 500
+    assert by_tokens.tokens <= 100
+    (cut,) = reply.cuts
+    assert (cut.layer, cut.reason) == (common.LAYER_KNOWLEDGE, pb.CUT_REASON_BUDGET)
+    assert cut.count == 40 - len(reply.memory_ids) == len(cut.memory_ids)
+
+
+async def test_a_query_chooses_what_stays(server: Harness) -> None:
+    for index in range(60):
+        await create(server, f"A fact of some length, number {index}")
+    await create(server, "Sarah plays the cello")
+    for index in range(60):
+        await create(server, f"Another fact of some length, number {index}")
+    budget = pb.ContextBudget(max_characters=300)
+
+    assert "cello" in (await compiled(server, budget=budget, query="which instrument? the cello?")).text
+    assert "cello" not in (await compiled(server, budget=budget)).text
+
+
+async def test_filters_formats_and_layers_shape_the_text(server: Harness) -> None:
+    await create(server, "Skis", topics=["sport"])
+    await create(server, "Reads", topics=["books"])
+    await create(server, "Answer briefly", layer=common.LAYER_POLICY)
+    wanted = common.MemoryFilter(topics_any=["sport"])
+    filtered = await compiled(server, filter=wanted, format=pb.CONTEXT_FORMAT_MARKDOWN, omit_wrapper=True)
+    layered = await compiled(server, layers=[common.LAYER_POLICY], format=pb.CONTEXT_FORMAT_JSON)
+
+    assert "Skis" in filtered.text
+    assert "Reads" not in filtered.text
+    assert "<" not in filtered.text
+    assert "Answer briefly" in layered.text
+    assert "Skis" not in layered.text
+
+
+async def test_shared_users_come_in_sections_of_their_own(server: Harness) -> None:
+    await create(server, "Skis")
+    await create(server, "We ship on Fridays", scope=common.Scope(user_id="team:support"))
+    reply = await compiled(server, shared_user_ids=["team:support"])
+
+    assert {(section.shared_user_id) for section in reply.sections if "Fridays" in section.text} == {"team:support"}
+    assert reply.revision == 1
+
+
+async def test_history_comes_with_it_under_its_own_budget(server: Harness) -> None:
+    for index in range(4):
+        run = session_pb2.Run(session_id="s1", messages=[said(f"text {index}")])
+        await server.sessions.AppendRun(
+            session_pb2.AppendRunRequest(scope=SARAH, run=run, learning=session_pb2.LEARNING_MODE_OFF)
+        )
+
+    async def texts(**fields: Any) -> list[str]:
+        reply = await compiled(server, history=pb.ContextHistory(session_id="s1", **fields))
+        return [message.parts[0].text.text for message in reply.history]
+
+    assert await texts() == ["text 1", "text 2", "text 3"]
+    assert await texts(last_runs=1) == ["text 3"]
+    assert await texts(max_characters=13) == ["text 2", "text 3"]
+    assert await texts(max_characters=5) == []
+
+
+async def test_pending_runs_are_counted_and_can_be_waited_for(server: Harness) -> None:
+    object.__setattr__(server.application.settings, "quiet", Quiet(60.0, 60.0))
+    run = session_pb2.Run(session_id="s1", messages=[said("I ski")])
+    await server.sessions.AppendRun(session_pb2.AppendRunRequest(scope=SARAH, run=run))
+    before = await compiled(server)
+    after = await compiled(server, wait_for_learning=Duration(seconds=10))
+
+    assert (before.pending_runs, "I ski" in before.text) == (1, False)
+    assert (after.pending_runs, "I ski" in after.text) == (0, True)
+
+
+async def test_a_context_beyond_the_size_of_a_reply_is_refused(server: Harness) -> None:
+    for start in range(0, 1000, 200):
+        operations = [
+            memory_pb2.BatchWriteOperation(
+                create=memory_pb2.CreateOperation(memory=memory_pb2.Memory(text=f"{start + index} " + "語" * 1000))
+            )
+            for index in range(200)
+        ]
+        await server.memories.BatchWriteMemories(
+            memory_pb2.BatchWriteMemoriesRequest(scope=SARAH, operations=operations)
+        )
+    budget = pb.ContextBudget(max_characters=1_000_000)
+    failure = await failing(server.contexts.CompileContext(pb.CompileContextRequest(scope=SARAH, budget=budget)))
+
+    assert (failure.code, failure.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "RESULT_TOO_LARGE")

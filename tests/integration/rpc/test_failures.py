@@ -1,0 +1,156 @@
+"""What clients see when the database, the clock or the service itself fails."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import grpc
+import pytest
+from rpc_harness import SARAH, Harness, failing, new_request_id, said, served
+from test_bad_input import RPCS, VALID
+
+from memsvc.errors import Reason, Retryable
+from memsvc.model import Scope
+from memsvc.storage.driver import Driver, StorageUnavailable
+from memsvc.v1 import admin_pb2, context_pb2, extraction_pb2, memory_pb2, session_pb2
+
+SECRET = "password=hunter2"
+
+
+def call(server: Harness, name: str, **options: Any) -> Any:
+    rpc = RPCS[name]
+    path = f"/{rpc.service}/{rpc.name}"
+    make = server.channel.unary_stream(path) if rpc.streams else server.channel.unary_unary(path)
+    return make(VALID[name].SerializeToString(), **options)
+
+
+READS_NOTHING = {"GetServerInfo"}
+
+
+@pytest.mark.parametrize("name", sorted(VALID.keys() - READS_NOTHING))
+async def test_no_text_of_an_internal_exception_reaches_the_client(
+    server: Harness, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    await server.application.worker.stop()
+    server.driver.broken = RuntimeError(SECRET)
+    with caplog.at_level(logging.CRITICAL, "memsvc"):
+        failure = await failing(call(server, name, timeout=10))
+
+    assert (failure.code, failure.reason, failure.message) == (grpc.StatusCode.INTERNAL, "INTERNAL", "internal error")
+    assert SECRET not in str(failure)
+
+
+@pytest.mark.parametrize("name", sorted(VALID.keys() - READS_NOTHING))
+async def test_a_database_that_is_down_is_unavailable_with_a_time_to_retry(server: Harness, name: str) -> None:
+    await server.application.worker.stop()
+    server.driver.broken = StorageUnavailable("database did not answer")
+    failure = await failing(call(server, name, timeout=10))
+
+    assert (failure.code, failure.reason) == (grpc.StatusCode.UNAVAILABLE, "STORAGE_UNAVAILABLE")
+    assert failure.retry_after_seconds == 1.0
+
+
+async def test_a_call_without_a_deadline_gets_the_servers(driver: Driver, folder: Any) -> None:
+    async with served(driver, folder, default_deadline_seconds=0.05) as server:
+        server.driver.fast.clear()
+        failure = await failing(server.memories.ListMemories(memory_pb2.ListMemoriesRequest(scope=SARAH)))
+
+    assert (failure.code, failure.reason) == (grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED")
+    assert failure.message == "deadline of 50 ms passed"
+
+
+async def test_a_deadline_of_a_millisecond_loses_no_write_and_leaves_no_task(each_server: Harness) -> None:
+    server, scope = each_server, Scope("default", "sarah")
+    await server.admin.GetServerInfo(admin_pb2.GetServerInfoRequest())
+    before = len(asyncio.all_tasks())
+    requests = [
+        memory_pb2.CreateMemoryRequest(
+            scope=SARAH, memory=memory_pb2.Memory(memory_id=f"m{index}", text="x"), request_id=new_request_id()
+        )
+        for index in range(20)
+    ]
+    outcomes = await asyncio.gather(
+        *(server.memories.CreateMemory(request, timeout=0.001) for request in requests), return_exceptions=True
+    )
+    for outcome in outcomes:
+        if isinstance(outcome, grpc.aio.AioRpcError):
+            assert outcome.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+    repeated = [await server.memories.CreateMemory(request, timeout=10) for request in requests]
+    user = await server.application.users.latest(scope)
+
+    assert user.revision == user.state.memory_count == 20
+    assert sorted(reply.revision for reply in repeated) == list(range(1, 21))
+    for first, repeat in zip(outcomes, repeated, strict=True):
+        assert isinstance(first, grpc.aio.AioRpcError) or first == repeat
+    while len(asyncio.all_tasks()) > before:
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("name", sorted(VALID))
+async def test_a_deadline_that_passes_while_it_waits_is_only_that(server: Harness, name: str) -> None:
+    server.driver.fast.clear()
+    stuck = call(server, name, timeout=0.02)
+    if name in READS_NOTHING:
+        await stuck
+    else:
+        assert (await failing(stuck)).code == grpc.StatusCode.DEADLINE_EXCEEDED
+    server.driver.fast.set()
+    await server.memories.ListMemories(memory_pb2.ListMemoriesRequest(scope=SARAH), timeout=10)
+
+
+async def test_a_write_that_was_handed_over_outlives_its_caller(server: Harness) -> None:
+    await server.memories.ListMemories(memory_pb2.ListMemoriesRequest(scope=SARAH))
+    server.driver.fast.clear()
+    server.driver.asked.clear()
+    request = memory_pb2.CreateMemoryRequest(
+        scope=SARAH, memory=memory_pb2.Memory(text="Skis"), request_id=new_request_id()
+    )
+    gone = server.memories.CreateMemory(request)
+    await server.driver.asked.wait()
+    gone.cancel()
+    server.driver.fast.set()
+    reply = await server.memories.CreateMemory(request)
+
+    assert reply.revision == 1
+
+
+async def test_a_model_that_fails_in_a_preview_is_unavailable(server: Harness) -> None:
+    server.engine.failures.append(Retryable(Reason.MODEL_RATE_LIMITED, "model endpoint answered 429"))
+    messages = extraction_pb2.MessageList(messages=[said("I ski")])
+    request = extraction_pb2.ExtractMemoriesRequest(scope=SARAH, messages=messages, validate_only=True)
+    failure = await failing(server.extractions.ExtractMemories(request))
+
+    assert (failure.code, failure.reason) == (grpc.StatusCode.UNAVAILABLE, "MODEL_RATE_LIMITED")
+
+
+async def test_the_quota_is_said_aloud(driver: Driver, folder: Any) -> None:
+    async with served(driver, folder, quota=1) as server:
+        request = memory_pb2.CreateMemoryRequest(scope=SARAH, memory=memory_pb2.Memory(text="Skis"))
+        await server.memories.CreateMemory(request)
+        failure = await failing(server.memories.CreateMemory(request))
+        run = session_pb2.Run(session_id="s1", messages=[said("I sail")])
+        learned = await server.sessions.AppendRun(
+            session_pb2.AppendRunRequest(scope=SARAH, run=run, wait_for_learning={"seconds": 10})
+        )
+
+    assert (failure.code, failure.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "QUOTA_EXCEEDED")
+    assert failure.message == "user has 1 of 1 memories"
+    assert learned.extraction.reason == "QUOTA_EXCEEDED"
+
+
+async def test_an_unknown_method_is_unimplemented(server: Harness) -> None:
+    failure = await failing(server.channel.unary_unary("/memsvc.v1.MemoryService/Nothing")(b""))
+
+    assert failure.code == grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_long_and_foreign_texts_do_not_destroy_the_status(server: Harness) -> None:
+    memory_id = "é" * 128
+    failure = await failing(server.memories.GetMemory(memory_pb2.GetMemoryRequest(scope=SARAH, memory_id=memory_id)))
+
+    assert (failure.code, failure.reason) == (grpc.StatusCode.NOT_FOUND, "MEMORY_NOT_FOUND")
+    assert failure.message == f"no memory {memory_id}"
+    reply = await server.contexts.CompileContext(context_pb2.CompileContextRequest(scope=SARAH))
+    assert reply.text == ""

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+from typing import Any
+
+import grpc
+from google.protobuf.field_mask_pb2 import FieldMask
+from rpc_harness import SARAH, Harness, failing, rest_of
+
+from memsvc.model import Scope
+from memsvc.v1 import admin_pb2
+from memsvc.v1 import common_pb2 as common
+from memsvc.v1 import memory_pb2 as pb
+
+
+async def create(server: Harness, text: str, **fields: Any) -> pb.Memory:
+    reply = await server.memories.CreateMemory(
+        pb.CreateMemoryRequest(scope=SARAH, memory=pb.Memory(text=text, **fields))
+    )
+    created: pb.Memory = reply.memory
+    return created
+
+
+async def update(server: Harness, memory: pb.Memory, **fields: Any) -> None:
+    change = pb.Memory(memory_id=memory.memory_id, **fields)
+    await server.memories.UpdateMemory(
+        pb.UpdateMemoryRequest(scope=SARAH, memory=change, update_mask=FieldMask(paths=list(fields)))
+    )
+
+
+def watch(server: Harness, **fields: Any) -> Any:
+    return server.memories.WatchMemories(pb.WatchMemoriesRequest(scope=SARAH, **fields))
+
+
+async def test_the_present_comes_first_then_every_commit_in_order(each_server: Harness) -> None:
+    skis = await create(each_server, "Skis")
+    stream = watch(each_server, send_initial=True)
+    initial, done = await stream.read(), await stream.read()
+    sails = await create(each_server, "Sails")
+    await update(each_server, skis, text="Skis at Tahoe")
+    await each_server.memories.DeleteMemory(pb.DeleteMemoryRequest(scope=SARAH, memory_id=sails.memory_id))
+    commits = [(await stream.read()).commit for _ in range(3)]
+    stream.cancel()
+
+    assert (initial.initial, initial.resume_token) == (skis, "")
+    assert done.initial_done.revision == 1
+    assert [commit.revision for commit in commits] == [2, 3, 4]
+    assert [commit.changes[0].kind for commit in commits] == [
+        pb.CHANGE_KIND_CREATED,
+        pb.CHANGE_KIND_UPDATED,
+        pb.CHANGE_KIND_DELETED,
+    ]
+    assert commits[1].changes[0].before.text == "Skis"
+
+
+async def test_a_watch_resumes_after_each_of_its_tokens(each_server: Harness) -> None:
+    stream = watch(each_server, send_initial=True)
+    tokens = [(await stream.read()).resume_token]
+    for index in range(3):
+        await create(each_server, f"text {index}")
+        tokens.append((await stream.read()).resume_token)
+    stream.cancel()
+
+    for index, token in enumerate(tokens[:-1]):
+        resumed = watch(each_server, resume_token=token, send_initial=True)
+        revisions = [(await resumed.read()).commit.revision for _ in range(3 - index)]
+        resumed.cancel()
+        assert revisions == list(range(index + 1, 4))
+
+
+async def test_what_stops_matching_is_sent_as_deleted(server: Harness) -> None:
+    stream = watch(server, filter=common.MemoryFilter(topics_any=["sport"]), send_initial=True)
+    await stream.read()
+    await create(server, "Reads", topics=["books"])
+    memory = await create(server, "Skis", topics=["sport"])
+    await update(server, memory, topics=["winter"])
+    await update(server, memory, topics=["sport"])
+    kinds = [(await stream.read()).commit.changes[0].kind for _ in range(3)]
+    stream.cancel()
+
+    assert kinds == [pb.CHANGE_KIND_CREATED, pb.CHANGE_KIND_DELETED, pb.CHANGE_KIND_CREATED]
+
+
+async def test_an_idle_watch_moves_its_token_forward(server: Harness) -> None:
+    server.application.memory_history.idle_seconds = 0.0
+    stream = watch(server)
+    event = await stream.read()
+    stream.cancel()
+
+    assert event.WhichOneof("event") == "bookmark"
+    assert event.resume_token
+
+
+async def test_a_token_from_before_an_erasure_or_the_floor_is_out_of_range(each_server: Harness) -> None:
+    stream = watch(each_server, send_initial=True)
+    await stream.read()
+    await create(each_server, "Skis")
+    token = (await stream.read()).resume_token
+    stream.cancel()
+    for index in range(3):
+        await create(each_server, f"text {index}")
+    scope = Scope("default", "sarah")
+    await each_server.application.driver.truncate(scope, 4)
+    failure = await failing(watch(each_server, resume_token=token))
+
+    assert (failure.code, failure.reason) == (grpc.StatusCode.OUT_OF_RANGE, "HISTORY_TRIMMED")
+
+
+async def test_a_client_that_vanishes_leaves_nothing_behind(server: Harness) -> None:
+    users = server.application.users
+    stream = watch(server, send_initial=True)
+    await stream.read()
+    watched = dict(users._watchers)
+    stream.cancel()
+    await server.channel.close(grace=None)
+    async with grpc.aio.insecure_channel(server.edge.addresses[0]) as channel:
+        # The server handles what comes over another connection after it saw the first one close.
+        other = Harness(server.application, server.engine, server.driver, server.edge, channel)
+        while users._watchers:
+            await create(other, "text")
+
+    assert list(watched) == [Scope("default", "sarah")]
+
+
+async def test_a_reader_that_does_not_read_holds_up_nobody(server: Harness) -> None:
+    stream = watch(server, send_initial=True)
+    await stream.read()
+    for index in range(60):
+        await create(server, f"{index} " + "x" * 8000)
+    events = [await stream.read() for _ in range(60)]
+    stream.cancel()
+
+    assert [event.commit.revision for event in events] == list(range(1, 61))
+
+
+async def test_the_last_event_after_an_erasure_is_erased(server: Harness) -> None:
+    stream = watch(server, send_initial=True)
+    await stream.read()
+    await create(server, "Skis")
+    await server.admin.EraseUser(admin_pb2.EraseUserRequest(scope=SARAH))
+    events = await rest_of(stream)
+
+    assert events[-1].WhichOneof("event") == "erased"
+    assert events[-1].erased.revision == 2
