@@ -14,17 +14,23 @@ from bench.load import Calls, Load, Turn, Work
 from bench.measuring import Figure, at_least, at_most, median_ratio
 from bench.processes import Server, echo, memsvc
 
-_USERS = 200
+_USERS = 2_000
+_LEARNING_USERS = 200
 _ENOUGH = 20_000
 """More writes than are made while one figure is measured."""
 
 
 def measure(scratch: Path) -> Iterator[Figure]:
-    with Load() as load, memsvc(scratch, "--memory-quota", "1000000") as server, echo() as bare:
-        requests.fill(load, server, [(f"user-{number}", 20) for number in range(_USERS)])
+    # Runs and their extractions are stored as always; what learning takes of the processor afterwards is shown apart.
+    settings = ("--memory-quota", "1000000", "--quiet-seconds", "3600", "--max-quiet-seconds", "3600")
+    with Load() as load, memsvc(scratch, *settings) as server, echo() as bare:
+        requests.fill(load, server, [(user, 20) for user in _names(_USERS)])
         yield from _creates(load, server, bare, _USERS)
         yield from _creates(load, server, bare, 1)
         yield from _appends(load, server, bare, scratch)
+    with Load() as load, memsvc(scratch) as server:
+        requests.fill(load, server, [(user, 20) for user in _names(_LEARNING_USERS)])
+        yield _append_while_learning(load, server)
 
 
 def _creates(load: Load, server: Server, bare: Server, users: int) -> Iterator[Figure]:
@@ -59,6 +65,15 @@ def _appends(load: Load, server: Server, bare: Server, scratch: Path) -> Iterato
     yield Figure("writes.append_run.p50_ratio", ratio, "(insert + echo)", at_most(2))
     yield Figure("writes.append_run.p50", appended.median_seconds * 1e3, "ms")
     yield Figure("writes.raw_insert.p50", inserted.median_seconds * 1e3, "ms")
+
+
+def _append_while_learning(load: Load, server: Server) -> Figure:
+    """Append without a pause, far more than can be learned from at once; count once learning is under way."""
+    sent = requests.appends(islice(cycle(_names(_LEARNING_USERS)), _ENOUGH), seed=4)
+    source = load.add(Calls(server.address, requests.APPEND_RUN, sent, once=True))
+    load.round(source, 1, 12.0)
+    [appended] = load.alternate([Turn(source)], rounds=15, seconds=0.2)
+    return Figure("writes.append_run.while_learning.p50", appended.median_seconds * 1e3, "ms")
 
 
 def _names(users: int) -> list[str]:

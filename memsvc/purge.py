@@ -26,6 +26,7 @@ async def purge(users: Users, writer: Writer, scope: Scope) -> None:
     if not wanted:
         return
     await _redact(users.driver, scope, frozenset(wanted))
+    reach("purge.before_note")
     await writer.write(scope, _Purged(wanted))
     reach("purge.after_note")
 

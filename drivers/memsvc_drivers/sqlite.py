@@ -58,6 +58,7 @@ class SQLiteDriver:
         self._store: _Store | None = None
         self._closing: asyncio.Future[None] | None = None
         self._generation = 0
+        self._capabilities = _capabilities(self._settings)
 
     @property
     def generation(self) -> int:
@@ -92,15 +93,7 @@ class SQLiteDriver:
 
     def capabilities(self) -> Capabilities:
         self._opened()
-        synced = self._settings.synchronous is Synchronous.FULL
-        return Capabilities(
-            durable=Capability(synced, "" if synced else f"synchronous is {self._settings.synchronous}"),
-            failover=Capability(False, "one file on one node"),
-            shared=Capability(True, "processes on one host; not over a network file system"),
-            hints=Capability(True, f"looks every {self._settings.hint_poll_ms} ms; does not say who moved"),
-            concurrent_batches=2,
-            tips_cost_nothing=True,
-        )
+        return self._capabilities
 
     async def append(self, batch: Sequence[Append]) -> Sequence[Outcome]:
         if not all(map(_is_unicode, batch)):
@@ -184,6 +177,18 @@ class SQLiteDriver:
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._opened().writer.submit(Job(run, future, size_bytes, wipe))
         return await future
+
+
+def _capabilities(settings: Settings) -> Capabilities:
+    synced = settings.synchronous is Synchronous.FULL
+    return Capabilities(
+        durable=Capability(synced, "" if synced else f"synchronous is {settings.synchronous}"),
+        failover=Capability(False, "one file on one node"),
+        shared=Capability(True, "processes on one host; not over a network file system"),
+        hints=Capability(True, f"looks every {settings.hint_poll_ms} ms; does not say who moved"),
+        concurrent_batches=2,
+        tips_cost_nothing=True,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,7 +98,9 @@ class Worker:
 
     def _moved(self, state: State) -> None:
         due = due_time(state)
-        if due and (not self._next_due or due < self._next_due):
+        # What is due later than that, the next look finds in time.
+        soon = self.users.clock() + int(self.settings.poll_seconds * 1_000_000)
+        if due and due <= soon and (not self._next_due or due < self._next_due):
             self._next_due = due
             self._wake.set()
 

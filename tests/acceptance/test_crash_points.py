@@ -110,31 +110,21 @@ PURGE = Errand(send_purge, expect_purged)
 ERASE = Errand(send_erase, expect_erased)
 BULK = Errand(send_bulk, lambda book, notes, commit: expect_created(book, notes, ""))
 
-PLACES = [
-    ("writer.before_append", CREATE),
-    ("writer.after_append", CREATE),
-    ("sqlite.before_commit", BATCH),
-    ("sqlite.after_commit", BATCH),
-    ("sqlite.before_commit", LEARN),
-    ("sqlite.after_commit", LEARN),
-    ("worker.before_claim", LEARN),
-    ("worker.after_claim", LEARN),
-    ("worker.before_finish", LEARN),
-    ("worker.after_finish", LEARN),
-    ("worker.before_postpone", LEARN),
-    ("worker.after_postpone", LEARN),
-    ("worker.before_renew", LEARN),
-    ("worker.after_renew", LEARN),
-    ("purge.before_redact", PURGE),
-    ("purge.after_redact", PURGE),
-    ("purge.after_note", PURGE),
-    ("sqlite.before_wipe", PURGE),
-    ("sqlite.after_wipe", PURGE),
-    ("sqlite.before_commit", ERASE),
-    ("sqlite.after_commit", ERASE),
-    ("sqlite.before_checkpoint", BULK),
-    ("sqlite.after_checkpoint", BULK),
+STEPS = [
+    ("writer.{}_append", CREATE),
+    ("sqlite.{}_commit", BATCH),
+    ("sqlite.{}_commit", LEARN),
+    ("worker.{}_claim", LEARN),
+    ("worker.{}_renew", LEARN),
+    ("worker.{}_postpone", LEARN),
+    ("worker.{}_finish", LEARN),
+    ("purge.{}_redact", PURGE),
+    ("purge.{}_note", PURGE),
+    ("sqlite.{}_wipe", PURGE),
+    ("sqlite.{}_commit", ERASE),
+    ("sqlite.{}_checkpoint", BULK),
 ]
+BEFORE_AND_AFTER = ("before", "after")
 
 
 Prepared = tuple[Path, Mapping[str, str]]
@@ -175,14 +165,19 @@ async def circumstances(place: str) -> AsyncIterator[Mapping[str, object]]:
         yield {}
 
 
-@pytest.mark.parametrize(("place", "errand"), PLACES)
+@pytest.mark.parametrize(("step", "errand"), STEPS)
 async def test_nothing_is_lost_or_doubled_where_a_server_dies(
-    place: str, errand: Errand, prepared: Prepared, tmp_path: Path
+    step: str, errand: Errand, prepared: Prepared, tmp_path: Path
 ) -> None:
+    await asyncio.gather(*(die_at(step.format(when), errand, prepared, tmp_path / when) for when in BEFORE_AND_AFTER))
+
+
+async def die_at(place: str, errand: Errand, prepared: Prepared, folder: Path) -> None:
     template, ids = prepared
-    database = sqlite(tmp_path)
-    shutil.copy(template / "memory.db", tmp_path)
-    installation = Installation(tmp_path, database.url, SETTINGS)
+    folder.mkdir()
+    shutil.copy(template / "memory.db", folder)
+    database = sqlite(folder)
+    installation = Installation(folder, database.url, SETTINGS)
     book = Book("sarah")
     notes = {word: book.created(memory_id, word) for word, memory_id in ids.items()}
     request_id = str(uuid.uuid4())
@@ -207,11 +202,11 @@ async def test_nothing_is_lost_or_doubled_where_a_server_dies(
     assert database.faults() == ""
 
 
-@pytest.mark.parametrize("place", ["sqlite.before_migrate", "sqlite.after_migrate"])
-async def test_a_server_that_dies_while_it_creates_its_tables_can_be_started_again(place: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("when", BEFORE_AND_AFTER)
+async def test_a_server_that_dies_while_it_makes_its_tables_can_be_started_again(when: str, tmp_path: Path) -> None:
     database = sqlite(tmp_path)
     installation = Installation(tmp_path, database.url, SETTINGS)
-    doomed = await installation.launch(environment={"MEMSVC_CRASH_POINT": place})
+    doomed = await installation.launch(environment={"MEMSVC_CRASH_POINT": f"sqlite.{when}_migrate"})
     assert await doomed.ended() == KILLED, doomed.log_tail()
     async with installation.serving() as server, AsyncMemoryClient(server.target) as client:
         await client.user("sarah").memories.add("I ski")

@@ -16,6 +16,9 @@ from memsvc.extraction.rules.reading import BRACKET, Sentence, Token
 from memsvc.extraction.rules.splitting import ClauseStart, Splitter
 from memsvc.extraction.rules.wording import words_of
 
+MAX_CLAUSES: Final = 16
+"""How many statements one sentence is read for: it bounds the work per sentence, whatever the input."""
+
 
 class Clause(msgspec.Struct, frozen=True, gc=False):
     """Tokens with their subject first; a dropped subject is put back as a token of no width."""
@@ -46,7 +49,7 @@ def clauses(sentence: Sentence, lexicon: Lexicon) -> list[Clause]:
                 whole = _plain(_joined(_with_subject(body, start)), lexicon)
                 # One word alone states nothing.
                 found += [Clause(tuple(whole), sentence.source)] if len(whole) > 1 else []
-    return found
+    return found[:MAX_CLAUSES]
 
 
 def _body(tokens: tuple[Token, ...], lexicon: Lexicon, *, last: bool) -> list[Token]:

@@ -30,14 +30,17 @@ _MAX_BUSY_SECONDS: Final = 0.002
 class RulesEngine:
     """Reads what users say of themselves by patterns from data files.
 
-    `extra_patterns` is a file in the same form, whose patterns come first and whose words are added; it is read on
-    first use and raises `PatternError`, naming the entry, when something in it is wrong.
+    `extra_patterns` is a file in the same form, whose patterns come first and whose words are added; it is read at
+    once, and raises `PatternError`, naming the entry, when something in it is wrong. Without it, patterns are read on
+    first use.
     """
 
     name = "rules"
 
     def __init__(self, extra_patterns: Path | None = None) -> None:
         self._extra_patterns = extra_patterns
+        if extra_patterns is not None:
+            _ = self._reader
 
     async def extract(self, conversation: Conversation) -> AsyncGenerator[EngineEvent, None]:
         """Yield proposals as they are read, then `Finished`. Nothing is asked of a model."""
@@ -77,26 +80,34 @@ class _Reader:
         self._framing = Framing(book.lexicon, telling)
 
     def read(self, text: str, known: Sequence[Memory]) -> Iterator[Sequence[Operation]]:
-        """Yield the operations of each sentence, of some none."""
-        held: Sequence[Operation] = ()
+        """Yield operations as they are found; empty ones between, so that the caller can let others run."""
+        held: list[Operation] = []
         for sentence in sentences(text, self._spelling):
             words = words_of(sentence.tokens)
             if not words:
                 yield ()
-                continue
-            if self._framing.hands_over_text(words):
+            elif self._framing.hands_over_text(words):
                 break
-            # "... just kidding" takes back the sentence before it.
-            if self._framing.is_joke(words):
-                held = ()
-                continue
-            yield held
-            held = self._read_sentence(sentence, known)
+            elif self._framing.is_joke(words):
+                # "... just kidding" takes back the sentence before it.
+                held = []
+            else:
+                yield held
+                held = []
+                for found in self._read_sentence(sentence, known):
+                    held += found
+                    yield ()
         yield held
 
-    def _read_sentence(self, sentence: Sentence, known: Sequence[Memory]) -> Sequence[Operation]:
+    def _read_sentence(self, sentence: Sentence, known: Sequence[Memory]) -> Iterator[Sequence[Operation]]:
         rest = self._forgetting.rest(sentence)
         if rest is not None:
-            return list(self._forgetting.deletions(rest, known))
-        found = [fact for clause in clauses(sentence, self._lexicon) for fact in self._facts.facts(clause)]
-        return found or self._framing.remembered(sentence)
+            yield list(self._forgetting.deletions(rest, known))
+            return
+        stated = False
+        for clause in clauses(sentence, self._lexicon):
+            found = list(self._facts.facts(clause))
+            stated = stated or bool(found)
+            yield found
+        if not stated:
+            yield self._framing.remembered(sentence)

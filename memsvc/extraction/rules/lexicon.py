@@ -36,7 +36,7 @@ class Lexicon:
 
     def speaks_to_others(self, words: Iterable[str]) -> bool:
         """Tell whether a phrase is not about the user alone: it has "you", "he", "they" ..."""
-        return not self.words("persons").isdisjoint(words)
+        return not self.words("other_persons").isdisjoint(words)
 
 
 def entries_of(text: str) -> list[str]:

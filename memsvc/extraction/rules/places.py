@@ -105,12 +105,12 @@ class Places:
         if not text.islower() and not text.isupper():
             return text
         words = text.split()
-        return " ".join(
-            word.upper()
-            if word.strip(",.") in self._lexicon.words("upper_names") and (len(words) == 1 or at)
-            else title_word(word, at)
-            for at, word in enumerate(words)
-        )
+        return " ".join(self._place_word(word, at, len(words)) for at, word in enumerate(words))
+
+    def _place_word(self, word: str, at: int, count: int) -> str:
+        plain = word.strip(",.").lower()
+        known = (at or count == 1) and plain in self._lexicon.words("upper_names")
+        return word.upper() if known else word if plain == "the" else title_word(word, at)
 
     def setting(self, tokens: Sequence[Token], source: str) -> list[Filling]:
         words = words_of(tokens)

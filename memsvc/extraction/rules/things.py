@@ -160,7 +160,7 @@ class Things:
         if (
             last in ARTICLES
             or not self._lexicon.words("pointing").isdisjoint(words)
-            or (self._lexicon.words("degrees") | ARTICLES).issuperset(words)
+            or (self._lexicon.words("degree_adjectives") | ARTICLES).issuperset(words)
         ):
             return False
         if (infinitive or first.endswith("ing")) and (

@@ -1,0 +1,96 @@
+"""How the rules engine treats a conversation as a whole, and what is known already."""
+
+from __future__ import annotations
+
+import pytest
+from reading_rules import events, facts, learned, user
+
+from memsvc.extraction.engine import Action, Finished, Proposal
+from memsvc.model import Layer, Memory, Usage
+
+
+def memory(number: int, text: str, layer: Layer = Layer.KNOWLEDGE, key: str = "", value_json: str = "") -> Memory:
+    return Memory(memory_id=f"id{number}", number=number, layer=layer, text=text, key=key, value_json=value_json)
+
+
+SUSHI = memory(7, "Likes sushi")
+ACME = memory(3, "Works at Acme", Layer.PROFILE, "company", '"Acme"')
+FRENCH = memory(4, "Speaks French", Layer.PROFILE, "languages", '["French"]')
+
+
+def test_proposals_come_first_and_finished_last_with_no_usage() -> None:
+    *proposals, finished = events([user("My name is Ava and I like to ski")])
+    assert isinstance(finished, Finished)
+    assert (finished.usage, finished.model) == (Usage(), "")
+    assert [proposal.operation for proposal in proposals if isinstance(proposal, Proposal)] == list(finished.operations)
+
+
+def test_a_fact_said_twice_is_learned_once() -> None:
+    assert facts("I love sushi!", "I LOVE SUSHI", "i love sushi") == ["Likes sushi"]
+
+
+def test_a_later_statement_wins() -> None:
+    assert facts("I live in Paris", "I live in Rome") == ['profile.location="Rome"']
+    assert facts("I like sushi", "actually I don't like sushi") == ["Dislikes sushi"]
+
+
+def test_lists_grow() -> None:
+    operations = learned("I speak English", "I have a dog", "I also speak German")
+    assert [(operation.text, operation.value_json) for operation in operations] == [
+        ("Has a dog", '["a dog"]'),
+        ("Speaks English, German", '["English","German"]'),
+    ]
+
+
+def test_what_is_known_is_not_proposed_again() -> None:
+    assert facts("I love sushi", "I work at ACME", "I speak french", known=(SUSHI, ACME, FRENCH)) == []
+
+
+def test_known_lists_are_added_to() -> None:
+    assert facts("I speak german", known=(FRENCH,)) == ['profile.languages=["French","German"]']
+
+
+def test_saying_again_what_is_known_takes_back_what_was_said_between() -> None:
+    assert facts("I work at Globex", "No, I work at Acme", known=(ACME,)) == []
+
+
+def test_a_known_liking_is_forgotten_when_it_is_denied() -> None:
+    deleted, added = learned("I don't like sushi anymore", known=(SUSHI,))
+    assert (deleted.action, deleted.number, added.text) == (Action.DELETE, 7, "Dislikes sushi")
+
+
+def test_leaving_a_company_deletes_it() -> None:
+    (by_key,) = learned("I no longer work at Acme")
+    (by_number,) = learned("I no longer work at Acme", known=(ACME,))
+    assert (by_key.action, by_key.layer, by_key.key) == (Action.DELETE, Layer.PROFILE, "company")
+    assert (by_number.action, by_number.number) == (Action.DELETE, 3)
+    assert learned("I no longer work at Globex", known=(ACME,)) == ()
+
+
+def test_forgetting_a_subject_names_its_keys_and_topic() -> None:
+    operations = learned("Forget my workplace details")
+    assert all(operation.action is Action.DELETE for operation in operations)
+    assert {"company", "role", "workplace"} <= {operation.key for operation in operations}
+    assert [operation.topic for operation in operations if operation.topic] == ["work"]
+
+
+@pytest.mark.parametrize(
+    "said", ["Forget that I like sushi", "please forget I like sushi", "Can you forget about my sushi thing"]
+)
+def test_forgetting_a_fact_names_the_memory(said: str) -> None:
+    known = (SUSHI, memory(8, "Likes sashimi"))
+    if "thing" in said:
+        known = (memory(7, "Sushi thing on Fridays"), *known[1:])
+    (operation,) = learned(said, known=known)
+    assert (operation.action, operation.number) == (Action.DELETE, 7)
+
+
+def test_forgetting_takes_back_what_the_same_conversation_said() -> None:
+    assert facts("I like sushi and I like jazz", "forget that I like sushi") == ["Likes jazz"]
+
+
+def test_forgetting_one_of_a_list_keeps_the_others() -> None:
+    known = memory(4, "Speaks French, German", Layer.PROFILE, "languages", '["French","German"]')
+    deleted, added = learned("forget that I speak french", known=(known,))
+    assert (deleted.action, deleted.number) == (Action.DELETE, 4)
+    assert (added.action, added.text, added.value_json) == (Action.ADD, "Speaks German", '["German"]')
