@@ -22,15 +22,16 @@ SCRATCH = Path("tmp")
 """Of the checkout, not of the system: that may be RAM, where nothing is durable."""
 
 
-def _quality_and_speed(*modules: str) -> Callable[[Path], Iterator[Figure]]:
-    """Return what measures with modules that need no server; imported when asked for."""
+def _search(scratch: Path) -> Iterator[Figure]:
+    for module in ("search_quality", "search_speed"):
+        for row in import_module(f"bench.{module}").measure():
+            yield Figure(row["name"], row["value"], row["unit"])
 
-    def measure(scratch: Path) -> Iterator[Figure]:
-        for module in modules:
-            for row in import_module(f"bench.{module}").measure():
-                yield row if isinstance(row, Figure) else Figure(row["name"], row["value"], row["unit"])
 
-    return measure
+def _extraction(scratch: Path) -> Iterator[Figure]:
+    for split, scores in import_module("bench.extraction_quality").measure().items():
+        for name, value in scores.items():
+            yield Figure(f"extraction.{split}.{name}", value, "lines" if name.startswith("lines") else "share")
 
 
 PARTS: Mapping[str, Callable[[Path], Iterable[Figure]]] = {
@@ -39,8 +40,8 @@ PARTS: Mapping[str, Callable[[Path], Iterable[Figure]]] = {
     "writes": writes.measure,
     "users": users.measure,
     "start": start.measure,
-    "search": _quality_and_speed("search_quality", "search_speed"),
-    "extraction": _quality_and_speed("extraction_quality"),
+    "search": _search,
+    "extraction": _extraction,
 }
 
 

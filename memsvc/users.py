@@ -252,7 +252,7 @@ class Users:
                     return hot
                 continue
             started = time.monotonic()
-            tip = await self.tip(scope)
+            tip = (await self.driver.tips((scope,)))[0] if self._asks_at_once else await self.tip(scope)
             if hot.state.tip == tip:
                 hot.checked, hot.checked_time = started, now_micros()
                 if scope in self._hot:

@@ -71,7 +71,7 @@ class Numbered:
 
 def pending_runs(state: State) -> int:
     """Return how many runs are not learned from yet."""
-    return sum(len(extraction.run_ids) for extraction in state.core.open.values())
+    return sum(len(extraction.run_ids) for extraction in state.core.open.values()) if state.core.open else 0
 
 
 @dataclass(slots=True)

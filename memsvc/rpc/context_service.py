@@ -13,6 +13,7 @@ from memsvc.errors import Reason, ResourceExhausted, Unavailable, invalid
 from memsvc.extraction.extractions import pending_runs
 from memsvc.limits import QUERY_BYTES, REPLY_BYTES, check_id, check_text
 from memsvc.model import Scope
+from memsvc.rpc import wire
 from memsvc.rpc.draining import Draining
 from memsvc.rpc.filters import read_filter
 from memsvc.rpc.interceptors import Context, remaining_seconds
@@ -28,7 +29,6 @@ from memsvc.rpc.scalars import (
     read_enums,
     read_scope,
     read_shared_users,
-    timestamp,
 )
 from memsvc.rpc.session_service import REPLY_SECONDS
 from memsvc.search.filter import matcher
@@ -87,16 +87,16 @@ class ContextService:
             if not compiled.unchanged:
                 self._serialized[compiled] = known
                 self._users.weigh(user)
-        rest = pb.CompileContextResponse(
-            pending_runs=pending_runs(user.state), revision=user.revision, read_time=timestamp(user.checked_time)
-        )
+        rest = wire.number_field(pb.CompileContextResponse.PENDING_RUNS_FIELD_NUMBER, pending_runs(user.state))
+        rest += wire.freshness(user, pb.CompileContextResponse.REVISION_FIELD_NUMBER)
         if has_history:
             asked = request.history
             history = await self._sessions.history(
                 scope, asked.session_id, last_runs, (), asked.max_characters, max(0, REPLY_BYTES - len(known))
             )
-            rest.history.extend(proto_message(message) for message in history.messages)
-        reply = known + rest.SerializeToString()
+            said = pb.CompileContextResponse(history=[proto_message(message) for message in history.messages])
+            rest += said.SerializeToString()
+        reply = known + rest
         if len(reply) > REPLY_BYTES:
             raise ResourceExhausted(Reason.RESULT_TOO_LARGE, f"context is {len(reply) / 2**20:.1f} MiB")
         return reply

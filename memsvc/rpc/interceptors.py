@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -112,7 +113,7 @@ def draining(drain: Draining) -> Wrapper:
 
 
 def deadlines(default_seconds: float) -> Wrapper:
-    """Return the wrapper that ends unary calls whose client set no deadline after `default_seconds`.
+    """Return the wrapper that ends unary calls whose client set no deadline after `default_seconds`; 0: never.
 
     A client's own deadline needs nothing here: when it passes, gRPC cancels the handler, and the client knows why.
     """
@@ -130,7 +131,7 @@ def deadlines(default_seconds: float) -> Wrapper:
             message = f"deadline of {default_seconds * 1000:.0f} ms passed"
             raise DeadlineExceeded(Reason.DEADLINE_EXCEEDED, message)
 
-        return handler if rpc.streams else handle
+        return handler if rpc.streams or not default_seconds else handle
 
     return wrapper
 
@@ -138,7 +139,7 @@ def deadlines(default_seconds: float) -> Wrapper:
 def remaining_seconds(context: Context, default_seconds: float) -> float:
     """Return how long the call may still take."""
     remaining = context.time_remaining()
-    return default_seconds if remaining is None else remaining
+    return (default_seconds or math.inf) if remaining is None else remaining
 
 
 def streaming(replies: Callable[[Any, Context], AsyncGenerator[Message, None]]) -> Handler:

@@ -59,7 +59,6 @@ class Edge:
         self._draining = Draining()
         self._health = Health(service.full_name for service in SERVICES)
         self._locks: list[SocketLock] = []
-        self._stopped = False
         over_tcp = any(isinstance(address, TcpAddress) for address in addresses)
         self._server = _new_server(application.settings.max_request_bytes, over_tcp=over_tcp)
         self._health_server: grpc.aio.Server | None = None
@@ -112,12 +111,9 @@ class Edge:
         logger.info("action=serving addresses=%s", ",".join([*self.addresses, *self.health_addresses]))
 
     async def drain(self, seconds: float) -> None:
-        """Stop: no new calls, streams end with SERVER_DRAINING, other calls have so long to end."""
+        """Stop: no new calls, streams end with SERVER_DRAINING, other calls have so long to end. May be repeated."""
         self._health.drain()
         self._draining.start()
-        if self._stopped:
-            return
-        self._stopped = True
         await self._server.stop(seconds)
         if self._health_server is not None:
             await self._health_server.stop(0.0)

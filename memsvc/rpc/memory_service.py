@@ -109,8 +109,7 @@ class MemoryService:
     async def get_memory(self, request: pb.GetMemoryRequest, context: Context) -> bytes:
         scope, target, consistency = read_scope(request.scope), read_target(request), read_consistency(request)
         memory, user = await self._reader.get(scope, target, consistency)
-        rest = pb.GetMemoryResponse(revision=user.revision, read_time=timestamp(user.checked_time))
-        return wire.framed_memory(user, memory) + rest.SerializeToString()
+        return wire.framed_memory(user, memory) + wire.freshness(user, pb.GetMemoryResponse.REVISION_FIELD_NUMBER)
 
     async def list_memories(self, request: pb.ListMemoriesRequest, context: Context) -> bytes:
         scope, wanted, consistency = read_scope(request.scope), read_filter(request), read_consistency(request)
@@ -123,13 +122,9 @@ class MemoryService:
             count = wire.fitting(memories, REPLY_BYTES)
             reply = b"".join(memories[:count])
             next_page_token = self._reader.token_after(scope, wanted, order, page.entries[count - 1])
-        rest = pb.ListMemoriesResponse(
-            next_page_token=next_page_token,
-            total_size=page.total,
-            revision=page.user.revision,
-            read_time=timestamp(page.user.checked_time),
-        )
-        return reply + rest.SerializeToString()
+        rest = pb.ListMemoriesResponse(next_page_token=next_page_token, total_size=page.total)
+        fresh = wire.freshness(page.user, pb.ListMemoriesResponse.REVISION_FIELD_NUMBER)
+        return reply + rest.SerializeToString() + fresh
 
     async def search_memories(self, request: pb.SearchMemoriesRequest, context: Context) -> bytes:
         scope, wanted, consistency = read_scope(request.scope), read_filter(request), read_consistency(request)
@@ -141,11 +136,9 @@ class MemoryService:
         shared = read_shared_users(scope, request.shared_user_ids)
         result = await self._reader.search(scope, request.query, method, top_k, wanted, shared, consistency)
         framed = [self._framed_hit(result, hit) for hit in result.hits]
-        user = result.user
-        rest = pb.SearchMemoriesResponse(
-            method=_METHOD_NUMBERS[result.method], revision=user.revision, read_time=timestamp(user.checked_time)
-        )
-        return b"".join(framed[: wire.fitting(framed, REPLY_BYTES)]) + rest.SerializeToString()
+        rest = pb.SearchMemoriesResponse(method=_METHOD_NUMBERS[result.method])
+        fresh = wire.freshness(result.user, pb.SearchMemoriesResponse.REVISION_FIELD_NUMBER)
+        return b"".join(framed[: wire.fitting(framed, REPLY_BYTES)]) + rest.SerializeToString() + fresh
 
     def _framed_hit(self, result: SearchResult, hit: Found) -> bytes:
         user = result.shared[hit.shared_user_id] if hit.shared_user_id else result.user

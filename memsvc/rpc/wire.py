@@ -9,31 +9,51 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 
+from google.protobuf.timestamp_pb2 import Timestamp
+
 from memsvc.model import Memory
 from memsvc.rpc.memories import proto_memory
 from memsvc.users import HotUser, Users
 
+_VARINT = 0
 _LENGTH_DELIMITED = 2
+_MICROS = 1_000_000
 
 
 def varint(number: int) -> bytes:
     """Return a number that is not negative in base 128, low digits first."""
     if number < 0x80:
         return _ONE_BYTE[number]
-    digits = bytearray()
+    digits = b""
     while number > 0x7F:
-        digits.append(number & 0x7F | 0x80)
+        digits += _MORE_FOLLOW[number & 0x7F]
         number >>= 7
-    digits.append(number)
-    return bytes(digits)
+    return digits + _ONE_BYTE[number]
 
 
 _ONE_BYTE = [bytes((number,)) for number in range(0x80)]
+_MORE_FOLLOW = [bytes((number | 0x80,)) for number in range(0x80)]
 
 
 def message_field(number: int, payload: bytes) -> bytes:
     """Return a field that holds a serialized message, or text, or bytes."""
     return varint(number << 3 | _LENGTH_DELIMITED) + varint(len(payload)) + payload
+
+
+def number_field(number: int, value: int) -> bytes:
+    """Return a field that holds a number that is not negative."""
+    return varint(number << 3 | _VARINT) + varint(value)
+
+
+def freshness(user: HotUser, number: int) -> bytes:
+    """Return `revision`, field `number` of a reply, and `read_time`, the one after it."""
+    seconds, rest = divmod(user.checked_time, _MICROS)
+    _read_time.seconds, _read_time.nanos = seconds, rest * 1000
+    return number_field(number, user.revision) + message_field(number + 1, _read_time.SerializeToString())
+
+
+_read_time = Timestamp()
+"""Filled anew for every reply: to make one takes five times as long."""
 
 
 def framed_memory(user: HotUser, memory: Memory) -> bytes:

@@ -14,7 +14,7 @@ import msgspec
 from memsvc.extraction.rules.lexicon import Lexicon
 from memsvc.extraction.rules.reading import BRACKET, Sentence, Token
 from memsvc.extraction.rules.splitting import ClauseStart, Splitter
-from memsvc.extraction.rules.wording import words_of
+from memsvc.extraction.rules.wording import ARTICLES, words_of
 
 MAX_CLAUSES: Final = 16
 """How many statements one sentence is read for: it bounds the work per sentence, whatever the input."""
@@ -55,7 +55,11 @@ def clauses(sentence: Sentence, lexicon: Lexicon) -> list[Clause]:
 def _body(tokens: tuple[Token, ...], lexicon: Lexicon, *, last: bool) -> list[Token]:
     """Return the tokens of a clause without what leads over to the next one."""
     body = list(tokens)
-    leading = lexicon.words("connectives") if last else lexicon.words("connectives") | lexicon.words("clause_leads")
+    leading = (
+        lexicon.words("connectives") | ARTICLES
+        if last
+        else lexicon.words("connectives") | ARTICLES | lexicon.words("clause_leads")
+    )
     while body and (body[-1].word in leading or not body[-1].is_word) and body[-1].word != BRACKET:
         body.pop()
     return body

@@ -120,7 +120,8 @@ class FactReader:
                 trust=fact.trust,
                 quote=clause.source[clause.tokens[0].start : clause.tokens[-1].end],
             )
-            yield (chosen[names[0]].text if names else ""), operation
+            about = chosen[names[0]] if names else next((read[0] for read in fillings.values() if read), None)
+            yield (about.text if about else ""), operation
 
     def _keyed(self, fact: Fact, chosen: Mapping[str, Filling], clause: Clause) -> tuple[str, str]:
         key = SLOT.sub(lambda match: str(chosen[match[1]].value), fact.key)

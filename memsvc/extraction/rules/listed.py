@@ -20,10 +20,13 @@ from memsvc.extraction.rules.wording import (
     words_of,
 )
 
+_MAX_FAVORED_WORDS: Final = 5
 _TAKE_OBJECT: Final = frozenset({"ability_verbs", "goal_verbs"})
-_NOT_TO_DO: Final = frozenset({"kids", "pets", "siblings", "possessions"})
-"""Lists whose things one has: not "kids to pick up"."""
+_HAD: Final = frozenset({"kids", "pets", "siblings", "possessions"})
+"""Lists whose things one has: not "kids to pick up", "my hands full"."""
 _CAPITALISED: Final = frozenset({"languages", "nationalities", "religions", "programming", "tools", "timezones"})
+_AFTER_ENTRIES: Final = ("prepositions", "time_words", "fillers")
+_AFTER_HEADS: Final = ("prepositions", "time_words", "head_ends")
 _BETWEEN: Final = frozenset({"the", "a", "some", "also", "both", "little", "bit", "of", "i", "half", "part"})
 
 
@@ -36,28 +39,85 @@ class ListedPhrases:
         self._canonical = canonical
 
     def entries(self, name: str, tokens: Sequence[Token], source: str) -> list[Filling]:
+        """Read entries of a list, in the form that is kept: "french and a little german"."""
         found: list[Filling] = []
         words = words_of(tokens)
         at = 0
         while at < len(words):
-            if found and words[at] in ("the", "a", "some", "also", "both", "little", "bit", "of", "i", "half", "part"):
-                at += 1
-                continue
             count = self._lexicon.longest(name, words, at)
-            if not count:
-                if (
-                    words[at] in self._lexicon.words("prepositions")
-                    or words[at] in self._lexicon.words("time_words")
-                    or words[at] in NUMBERS
-                ):
-                    break
-                return []
-            text = self._canonical_form(name, spoken(tokens[at : at + count], source))
-            found.append(Filling(text, text))
-            at += count
-            while at < len(words) and words[at] in LIST_MARKS:
+            if count:
+                found += filling(self._canonical_form(name, spoken(tokens[at : at + count], source)))
+                at += count
+                while at < len(words) and words[at] in LIST_MARKS:
+                    at += 1
+            elif found and words[at] in _BETWEEN:
                 at += 1
+            else:
+                return found if self._may_end(words[at]) else []
         return found
+
+    def around(self, name: str, tokens: Sequence[Token], source: str) -> list[Filling]:
+        """Read phrases around an entry: "two big dogs named Rex and Max"."""
+
+        def accepts(item: Sequence[Token], _source: str) -> bool:
+            words = words_of(item)
+            barred = self._lexicon.words("barred_heads") | self._lexicon.words("prepositions")
+            borrowed = words[0] == "my" and words[1:2] != ["own"] and name in _HAD
+            pointing = not self._lexicon.words("pointing").isdisjoint(words)
+            if words[0] in barred or borrowed or pointing or len(words) > MAX_PHRASE_WORDS:
+                return False
+            return self.heads(name, words)
+
+        return list(self._things.listed(tokens, source, accepts))
+
+    def starting(self, name: str, tokens: Sequence[Token], source: str) -> list[Filling]:
+        """Read a phrase that starts with an entry: "play the piano"."""
+        words = words_of(tokens)
+        count = self._lexicon.longest(name, words, 0)
+        if not count or (name != "instruction_verbs" and self._lexicon.speaks_to_others(words)):
+            return []
+        after = tokens[count:]
+        if not after and " ".join(words) in self._lexicon.words("transitive_verbs"):
+            return []
+        if name in _TAKE_OBJECT and after:
+            specific = after[0].word == "the" and not self._things.is_general(after, source)
+            if specific or after[0].word in self._lexicon.words("deixis"):
+                return []
+        return self._things.text(tokens, source)
+
+    def heads(self, name: str, words: Sequence[str]) -> bool:
+        """Tell whether the head of a noun phrase is on a list: the last word before what only describes it."""
+        quantity = next((count for count in (3, 2) if " ".join(words[:count]) in self._lexicon.words("quantities")), 0)
+        words = words[quantity:] if len(words) > quantity else words
+        end = next((at for at, word in enumerate(words) if at and self._ends_head(word, at)), len(words))
+        to_do = end + 1 < len(words) and words[end] == "to" and name in _HAD
+        counts = range(1, min(3, end) + 1)
+        return not to_do and any(self._lexicon.has(name, " ".join(words[end - count : end])) for count in counts)
+
+    def brood(self, tokens: Sequence[Token], source: str) -> list[Filling]:
+        """Read children after "mother of": "two", "twin boys"."""
+        number = number_of(tokens[0].word)
+        alone = len(tokens) == 1 or tokens[1].word == ","
+        if number is not None and alone:
+            return filling(f"{original(tokens[:1], source)} {'child' if number == 1 else 'children'}")
+        return self.around("kids", tokens, source)
+
+    def favored(self, tokens: Sequence[Token], source: str) -> list[Filling]:
+        """Read what a favorite is of; its value is the canonical word: "colours" is color."""
+        words = words_of(tokens)
+        vague = words[0] in self._lexicon.words("deixis") or words[0] in ("part", "thing", "things")
+        if vague or len(words) > _MAX_FAVORED_WORDS or "," in words:
+            return []
+        text = original(tokens, source).lower()
+        return [Filling(text, self._canonical.get("favored", {}).get(singular(text), singular(text)))]
+
+    def _may_end(self, word: str) -> bool:
+        """Tell whether a list of entries may end before `word`: "french at home"."""
+        return word[0].isdigit() or word in NUMBERS or any(word in self._lexicon.words(name) for name in _AFTER_ENTRIES)
+
+    def _ends_head(self, word: str, at: int) -> bool:
+        rate = at > 1 and word in ("a", "an", "per")
+        return rate or any(word in self._lexicon.words(name) for name in _AFTER_HEADS)
 
     def _canonical_form(self, name: str, text: str) -> str:
         if name.startswith("possessive_"):
@@ -65,87 +125,6 @@ class ListedPhrases:
         form = self._canonical.get(name, {}).get(text.lower())
         if form is not None or not text.islower() or name not in _CAPITALISED:
             return form or text
-        return (
-            text.upper()
-            if text in self._lexicon.words("upper_names")
-            else " ".join(title_word(word, 0) for word in text.split())
-        )
-
-    def around(self, name: str, tokens: Sequence[Token], source: str) -> list[Filling]:
-        def accepts(item: Sequence[Token], _source: str) -> bool:
-            words = words_of(item)
-            if words[0] == "my" and words[1:2] != ["own"]:
-                return False
-            return (
-                words[0] not in self._lexicon.words("barred_heads")
-                and not self._lexicon.words("pointing") & set(words)
-                and len(words) <= MAX_PHRASE_WORDS
-                and self.heads(name, words)
-            )
-
-        return list(self._things.listed(tokens, source, accepts, topical=False))
-
-    def heads(self, name: str, words: Sequence[str]) -> bool:
-        """Tell whether the head of a noun phrase is on a list: the last word before what only describes it."""
-        if len(words) > 2 and " ".join(words[:3]) in self._lexicon.words("quantities"):
-            words = words[3:]
-        elif len(words) > 1 and " ".join(words[:2]) in self._lexicon.words("quantities"):
-            words = words[2:]
-        end = next(
-            (
-                at
-                for at, word in enumerate(words)
-                if at
-                and (
-                    (at > 1 and word in ("a", "an", "per"))
-                    or word in self._lexicon.words("prepositions")
-                    or word in self._lexicon.words("head_ends")
-                    or word in self._lexicon.words("time_words")
-                )
-            ),
-            len(words),
-        )
-        if words[end : end + 1] == ["to"] and end + 1 < len(words) and name in _NOT_TO_DO:
-            return False
-        return any(end >= count and self._lexicon.has(name, " ".join(words[end - count : end])) for count in (1, 2, 3))
-
-    def starting(self, name: str, tokens: Sequence[Token], source: str) -> list[Filling]:
-        words = words_of(tokens)
-        if not self._lexicon.longest(name, words, 0) or (
-            name != "instruction_verbs" and self._lexicon.speaks_to_others(words)
-        ):
-            return []
-        after = tokens[self._lexicon.longest(name, words, 0) :]
-        if (
-            name in _TAKE_OBJECT
-            and after
-            and (
-                after[0].word in self._lexicon.words("deixis")
-                or (after[0].word == "the" and not self._things.is_general(after, source))
-            )
-        ):
-            return []
-        return self._things.text(tokens, source)
-
-    def brood(self, tokens: Sequence[Token], source: str) -> list[Filling]:
-        around = self.around("kids", tokens, source)
-        if around:
-            return around
-        number = number_of(tokens[0].word)
-        if number is None or (len(tokens) > 1 and tokens[1].word != ","):
-            return []
-        text = f"{original(tokens[:1], source)} {'child' if number == 1 else 'children'}"
-        return filling(text)
-
-    def favored(self, tokens: Sequence[Token], source: str) -> list[Filling]:
-        """What a favorite is of; its value is the canonical word: "colours" is color."""
-        words = words_of(tokens)
-        if (
-            len(words) > 5
-            or words[0] in self._lexicon.words("deixis")
-            or words[0] in ("part", "thing", "things")
-            or "," in words
-        ):
-            return []
-        text = original(tokens, source).lower()
-        return [Filling(text, self._canonical.get("favored", {}).get(singular(text), singular(text)))]
+        if text in self._lexicon.words("upper_names"):
+            return text.upper()
+        return " ".join(title_word(word) for word in text.split())

@@ -19,6 +19,9 @@ from memsvc.extraction.rules.wording import (
     words_of,
 )
 
+_MAX_NAME_WORDS: Final = 4
+_MAX_BARE_NAME_WORDS: Final = 3
+_MAX_ORG_WORDS: Final = 6
 _NOT_GIVEN: Final = (
     "nationalities",
     "religions",
@@ -48,91 +51,71 @@ class Names:
         self._things = things
 
     def name(self, tokens: Sequence[Token], source: str) -> list[Filling]:
-        taken: list[Token] = []
+        """Read the name that a clause announces, as far as it goes: "my name is bob nice to meet you"."""
         proper = is_proper(tokens[0], source)
-        for token in tokens[:4]:
-            word = token.word
-            if not is_name_shaped(word) or word in self._lexicon.words("not_names"):
+        taken: list[Token] = []
+        for token in tokens[:_MAX_NAME_WORDS]:
+            known = token.word in self._lexicon.words("names")
+            if not self._may_be_name(token.word) or (not proper and not known and _is_participle(token.word)):
                 break
-            if not proper and word.endswith(("ed", "ing", "ly")) and word not in self._lexicon.words("names"):
-                break
-            if taken and (
-                not is_proper(token, source)
-                if proper
-                else not (len(tokens) == 2 or word in self._lexicon.words("names"))
-            ):
+            goes_on = is_proper(token, source) if proper else known or len(tokens) == 2
+            if taken and not goes_on:
                 break
             taken.append(token)
-        if not taken:
-            return []
-        text = titled(original(taken, source))
-        return filling(text)
+        return filling(titled(original(taken, source))) if taken else []
 
     def names(self, tokens: Sequence[Token], source: str) -> list[Filling]:
-        found = [name for item in self._things.elements(tokens) for name in self.name(item, source)]
-        text = " and ".join(name.text for name in found)
-        return filling(text) if found else []
+        """Read several names as one filling: "Salt and Pepper"."""
+        found = [name.text for item in self._things.elements(tokens) for name in self.name(item, source)]
+        return filling(" and ".join(found)) if found else []
 
     def bare_name(self, tokens: Sequence[Token], source: str) -> list[Filling]:
-        """A name that nothing announces: capitalised where its sentence is not, or a common given name, alone."""
+        """Read a name that nothing announces: capitalised where its sentence is not, or a common given name."""
         tokens = self._things.before_comma(tokens)
         words = words_of(tokens)
-        if len(words) > 3 or not all(
-            is_name_shaped(word) and word not in self._lexicon.words("not_names") for word in words
-        ):
+        if len(words) > _MAX_BARE_NAME_WORDS or not all(self._may_be_name(word) for word in words):
             return []
+        proper = [is_proper(token, source) for token in tokens]
         given = words[0] in self._lexicon.words("names")
         listed = any(self._lexicon.has(name, words[0]) for name in _NOT_GIVEN)
-        if not given and (listed or not all(is_proper(token, source) for token in tokens)):
-            return []
-        if given and len(words) > 1 and not is_proper(tokens[1], source):
-            return []
-        text = titled(original(tokens, source))
-        return filling(text)
+        accepted = all(proper[1:2]) if given else all(proper) and not listed
+        return filling(titled(original(tokens, source))) if accepted else []
 
     def org(self, tokens: Sequence[Token], source: str) -> list[Filling]:
-        """A company or school by its name: not "a hospital", "home", "night"."""
+        """Read a company or school by its name: not "a hospital", "home", "night"."""
         words = words_of(tokens)
-        if (
-            words[0] in self._lexicon.words("barred_for_names")
-            or words[0] in self._lexicon.words("not_orgs")
-            or self._lexicon.speaks_to_others(words)
-        ):
+        barred = self._lexicon.words("barred_for_names") | self._lexicon.words("not_orgs")
+        if words[0] in barred or self._lexicon.speaks_to_others(words):
             return []
-        end = next(
-            (
-                at
-                for at, word in enumerate(words)
-                if at and (word in self._lexicon.words("org_ends") or word in self._lexicon.words("time_words"))
-            ),
-            len(words),
-        )
-        taken = list(tokens[:end])
-        if len(taken) > 6:
+        ends = self._lexicon.words("org_ends") | self._lexicon.words("time_words") | {","}
+        end = next((at for at, word in enumerate(words) if at and word in ends), len(words))
+        named = any(is_proper(token, source) for token in tokens[1:end])
+        if words[0] == "the" and not named and not any(self._lexicon.has("org_nouns", word) for word in words[1:end]):
             return []
-        proper = any(is_proper(token, source) for token in taken[1:])
-        if words[0] == "the" and not proper and not any(self._lexicon.has("org_nouns", word) for word in words[1:end]):
+        if self._lexicon.has("venues", words[end - 1]) and not (named or is_proper(tokens[0], source)):
             return []
-        if self._lexicon.has("venues", words[end - 1]) and not any(is_proper(token, source) for token in taken):
-            return []
-        taken = taken[1:] if words[0] == "the" else taken
-        text = original(taken, source)
-        if text.islower():
-            text = " ".join(
-                word.upper() if word in self._lexicon.words("upper_names") else title_word(word, at)
-                for at, word in enumerate(text.split())
-            )
-        return filling(text) if text else []
+        taken = tokens[words[0] == "the" : end]
+        return filling(self._org_name(original(taken, source))) if taken and end <= _MAX_ORG_WORDS else []
 
     def school(self, tokens: Sequence[Token], source: str) -> list[Filling]:
+        """Read a school where "go to" may also lead to a shop: known, or with a word for schools in its name."""
         tokens = self._things.before_comma(tokens)
         words = words_of(tokens)
-        if (
-            any(word in self._lexicon.words("school_nouns") for word in words)
-            and words[0] not in self._lexicon.words("barred_for_names")
-            and len(words) > 1
-        ):
-            return self.org(tokens, source)
-        proper = [token for token in tokens if is_proper(token, source)]
-        known = " ".join(words[:2]) in self._lexicon.words("schools") or words[0] in self._lexicon.words("schools")
-        return self.org(tokens, source) if known or (proper and words[0] in self._lexicon.words("schools")) else []
+        schools, nouns = self._lexicon.words("schools"), self._lexicon.words("school_nouns")
+        called_so = len(words) > 1 and not nouns.isdisjoint(words)
+        known = words[0] in schools or " ".join(words[:2]) in schools
+        return self.org(tokens, source) if called_so or known else []
+
+    def _may_be_name(self, word: str) -> bool:
+        return is_name_shaped(word) and word not in self._lexicon.words("not_names")
+
+    def _org_name(self, text: str) -> str:
+        if not text.islower():
+            return text
+        upper = self._lexicon.words("upper_names")
+        return " ".join(word.upper() if word in upper else title_word(word, at) for at, word in enumerate(text.split()))
+
+
+def _is_participle(word: str) -> bool:
+    """Tell whether a word without a capital rather says something: "my name is misspelled"."""
+    return word.endswith(("ed", "ing", "ly"))

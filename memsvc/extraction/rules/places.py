@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from memsvc.extraction.rules.lexicon import Lexicon
 from memsvc.extraction.rules.reading import Token
 from memsvc.extraction.rules.things import Things
 from memsvc.extraction.rules.wording import LIST_MARKS, Filling, filling, is_proper, original, title_word, words_of
+
+_MAX_PLACE_WORDS: Final = 4
+_SETTING_STARTS: Final = frozenset({"a", "an", "the", "my", "our", "two", "three", "several"})
 
 
 class Places:
@@ -18,87 +22,74 @@ class Places:
         self._things = things
 
     def place(self, tokens: Sequence[Token], source: str) -> list[Filling]:
+        """Read a place by its name, as far as it goes: "Boston, MA with my wife"."""
         taken = self._place_tokens(tokens, source)
-        if not taken:
-            return []
-        text = self._place_name(taken, source)
-        return filling(text)
+        return filling(self._place_name(taken, source)) if taken else []
 
     def sure_place(self, tokens: Sequence[Token], source: str) -> list[Filling]:
+        """Read a place where the clause does not make sure that it is one: known or capitalised, and nothing after."""
         taken = self._place_tokens(tokens, source)
-        words = " ".join(token.word for token in taken)
-        known = words.removeprefix("the ")
-        if len(taken) < len(tokens) and tokens[len(taken)].word != ",":
+        if not taken or (len(taken) < len(tokens) and tokens[len(taken)].word != ","):
             return []
-        if taken and (
-            is_proper(taken[-1], source)
-            or self._lexicon.has("countries", known)
-            or known in self._lexicon.words("the_places")
-        ):
-            return self.place(tokens, source)
-        return []
+        name = " ".join(words_of(taken)).removeprefix("the ")
+        known = self._lexicon.has("countries", name) or name in self._lexicon.words("the_places")
+        return self.place(tokens, source) if known or is_proper(taken[-1], source) else []
+
+    def setting(self, tokens: Sequence[Token], source: str) -> list[Filling]:
+        """Read a place without a name: "a small town in Ohio"."""
+        words = words_of(tokens)
+        if words[0] not in _SETTING_STARTS or self._lexicon.speaks_to_others(words):
+            return []
+        return self._things.text(tokens, source) if any(map(self._is_setting, words[1:])) else []
+
+    def _is_setting(self, word: str) -> bool:
+        return self._lexicon.has("settings", word)
 
     def _place_tokens(self, tokens: Sequence[Token], source: str) -> list[Token]:
         words = words_of(tokens)
-        if words[0] in self._lexicon.words("prepositions"):
+        begin = int(words[0] == "the")
+        if not self._may_be_place(words[begin:]) or (begin and not self._may_have_article(tokens, source)):
             return []
-        begin = 1 if words[0] == "the" else 0
-        if begin and any(word in self._lexicon.words("part_words") for word in words[2:4]):
-            return []
-        if begin and not (self._is_known_place(words) or (len(words) > 1 and is_proper(tokens[1], source))):
-            return []
-        if any(word in self._lexicon.words("no_place_has") for word in words[:4]):
-            return []
-        if words[begin:][:1] and (
-            words[begin] in self._lexicon.words("not_a_place") or words[begin] in self._lexicon.words("not_places")
-        ):
-            return []
-        taken: list[Token] = []
-        for at, token in enumerate(tokens[:8]):
-            word = token.word
-            if word == ",":
+        capitalised = is_proper(tokens[begin], source)
+        ends = (self._lexicon.words("prepositions") - {"of"}) | self._lexicon.words("time_words") | LIST_MARKS
+        taken = list(tokens[:begin])
+        for at, token in enumerate(tokens[begin:], begin):
+            if token.word == ",":
                 region = self._region(tokens[at + 1 :], source)
                 return [*taken, token, *region] if region else taken
-            if at > begin and (
-                word in self._lexicon.words("prepositions") - {"of"} or word in self._lexicon.words("time_words")
-            ):
+            if at > begin and capitalised and not is_proper(token, source) and token.word != "of":
+                return [*taken, *self._region(tokens[at:], source)]
+            if (at > begin and token.word in ends) or not token.is_word or at >= begin + _MAX_PLACE_WORDS:
                 break
-            if (
-                word in LIST_MARKS
-                or not token.is_word
-                or len(taken) >= 4 + begin
-                or self._lexicon.has("professions", word)
-            ):
+            if self._lexicon.has("professions", token.word):
                 break
-            if at > begin and not is_proper(token, source) and is_proper(tokens[begin], source) and word != "of":
-                region = self._region(tokens[at:], source)
-                return [*taken, *region]
             taken.append(token)
-        return taken if not taken or taken[-1].word[0].isalpha() else []
+        return taken if len(taken) > begin and taken[-1].word[0].isalpha() else []
 
-    def _is_known_place(self, words: Sequence[str]) -> bool:
-        return any(" ".join(words[1 : 1 + count]) in self._lexicon.words("the_places") for count in (1, 2, 3))
+    def _may_be_place(self, words: Sequence[str]) -> bool:
+        names = ("prepositions", "not_a_place", "not_places")
+        if not words or any(words[0] in self._lexicon.words(name) for name in names):
+            return False
+        return self._lexicon.words("no_place_has").isdisjoint(words[:_MAX_PLACE_WORDS])
 
-    def _region(self, tokens: Sequence[Token], source: str) -> list[Token]:
-        """The "MA" of "Boston, MA": short, and a known region or written as one."""
+    def _may_have_article(self, tokens: Sequence[Token], source: str) -> bool:
+        """Tell whether "the ..." is a name: "the Bay Area", not "the north side"."""
+        words = words_of(tokens)
+        if not self._lexicon.words("part_words").isdisjoint(words[2:4]):
+            return False
+        known = any(" ".join(words[1 : 1 + count]) in self._lexicon.words("the_places") for count in (1, 2, 3))
+        return known or is_proper(tokens[1], source)
+
+    def _region(self, tokens: Sequence[Token], source: str) -> Sequence[Token]:
+        """Return the "MA" of "Boston, MA": known, or short and capitalised."""
         words = words_of(tokens)
         for count in (3, 2, 1):
             phrase = " ".join(words[:count])
-            if len(words) >= count and (
-                phrase in self._lexicon.words("countries")
-                or (count == 1 and phrase in self._lexicon.words("upper_names"))
-            ):
-                return list(tokens[:count])
-        proper = [token for token in tokens[:2] if token.is_word and is_proper(token, source)]
-        return (
-            proper
-            if tokens[:1]
-            and proper
-            and proper[0] is tokens[0]
-            and words[0] not in ("i", "and")
-            and len(words) == len(proper)
-            else []
-        )
+            short = count == 1 and phrase in self._lexicon.words("upper_names")
+            if len(words) >= count and (short or phrase in self._lexicon.words("countries")):
+                return tokens[:count]
+        capitalised = all(token.is_word and is_proper(token, source) for token in tokens)
+        return tokens if len(tokens) <= 2 and capitalised and words[:1] != ["i"] else ()
 
     def _place_name(self, tokens: Sequence[Token], source: str) -> str:
         text = original(tokens, source)
@@ -109,17 +100,6 @@ class Places:
 
     def _place_word(self, word: str, at: int, count: int) -> str:
         plain = word.strip(",.").lower()
-        known = (at or count == 1) and plain in self._lexicon.words("upper_names")
-        return word.upper() if known else word if plain == "the" else title_word(word, at)
-
-    def setting(self, tokens: Sequence[Token], source: str) -> list[Filling]:
-        words = words_of(tokens)
-        if (
-            words[0] not in ("a", "an", "the", "my", "our", "two", "three", "several")
-            or len(words) < 2
-            or self._lexicon.speaks_to_others(words)
-        ):
-            return []
-        if not any(self._lexicon.has("settings", word) for word in words[1:]):
-            return []
-        return self._things.text(tokens, source)
+        if plain in self._lexicon.words("upper_names") and (at or count == 1):
+            return word.upper()
+        return word if plain == "the" else title_word(word.lower(), at)

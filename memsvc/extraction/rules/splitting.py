@@ -79,6 +79,7 @@ class Splitter:
             return ClauseStart(at, asserted=True, subject="i", elided=True, copula=True)
         opens = word in self._lexicon.words("answer_openers")
         commands = word in self._lexicon.words("command_words") and self._words[at - 1] != "and"
+        commands = commands and not (word == "from" and self._words[at + 1 : at + 2] != ["now"])
         if word in self._lexicon.words("other_subjects") or (opens and subject not in ("i", "we")) or commands:
             return ClauseStart(at, asserted=opens or commands)
         return None

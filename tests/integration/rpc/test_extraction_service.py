@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import grpc
@@ -227,3 +228,18 @@ async def test_a_quiet_stream_has_a_heartbeat(server: Harness) -> None:
     else:
         raise AssertionError("no heartbeat")
     stream.cancel()
+
+
+async def test_a_client_that_vanishes_cancels_nothing_and_leaves_nothing_behind(server: Harness) -> None:
+    server.engine.gate.clear()
+    stream = server.extractions.ExtractMemories(learn("I ski"))
+    accepted = (await stream.read()).event.accepted.extraction
+    stream.cancel()
+    while server.application.extractions.hints._listeners or server.application.users._watchers:
+        await asyncio.sleep(0)
+    server.engine.gate.set()
+    watched = await events_of(
+        server.extractions.WatchExtraction(pb.WatchExtractionRequest(scope=SARAH, extraction_id=accepted.extraction_id))
+    )
+
+    assert kinds(watched) == ["accepted", "committed", "completed"]

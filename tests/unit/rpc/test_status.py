@@ -3,7 +3,7 @@ from __future__ import annotations
 import grpc
 import pytest
 from google.rpc import error_details_pb2, status_pb2
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memsvc import errors
@@ -32,6 +32,7 @@ def test_errors_of_the_storage_have_codes_too() -> None:
     assert wire_status(SchemaMismatch("newer")).code is grpc.StatusCode.FAILED_PRECONDITION
 
 
+@settings(deadline=None)
 @given(
     texts,
     st.lists(st.builds(FieldViolation, texts, texts), max_size=20),
@@ -62,6 +63,7 @@ def test_the_largest_details_stay_under_4_kib() -> None:
     assert 3_000 < len(wire_status(error).trailers[0][1]) < 4_096
 
 
+@settings(deadline=None)
 @given(texts, st.integers(10, 500))
 def test_a_text_is_cut_between_characters(text: str, limit: int) -> None:
     short = shortened(text, limit)

@@ -1,16 +1,17 @@
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memsvc.journal.records import Body
-from memsvc.journal.state import State, fold
+from memsvc.journal.state import Core, State, fold
 from memsvc.model import Change, ChangeKind, Layer, Memory, Origin, Polarity, Scope, Trust
 from memsvc.rpc.memories import proto_memory
-from memsvc.rpc.wire import fitting, framed_memory, message_field, varint
+from memsvc.rpc.scalars import timestamp
+from memsvc.rpc.wire import fitting, framed_memory, freshness, message_field, varint
 from memsvc.storage.driver import Record, RecordKind
 from memsvc.users import HotUser
-from memsvc.v1 import memory_pb2, message_pb2
+from memsvc.v1 import context_pb2, memory_pb2, message_pb2
 
 SCOPE = Scope("default", "sarah")
 times = st.integers(min_value=-62_135_596_800_000_000, max_value=253_402_300_799_999_999)
@@ -39,6 +40,7 @@ memories = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.integers(0, (1 << 64) - 1))
 def test_a_varint_is_what_protobuf_writes(number: int) -> None:
     usage = memory_pb2.TopicCount(count=number & 0x7FFFFFFF)
@@ -46,6 +48,7 @@ def test_a_varint_is_what_protobuf_writes(number: int) -> None:
     assert usage.SerializeToString() == (b"\x10" + varint(usage.count) if usage.count else b"")
 
 
+@settings(deadline=None)
 @given(texts, st.integers(1, 3))
 def test_a_field_is_what_protobuf_writes(text: str, repeats: int) -> None:
     part = message_pb2.TextPart(text=text)
@@ -54,6 +57,7 @@ def test_a_field_is_what_protobuf_writes(text: str, repeats: int) -> None:
     assert whole.SerializeToString() == message_field(2, part.SerializeToString()) * repeats
 
 
+@settings(deadline=None)
 @given(st.lists(memories, max_size=3, unique_by=lambda memory: memory.memory_id))
 def test_spliced_replies_are_those_built_object_by_object(known: list[Memory]) -> None:
     user = HotUser(State(SCOPE), 0.0)
@@ -74,6 +78,21 @@ def test_spliced_replies_are_those_built_object_by_object(known: list[Memory]) -
         assert found == memory_pb2.SearchMemoriesResponse(hits=[hit])
 
 
+@settings(deadline=None)
+@given(st.integers(1, 1 << 62), st.integers(1, 253_402_300_799_999_999))
+def test_the_freshness_of_a_reply_is_its_last_two_fields(revision: int, time: int) -> None:
+    user = HotUser(State(SCOPE, core=Core(revision=revision)), 0.0)
+    user.checked_time = time
+    for reply in (
+        memory_pb2.GetMemoryResponse,
+        memory_pb2.ListMemoriesResponse,
+        memory_pb2.SearchMemoriesResponse,
+        context_pb2.CompileContextResponse,
+    ):
+        whole = reply.FromString(freshness(user, reply.REVISION_FIELD_NUMBER))
+        assert whole == reply(revision=revision, read_time=timestamp(time))
+
+
 def test_what_is_kept_of_a_memory_goes_when_it_changes() -> None:
     user = HotUser(State(SCOPE), 0.0)
     old = Memory(memory_id="m1", number=1, text="old")
@@ -86,6 +105,7 @@ def test_what_is_kept_of_a_memory_goes_when_it_changes() -> None:
         assert proto_memory(after, SCOPE).SerializeToString() in framed_memory(user, after)
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=20)), st.integers(0, 100))
 def test_what_fits_is_the_longest_beginning_within_the_limit(parts: list[bytes], limit: int) -> None:
     count = fitting(parts, limit)
