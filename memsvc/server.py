@@ -16,6 +16,7 @@ from pathlib import Path
 from memsvc.application import ApplicationSettings, build_application
 from memsvc.config import Config
 from memsvc.errors import invalid
+from memsvc.extraction.engine import Engine
 from memsvc.extraction.engines import build_engine, chosen_engine
 from memsvc.extraction.queue import Limits
 from memsvc.extraction.worker import WorkerSettings
@@ -47,7 +48,7 @@ async def serve(config: Config) -> None:
     driver = connect(config.storage_url, config.storage_options)
     await driver.open()
     try:
-        application = build_application(driver, engine, _settings(config))
+        application = build_application(driver, engine, _settings(config, engine))
         try:
             async with serving(
                 application, config.listen, insecure=config.insecure, health_listen=config.health_listen
@@ -67,7 +68,7 @@ async def serve(config: Config) -> None:
     logger.info("action=stopped")
 
 
-def _settings(config: Config) -> ApplicationSettings:
+def _settings(config: Config, engine: Engine) -> ApplicationSettings:
     return ApplicationSettings(
         driver_name=scheme_of(config.storage_url),
         model=config.openai_model if chosen_engine(config) == "openai" else "",
@@ -78,7 +79,7 @@ def _settings(config: Config) -> ApplicationSettings:
         default_deadline_seconds=config.default_deadline_seconds,
         worker=WorkerSettings(
             lease_seconds=config.lease_seconds,
-            concurrency=config.extraction_concurrency,
+            concurrency=min(config.extraction_concurrency, engine.concurrency),
             poll_seconds=config.poll_seconds,
             limits=Limits(config.max_attempts, config.max_wait_seconds),
         ),

@@ -16,6 +16,8 @@ from memsvc.users import HotUser, Users
 KNOWN_MEMORIES = 32
 """How many of the nearest memories an engine gets to see at most."""
 
+_FEW_MEMORIES = 12
+"""So few fit into any prompt: no order has to be found among them."""
 _EARLIER_RUNS = 2
 _EARLIER_MESSAGES = 6
 _QUERY_CHARACTERS = 4_000
@@ -79,14 +81,15 @@ async def nearest(user: HotUser, messages: Sequence[Message]) -> Sequence[Memory
 
     All that was said counts, the last of it first: "yes, there" is about what the question before it names.
     """
+    if user.state.memory_count <= _FEW_MEMORIES:
+        return list(user.memories())
     said = " ".join(message.text for message in reversed(messages) if message.role in _SPEAKERS)[:_QUERY_CHARACTERS]
     chosen: dict[str, Memory] = {}
-    if user.state.memory_count:
-        await user.prepare_search()
-        for hit in user.search(said, KNOWN_MEMORIES):
-            memory = user.get(hit.memory_id)
-            if memory is not None:
-                chosen[memory.memory_id] = memory
+    await user.prepare_search()
+    for hit in user.search(said, KNOWN_MEMORIES):
+        memory = user.get(hit.memory_id)
+        if memory is not None:
+            chosen[memory.memory_id] = memory
     for layer in (Layer.PROFILE, Layer.POLICY):
         for memory in reversed(list(user.layer(layer).values())):
             if len(chosen) >= KNOWN_MEMORIES:

@@ -97,6 +97,8 @@ class Engine(Protocol):
 
     name: str
     """`rules`, `openai`: recorded in the origin of what it learned."""
+    concurrency: int
+    """How many conversations are worth reading at once: few for one that computes, many for one that waits."""
 
     def extract(self, conversation: Conversation) -> AsyncGenerator[EngineEvent, None]:
         """Read `conversation`; yield proposals as they become known, then `Finished`, once, last.

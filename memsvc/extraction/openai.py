@@ -76,6 +76,7 @@ class OpenAIEngine:
     """Reads conversations with a language model."""
 
     name = "openai"
+    concurrency = 1000
 
     def __init__(self, settings: OpenAISettings) -> None:
         """Raise ModuleNotFoundError where the openai package is not installed; it is loaded at the first call."""

@@ -139,7 +139,7 @@ class MemoryReader:
         else:
             start = 0 if edge is None else bisect_right(entries, edge)
             page, more = entries[start : start + page_size], start + page_size < len(entries)
-        token = self.token_after(scope, wanted, order, page[-1]) if more else ""
+        token = make_token(bound_to or binding("list", scope, wanted, order), *page[-1]) if more else ""
         return MemoryPage(page, token, len(entries), user)
 
     def token_after(self, scope: Scope, wanted: MemoryFilter, order: MemoryOrder, last: Entry) -> str:

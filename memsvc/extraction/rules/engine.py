@@ -36,6 +36,7 @@ class RulesEngine:
     """
 
     name = "rules"
+    concurrency = 2
 
     def __init__(self, extra_patterns: Path | None = None) -> None:
         self._extra_patterns = extra_patterns

@@ -27,6 +27,7 @@ class Parrot:
     """An engine that learns each user message as it is, and can be held, or made to fail."""
 
     name: str = "parrot"
+    concurrency: int = 100
     calls: list[Conversation] = field(default_factory=list)
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     reading: asyncio.Event = field(default_factory=asyncio.Event)
