@@ -335,8 +335,11 @@ class Users:
 
     def forget(self, scope: Scope) -> None:
         """Drop a user from RAM: the next who asks loads it."""
-        if self._hot.pop(scope, None) is not None:
+        hot = self._hot.pop(scope, None)
+        if hot is not None:
             self._total_bytes -= self._sizes.pop(scope)
+            # What was derived refers back to the user: without this, only the collector would free either.
+            hot.cache.clear()
 
     def weigh(self, hot: HotUser) -> None:
         """Count anew what a user takes, after something was derived from it; evict those not used for longest."""
@@ -348,8 +351,7 @@ class Users:
         self._sizes[scope] = size
         self._hot.move_to_end(scope)
         while self._total_bytes > self.cache_bytes and len(self._hot) > 1:
-            evicted, _ = self._hot.popitem(last=False)
-            self._total_bytes -= self._sizes.pop(evicted)
+            self.forget(next(iter(self._hot)))
 
     @property
     def statistics(self) -> Mapping[str, int]:

@@ -11,7 +11,7 @@ An agent asks with another query in every turn. What is chosen before a query ha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 
 from memsvc.context.block import Block
 from memsvc.context.contract import ContextRequest, Source
-from memsvc.context.form import Form
+from memsvc.context.form import Entry, Form
 from memsvc.context.outranking import outranked
 from memsvc.model import Layer, Memory
 
@@ -30,7 +30,7 @@ _CACHE_KEY: Final = "context opening"
 _OPENING_BYTES: Final = 1_000
 _MAX_MISSES: Final = 12
 """So many memories that do not fit are looked at before a layer is left."""
-_MAX_HITS: Final = 48
+_MAX_HITS: Final = 24
 """So many of the nearest are asked for; what has less to do with the query than these is no better than the newest."""
 _SMALLEST: Final = 2
 """No entry takes less, in any form."""
@@ -104,6 +104,26 @@ class Selection:
                 if misses == _MAX_MISSES or self.room < _SMALLEST:
                     return
 
+    def take_written(self, blocks: Mapping[Layer, Block], newest: Newest) -> None:
+        """Do as `take` does, with candidates whose cost is known."""
+        misses = 0
+        for layer, memory, entry, cost in newest:
+            block = blocks[layer]
+            if entry.memory_id in block.chosen:
+                continue
+            if block.chosen and entry.path in block.branches and not memory.expire_time:
+                # Nothing has to be opened for it.
+                cost += self._separator
+                if cost <= self._left - self.reserved:
+                    self._left -= cost
+                    block.chosen[entry.memory_id] = entry
+                    continue
+            elif self.add(block, memory):
+                continue
+            misses += 1
+            if misses == _MAX_MISSES or self.room < _SMALLEST:
+                return
+
     def take_whole(self, blocks: Sequence[Block]) -> bool:
         """Choose all of these blocks, or nothing; return whether they fit."""
         if self._surely_too_large(blocks):
@@ -131,6 +151,23 @@ class Selection:
         return False
 
 
+class Newest:
+    """A user's newest memories with what they take: found as far as anybody asks, once a revision."""
+
+    def __init__(self, candidates: Iterator[tuple[Block, Memory]], measure: Callable[[str], int]) -> None:
+        self._candidates = candidates
+        self._measure = measure
+        self._found: list[tuple[Layer, Memory, Entry, int]] = []
+
+    def __iter__(self) -> Iterator[tuple[Layer, Memory, Entry, int]]:
+        yield from self._found
+        for block, memory in self._candidates:
+            entry = block.entry(memory)
+            found = (block.layer, memory, entry, self._measure(entry.text))
+            self._found.append(found)
+            yield found
+
+
 @dataclass(frozen=True, slots=True)
 class Opening:
     """A user's own policies and profile, chosen, where the rest does not fit whole."""
@@ -139,6 +176,7 @@ class Opening:
     """What of the request it depends on."""
     blocks: Sequence[Block]
     selection: Selection
+    newest: Newest
 
     @property
     def size_bytes(self) -> int:
@@ -165,7 +203,11 @@ def select(
     if isinstance(opening, Opening) and opening.shape == shape:
         selection = opening.selection.copy()
         ranked = [Block(forms[0], own, 0, layer, request) for layer in wanted if layer in RANKED]
-        _take_contested(selection, [Owned(own, ranked)], request.query)
+        for block in ranked:
+            block.contest()
+        if request.query and selection.room > _TYPICAL:
+            selection.take(_nearest([Owned(own, ranked)], request.query, selection.room))
+        selection.take_written({block.layer: block for block in ranked}, opening.newest)
         return [*opening.blocks, *ranked], True
     sources = list({source.user_id: source for source in (*reversed(shared), own)}.values())[::-1]
     users = [
@@ -180,7 +222,8 @@ def select(
     contested = _take_ranked_whole(selection, own, users)
     fixed = [block for block in users[0].blocks if block.layer in FIXED]
     if alone and contested and not any(memory.expire_time for block in fixed for memory in block.memories.values()):
-        own.cache[_CACHE_KEY] = Opening(shape, fixed, selection.copy())
+        newest = Newest(_newest(contested[0]), measure)
+        own.cache[_CACHE_KEY] = Opening(shape, fixed, selection.copy(), newest)
     _take_contested(selection, contested, request.query)
     return [block for owned in users for block in owned.blocks], bool(contested)
 
