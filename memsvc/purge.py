@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
+from memsvc.journal.commands import Command, Decision, Recorded
 from memsvc.journal.draft import Moment
 from memsvc.journal.records import Body, decode_body, encode_body
 from memsvc.journal.state import State
-from memsvc.journal.writer import Command, Decision, Recorded, Writer
+from memsvc.journal.writer import Writer
 from memsvc.model import Change, Memory, Scope
 from memsvc.storage.crashpoints import reach
 from memsvc.storage.driver import Driver, RecordKind, TruncatedJournal

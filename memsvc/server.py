@@ -16,9 +16,9 @@ from pathlib import Path
 from memsvc.application import ApplicationSettings, build_application
 from memsvc.config import Config
 from memsvc.errors import invalid
+from memsvc.extraction.claims import Limits
 from memsvc.extraction.engine import Engine
 from memsvc.extraction.engines import build_engine, chosen_engine
-from memsvc.extraction.queue import Limits
 from memsvc.extraction.worker import WorkerSettings
 from memsvc.rpc.listeners import serving
 from memsvc.sessions import Quiet

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from msgspec.structs import replace
 
 from memsvc.errors import AlreadyExists, FieldViolation, NotFound, Reason
+from memsvc.journal.commands import Command, Decision, Recorded
 from memsvc.journal.draft import Draft, Moment
 from memsvc.journal.records import Body, RequestNote, RunNote, SessionDeletion
 from memsvc.journal.state import State
-from memsvc.journal.writer import Command, Decision, Recorded, Writer
+from memsvc.journal.writer import Writer
 from memsvc.limits import REPLY_BYTES
 from memsvc.memories.writing import clearable
 from memsvc.model import (

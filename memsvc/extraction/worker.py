@@ -15,20 +15,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from memsvc.errors import Error, ExtractionError, Permanent, Reason, Retryable
+from memsvc.extraction.claims import ClaimCommand, Claimed, FinishCommand, Limits, PostponeCommand, RenewCommand
 from memsvc.extraction.conversation import read
 from memsvc.extraction.engine import Engine, Finished
 from memsvc.extraction.engine import Progress as EngineProgress
 from memsvc.extraction.engine import Proposal as EngineProposal
 from memsvc.extraction.events import Hints, Progress, Proposed
-from memsvc.extraction.queue import (
-    ClaimCommand,
-    Claimed,
-    FinishCommand,
-    Limits,
-    PostponeCommand,
-    RenewCommand,
-    SweepCommand,
-)
+from memsvc.extraction.queue import SweepCommand
 from memsvc.ids import new_id
 from memsvc.journal.records import Claim
 from memsvc.journal.state import State, due_time

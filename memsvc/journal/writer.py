@@ -11,11 +11,10 @@ import asyncio
 import logging
 import random
 import time
-from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic
 
 from msgspec import structs
 
@@ -29,8 +28,9 @@ from memsvc.errors import (
     Unavailable,
     invalid,
 )
+from memsvc.journal.commands import Command, R_co, Recorded
 from memsvc.journal.draft import Moment
-from memsvc.journal.records import Body, RequestNote, decode_body, encode_body, new_nonce
+from memsvc.journal.records import Body, decode_body, encode_body, new_nonce
 from memsvc.journal.state import State, due_time, fold, load_requests, project, state_row
 from memsvc.limits import REPLY_BYTES
 from memsvc.model import Scope
@@ -38,10 +38,8 @@ from memsvc.storage.crashpoints import reach
 from memsvc.storage.driver import (
     MAX_APPEND_BYTES,
     Append,
-    Driver,
     Outcome,
     Record,
-    RecordKind,
     Row,
     RowKey,
     RowKind,
@@ -57,53 +55,6 @@ _GROUP_USERS = 256
 _GROUP_COMMANDS = 64
 _BACKOFF_SECONDS = 0.002
 _MAX_BACKOFF_SECONDS = 0.25
-
-R_co = TypeVar("R_co", covariant=True)
-
-
-class Decision(NamedTuple):
-    """What a command leads to: one record, and rows that only the command knows."""
-
-    kind: RecordKind
-    body: Body
-    puts: Sequence[Row] = ()
-    deletes: Sequence[RowKey] = ()
-
-
-class Recorded(NamedTuple):
-    """What was recorded for a command."""
-
-    body: Body
-    time: int
-    """Of the record; 0 where nothing had to be recorded."""
-    state: State
-    """The state after it, or a newer one."""
-
-
-class Command(ABC, Generic[R_co]):
-    """Something to do to one user."""
-
-    __slots__ = ()
-
-    @property
-    def request(self) -> RequestNote | None:
-        """What makes it safe to repeat; None for the server's own commands."""
-        return None
-
-    def needs(self, state: State) -> bool:
-        """Return whether `prepare` has to read rows before this can be decided on `state`."""
-        return False
-
-    async def prepare(self, driver: Driver, state: State) -> None:
-        """Read what the decision needs beside the state, as it is at the state's tip or later."""
-
-    @abstractmethod
-    def decide(self, state: State, moment: Moment) -> Decision | None:
-        """Return what to append; None: nothing. Pure, but for what `prepare` read. Raises Error."""
-
-    @abstractmethod
-    def result(self, recorded: Recorded) -> R_co:
-        """Return the answer, from what was recorded: a repeat gets the same."""
 
 
 @dataclass(slots=True, eq=False)

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import msgspec
 
 from memsvc.errors import Aborted, Error, FieldViolation, Reason, invalid
+from memsvc.journal.commands import Command, Decision, Recorded
 from memsvc.journal.draft import Draft, Moment, check_etag, check_revision, not_found
 from memsvc.journal.records import RequestNote, commit_of
 from memsvc.journal.state import State
-from memsvc.journal.writer import Command, Decision, Recorded, Writer
+from memsvc.journal.writer import Writer
 from memsvc.limits import check_memory
 from memsvc.model import Commit, Layer, Memory, Scope, encode
 from memsvc.purge import purge

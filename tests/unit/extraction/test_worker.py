@@ -9,8 +9,8 @@ from conftest import SARAH, MakeReplica, Replica
 
 from memsvc.administration import Administration
 from memsvc.errors import FailedPrecondition, Permanent, Reason, Retryable, Unusable
+from memsvc.extraction.claims import ClaimCommand, Claimed, FinishCommand, Limits
 from memsvc.extraction.events import Accepted, Committed, Completed, Failed, Proposed
-from memsvc.extraction.queue import ClaimCommand, Claimed, FinishCommand, Limits
 from memsvc.extraction.reconcile import Source, Sources
 from memsvc.extraction.worker import WorkerSettings
 from memsvc.model import ExtractionState, Origin, Usage

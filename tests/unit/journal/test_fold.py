@@ -9,25 +9,15 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from memsvc.administration import EraseCommand
 from memsvc.errors import Error
+from memsvc.extraction.claims import ClaimCommand, FinishCommand, Limits, PostponeCommand, RenewCommand
 from memsvc.extraction.engine import Action, Operation
-from memsvc.extraction.queue import (
-    AcceptMessages,
-    CancelCommand,
-    ClaimCommand,
-    FinishCommand,
-    HastenCommand,
-    Limits,
-    PostponeCommand,
-    RenewCommand,
-    RetryCommand,
-    SweepCommand,
-)
+from memsvc.extraction.queue import AcceptMessages, CancelCommand, HastenCommand, RetryCommand, SweepCommand
 from memsvc.extraction.reconcile import Source, Sources
 from memsvc.ids import derived_id
+from memsvc.journal.commands import Command, Decision
 from memsvc.journal.draft import Moment
 from memsvc.journal.records import Body, Claim, RequestNote, encode_body
 from memsvc.journal.state import Requests, State, apply, fold, load, load_requests, place, project, state_row
-from memsvc.journal.writer import Command, Decision
 from memsvc.memories import Create, Delete, Guard, Target, Update
 from memsvc.memories.writing import ClearCommand, WriteCommand
 from memsvc.model import Layer, LearningMode, Memory, Message, Origin, Role, Run, Scope, TextPart, Usage
