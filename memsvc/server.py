@@ -27,6 +27,7 @@ from memsvc.storage.registry import connect, scheme_of
 logger = logging.getLogger("memsvc")
 
 _UNLOCKED_POLL_SECONDS = 1.0
+_SWITCH_SECONDS = 0.001
 
 
 def run(config: Config) -> None:
@@ -54,7 +55,7 @@ async def serve(config: Config) -> None:
                 application, config.listen, insecure=config.insecure, health_listen=config.health_listen
             ) as edge:
                 application.worker.start()
-                _tune_collector()
+                _tune_interpreter()
                 _write_ready_file(config.ready_file, edge.addresses)
                 await _told_to_stop(config)
                 logger.info("action=draining")
@@ -86,8 +87,13 @@ def _settings(config: Config, engine: Engine) -> ApplicationSettings:
     )
 
 
-def _tune_collector() -> None:
-    """Leave what the start has made out of every collection, and collect rarely: states hold nothing that cycles."""
+def _tune_interpreter() -> None:
+    """Let the thread that writes have its turn soon, and leave what the start has made out of every collection.
+
+    A driver's thread needs the interpreter after each statement; while the event loop is busy it would wait 5 ms,
+    each time. States hold nothing that cycles, so collections may be rare.
+    """
+    sys.setswitchinterval(_SWITCH_SECONDS)
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
