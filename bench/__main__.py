@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import cost, reads, start, users, writes
-from bench.measuring import Figure
+from bench.measuring import Figure, at_least, at_most
 
 RESULTS = Path(__file__).parent / "results.json"
 SCRATCH = Path("tmp")
@@ -29,9 +29,12 @@ def _search(scratch: Path) -> Iterator[Figure]:
 
 
 def _extraction(scratch: Path) -> Iterator[Figure]:
-    for split, scores in import_module("bench.extraction_quality").measure().items():
+    quality = import_module("bench.extraction_quality")
+    goals = {"f1": at_least(quality.GOAL_F1), "false_positive_rate": at_most(quality.GOAL_FALSE_POSITIVE_RATE)}
+    for split, scores in quality.measure().items():
         for name, value in scores.items():
-            yield Figure(f"extraction.{split}.{name}", value, "lines" if name.startswith("lines") else "share")
+            unit = "lines" if name.startswith("lines") else "share"
+            yield Figure(f"extraction.{split}.{name}", value, unit, goals.get(name))
 
 
 PARTS: Mapping[str, Callable[[Path], Iterable[Figure]]] = {

@@ -10,7 +10,7 @@ import asyncio
 import time
 from bisect import bisect_left, insort
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 
 from memsvc.errors import FailedPrecondition, Reason
@@ -352,11 +352,6 @@ class Users:
         self._hot.move_to_end(scope)
         while self._total_bytes > self.cache_bytes and len(self._hot) > 1:
             self.forget(next(iter(self._hot)))
-
-    @property
-    def statistics(self) -> Mapping[str, int]:
-        """Return how many users are hot and what they take."""
-        return {"users": len(self._hot), "bytes": self._total_bytes}
 
     def watch(self, scope: Scope) -> Watch:
         """Return a handle that tells when the user moves in this process."""

@@ -160,15 +160,6 @@ def make_folder(settings: Settings) -> None:
     settings.path.parent.mkdir(parents=True, exist_ok=True)
 
 
-def sync_folder(settings: Settings) -> None:
-    """Make the file's name durable, too."""
-    folder = os.open(settings.path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
 def _pending(found: int) -> Migration:
     return Migration(found=found, wanted=VERSION, steps=tuple(step.description for step in STEPS[found:]))
 
