@@ -252,13 +252,12 @@ class DeleteSessionCommand(Command[SessionDeleted]):
             for extraction in state.core.open.values()
             if extraction.session_id == self.session_id
         )
-        claim = state.core.claim
         cancelled_ids = {extraction.extraction_id for extraction in cancelled}
         body = draft.body(
             None if more else self.note,
             purges=tuple(change.memory_id for change in draft.changes) if self.purges else (),
             extractions=cancelled,
-            releases=claim is not None and cancelled_ids.issuperset(claim.extraction_ids),
+            releases=state.ends_claim(cancelled_ids),
             session_deletion=SessionDeletion(
                 "" if more else self.session_id, self.runs + len(run_ids), self.memories + len(draft.changes)
             ),

@@ -165,9 +165,8 @@ class CancelCommand(Command[Extraction]):
             end_time=moment.time,
             end_seq=state.tip.seq + 1,
         )
-        claim = state.core.claim
-        alone = claim is not None and claim.extraction_ids == (self.extraction_id,)
-        body = Body(revision=state.revision, request=self.note, extractions=(cancelled,), releases=alone)
+        releases = state.ends_claim((self.extraction_id,))
+        body = Body(revision=state.revision, request=self.note, extractions=(cancelled,), releases=releases)
         return Decision(RecordKind.SETTLE, body)
 
     def result(self, recorded: Recorded) -> Extraction:

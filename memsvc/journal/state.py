@@ -6,7 +6,7 @@ tried on a state that is not durable yet, and thrown away. What it holds is flat
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import msgspec
 from msgspec.structs import replace
@@ -127,6 +127,13 @@ class State(msgspec.Struct, frozen=True, gc=False):
     def memories(self) -> Iterator[Memory]:
         for memories in self.layers.values():
             yield from memories.values()
+
+    def ends_claim(self, extraction_ids: Collection[str]) -> bool:
+        """Return whether the claim, if any, has nothing left to work on once these extractions have ended."""
+        claim = self.core.claim
+        return claim is not None and all(
+            each in extraction_ids or each not in self.core.open for each in claim.extraction_ids
+        )
 
     @property
     def memory_count(self) -> int:

@@ -102,8 +102,10 @@ class History(RuleBasedStateMachine):
     def delete(self, memory_id: str, missing: bool, purges: bool) -> None:
         self.carry_out(WriteCommand([Delete(Target(memory_id), "", missing)], Guard(self.note()), QUOTA, purges))
 
-    @rule(layer=layers)
-    def clear(self, layer: Layer) -> None:
+    @rule(layer=layers, really=st.integers(0, 3))
+    def clear(self, layer: Layer, really: int) -> None:
+        if really:
+            return
         self.carry_out(ClearCommand(MemoryFilter(layers=(layer,)), Guard(self.note()), purges=False))
 
     @rule(session=st.sampled_from(["s1", "s2"]), mode=st.sampled_from(list(LearningMode)))
@@ -111,7 +113,7 @@ class History(RuleBasedStateMachine):
         messages = (Message(Role.USER, (TextPart("hello"),)),)
         run = Run(session_id=session, run_id=f"run-{self.count}", index=0, messages=messages)
         new_id = derived_id(self.now, str(self.count), 0)
-        self.carry_out(AppendRunCommand(run, 5, mode, Quiet(1.0, 5.0), new_id, note=self.note()))
+        self.carry_out(AppendRunCommand(run, 5, mode, Quiet(0.0, 0.0), new_id, note=self.note()))
 
     @rule()
     def accept(self) -> None:
@@ -128,6 +130,7 @@ class History(RuleBasedStateMachine):
         expired = self.state.core.claim_seq if takes_over else 0
         body = self.carry_out(ClaimCommand(owner, 0, 30.0, LIMITS, expired))
         if body is not None and body.claim is not None:
+            assert all(body.claim.epoch > earlier.epoch for earlier in self.claims), "an epoch was used again"
             self.claims.append(body.claim)
 
     @rule(which=st.integers(0, 5), action=actions, layer=layers, key=keys, text=texts, number=st.integers(0, 6))
@@ -154,7 +157,7 @@ class History(RuleBasedStateMachine):
 
     @rule()
     def cancel(self) -> None:
-        for extraction_id in list(self.state.core.open)[:1]:
+        for extraction_id in list(self.state.core.open)[-1:]:
             self.carry_out(CancelCommand(extraction_id, self.note()))
 
     @rule()
@@ -163,15 +166,20 @@ class History(RuleBasedStateMachine):
 
     @rule()
     def sweep(self) -> None:
-        self.carry_out(SweepCommand())
+        self.now += 6_000_000
+        if self.carry_out(SweepCommand()) is not None:
+            expiries = [memory.expire_time for memory in self.state.memories() if memory.expire_time]
+            assert self.state.core.first_expiry == min(expiries, default=0)
 
     @rule()
     def retry(self) -> None:
         ended = [key.row_id for key in self.rows if key.kind is RowKind.EXTRACTION][:1]
         self.carry_out(RetryCommand(tuple(ended), self.note()))
 
-    @rule()
-    def erase(self) -> None:
+    @rule(really=st.integers(0, 9))
+    def erase(self, really: int) -> None:
+        if really:
+            return
         revision = self.state.revision
         self.carry_out(EraseCommand(self.note()))
         assert self.state.revision == revision + 1
@@ -197,6 +205,7 @@ class History(RuleBasedStateMachine):
         running = {key for key, extraction in core.open.items() if extraction.state == "running"}
         held = set(core.claim.extraction_ids) if core.claim is not None else set()
         assert running <= held
+        assert core.claim is None or running, "a claim stands that has nothing left to work on"
         assert not any(extraction.state.ended for extraction in core.open.values())
 
     @invariant()
@@ -232,4 +241,4 @@ class History(RuleBasedStateMachine):
 
 
 TestHistory = History.TestCase
-TestHistory.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestHistory.settings = settings(max_examples=100, stateful_step_count=60, deadline=None)
