@@ -1,4 +1,4 @@
-"""What the SQL drivers share: the tables as SQLAlchemy Core metadata, their names, and reading options.
+"""What the SQL drivers share: the tables as SQLAlchemy Core metadata, and their names.
 
 One table a kind of row, clustered by user, and three of the driver's own: `heads` (where each journal ends), `journal`
 (the records) and `meta` (schema version, generation). A row's body is JSON; the columns that people read are derived
@@ -18,6 +18,7 @@ from sqlalchemy.types import TypeEngine
 
 from memsvc.errors import invalid
 from memsvc.storage.driver import RowKind
+from memsvc_drivers.options import option_path
 
 DEFAULT_PREFIX = "memsvc_"
 
@@ -99,32 +100,6 @@ def table_names(options: Mapping[str, str]) -> TableNames:
 def name_options() -> list[str]:
     """Return the options that `table_names` reads."""
     return ["table_prefix", *(f"table_{field.name}" for field in fields(TableNames))]
-
-
-def option_path(name: str) -> str:
-    """Return how an error names an option."""
-    return f"storage_options.{name}"
-
-
-def refuse_unknown(options: Mapping[str, str], known: list[str]) -> None:
-    """Raise InvalidArgument for an option that the driver does not have."""
-    for name in options:
-        if name not in known:
-            raise invalid(option_path(name), f"no such option: one of {', '.join(sorted(known))}")
-
-
-def integer_option(options: Mapping[str, str], name: str, default: int, *, least: int, most: int) -> int:
-    """Return an option as a whole number in `least..most`. Raises InvalidArgument."""
-    text = options.get(name)
-    if text is None:
-        return default
-    try:
-        value = int(text)
-    except ValueError as error:
-        raise invalid(option_path(name), f"{text!r} must be a whole number") from error
-    if not least <= value <= most:
-        raise invalid(option_path(name), f"{value} must be between {least} and {most}")
-    return value
 
 
 def build_tables(

@@ -8,7 +8,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from memsvc.errors import invalid
-from memsvc_drivers.sql import TableNames, integer_option, name_options, option_path, refuse_unknown, table_names
+from memsvc_drivers.options import integer_option, option_path, refuse_unknown
+from memsvc_drivers.sql import TableNames, name_options, table_names
 
 
 class Synchronous(enum.StrEnum):

@@ -103,7 +103,7 @@ class Append(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     after: Tip
     """Where the writer believes the journal ends."""
     records: Sequence[Record]
-    """At least one; seq goes on from `after.seq` without a gap."""
+    """At least one; seq goes on from `after.seq` without a gap. A journal that is copied may begin at any seq."""
     puts: Sequence[Row] = ()
     """Rows to insert or replace, as they are after the last record."""
     deletes: Sequence[RowKey] = ()
@@ -160,6 +160,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """How many batches are worth having under way at once."""
     tips_cost_nothing: bool = False
     """`tips` answers within microseconds without a round trip: not worth sharing between waiting reads."""
+    warnings: Sequence[str] = ()
+    """What an operator should change in the database's configuration, and why: a sentence each."""
 
 
 class Migration(msgspec.Struct, frozen=True):
@@ -215,9 +217,10 @@ class Driver(Protocol):
         ...
 
     async def open(self) -> None:
-        """Connect, and create or migrate the schema where that is safe to do at start (a local file).
+        """Connect, and create the schema where there is none; migrate an older one only where that is safe (a file).
 
-        MUST raise SchemaMismatch instead of touching a schema that is newer (test_a_newer_schema_is_refused).
+        MUST raise SchemaMismatch instead of touching a schema that is newer (test_a_newer_schema_is_refused), or an
+        older one that others may be using.
         """
         ...
 
@@ -308,6 +311,23 @@ class Driver(Protocol):
         """Return at most `limit` users of a namespace with id > `after`, in order.
 
         MUST leave out a user whose last append `erases` (test_an_erased_user_is_not_listed).
+        """
+        ...
+
+    async def scopes(self, after: Scope | None, limit: int) -> Sequence[Scope]:
+        """Return at most `limit` of the users that have a journal, those that follow `after`; None: the first.
+
+        The order is the store's own, but stays the same. For moving a store to another: MUST name every journal, those
+        of erased users and of namespaces (user id "") included (test_scopes_name_every_journal).
+        """
+        ...
+
+    async def seed(self, scope: Scope, rows: Sequence[Row], *, afresh: bool) -> None:
+        """Put rows of a user who has no journal yet; `afresh` deletes what was seeded before.
+
+        For moving a store to another: rows first, then the records in appends after EMPTY, so that a user whose copy
+        was cut off shows as one without a journal. Nobody else may use the user meanwhile. MUST be as durable as an
+        append (test_a_copied_user_is_the_same).
         """
         ...
 
