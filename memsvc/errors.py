@@ -9,7 +9,6 @@ Error
 ├── OutOfRange           a token points before what is kept
 ├── ResourceExhausted    a quota or size limit
 ├── Unavailable          the database or the model does not answer, or the server drains: retry after a while
-├── DeadlineExceeded     the call's own deadline passed
 ├── Unimplemented        this server does not offer it
 ├── DataLoss             stored data cannot be read
 └── Internal             a defect of memsvc
@@ -90,8 +89,6 @@ class Reason(enum.StrEnum):
     """The database has another schema version: `schema 3, this memsvc needs 2`."""
     SERVER_DRAINING = "SERVER_DRAINING"
     """The server is stopping: connect again."""
-    DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
-    """The call's deadline passed: `deadline of 1 ms passed`."""
     MODEL_UNAVAILABLE = "MODEL_UNAVAILABLE"
     """The model endpoint does not answer or answers 5xx: `model endpoint answered 503`."""
     MODEL_RATE_LIMITED = "MODEL_RATE_LIMITED"
@@ -168,10 +165,6 @@ class ResourceExhausted(Error):
 
 class Unavailable(Error):
     code = "UNAVAILABLE"
-
-
-class DeadlineExceeded(Error):
-    code = "DEADLINE_EXCEEDED"
 
 
 class Unimplemented(Error):

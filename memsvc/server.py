@@ -50,6 +50,7 @@ async def serve(config: Config) -> None:
     await driver.open()
     try:
         application = build_application(driver, engine, _settings(config, engine))
+        following = asyncio.create_task(application.users.follow())
         try:
             async with serving(
                 application, config.listen, insecure=config.insecure, health_listen=config.health_listen
@@ -61,6 +62,7 @@ async def serve(config: Config) -> None:
                 logger.info("action=draining")
                 await edge.drain(config.drain_seconds)
         finally:
+            following.cancel()
             await application.worker.stop()
             await application.writer.close()
             await engine.close()

@@ -17,6 +17,7 @@ from memsvc.errors import FailedPrecondition, Reason
 from memsvc.journal.records import Body, decode_body
 from memsvc.journal.state import Memories, State, fold, load
 from memsvc.model import Change, Layer, Memory, Scope
+from memsvc.moves import Moves
 from memsvc.search.lexical import Hit, LexicalIndex
 from memsvc.storage.driver import EMPTY, Driver, Record, RowKind, Tip, TruncatedJournal
 
@@ -204,11 +205,11 @@ class Users:
     """The server's clock, microseconds since the epoch."""
     on_move: Callable[[State], None] | None = None
     """Told of every state that a user moves to in this process."""
+    moves: Moves = field(default_factory=Moves)
     _hot: OrderedDict[Scope, HotUser] = field(default_factory=OrderedDict)
     _sizes: dict[Scope, int] = field(default_factory=dict)
     _total_bytes: int = 0
     _loads: dict[Scope, asyncio.Task[HotUser]] = field(default_factory=dict)
-    _watchers: dict[Scope, set[asyncio.Event]] = field(default_factory=dict)
     _tips: _SharedTips | None = None
     _asks_at_once: bool | None = None
 
@@ -311,8 +312,7 @@ class Users:
         self.weigh(hot)
         if self.on_move is not None:
             self.on_move(state)
-        for event in self._watchers.get(state.scope, ()):
-            event.set()
+        self.moves.tell(state.scope)
 
     async def _load(self, scope: Scope) -> tuple[HotUser, bool]:
         """Return the loaded user, and whether the load began with this call: one that was joined may have read less."""
@@ -329,8 +329,7 @@ class Users:
         hot = HotUser(load(scope, loaded), started)
         self._hot[scope] = hot
         self.weigh(hot)
-        for event in self._watchers.get(scope, ()):
-            event.set()
+        self.moves.tell(scope)
         return hot
 
     def forget(self, scope: Scope) -> None:
@@ -353,43 +352,14 @@ class Users:
         while self._total_bytes > self.cache_bytes and len(self._hot) > 1:
             self.forget(next(iter(self._hot)))
 
-    def watch(self, scope: Scope) -> Watch:
-        """Return a handle that tells when the user moves in this process."""
-        return Watch(self, scope)
+    async def follow(self) -> None:
+        """Hear from the driver of users that other processes moved, for good: their watches wake sooner."""
+        if self.driver.capabilities().hints.supported:
+            await self.moves.follow(self.driver, self._known_tip)
 
-
-class Watch:
-    """Wakes when a user moves in this process, or after a while, to look at what other processes did."""
-
-    def __init__(self, users: Users, scope: Scope) -> None:
-        self._users = users
-        self._scope = scope
-        self._event = asyncio.Event()
-
-    def __enter__(self) -> Watch:
-        self._users._watchers.setdefault(self._scope, set()).add(self._event)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        events = self._users._watchers.get(self._scope)
-        if events is not None:
-            events.discard(self._event)
-            if not events:
-                del self._users._watchers[self._scope]
-
-    def wake(self) -> None:
-        """End the wait."""
-        self._event.set()
-
-    async def wait(self, seconds: float) -> bool:
-        """Return whether it moved before `seconds` had passed."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._event.wait()
-        except TimeoutError:
-            return False
-        self._event.clear()
-        return True
+    def _known_tip(self, scope: Scope) -> Tip | None:
+        hot = self._hot.get(scope)
+        return hot.state.tip if hot is not None else None
 
 
 class _SharedTips:

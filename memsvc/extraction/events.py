@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from memsvc.extraction.engine import Operation
 from memsvc.model import Commit, Extraction, ExtractionState
-from memsvc.users import Watch
+from memsvc.moves import Watch
 
 _HINTS_KEPT = 256
 

@@ -46,10 +46,11 @@ from memsvc.model import (
     Usage,
     decode,
 )
+from memsvc.moves import Watch
 from memsvc.paging import binding, make_token, read_token
 from memsvc.sessions import timed
 from memsvc.storage.driver import RowKind, TruncatedJournal
-from memsvc.users import Users, Watch, now_micros
+from memsvc.users import Users, now_micros
 
 HEARTBEAT_SECONDS = 15.0
 MAX_RETRIED = 100
@@ -172,7 +173,7 @@ class Extractions:
         """End the extraction's quiet period and wait for it to end, at most so long; return it as it is then."""
         await self.writer.write(scope, HastenCommand(extraction_id))
         deadline = time.monotonic() + seconds
-        with self.users.watch(scope) as moved:
+        with self.users.moves.watch(scope) as moved:
             while True:
                 extraction = await self.get(scope, extraction_id)
                 if extraction.state.ended:
@@ -188,7 +189,7 @@ class Extractions:
             return
         await self.writer.write(scope, HastenCommand())
         deadline = time.monotonic() + seconds
-        with self.users.watch(scope) as moved:
+        with self.users.moves.watch(scope) as moved:
             while (await self.users.latest(scope)).state.core.open:
                 remaining = deadline - time.monotonic()
                 if remaining <= 0:
@@ -215,7 +216,7 @@ class Extractions:
         bound_to = binding("extraction", scope, extraction_id)
         position = read_token(resume_token, bound_to, int, field="resume_token")
         sent = int(position[0]) if position is not None else 0
-        with self.users.watch(scope) as moved:
+        with self.users.moves.watch(scope) as moved:
             listener = self.hints.listen(extraction_id, moved)
             try:
                 last_state: tuple[object, ...] = ()

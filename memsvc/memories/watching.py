@@ -124,7 +124,7 @@ class MemoryHistory:
         matches = None if wanted.empty else matcher(wanted)
         bound_to = binding("watch", scope, wanted)
         position = read_token(resume_token, bound_to, int, str, field="resume_token")
-        with self.users.watch(scope) as moved:
+        with self.users.moves.watch(scope) as moved:
             user = await self.users.latest(scope)
             seen = Tip(int(position[0]), str(position[1])) if position is not None else user.state.tip
             if position is None and send_initial:

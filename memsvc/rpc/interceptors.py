@@ -7,7 +7,7 @@ once when the server is built. From the outside in:
 2. `coding`: bytes become the request, the reply becomes bytes.
 3. `draining`: no call begins once the server stops; streams end.
 4. (tokens and rights, once there are any: they need the request's scope, and must not cost a drained server anything)
-5. `deadlines`: a call whose client set no deadline gets the server's.
+5. `deadlines`: a call that cannot be answered in time ends with the reason.
 """
 
 from __future__ import annotations
@@ -23,11 +23,15 @@ from typing import Any, TypeAlias
 import grpc
 from google.protobuf.message import DecodeError, Message
 
-from memsvc.errors import DeadlineExceeded, Error, Internal, InvalidArgument, Reason
+from memsvc.errors import Error, Internal, InvalidArgument, Reason
 from memsvc.rpc.draining import Draining
 from memsvc.rpc.status import wire_status
+from memsvc.storage.driver import StorageUnavailable
 
 logger = logging.getLogger(__name__)
+
+_ANSWER_SECONDS = 0.1
+_NO_RETRY = ("grpc-retry-pushback-ms", "-1")
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Handler = Callable[[Any, Context], Awaitable[Any]]
@@ -74,7 +78,12 @@ def errors(rpc: Rpc, handler: Handler) -> Handler:
             logger.exception("action=call_failed method=%s", rpc.name)
             failure = Internal(Reason.INTERNAL, "internal error")
         status = wire_status(failure)
-        return await context.abort(status.code, status.message, status.trailers)
+        trailers: tuple[tuple[str, bytes | str], ...] = status.trailers
+        left = context.time_remaining()
+        if left is not None and left < failure.retry_after_seconds:
+            # Or the client's channel would retry until its deadline, and the caller would never learn why.
+            trailers = (*trailers, _NO_RETRY)
+        return await context.abort(status.code, status.message, trailers)
 
     return handle
 
@@ -113,25 +122,25 @@ def draining(drain: Draining) -> Wrapper:
 
 
 def deadlines(default_seconds: float) -> Wrapper:
-    """Return the wrapper that ends unary calls whose client set no deadline after `default_seconds`; 0: never.
+    """Return the wrapper that ends unary calls a little before their deadline, so that the client learns why.
 
-    A client's own deadline needs nothing here: when it passes, gRPC cancels the handler, and the client knows why.
+    A call whose client set none has `default_seconds`. Handlers wait for nothing but the database; waits for learning
+    end earlier by themselves.
     """
 
     def wrapper(rpc: Rpc, handler: Handler) -> Handler:
         async def handle(request: Any, context: Context) -> Any:
-            if context.time_remaining() is not None:
-                return await handler(request, context)
+            left = context.time_remaining()
+            seconds = default_seconds if left is None else left
             try:
-                async with asyncio.timeout(default_seconds) as limit:
+                async with asyncio.timeout(seconds - min(_ANSWER_SECONDS, seconds / 5)) as limit:
                     return await handler(request, context)
             except TimeoutError:
                 if not limit.expired():
                     raise
-            message = f"deadline of {default_seconds * 1000:.0f} ms passed"
-            raise DeadlineExceeded(Reason.DEADLINE_EXCEEDED, message)
+            raise StorageUnavailable("the database did not answer before the deadline; a write may have been made")
 
-        return handler if rpc.streams or not default_seconds else handle
+        return handler if rpc.streams else handle
 
     return wrapper
 

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 LAYERS = [
     {"model", "errors", "v1", "__init__"},
     {"storage", "ids", "limits", "paging"},
-    {"users", "journal", "search"},
+    {"users", "moves", "journal", "search"},
     {"memories", "sessions", "context", "document", "extraction", "administration", "purge"},
     {"application"},
     {"rpc"},

@@ -45,7 +45,7 @@ async def test_calls_under_way_end_well_and_waits_end_early(server: Harness) -> 
     context = server.contexts.CompileContext(
         context_pb2.CompileContextRequest(scope=SARAH, wait_for_learning=Duration(seconds=600)), timeout=600
     )
-    while len(server.application.users._watchers[Scope("default", "sarah")]) < 2:
+    while len(server.application.users.moves._events[Scope("default", "sarah")]) < 2:
         await asyncio.sleep(0)
     await server.edge.drain(30.0)
 

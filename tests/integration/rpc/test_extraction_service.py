@@ -235,7 +235,7 @@ async def test_a_client_that_vanishes_cancels_nothing_and_leaves_nothing_behind(
     stream = server.extractions.ExtractMemories(learn("I ski"))
     accepted = (await stream.read()).event.accepted.extraction
     stream.cancel()
-    while server.application.extractions.hints._listeners or server.application.users._watchers:
+    while server.application.extractions.hints._listeners or server.application.users.moves._events:
         await asyncio.sleep(0)
     server.engine.gate.set()
     watched = await events_of(

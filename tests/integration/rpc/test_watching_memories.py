@@ -109,13 +109,13 @@ async def test_a_client_that_vanishes_leaves_nothing_behind(server: Harness) -> 
     users = server.application.users
     stream = watch(server, send_initial=True)
     await stream.read()
-    watched = dict(users._watchers)
+    watched = dict(users.moves._events)
     stream.cancel()
     await server.channel.close(grace=None)
     async with grpc.aio.insecure_channel(server.edge.addresses[0]) as channel:
         # The server handles what comes over another connection after it saw the first one close.
         other = Harness(server.application, server.engine, server.driver, server.edge, channel)
-        while users._watchers:
+        while users.moves._events:
             await create(other, "text")
 
     assert list(watched) == [Scope("default", "sarah")]

@@ -2,21 +2,12 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from fake_memory_service import FakeMemoryService, start
+from fake_memory_service import FakeMemoryService, Running, start
 
 from memsvc_client import MemoryClient, User
-
-
-@dataclass(frozen=True)
-class Running:
-    """A service that is being served, and where."""
-
-    service: FakeMemoryService
-    target: str
 
 
 @pytest.fixture

@@ -361,6 +361,14 @@ def refuse(
     return context.abort(code, message)
 
 
+@dataclass(frozen=True)
+class Running:
+    """A service that is being served, and where."""
+
+    service: FakeMemoryService
+    target: str
+
+
 def start(service: FakeMemoryService, address: str) -> tuple[grpc.Server, int]:
     """Serve on an address; returns the server and its port, where it has one."""
     server = grpc.server(futures.ThreadPoolExecutor(8))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import grpc
 import pytest
-from conftest import Running
+from fake_memory_service import Running
 
 import memsvc_client
 from memsvc.v1 import admin_pb2, context_pb2, extraction_pb2, memory_pb2, session_pb2

@@ -3,8 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from conftest import Running
-from fake_memory_service import FakeMemoryService, start
+from fake_memory_service import FakeMemoryService, Running, start
 
 from memsvc_client import (
     Consistency,

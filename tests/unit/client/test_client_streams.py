@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Running
-from fake_memory_service import FakeMemoryService
+from fake_memory_service import FakeMemoryService, Running
 
 from memsvc.v1 import extraction_pb2, memory_pb2
 from memsvc_client import (

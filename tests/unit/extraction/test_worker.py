@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from conftest import SARAH, MakeReplica, Replica
+from replica import SARAH, MakeReplica, Replica
 
 from memsvc.administration import Administration
 from memsvc.errors import FailedPrecondition, Permanent, Reason, Retryable, Unusable
