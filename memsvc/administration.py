@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from memsvc.errors import Reason
@@ -22,8 +22,7 @@ from memsvc.users import LATEST, Consistency, HotUser, Users
 _PAGE_SESSIONS = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Stats:
+class Stats(Struct, frozen=True):
     """What a user has."""
 
     memories: int
@@ -36,8 +35,7 @@ class Stats:
     user: HotUser
 
 
-@dataclass(frozen=True, slots=True)
-class ErasedUser:
+class ErasedUser(Struct, frozen=True):
     """What an erasure removed."""
 
     memories: int
@@ -45,12 +43,11 @@ class ErasedUser:
     revision: int
 
 
-@dataclass(slots=True)
 class EraseCommand(Command[ErasedUser]):
     """Erase everything about a user. Revisions, numbers and request ids go on, so that none means two things."""
 
     note: RequestNote | None
-    _runs: int = field(default=0, init=False)
+    _runs: int = 0
 
     @property
     def request(self) -> RequestNote | None:
@@ -97,8 +94,7 @@ class EraseCommand(Command[ErasedUser]):
         return ErasedUser(note.memories, note.runs, recorded.body.revision)
 
 
-@dataclass(slots=True)
-class Administration:
+class Administration(Struct):
     """What operators do."""
 
     users: Users

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct, field, structs
 
 from memsvc import __version__
 from memsvc.administration import Administration
@@ -26,8 +26,7 @@ DEFAULT_REQUEST_BYTES: Final = 4 << 20
 DEFAULT_DEADLINE_SECONDS: Final = 30.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApplicationSettings:
+class ApplicationSettings(Struct, frozen=True, kw_only=True):
     """What a process is told about its work."""
 
     driver_name: str = ""
@@ -44,8 +43,7 @@ class ApplicationSettings:
     worker: WorkerSettings = field(default_factory=WorkerSettings)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Application:
+class Application(Struct, frozen=True, kw_only=True):
     """The use cases of one process, on one database."""
 
     driver: Driver
@@ -83,6 +81,6 @@ def build_application(driver: Driver, engine: Engine, settings: ApplicationSetti
         sessions=Sessions(users, writer),
         extractions=Extractions(users, writer, engine, hints, quota, settings.heartbeat_seconds),
         administration=Administration(users, writer),
-        worker=Worker(users, writer, engine, hints, dataclasses.replace(settings.worker, quota=quota)),
+        worker=Worker(users, writer, engine, hints, structs.replace(settings.worker, quota=quota)),
         settings=settings,
     )

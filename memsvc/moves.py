@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from memsvc.errors import Error
 from memsvc.model import Scope
@@ -17,8 +18,7 @@ _RETRY_SECONDS = 1.0
 _TIPS_AT_ONCE = 256
 
 
-@dataclass(slots=True)
-class Moves:
+class Moves(Struct):
     """The watches of a process. A hint only shortens a wait: whoever waits looks for itself now and then."""
 
     _events: dict[Scope, set[asyncio.Event]] = field(default_factory=dict)
@@ -87,4 +87,3 @@ class Watch:
             return False
         self._event.clear()
         return True
-

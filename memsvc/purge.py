@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 
 from msgspec.structs import replace
 
@@ -68,7 +67,6 @@ def _blank_memory(memory: Memory) -> Memory:
     return replace(memory, text="", value_json="", topics=(), input="", metadata={})
 
 
-@dataclass(slots=True)
 class _Purged(Command[None]):
     """Notes that the text of these memories is gone."""
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from memsvc.errors import AlreadyExists, FieldViolation, NotFound, Reason
@@ -40,8 +40,7 @@ _PAGE_RUNS = 200
 _DELETED_RUNS = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class RunReceipt:
+class RunReceipt(Struct, frozen=True):
     """A run that was stored."""
 
     run_id: str
@@ -50,8 +49,7 @@ class RunReceipt:
     """Empty: it is not learned from."""
 
 
-@dataclass(frozen=True, slots=True)
-class History:
+class History(Struct, frozen=True):
     """The last messages of a session, oldest first."""
 
     messages: Sequence[Message]
@@ -59,8 +57,7 @@ class History:
     has_more: bool
 
 
-@dataclass(frozen=True, slots=True)
-class SessionDeleted:
+class SessionDeleted(Struct, frozen=True):
     """What went with a session."""
 
     runs: int
@@ -69,8 +66,7 @@ class SessionDeleted:
     more: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Quiet:
+class Quiet(Struct, frozen=True):
     """How long a run waits for the next one of its session, so that both are learned from together."""
 
     seconds: float = 1.0
@@ -78,7 +74,6 @@ class Quiet:
     """However many runs follow, the first one waits no longer than this."""
 
 
-@dataclass(slots=True)
 class AppendRunCommand(Command[RunReceipt]):
     """Store a run and, unless learning is OFF, its place in an extraction."""
 
@@ -91,9 +86,9 @@ class AppendRunCommand(Command[RunReceipt]):
     """The id for the extraction, should a new one be needed."""
     named_by_client: bool = False
     note: RequestNote | None = None
-    _session: Session | None = field(default=None, init=False)
-    _taken: bool = field(default=False, init=False)
-    _replaced: Run | None = field(default=None, init=False)
+    _session: Session | None = None
+    _taken: bool = False
+    _replaced: Run | None = None
 
     @property
     def request(self) -> RequestNote | None:
@@ -202,7 +197,6 @@ class AppendRunCommand(Command[RunReceipt]):
         return RunReceipt(run.run_id, run.index, run.extraction_id)
 
 
-@dataclass(slots=True)
 class DeleteSessionCommand(Command[SessionDeleted]):
     """Delete a session and its runs, and with `forget` the memories from it: in parts where there are very many."""
 
@@ -213,8 +207,8 @@ class DeleteSessionCommand(Command[SessionDeleted]):
     note: RequestNote | None
     runs: int = 0
     memories: int = 0
-    _exists: bool = field(default=False, init=False)
-    _run_ids: Sequence[str] = field(default=(), init=False)
+    _exists: bool = False
+    _run_ids: Sequence[str] = ()
 
     @property
     def request(self) -> RequestNote | None:
@@ -270,8 +264,7 @@ class DeleteSessionCommand(Command[SessionDeleted]):
         return SessionDeleted(gone.runs, gone.memories, recorded.body.revision, recorded.body.more)
 
 
-@dataclass(slots=True)
-class Sessions:
+class Sessions(Struct):
     """Stores runs and reads them back."""
 
     users: Users

@@ -11,7 +11,8 @@ import time
 from bisect import bisect_left, insort
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, MutableMapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from memsvc.errors import FailedPrecondition, Reason
 from memsvc.journal.records import Body, decode_body
@@ -33,8 +34,7 @@ def now_micros() -> int:
     return time.time_ns() // 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Consistency:
+class Consistency(Struct, frozen=True):
     """How fresh a read must be; nothing set: the latest."""
 
     at_least_revision: int = 0
@@ -195,8 +195,7 @@ def _memory_bytes(memory: Memory) -> int:
     return _MEMORY_OVERHEAD_BYTES + len(memory.text) + len(memory.input) + len(memory.value_json)
 
 
-@dataclass(slots=True)
-class Users:
+class Users(Struct):
     """The hot users of a process."""
 
     driver: Driver

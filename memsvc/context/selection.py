@@ -13,9 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Final, NamedTuple
+
+from msgspec import Struct
 
 from memsvc.context.block import Block
 from memsvc.context.contract import ContextRequest, Source
@@ -168,8 +169,7 @@ class Newest:
             yield found
 
 
-@dataclass(frozen=True, slots=True)
-class Opening:
+class Opening(Struct, frozen=True):
     """A user's own policies and profile, chosen, where the rest does not fit whole."""
 
     shape: Hashable

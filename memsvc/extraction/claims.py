@@ -7,8 +7,8 @@ stands, or the claim has ended: a worker that froze past its lease changes nothi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from memsvc.errors import Reason
@@ -33,23 +33,20 @@ class ClaimLost(Exception):
     """The claim under which a worker acts no longer stands: stop, and leave everything as it is."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """When to give up."""
 
     max_attempts: int = 5
     max_wait_seconds: float = 7 * 24 * 3600.0
 
 
-@dataclass(frozen=True, slots=True)
-class Claimed:
+class Claimed(Struct, frozen=True):
     """What a worker has claimed."""
 
     claim: Claim
     extractions: Sequence[Extraction]
 
 
-@dataclass(slots=True)
 class ClaimCommand(Command[Claimed | None]):
     """Claim the user and its oldest due extraction, with those of the same session that are due as well."""
 
@@ -155,7 +152,6 @@ def _standing(state: State, claim: Claim) -> list[Extraction]:
     return [each for each in held if each is not None and each.state is ExtractionState.RUNNING]
 
 
-@dataclass(slots=True)
 class RenewCommand(Command[bool]):
     """Renew a claim; answers whether it still stands and holds all that it held."""
 
@@ -176,7 +172,6 @@ class RenewCommand(Command[bool]):
         return recorded.body.claim is not None
 
 
-@dataclass(slots=True)
 class FinishCommand(Command[Commit | None]):
     """Commit what was learned and settle the extractions that it came from, in one record.
 
@@ -230,7 +225,6 @@ class FinishCommand(Command[Commit | None]):
         return commit_of(recorded.body, recorded.time) if recorded.body.extraction_id else None
 
 
-@dataclass(slots=True)
 class PostponeCommand(Command[None]):
     """End an attempt without effect: its extractions wait again, or fail for good."""
 

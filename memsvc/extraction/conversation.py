@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from memsvc.extraction.engine import Conversation
 from memsvc.extraction.reconcile import Source, Sources
@@ -24,8 +25,7 @@ _QUERY_CHARACTERS = 4_000
 _SPEAKERS = (Role.USER, Role.ASSISTANT)
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """A conversation, and the runs that it is made of."""
 
     conversation: Conversation

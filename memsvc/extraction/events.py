@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from memsvc.extraction.engine import Operation
 from memsvc.model import Commit, Extraction, ExtractionState
@@ -12,15 +13,13 @@ from memsvc.moves import Watch
 _HINTS_KEPT = 256
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(Struct, frozen=True):
     """The job is durable."""
 
     extraction: Extraction
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(Struct, frozen=True):
     """A sign of work."""
 
     attempt: int
@@ -29,23 +28,20 @@ class Progress:
     output_bytes: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Proposed:
+class Proposed(Struct, frozen=True):
     """An operation that the engine proposes."""
 
     attempt: int
     operation: Operation
 
 
-@dataclass(frozen=True, slots=True)
-class Committed:
+class Committed(Struct, frozen=True):
     """What was learned is committed; revision 0 where there was nothing to learn."""
 
     commit: Commit
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(Struct, frozen=True):
     """It ended without effect."""
 
     state: ExtractionState
@@ -53,23 +49,20 @@ class Failed:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class Completed:
+class Completed(Struct, frozen=True):
     """It ended: nothing follows."""
 
     extraction: Extraction
 
 
-@dataclass(frozen=True, slots=True)
-class Heartbeat:
+class Heartbeat(Struct, frozen=True):
     """Nothing happened for a while."""
 
 
 Event = Accepted | Progress | Proposed | Committed | Failed | Completed | Heartbeat
 
 
-@dataclass(slots=True)
-class Listener:
+class Listener(Struct):
     """One who watches an extraction: hints wait here; the oldest are dropped when there are too many."""
 
     watch: Watch

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import AsyncGenerator, Collection, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from memsvc.errors import ExtractionError, NotFound, Reason, Unavailable
@@ -61,8 +61,7 @@ _ROW_BYTES = 2_000
 """An extraction takes at most so much in a reply, the ids of its runs aside."""
 
 
-@dataclass(frozen=True, slots=True)
-class Numbered:
+class Numbered(Struct, frozen=True):
     """An event with its number and resume token; hints have neither."""
 
     event: Event
@@ -75,8 +74,7 @@ def pending_runs(state: State) -> int:
     return sum(len(extraction.run_ids) for extraction in state.core.open.values()) if state.core.open else 0
 
 
-@dataclass(slots=True)
-class Extractions:
+class Extractions(Struct):
     """Extractions as clients see them."""
 
     users: Users

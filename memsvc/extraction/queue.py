@@ -6,8 +6,8 @@ What workers do to them is in `claims`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
+from msgspec import field
 from msgspec.structs import replace
 
 from memsvc.errors import FailedPrecondition, NotFound, Reason
@@ -28,7 +28,6 @@ from memsvc.model import (
 from memsvc.storage.driver import Driver, RecordKind, Row, RowKind
 
 
-@dataclass(slots=True)
 class AcceptMessages(Command[str]):
     """Queue an extraction of messages without a session. They are kept as a run of the session "" until learned."""
 
@@ -73,7 +72,6 @@ class AcceptMessages(Command[str]):
         return recorded.body.run.extraction_id
 
 
-@dataclass(slots=True)
 class AcceptRuns(Command[str]):
     """Queue an extraction of runs that are stored, learned from or not."""
 
@@ -82,7 +80,7 @@ class AcceptRuns(Command[str]):
     agent_id: str
     team_id: str
     note: RequestNote | None = None
-    _runs: Sequence[Run] = field(default=(), init=False)
+    _runs: Sequence[Run] = ()
 
     @property
     def request(self) -> RequestNote | None:
@@ -126,13 +124,12 @@ class AcceptRuns(Command[str]):
         return recorded.body.extractions[0].extraction_id
 
 
-@dataclass(slots=True)
 class CancelCommand(Command[Extraction]):
     """Cancel an extraction that has not ended."""
 
     extraction_id: str
     note: RequestNote | None
-    _ended: Extraction | None = field(default=None, init=False)
+    _ended: Extraction | None = None
 
     @property
     def request(self) -> RequestNote | None:
@@ -173,13 +170,12 @@ class CancelCommand(Command[Extraction]):
         return recorded.body.extractions[0]
 
 
-@dataclass(slots=True)
 class RetryCommand(Command[Sequence[Extraction]]):
     """Make ended extractions wait again, under the same ids."""
 
     extraction_ids: tuple[str, ...]
     note: RequestNote | None
-    _ended: dict[str, Extraction] = field(default_factory=dict, init=False)
+    _ended: dict[str, Extraction] = field(default_factory=dict)
 
     @property
     def request(self) -> RequestNote | None:
@@ -222,7 +218,6 @@ class RetryCommand(Command[Sequence[Extraction]]):
         return recorded.body.extractions
 
 
-@dataclass(slots=True)
 class HastenCommand(Command[None]):
     """End the quiet period of what waits for one: all of the user's, or one extraction."""
 
@@ -246,7 +241,6 @@ class HastenCommand(Command[None]):
         return None
 
 
-@dataclass(slots=True)
 class SweepCommand(Command[bool]):
     """Delete memories that have expired; answers whether some are left for another sweep."""
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from memsvc.errors import Error, Reason
@@ -20,16 +20,14 @@ from memsvc.model import Layer, Memory, Origin, Polarity, Trust
 from memsvc.search.filter import fold_text
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """Where a message of the conversation came from."""
 
     origin: Origin
     time: int
 
 
-@dataclass(frozen=True, slots=True)
-class Sources:
+class Sources(Struct, frozen=True):
     """Where a conversation came from: one source a message, in order, and one for what names no message."""
 
     messages: Sequence[Source]

@@ -12,7 +12,8 @@ import logging
 import random
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from memsvc.errors import Error, ExtractionError, Permanent, Reason, Retryable
 from memsvc.extraction.claims import ClaimCommand, Claimed, FinishCommand, Limits, PostponeCommand, RenewCommand
@@ -38,8 +39,7 @@ _FIRST_LOOK_USERS = 100_000
 _SHORTEST_SLEEP_SECONDS = 0.002
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerSettings:
+class WorkerSettings(Struct, frozen=True):
     """How the worker works."""
 
     lease_seconds: float = 30.0
@@ -53,16 +53,14 @@ class WorkerSettings:
     limits: Limits = field(default_factory=Limits)
 
 
-@dataclass(slots=True)
-class _Sighting:
+class _Sighting(Struct):
     """A claim of somebody else, and since when it has been seen unrenewed, on the monotonic clock."""
 
     claim_seq: int
     since: float
 
 
-@dataclass(slots=True)
-class Worker:
+class Worker(Struct):
     """Runs extractions, sweeps and purges."""
 
     users: Users

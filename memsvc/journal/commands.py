@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Generic, NamedTuple, TypeVar
+
+from msgspec import Struct
 
 from memsvc.journal.draft import Moment
 from memsvc.journal.records import Body, RequestNote
@@ -33,10 +34,8 @@ class Recorded(NamedTuple):
     """The state after it, or a newer one."""
 
 
-class Command(ABC, Generic[R_co]):
+class Command(Struct, Generic[R_co], eq=False):
     """Something to do to one user."""
-
-    __slots__ = ()
 
     @property
     def request(self) -> RequestNote | None:
@@ -50,10 +49,10 @@ class Command(ABC, Generic[R_co]):
     async def prepare(self, driver: Driver, state: State) -> None:
         """Read what the decision needs beside the state, as it is at the state's tip or later."""
 
-    @abstractmethod
     def decide(self, state: State, moment: Moment) -> Decision | None:
         """Return what to append; None: nothing. Pure, but for what `prepare` read. Raises Error."""
+        raise NotImplementedError
 
-    @abstractmethod
     def result(self, recorded: Recorded) -> R_co:
         """Return the answer, from what was recorded: a repeat gets the same."""
+        raise NotImplementedError

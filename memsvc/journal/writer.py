@@ -13,10 +13,9 @@ import random
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any, Generic
 
-from msgspec import structs
+from msgspec import Struct, field, structs
 
 from memsvc.errors import (
     Aborted,
@@ -57,8 +56,7 @@ _BACKOFF_SECONDS = 0.002
 _MAX_BACKOFF_SECONDS = 0.25
 
 
-@dataclass(slots=True, eq=False)
-class _Waiting(Generic[R_co]):
+class _Waiting(Struct, Generic[R_co], eq=False):
     """A command and who waits for it."""
 
     command: Command[R_co]
@@ -69,8 +67,7 @@ class _Waiting(Generic[R_co]):
     """The tip that `prepare` was called for."""
 
 
-@dataclass(slots=True)
-class _Decided:
+class _Decided(Struct):
     """A command with its decision, in an append that is not durable yet."""
 
     waiting: _Waiting[Any]
@@ -80,8 +77,7 @@ class _Decided:
     """The record that has the answer, where the request was seen before."""
 
 
-@dataclass(slots=True)
-class _Group:
+class _Group(Struct):
     """One user's part of a batch."""
 
     hot: HotUser
@@ -91,8 +87,7 @@ class _Group:
     started: float = field(default_factory=time.monotonic)
 
 
-@dataclass(slots=True)
-class _Lane:
+class _Lane(Struct):
     """What waits for one user."""
 
     waiting: deque[_Waiting[Any]] = field(default_factory=deque)

@@ -6,10 +6,10 @@ import enum
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 
 import msgspec
+from msgspec import Struct
 
 from memsvc.document import build_document
 from memsvc.errors import FailedPrecondition, Reason, ResourceExhausted, Unimplemented, invalid
@@ -65,8 +65,7 @@ class SearchMethod(enum.Enum):
     FIRST_N = "first_n"
 
 
-@dataclass(frozen=True, slots=True)
-class MemoryPage:
+class MemoryPage(Struct, frozen=True):
     """One page of a list: what each memory is ordered by, and its id."""
 
     entries: Sequence[Entry]
@@ -75,8 +74,7 @@ class MemoryPage:
     user: HotUser
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """A memory that was found, its score, and the shared user it is from (empty: the user itself)."""
 
     memory: Memory
@@ -84,8 +82,7 @@ class Found:
     shared_user_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class SearchResult:
+class SearchResult(Struct, frozen=True):
     """Hits, best first, and how they were found."""
 
     hits: Sequence[Found]
@@ -95,16 +92,14 @@ class SearchResult:
     """The shared users by id."""
 
 
-@dataclass(frozen=True, slots=True)
-class TopicCount:
+class TopicCount(Struct, frozen=True):
     """A topic and how many memories have it."""
 
     topic: str
     count: int
 
 
-@dataclass(slots=True)
-class MemoryReader:
+class MemoryReader(Struct):
     """Reads memories from hot users."""
 
     users: Users

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Sequence
-from dataclasses import dataclass
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from memsvc.errors import OutOfRange, Reason
@@ -22,8 +22,7 @@ _POLL_SECONDS = 0.5
 IDLE_SECONDS = 15.0
 
 
-@dataclass(frozen=True, slots=True)
-class ChangePage:
+class ChangePage(Struct, frozen=True):
     """Commits, newest first."""
 
     commits: Sequence[Commit]
@@ -31,36 +30,31 @@ class ChangePage:
     trimmed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Initial:
+class Initial(Struct, frozen=True):
     """One of the present memories."""
 
     memory: Memory
 
 
-@dataclass(frozen=True, slots=True)
-class InitialDone:
+class InitialDone(Struct, frozen=True):
     """All present memories were sent."""
 
     revision: int
 
 
-@dataclass(frozen=True, slots=True)
-class Committed:
+class Committed(Struct, frozen=True):
     """A commit, with the changes that match."""
 
     commit: Commit
 
 
-@dataclass(frozen=True, slots=True)
-class Bookmark:
+class Bookmark(Struct, frozen=True):
     """Nothing happened for a while."""
 
     revision: int
 
 
-@dataclass(frozen=True, slots=True)
-class Erased:
+class Erased(Struct, frozen=True):
     """The user was erased: nothing follows."""
 
     revision: int
@@ -69,8 +63,7 @@ class Erased:
 WatchEvent = Initial | InitialDone | Committed | Bookmark | Erased
 
 
-@dataclass(slots=True)
-class MemoryHistory:
+class MemoryHistory(Struct):
     """Reads what happened from users' journals."""
 
     users: Users

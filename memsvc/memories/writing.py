@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import msgspec
+from msgspec import Struct
 
 from memsvc.errors import Aborted, Error, FieldViolation, Reason, invalid
 from memsvc.journal.commands import Command, Decision, Recorded
@@ -30,8 +30,7 @@ CLEAR_BYTES = 1 << 20
 """One record deletes at most so many memories, and so much of them, when it deletes all that fit a description."""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """Names a memory: by id, or by layer and key."""
 
     memory_id: str = ""
@@ -42,15 +41,13 @@ class Target:
         return draft.find(self.memory_id) if self.memory_id else draft.at(self.layer, self.key)
 
 
-@dataclass(frozen=True, slots=True)
-class Create:
+class Create(Struct, frozen=True):
     """Create a memory; it has its id already."""
 
     memory: Memory
 
 
-@dataclass(frozen=True, slots=True)
-class Update:
+class Update(Struct, frozen=True):
     """Set the fields named of a memory; with `allow_missing` create it where it is absent."""
 
     target: Target
@@ -61,8 +58,7 @@ class Update:
     allow_missing: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Delete:
+class Delete(Struct, frozen=True):
     """Delete a memory."""
 
     target: Target
@@ -73,8 +69,7 @@ class Delete:
 Operation = Create | Update | Delete
 
 
-@dataclass(frozen=True, slots=True)
-class Guard:
+class Guard(Struct, frozen=True):
     """What makes a write safe: to repeat, and against others."""
 
     request: RequestNote | None = None
@@ -82,8 +77,7 @@ class Guard:
     actor: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ClearResult:
+class ClearResult(Struct, frozen=True):
     """How many memories were, or would be, deleted."""
 
     count: int
@@ -91,7 +85,6 @@ class ClearResult:
     more: bool = False
 
 
-@dataclass(slots=True)
 class WriteCommand(Command[Commit]):
     """Operations on one user's memories, all or none."""
 
@@ -155,7 +148,6 @@ def _prefix(error: Error, path: str) -> None:
     error.message = f"{path}: {error.message}"
 
 
-@dataclass(slots=True)
 class ClearCommand(Command[ClearResult]):
     """Delete the memories that a filter names: as many as one record may hold, `more` says whether some are left.
 
@@ -200,8 +192,7 @@ def clearable(memories: Iterable[Memory]) -> tuple[list[Memory], bool]:
     return chosen, False
 
 
-@dataclass(slots=True)
-class MemoryWriter:
+class MemoryWriter(Struct):
     """Writes memories."""
 
     users: Users

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from memsvc.errors import invalid
 
@@ -13,8 +14,7 @@ MAX_SOCKET_PATH_BYTES: Final = 107
 """What the kernel keeps of a unix socket's path."""
 
 
-@dataclass(frozen=True, slots=True)
-class UnixAddress:
+class UnixAddress(Struct, frozen=True):
     """A unix socket."""
 
     path: Path
@@ -23,8 +23,7 @@ class UnixAddress:
         return f"unix://{self.path}"
 
 
-@dataclass(frozen=True, slots=True)
-class TcpAddress:
+class TcpAddress(Struct, frozen=True):
     """A host and a port; port 0: any that is free."""
 
     host: str

@@ -17,11 +17,11 @@ import contextlib
 import logging
 import math
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import grpc
 from google.protobuf.message import DecodeError, Message
+from msgspec import Struct
 
 from memsvc.errors import Error, Internal, InvalidArgument, Reason
 from memsvc.rpc.draining import Draining
@@ -37,8 +37,7 @@ Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Handler = Callable[[Any, Context], Awaitable[Any]]
 
 
-@dataclass(frozen=True, slots=True)
-class Rpc:
+class Rpc(Struct, frozen=True):
     """One method of the API."""
 
     service: str

@@ -78,7 +78,7 @@ async def test_a_deadline_of_a_millisecond_loses_no_write_and_leaves_no_task(eac
     )
     for outcome in outcomes:
         if isinstance(outcome, grpc.aio.AioRpcError):
-            assert outcome.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+            assert outcome.code() in (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.UNAVAILABLE)
     repeated = [await server.memories.CreateMemory(request, timeout=10) for request in requests]
     user = await server.application.users.latest(scope)
 

@@ -4,6 +4,7 @@ import grpc
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
+from msgspec.structs import force_setattr
 from rpc_harness import SARAH, Harness, failing, said
 
 from memsvc.sessions import Quiet
@@ -215,7 +216,7 @@ async def test_large_runs_make_short_pages_and_short_histories(server: Harness) 
 
 
 async def test_runs_that_follow_each_other_share_an_extraction(server: Harness) -> None:
-    object.__setattr__(server.application.settings, "quiet", Quiet(60.0, 60.0))
+    force_setattr(server.application.settings, "quiet", Quiet(60.0, 60.0))
     first, second = await append(server, "I ski"), await append(server, "I sail")
     other = await append(server, "I climb", session_id="s2")
     run = pb.Run(session_id="s1", messages=[said("I row")])
