@@ -4,6 +4,7 @@ from typing import Any
 
 import grpc
 from google.protobuf.duration_pb2 import Duration
+from msgspec.structs import force_setattr
 from rpc_harness import SARAH, Harness, failing, said
 
 from memsvc.sessions import Quiet
