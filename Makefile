@@ -34,9 +34,10 @@ lint: $(VENV)/.installed
 types: $(VENV)/.installed
 	$(BIN)/mypy
 
-# Generate memsvc/v1 from protos/.
+# Generate memsvc/v1 from protos/, and compile the SQL of the SQLite driver.
 gen: $(VENV)/.installed
 	tools/generate .
+	tools/compile-sql drivers/memsvc_drivers
 
 # ONLY=reads picks one; CHECK=1 fails where a goal is missed.
 bench: $(VENV)/.installed

@@ -1,46 +1,24 @@
-"""What the SQL drivers share: the tables as SQLAlchemy Core metadata, and their names.
+"""What the SQL drivers share: the tables and views of a store as SQLAlchemy Core metadata.
 
-One table a kind of row, clustered by user, and three of the driver's own: `heads` (where each journal ends), `journal`
-(the records) and `meta` (schema version, generation). A row's body is JSON; the columns that people read are derived
-from it by the database, so the two can never disagree.
+Four tables: `heads` (where each journal ends), `journal` (the records), `rows` (the rows of every kind, clustered by
+user) and `meta` (schema version, generation). A row's body is JSON; what people read are views, whose columns the
+database takes out of the bodies, so the two can never disagree and a write pays nothing for them.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, Column, Computed, Index, LargeBinary, MetaData, Table, Text
+from sqlalchemy import BigInteger, Column, Index, LargeBinary, MetaData, Table, Text
 from sqlalchemy.types import TypeEngine
 
-from memsvc.errors import invalid
 from memsvc.storage.driver import RowKind
-from memsvc_drivers.options import option_path
+from memsvc_drivers.sql_names import TableNames
 
-DEFAULT_PREFIX = "memsvc_"
-
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
-
-
-@dataclass(frozen=True, slots=True)
-class TableNames:
-    """What each table is called: `table_prefix` and the field's name, or the option `table_<field>` as it stands."""
-
-    meta: str
-    heads: str
-    journal: str
-    states: str
-    memories: str
-    runs: str
-    sessions: str
-    extractions: str
-    requests: str
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(getattr(self, field.name) for field in fields(self))
+USER = ("namespace", "user_id")
+"""The columns that every table but `meta` begins with."""
 
 
 class Readable(msgspec.Struct, frozen=True, gc=False):
@@ -56,15 +34,17 @@ class Readable(msgspec.Struct, frozen=True, gc=False):
     is_integer: bool = False
 
 
-class RowTable(msgspec.Struct, frozen=True):
-    """The table of one kind of row, and which of its columns hold what."""
+class View(msgspec.Struct, frozen=True):
+    """What people read of one kind of row."""
 
     kind: RowKind
-    table: Table
-    row_id: Column[str]
-    group: Column[str]
-    position: Column[int]
-    body: Column[str]
+    field: str
+    """Its name in `TableNames`."""
+    row_id: str
+    """What the columns of the row itself are called."""
+    group: str = ""
+    position: str = ""
+    readable: tuple[Readable, ...] = ()
 
 
 class Tables(msgspec.Struct, frozen=True):
@@ -74,107 +54,79 @@ class Tables(msgspec.Struct, frozen=True):
     meta: Table
     heads: Table
     journal: Table
-    rows: Mapping[RowKind, RowTable]
+    rows: Table
 
 
-def table_names(options: Mapping[str, str]) -> TableNames:
-    """Return the names that the options ask for. Raises InvalidArgument for one that is no identifier, or taken."""
-    prefix = options.get("table_prefix", DEFAULT_PREFIX)
-    if prefix and not _IDENTIFIER.fullmatch(prefix):
-        raise invalid(
-            option_path("table_prefix"), f"{prefix!r} must be letters, digits and _, not starting with a digit"
-        )
-    names: dict[str, str] = {}
-    for name in (field.name for field in fields(TableNames)):
-        option = f"table_{name}"
-        chosen = options.get(option, prefix + name)
-        blamed = option if option in options else "table_prefix"
-        if not _IDENTIFIER.fullmatch(chosen) or chosen.lower().startswith("sqlite_"):
-            raise invalid(option_path(blamed), f"{chosen!r} must be letters, digits and _, at most 63, not sqlite_...")
-        if chosen.lower() in (taken.lower() for taken in names.values()):
-            raise invalid(option_path(blamed), f"{chosen!r} is the name of another table too")
-        names[name] = chosen
-    return TableNames(**names)
-
-
-def name_options() -> list[str]:
-    """Return the options that `table_names` reads."""
-    return ["table_prefix", *(f"table_{field.name}" for field in fields(TableNames))]
-
-
-def build_tables(
-    names: TableNames, dialect: str, *, text: TypeEngine[str], expression: Callable[[Readable], str]
-) -> Tables:
-    """Return the tables for one dialect of SQLAlchemy's.
-
-    `text` must compare by UTF-8 bytes; `expression` derives a readable column from `body`.
-    """
+def build_tables(names: TableNames, dialect: str, *, text: TypeEngine[str]) -> Tables:
+    """Return the tables for one dialect of SQLAlchemy's. `text` must compare by UTF-8 bytes."""
     metadata = MetaData()
     # An option of another dialect would import that dialect.
     clustered: dict[str, Any] = {"sqlite_with_rowid": False} if dialect == "sqlite" else {}
-
-    def column(readable: Readable) -> Column[object]:
-        kind: TypeEngine[Any] = BigInteger() if readable.is_integer else Text()
-        return Column(readable.name, kind, Computed(expression(readable), persisted=False))
 
     def table(name: str, *columns: Column[object]) -> Table:
         return Table(name, metadata, *columns, **clustered)
 
     def user_key() -> list[Column[object]]:
-        return [Column(part, text, primary_key=True, nullable=False) for part in ("namespace", "user_id")]
+        return [key(part, text) for part in USER]
 
-    def integer(name: str, *, primary_key: bool = False) -> Column[object]:
-        return Column(name, BigInteger, primary_key=primary_key, nullable=False, autoincrement=False)
+    def key(name: str, kind: TypeEngine[Any]) -> Column[object]:
+        return Column(name, kind, primary_key=True, nullable=False, autoincrement=False)
 
-    meta = table(names.meta, Column("name", text, primary_key=True, nullable=False), integer("value"))
+    def column(name: str, kind: TypeEngine[Any]) -> Column[object]:
+        return Column(name, kind, nullable=False)
+
+    integer = BigInteger()
+    meta = table(names.meta, key("name", text), column("value", integer))
     heads = table(
         names.heads,
         *user_key(),
-        integer("seq"),
-        Column("nonce", text, nullable=False),
-        integer("floor"),
-        integer("due"),
-        integer("erased"),
+        column("seq", integer),
+        column("nonce", text),
+        column("floor", integer),
+        column("due", integer),
+        column("erased", integer),
     )
-    due: dict[str, Any] = {f"{dialect}_where": heads.c.due > 0}
-    Index(f"{names.heads}_due", heads.c.due, **due)
     journal = table(
         names.journal,
         *user_key(),
-        integer("seq", primary_key=True),
-        Column("nonce", text, nullable=False),
-        Column("kind", text, nullable=False),
-        integer("time"),
-        Column("body", LargeBinary, nullable=False),
+        key("seq", integer),
+        column("nonce", text),
+        column("kind", text),
+        column("time", integer),
+        column("body", LargeBinary()),
     )
-    rows = {}
-    for kind, shape in _SHAPES.items():
-        name = getattr(names, shape.table)
-        found = table(
-            name,
-            *user_key(),
-            Column(shape.row_id, text, primary_key=True, nullable=False),
-            *map(column, shape.readable),
-            Column(shape.group, text, nullable=False),
-            integer(shape.position),
-            Column("body", Text, nullable=False),
-        )
-        if shape.index:
-            Index(f"{name}_order", found.c.namespace, found.c.user_id, *(found.c[part] for part in shape.index))
-        rows[kind] = RowTable(
-            kind, found, found.c[shape.row_id], found.c[shape.group], found.c[shape.position], found.c.body
-        )
+    rows = table(
+        names.rows,
+        *user_key(),
+        key("kind", text),
+        key("row_id", text),
+        column("row_group", text),
+        column("row_position", integer),
+        column("body", Text()),
+    )
+
+    def partial_index(name: str, *columns: Column[Any], where: Any) -> None:
+        Index(name, *columns, **{f"{dialect}_where": where})
+
+    partial_index(f"{names.heads}_due", heads.c.due, where=heads.c.due > 0)
+    user = [rows.c[part] for part in USER]
+    # An index costs every write: only where rows are many and large.
+    partial_index(
+        f"{names.rows}_of_session", *user, rows.c.row_group, rows.c.row_position, where=rows.c.kind == RowKind.RUN.value
+    )
+    partial_index(f"{names.rows}_accepted", *user, rows.c.row_position, where=rows.c.kind == RowKind.EXTRACTION.value)
     return Tables(metadata, meta, heads, journal, rows)
 
 
-class _Shape(msgspec.Struct, frozen=True):
-    table: str
-    row_id: str
-    group: str = "row_group"
-    position: str = "row_position"
-    index: tuple[str, ...] = ()
-    """What `rows` needs beyond the primary key. An index costs every write: only where rows are many and large."""
-    readable: tuple[Readable, ...] = ()
+def view_sql(view: View, names: TableNames, expression: Callable[[Readable], str]) -> str:
+    """Return the statement that makes a view; `expression` takes a readable column out of `body`."""
+    columns = [*USER, f"row_id AS {view.row_id}"]
+    columns += [f"{expression(each)} AS {each.name}" for each in view.readable]
+    columns += [f"row_group AS {view.group}"] if view.group else []
+    columns += [f"row_position AS {view.position}"] if view.position else []
+    columns.append("body")
+    name, rows = getattr(names, view.field), names.rows
+    return f"CREATE VIEW {name} AS SELECT {', '.join(columns)} FROM {rows} WHERE kind = '{view.kind.value}'"  # noqa: S608
 
 
 def _text(name: str, *path: str, default: str = "") -> Readable:
@@ -189,9 +141,9 @@ def _time(name: str, source: str) -> Readable:
     return Readable(name, (source,), is_time=True)
 
 
-_SHAPES: Mapping[RowKind, _Shape] = {
-    RowKind.STATE: _Shape("states", "row_id"),
-    RowKind.MEMORY: _Shape(
+VIEWS: Sequence[View] = (
+    View(
+        RowKind.MEMORY,
         "memories",
         "memory_id",
         readable=(
@@ -213,15 +165,16 @@ _SHAPES: Mapping[RowKind, _Shape] = {
             _time("expires_at", "expire_time"),
         ),
     ),
-    RowKind.RUN: _Shape(
+    View(
+        RowKind.RUN,
         "runs",
         "run_id",
         group="session_id",
         position="run_index",
-        index=("session_id", "run_index"),
         readable=(_text("agent_id"), _text("team_id"), _time("created_at", "create_time"), _text("extraction_id")),
     ),
-    RowKind.SESSION: _Shape(
+    View(
+        RowKind.SESSION,
         "sessions",
         "session_id",
         position="last_index",
@@ -234,11 +187,11 @@ _SHAPES: Mapping[RowKind, _Shape] = {
             _time("updated_at", "update_time"),
         ),
     ),
-    RowKind.EXTRACTION: _Shape(
+    View(
+        RowKind.EXTRACTION,
         "extractions",
         "extraction_id",
         position="accepted_seq",
-        index=("accepted_seq",),
         readable=(
             _text("kind", default="runs"),
             _text("state", default="waiting"),
@@ -251,5 +204,5 @@ _SHAPES: Mapping[RowKind, _Shape] = {
             _time("ended_at", "end_time"),
         ),
     ),
-    RowKind.REQUEST: _Shape("requests", "request_id", position="expire_time"),
-}
+)
+"""All views, in the words of the model."""

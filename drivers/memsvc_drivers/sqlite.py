@@ -36,10 +36,12 @@ from memsvc.storage.driver import (
 from memsvc_drivers import sqlite_reads as reads
 from memsvc_drivers import sqlite_schema as schema
 from memsvc_drivers import sqlite_writes as writes
+from memsvc_drivers.options import described_options
+from memsvc_drivers.sql_names import described_names
 from memsvc_drivers.sqlite_errors import unavailable
 from memsvc_drivers.sqlite_locks import LockTimeoutError, Presence, Turnstile
 from memsvc_drivers.sqlite_settings import Settings, Synchronous, parse_settings
-from memsvc_drivers.sqlite_statements import Statements
+from memsvc_drivers.sqlite_statements import Statements, statements_for
 from memsvc_drivers.sqlite_writer import Job, Wipe, Writer
 
 _T = TypeVar("_T")
@@ -54,11 +56,16 @@ class SQLiteDriver:
 
     def __init__(self, url: str, options: Mapping[str, str]) -> None:
         self._settings = parse_settings(url, options)
-        self._statements = Statements(self._settings.names)
+        self._statements = statements_for(self._settings.names)
         self._store: _Store | None = None
         self._closing: asyncio.Future[None] | None = None
         self._generation = 0
         self._capabilities = _capabilities(self._settings)
+
+    @classmethod
+    def options(cls) -> Mapping[str, str]:
+        """Return what each option is, and its default."""
+        return {**described_options(Settings, but=("path", "names")), **described_names()}
 
     @property
     def generation(self) -> int:
@@ -96,7 +103,7 @@ class SQLiteDriver:
         return self._capabilities
 
     async def append(self, batch: Sequence[Append]) -> Sequence[Outcome]:
-        if not all(map(_is_unicode, batch)):
+        if not all(_is_unicode(item.scope, item.puts) for item in batch):
             raise reads.not_unicode()
         outcomes: Sequence[Outcome] = await self._write(
             lambda connection, isolated: writes.append_batch(connection, self._statements, batch, isolated=isolated),
@@ -140,6 +147,17 @@ class SQLiteDriver:
 
     async def users(self, namespace: str, after: str, limit: int) -> Sequence[str]:
         return await self._read(lambda connection: reads.users(connection, self._statements, namespace, after, limit))
+
+    async def scopes(self, after: Scope | None, limit: int) -> Sequence[Scope]:
+        return await self._read(lambda connection: reads.scopes(connection, self._statements, after, limit))
+
+    async def seed(self, scope: Scope, rows: Sequence[Row], *, afresh: bool) -> None:
+        if not _is_unicode(scope, rows):
+            raise reads.not_unicode()
+        await self._write(
+            lambda connection, isolated: writes.seed(connection, self._statements, scope, rows, afresh=afresh),
+            size_bytes=writes.seeded_bytes(rows),
+        )
 
     async def truncate(self, scope: Scope, floor: int) -> None:
         await self._write(lambda connection, isolated: writes.truncate(connection, self._statements, scope, floor))
@@ -275,9 +293,9 @@ def _translated() -> Iterator[None]:
         raise StorageUnavailable(f"the database's folder cannot be used: {error.strerror}", reason) from error
 
 
-def _is_unicode(item: Append) -> bool:
-    names = [item.scope.namespace, item.scope.user_id]
-    names += [name for row in item.puts for name in (row.row_id, row.group)]
+def _is_unicode(scope: Scope, rows: Sequence[Row]) -> bool:
+    names = [scope.namespace, scope.user_id]
+    names += [name for row in rows for name in (row.row_id, row.group)]
     try:
         # Whether a text is ASCII is known; all others are encoded to see.
         return all(name.isascii() or bool(name.encode()) for name in names)

@@ -12,7 +12,7 @@ from memsvc.storage import conformance
 from memsvc.storage.conformance import Place
 from memsvc_drivers.sqlite_schema import VERSION, VERSION_ROW
 from memsvc_drivers.sqlite_settings import parse_settings
-from memsvc_drivers.sqlite_statements import Statements
+from memsvc_drivers.sqlite_statements import statements_for
 
 _CRAMPED_BYTES = 2 << 20
 
@@ -29,7 +29,7 @@ class Bench(conformance.Bench):
     async def make_schema_newer(self, scratch: Place) -> None:
         settings = parse_settings(scratch.url, scratch.options)
         with closing(sqlite3.connect(settings.path, isolation_level=None)) as connection:
-            connection.execute(Statements(settings.names).write_meta, (VERSION_ROW, VERSION + 1))
+            connection.execute(statements_for(settings.names).write_meta, (VERSION_ROW, VERSION + 1))
 
     def cramped(self, scratch: Place) -> Place:
         return Place(scratch.url, {**scratch.options, "max_bytes": str(_CRAMPED_BYTES)})

@@ -165,7 +165,7 @@ def load(connection: sqlite3.Connection, statements: Statements, scope: Scope, k
         found = connection.execute(statements.tip, user).fetchall()
         rows: list[Row] = []
         for kind in dict.fromkeys(kinds) if found else ():
-            rows += _rows(kind, connection.execute(statements.rows[kind].all, user).fetchall())
+            rows += _rows(kind, connection.execute(statements.rows_of_kind, (*user, kind.value)).fetchall())
     finally:
         if connection.in_transaction:
             connection.execute("COMMIT")
@@ -197,7 +197,7 @@ def page(connection: sqlite3.Connection, statements: Statements, wanted: PageOf)
     user = (wanted.scope.namespace, wanted.scope.user_id)
     given = [value for value in (wanted.group, wanted.after, wanted.before) if value is not None]
     shape = Page(wanted.group is not None, wanted.after is not None, wanted.before is not None, wanted.descending)
-    sql = statements.rows[wanted.kind].page(shape)
+    sql = statements.page(wanted.kind, shape)
     return _rows(wanted.kind, connection.execute(sql, (*user, *user, *given, wanted.limit)).fetchall())
 
 
@@ -205,8 +205,8 @@ def get(
     connection: sqlite3.Connection, statements: Statements, scope: Scope, kind: RowKind, row_ids: Sequence[str]
 ) -> dict[str, Row]:
     """Read rows by id."""
-    sql = statements.rows[kind].one
-    found = (connection.execute(sql, (scope.namespace, scope.user_id, row_id)).fetchall() for row_id in row_ids)
+    user = (scope.namespace, scope.user_id)
+    found = (connection.execute(statements.row, (*user, kind.value, row_id)).fetchall() for row_id in row_ids)
     return {row.row_id: row for rows in found for row in _rows(kind, rows)}
 
 
@@ -217,8 +217,17 @@ def due(connection: sqlite3.Connection, statements: Statements, before: int, lim
 
 
 def users(connection: sqlite3.Connection, statements: Statements, namespace: str, after: str, limit: int) -> list[str]:
-    """Read who has a journal."""
+    """Read who of a namespace has a journal."""
     return [user_id for (user_id,) in connection.execute(statements.users, (namespace, after, limit)).fetchall()]
+
+
+def scopes(connection: sqlite3.Connection, statements: Statements, after: Scope | None, limit: int) -> list[Scope]:
+    """Read who has a journal, in any namespace."""
+    if after is None:
+        found = connection.execute(statements.first_scopes, (limit,))
+    else:
+        found = connection.execute(statements.scopes, (after.namespace, after.user_id, limit))
+    return [Scope(*names) for names in found.fetchall()]
 
 
 def _rows(kind: RowKind, found: Sequence[tuple[str, bytes, str, int]]) -> list[Row]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from memsvc.errors import invalid
 from memsvc_drivers.options import integer_option, option_path, refuse_unknown
-from memsvc_drivers.sql import TableNames, name_options, table_names
+from memsvc_drivers.sql_names import TableNames, name_options, table_names
 
 
 class Synchronous(enum.StrEnum):

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 
 from memsvc.model import Scope
-from memsvc.storage.driver import EMPTY, Append, Outcome, RowKind
+from memsvc.storage.driver import EMPTY, Append, Outcome, Row
 from memsvc_drivers.sqlite_errors import concerns_one_item
 from memsvc_drivers.sqlite_schema import REMNANTS_ROW
 from memsvc_drivers.sqlite_statements import Statements
@@ -29,6 +29,16 @@ def append_batch(
     if not isolated:
         return [_append(cursor, statements, item) for item in batch]
     return [_append_isolated(cursor, statements, item) for item in batch]
+
+
+def seed(
+    connection: sqlite3.Connection, statements: Statements, scope: Scope, rows: Sequence[Row], *, afresh: bool
+) -> None:
+    """Put rows; with `afresh` instead of all that are there."""
+    cursor = connection.cursor()
+    if afresh:
+        cursor.execute(statements.remove_all_rows, (scope.namespace, scope.user_id))
+    _put(cursor, statements, scope, rows)
 
 
 def truncate(connection: sqlite3.Connection, statements: Statements, scope: Scope, floor: int) -> None:
@@ -55,9 +65,14 @@ def written_bytes(batch: Sequence[Append]) -> int:
     """Return about how much the log grows: each row dirties a page, and long bodies more."""
     total = 0
     for item in batch:
-        total += _PAGE_BYTES * (len(item.records) + len(item.puts) + len(item.deletes) + 1)
-        total += sum(len(record.body) for record in item.records) + sum(len(row.body) for row in item.puts)
+        total += _PAGE_BYTES * (len(item.records) + len(item.deletes) + 1)
+        total += sum(len(record.body) for record in item.records) + seeded_bytes(item.puts)
     return total
+
+
+def seeded_bytes(rows: Sequence[Row]) -> int:
+    """Return about how much the log grows by rows alone."""
+    return _PAGE_BYTES * len(rows) + sum(len(row.body) for row in rows)
 
 
 def _append_isolated(cursor: sqlite3.Cursor, statements: Statements, item: Append) -> Outcome:
@@ -88,9 +103,7 @@ def _append(cursor: sqlite3.Cursor, statements: Statements, item: Append) -> Out
     if item.erases:
         execute(statements.raise_floor, (first.seq, namespace, user_id))
         execute(statements.drop_records, (namespace, user_id, first.seq))
-        for kind, rows in statements.rows.items():
-            if kind is not RowKind.REQUEST:
-                execute(rows.remove_all, user)
+        execute(statements.remove_rows, user)
         execute(statements.write_meta, (REMNANTS_ROW, 1))
     for record in item.records:
         execute(
@@ -98,7 +111,12 @@ def _append(cursor: sqlite3.Cursor, statements: Statements, item: Append) -> Out
             (namespace, user_id, record.seq, record.nonce, record.kind.value, record.time, record.body),
         )
     for key in item.deletes:
-        execute(statements.rows[key.kind].remove, (namespace, user_id, key.row_id))
-    for row in item.puts:
-        execute(statements.rows[row.kind].put, (namespace, user_id, row.row_id, row.group, row.position, row.body))
+        execute(statements.remove_row, (namespace, user_id, key.kind.value, key.row_id))
+    _put(cursor, statements, item.scope, item.puts)
     return Outcome.APPENDED
+
+
+def _put(cursor: sqlite3.Cursor, statements: Statements, scope: Scope, rows: Sequence[Row]) -> None:
+    user = (scope.namespace, scope.user_id)
+    for row in rows:
+        cursor.execute(statements.put_row, (*user, row.kind.value, row.row_id, row.group, row.position, row.body))

@@ -89,7 +89,9 @@ class MemoryDriver:
 
     async def load(self, scope: Scope, kinds: Collection[RowKind]) -> Loaded:
         user = self._user(scope)
-        return Loaded(user.tip, [row for row in user.rows.values() if row.kind in kinds])
+        # What was seeded shows once there is a journal.
+        rows = [] if user.tip == EMPTY else [row for row in user.rows.values() if row.kind in kinds]
+        return Loaded(user.tip, rows)
 
     async def records(self, scope: Scope, after: int, limit: int) -> Sequence[Record]:
         user = self._user(scope)
@@ -132,9 +134,19 @@ class MemoryDriver:
         found = [
             scope.user_id
             for scope, user in self._users().items()
-            if scope.namespace == namespace and not user.erased and scope.user_id.encode() > edge
+            if scope.namespace == namespace and user.tip != EMPTY and not user.erased and scope.user_id.encode() > edge
         ]
         return sorted(found, key=str.encode)[:limit]
+
+    async def scopes(self, after: Scope | None, limit: int) -> Sequence[Scope]:
+        found = (scope for scope, user in self._users().items() if user.tip != EMPTY)
+        return sorted(scope for scope in found if after is None or scope > after)[:limit]
+
+    async def seed(self, scope: Scope, rows: Sequence[Row], *, afresh: bool) -> None:
+        user = self._users().setdefault(scope, _User())
+        if afresh:
+            user.rows = {}
+        user.rows.update((RowKey(row.kind, row.row_id), row) for row in rows)
 
     async def truncate(self, scope: Scope, floor: int) -> None:
         user = self._user(scope)
@@ -169,10 +181,11 @@ def _append(users: _Store, item: Append) -> Outcome:
     if user is None or user.tip != item.after:
         return Outcome.CONFLICT
     last = item.records[-1]
-    if item.erases:
+    if item.after == EMPTY or item.erases:
         user.records = {}
-        user.rows = {key: row for key, row in user.rows.items() if row.kind is RowKind.REQUEST}
         user.floor = item.records[0].seq
+    if item.erases:
+        user.rows = {key: row for key, row in user.rows.items() if row.kind is RowKind.REQUEST}
     user.tip = Tip(last.seq, last.nonce)
     user.due = item.due
     user.erased = item.erases

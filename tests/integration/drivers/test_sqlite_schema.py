@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from importlib.resources import files
 from pathlib import Path
 
+import msgspec
 import pytest
-from sqlalchemy import Computed
 from sqlite_stores import append_after, applied, opened
 
 from memsvc.errors import Reason
@@ -25,9 +26,9 @@ from memsvc.model import (
     encode,
 )
 from memsvc.storage.driver import EMPTY, Migration, Row, RowKind, SchemaMismatch, StorageUnavailable
-from memsvc_drivers.sql import table_names
 from memsvc_drivers.sqlite import SQLiteDriver
-from memsvc_drivers.sqlite_statements import Statements
+from memsvc_drivers.sqlite_core import compile_statements
+from memsvc_drivers.sqlite_statements import COMPILED, Compiled
 
 TIME = 1_763_715_600_123_456
 
@@ -74,8 +75,6 @@ async def test_a_memory_is_a_row_that_people_can_read(tmp_path: Path) -> None:
         "created_at": "2025-11-21T09:00:00.123Z",
         "observed_at": None,
         "expires_at": None,
-        "row_group": "",
-        "row_position": 3,
         "body": encode(MEMORY).decode(),
     }
 
@@ -115,11 +114,18 @@ async def test_a_body_that_is_not_json_is_kept_all_the_same(tmp_path: Path) -> N
         assert selected(tmp_path / "store.db", "SELECT memory FROM memsvc_memories") == [{"memory": None}]
 
 
-def test_readable_columns_are_computed_in_the_metadata() -> None:
-    memories = Statements(table_names({})).tables.rows[RowKind.MEMORY].table
-    computed = {column.name for column in memories.columns if isinstance(column.computed, Computed)}
-    assert {"memory", "topics", "input", "agent_id", "team_id", "updated_at"} < computed
-    assert not computed & {"namespace", "user_id", "memory_id", "body"}
+def test_the_compiled_statements_are_those_of_the_source() -> None:
+    compiled = files("memsvc_drivers").joinpath(COMPILED).read_bytes()
+    assert msgspec.json.decode(compiled, type=Compiled) == compile_statements(), "run: make gen"
+
+
+async def test_tables_may_be_called_by_words_of_sql(tmp_path: Path) -> None:
+    names = {"table_rows": "order", "table_memories": "select", "table_heads": "table", "table_journal": "Group"}
+    driver = SQLiteDriver(f"sqlite:///{tmp_path}/store.db", names)
+    await driver.open()
+    await applied(driver, append_after(EMPTY, puts=[Row(RowKind.MEMORY, "m1", encode(MEMORY), position=3)]))
+    await driver.close()
+    assert selected(tmp_path / "store.db", 'SELECT memory FROM "select"') == [{"memory": "Sarah skis"}]
 
 
 async def test_a_check_says_what_would_be_done_and_makes_nothing(tmp_path: Path) -> None:
