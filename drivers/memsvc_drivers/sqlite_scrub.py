@@ -88,6 +88,7 @@ def _stale_ranges(file: int) -> Iterator[tuple[int, int]]:
             cells, content = struct.unpack_from(">HH", chunk, start + 3)
             first = start + header_bytes + 2 * cells
             end = page + (content or 65536)
-            if first < end and chunk[first:end] != blank[: end - first]:
+            # Never past the page: a free one may hold anything, and begin like one of these.
+            if first < end <= page + page_bytes and chunk[first:end] != blank[: end - first]:
                 yield offset + first, end - first
         offset += len(chunk)

@@ -70,9 +70,7 @@ async def test_tables_are_named_by_prefix_and_one_by_one(tmp_path: Path) -> None
     async with opened(tmp_path / "store.db", {"table_prefix": "acme_", "table_memories": "facts"}):
         pass
     with sqlite3.connect(tmp_path / "store.db") as connection:
-        found = {
-            name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")
-        }
+        made = connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')").fetchall()
     connection.close()
     prefixed = {"meta", "heads", "journal", "rows", "runs", "sessions", "extractions"}
     assert {name for (name,) in made} == {"facts", *(f"acme_{name}" for name in prefixed)}

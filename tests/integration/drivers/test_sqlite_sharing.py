@@ -172,7 +172,7 @@ async def test_a_long_load_leaves_the_loop_seeing_what_others_append(database: P
         assert await first.tips([SARAH]) == [tip]
 
 
-def test_the_driver_imports_no_more_of_sqlalchemy_than_its_core() -> None:
-    program = "import sys, memsvc_drivers.sqlite; print(*(m for m in sys.modules if m.startswith('sqlalchemy')))"
-    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
-    assert not {name for name in found if name.startswith(("sqlalchemy.orm", "sqlalchemy.ext"))}
+def test_the_driver_starts_without_sqlalchemy() -> None:
+    program = "import sys, memsvc_drivers.sqlite; print('sqlalchemy' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert found.strip() == "False"
