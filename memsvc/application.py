@@ -24,6 +24,8 @@ DEFAULT_QUOTA: Final = 10_000
 """Memories a user may have."""
 DEFAULT_REQUEST_BYTES: Final = 4 << 20
 DEFAULT_DEADLINE_SECONDS: Final = 30.0
+DEFAULT_CALLS: Final = 4_000
+"""Unary calls under way at once."""
 
 
 class ApplicationSettings(Struct, frozen=True, kw_only=True):
@@ -38,6 +40,7 @@ class ApplicationSettings(Struct, frozen=True, kw_only=True):
     cache_bytes: int = 64 << 20
     max_request_bytes: int = DEFAULT_REQUEST_BYTES
     default_deadline_seconds: float = DEFAULT_DEADLINE_SECONDS
+    max_calls: int = DEFAULT_CALLS
     heartbeat_seconds: float = HEARTBEAT_SECONDS
     idle_seconds: float = IDLE_SECONDS
     worker: WorkerSettings = field(default_factory=WorkerSettings)

@@ -93,6 +93,9 @@ class Config:
     )
     max_request_bytes: int = setting(4 << 20, "The largest request accepted: a run of 2 MiB with room to spare.")
     default_deadline_seconds: float = setting(30.0, "The deadline of a call whose client set none.")
+    max_calls: int = setting(
+        4_000, "Calls under way at once; more are refused, so that a database that hangs costs bounded memory."
+    )
     drain_seconds: float = setting(
         10.0, "How long SIGTERM waits for calls under way: within a pod's default grace period of 30 s."
     )
@@ -111,7 +114,14 @@ class Config:
             value = getattr(self, each.name)
             if isinstance(value, (int, float)) and not isinstance(value, bool) and value < 0:
                 raise invalid(each.name, "must not be negative")
-        for name in ("lease_seconds", "extraction_concurrency", "max_attempts", "poll_seconds", "memory_quota"):
+        for name in (
+            "lease_seconds",
+            "extraction_concurrency",
+            "max_attempts",
+            "poll_seconds",
+            "memory_quota",
+            "max_calls",
+        ):
             if not getattr(self, name):
                 raise invalid(name, "must be more than 0")
 

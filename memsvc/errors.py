@@ -85,6 +85,8 @@ class Reason(enum.StrEnum):
     """The database does not answer: `database did not answer`."""
     STORAGE_FULL = "STORAGE_FULL"
     """The disk, or the database, is full or read-only: `database cannot write: disk full`."""
+    TOO_MANY_CALLS = "TOO_MANY_CALLS"
+    """The server has all the calls it takes at once: `4000 calls are under way`."""
     SCHEMA_MISMATCH = "SCHEMA_MISMATCH"
     """The database has another schema version: `schema 3, this memsvc needs 2`."""
     SERVER_DRAINING = "SERVER_DRAINING"

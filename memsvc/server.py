@@ -80,6 +80,7 @@ def _settings(config: Config, engine: Engine) -> ApplicationSettings:
         cache_bytes=config.cache_bytes,
         max_request_bytes=config.max_request_bytes,
         default_deadline_seconds=config.default_deadline_seconds,
+        max_calls=config.max_calls,
         worker=WorkerSettings(
             lease_seconds=config.lease_seconds,
             concurrency=min(config.extraction_concurrency, engine.concurrency),

@@ -7,7 +7,8 @@ once when the server is built. From the outside in:
 2. `coding`: bytes become the request, the reply becomes bytes.
 3. `draining`: no call begins once the server stops; streams end.
 4. (tokens and rights, once there are any: they need the request's scope, and must not cost a drained server anything)
-5. `deadlines`: a call that cannot be answered in time ends with the reason.
+5. `crowds`: too many calls at once are refused, so that a database that hangs costs bounded memory.
+6. `deadlines`: a call that cannot be answered in time ends with the reason.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 from msgspec import Struct
 
-from memsvc.errors import Error, Internal, InvalidArgument, Reason
+from memsvc.errors import Error, Internal, InvalidArgument, Reason, Unavailable
 from memsvc.rpc.draining import Draining
 from memsvc.rpc.status import wire_status
 from memsvc.storage.driver import StorageUnavailable
@@ -51,9 +52,9 @@ class Rpc(Struct, frozen=True):
 Wrapper = Callable[[Rpc, Handler], Handler]
 
 
-def chain(drain: Draining, default_deadline_seconds: float) -> tuple[Wrapper, ...]:
+def chain(drain: Draining, default_deadline_seconds: float, max_calls: int) -> tuple[Wrapper, ...]:
     """Return the wrappers, outermost first."""
-    return (errors, coding, draining(drain), deadlines(default_deadline_seconds))
+    return (errors, coding, draining(drain), crowds(max_calls), deadlines(default_deadline_seconds))
 
 
 def wrapped(rpc: Rpc, handler: Handler, wrappers: tuple[Wrapper, ...]) -> Handler:
@@ -116,6 +117,26 @@ def draining(drain: Draining) -> Wrapper:
                 return await handler(request, context)
 
         return stream if rpc.streams else unary
+
+    return wrapper
+
+
+def crowds(max_calls: int) -> Wrapper:
+    """Return the wrapper that lets so many unary calls of all methods be under way, and refuses more."""
+    under_way = 0
+
+    def wrapper(rpc: Rpc, handler: Handler) -> Handler:
+        async def handle(request: Any, context: Context) -> Any:
+            nonlocal under_way
+            if under_way >= max_calls:
+                raise Unavailable(Reason.TOO_MANY_CALLS, f"{max_calls} calls are under way", retry_after_seconds=1.0)
+            under_way += 1
+            try:
+                return await handler(request, context)
+            finally:
+                under_way -= 1
+
+        return handler if rpc.streams else handle
 
     return wrapper
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import grpc
 import pytest
-from rpc_harness import SARAH, Harness, failing, new_request_id, said, served
+from rpc_harness import SARAH, Failure, Harness, failing, new_request_id, said, served
 from test_bad_input import RPCS, VALID
 
 from memsvc.errors import Reason, Retryable
@@ -61,6 +61,23 @@ async def test_a_call_without_a_deadline_gets_the_servers(driver: Driver, folder
         failure = await failing(server.memories.ListMemories(memory_pb2.ListMemoriesRequest(scope=SARAH)))
 
     assert (failure.code, failure.reason) == (grpc.StatusCode.UNAVAILABLE, "STORAGE_UNAVAILABLE")
+
+
+async def test_calls_beyond_the_limit_are_refused_at_once_and_others_go_on(driver: Driver, folder: Any) -> None:
+    async with served(driver, folder, max_calls=3) as server:
+        server.driver.fast.clear()
+        request = memory_pb2.ListMemoriesRequest(scope=SARAH)
+        calls = [asyncio.ensure_future(failing(server.memories.ListMemories(request, timeout=30))) for _ in range(8)]
+        refused: set[asyncio.Future[Failure]] = set()
+        while len(refused) < 5:
+            done, _ = await asyncio.wait(set(calls) - refused, return_when=asyncio.FIRST_COMPLETED)
+            refused |= done
+        server.driver.fast.set()
+        rest = await asyncio.gather(*(set(calls) - refused), return_exceptions=True)
+
+    reasons = {(call.result().code, call.result().reason) for call in refused}
+    assert reasons == {(grpc.StatusCode.UNAVAILABLE, "TOO_MANY_CALLS")}
+    assert [str(each) for each in rest] == ["the call succeeded"] * 3
 
 
 async def test_a_deadline_of_a_millisecond_loses_no_write_and_leaves_no_task(each_server: Harness) -> None:
