@@ -26,6 +26,7 @@ from msgspec import Struct
 
 from memsvc.errors import Error, Internal, InvalidArgument, Reason, Unavailable
 from memsvc.rpc.draining import Draining
+from memsvc.rpc.overdue import Overdue
 from memsvc.rpc.status import wire_status
 from memsvc.storage.driver import StorageUnavailable
 
@@ -147,17 +148,20 @@ def deadlines(default_seconds: float) -> Wrapper:
     A call whose client set none has `default_seconds`. Handlers wait for nothing but the database; waits for learning
     end earlier by themselves.
     """
+    overdue = Overdue()
 
     def wrapper(rpc: Rpc, handler: Handler) -> Handler:
         async def handle(request: Any, context: Context) -> Any:
             left = context.time_remaining()
             seconds = default_seconds if left is None else left
+            task = overdue.add(seconds - min(_ANSWER_SECONDS, seconds / 5))
             try:
-                async with asyncio.timeout(seconds - min(_ANSWER_SECONDS, seconds / 5)) as limit:
-                    return await handler(request, context)
-            except TimeoutError:
-                if not limit.expired():
+                return await handler(request, context)
+            except asyncio.CancelledError:
+                if not overdue.ended(task):
                     raise
+            finally:
+                overdue.remove(task)
             raise StorageUnavailable("the database did not answer before the deadline; a write may have been made")
 
         return handler if rpc.streams else handle
