@@ -40,12 +40,14 @@ class Server:
 
 @contextmanager
 def memsvc(scratch: Path, *settings: str, pauses: Path | None = None) -> Iterator[Server]:
-    """Run memsvc on a new SQLite file, with rules unless told otherwise; `pauses`: see `bench.pauses`."""
-    storage = f"sqlite:///{scratch}/memsvc-{next(_numbers)}.db"
+    """Run memsvc on a new SQLite file with rules, unless told otherwise; `pauses`: see `bench.pauses`."""
+    storage = (
+        [] if "--storage-url" in settings else ["--storage-url", f"sqlite:///{scratch}/memsvc-{next(_numbers)}.db"]
+    )
     program = ["memsvc"] if pauses is None else ["bench.pauses", str(pauses)]
     engine = [] if "--engine" in settings else ["--engine", "rules"]
     with _place() as (address, ready_file):
-        given = ["--storage-url", storage, "--listen", address, "--ready-file", str(ready_file), *engine, *settings]
+        given = ["--listen", address, "--ready-file", str(ready_file), *storage, *engine, *settings]
         with _running([*program, "serve", "--log-level", "WARNING", *given], address, ready_file) as server:
             yield server
 

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterable, Iterator
 
 import grpc
+from google.protobuf.duration_pb2 import Duration
 
 from bench.load import Calls, Load
 from bench.processes import Server
@@ -68,9 +69,10 @@ def searches(user: str, queries: Iterable[str]) -> list[bytes]:
     ]
 
 
-def gets(user: str, memory_ids: Iterable[str]) -> list[bytes]:
+def gets(user: str, memory_ids: Iterable[str], *, stale_seconds: int = 0) -> list[bytes]:
+    consistency = common_pb2.Consistency(max_staleness=Duration(seconds=stale_seconds)) if stale_seconds else None
     return [
-        memory_pb2.GetMemoryRequest(scope=scope(user), memory_id=memory_id).SerializeToString()
+        memory_pb2.GetMemoryRequest(scope=scope(user), memory_id=memory_id, consistency=consistency).SerializeToString()
         for memory_id in memory_ids
     ]
 
