@@ -50,7 +50,7 @@ def described_options(settings: type[Any], *, but: Iterable[str] = ()) -> dict[s
     for pair in pairwise(tree.body):
         match pair:
             case (ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(docstring)))):
-                said[name] = inspect.cleandoc(docstring)
+                said[name] = " ".join(docstring.split())
     left_out = set(but)
     return {
         field.name: f"{said.get(field.name, '')} [default: {_shown(field)}]".strip()

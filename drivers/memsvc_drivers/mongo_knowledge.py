@@ -1,0 +1,64 @@
+"""What this process knows of journals, so that most appends need not look before they insert."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from memsvc.storage.driver import Tip
+
+_MOST = 50_000
+
+
+class Place(NamedTuple):
+    """Where a journal ended when it was last seen."""
+
+    after: int
+    """What its newest entry follows."""
+    tip: Tip
+    applied: int | None
+    """A seq up to which all rows show; None: not known."""
+
+
+class Knowledge:
+    """Tips that were read or written on connections that still hold.
+
+    What the majority holds stays, so a tip known once is in the journal for good, unless the server's data are
+    replaced: that takes a server that stops, and breaks its connections.
+    """
+
+    def __init__(self, losses: Callable[[], int]) -> None:
+        self._losses = losses
+        self._as_of = losses()
+        self._places: dict[str, Place] = {}
+
+    def place(self, user: str) -> Place | None:
+        """Return what is known of a user's journal."""
+        return self._current().get(user)
+
+    def tip(self, user: str) -> Tip | None:
+        """Return where a user's journal ended; None: not known."""
+        place = self.place(user)
+        return place and place.tip
+
+    def applied(self, user: str) -> int | None:
+        """Return a seq up to which all rows show; None: not known."""
+        place = self.place(user)
+        return place and place.applied
+
+    def saw(self, user: str, after: int, tip: Tip, applied: int | None = None) -> None:
+        """Remember what was read or written. Without `applied`, what was known of it still holds."""
+        places = self._current()
+        known = places.pop(user, None)
+        if applied is None and known is not None:
+            applied = known.applied
+        if len(places) >= _MOST:
+            del places[next(iter(places))]
+        places[user] = Place(after, tip, applied)
+
+    def _current(self) -> dict[str, Place]:
+        losses = self._losses()
+        if losses != self._as_of:
+            self._as_of = losses
+            self._places.clear()
+        return self._places

@@ -1,0 +1,53 @@
+"""What the statements of the Postgres driver are put together from."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from sqlalchemy import ARRAY, TableValuedAlias, Text, any_, bindparam, cast, column, func, literal_column
+from sqlalchemy.dialects.postgresql.base import PGDialect
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
+from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.types import TypeEngine
+
+DIALECT = PGDialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
+"""Parameters are $1, $2, ..., one for each name."""
+
+NO_JOIN: Any = literal_column("0")
+"""The offset of a LATERAL subquery that must stay one: Postgres makes joins of those that have none."""
+
+_PARAMETER = re.compile(r"\$(\d+)")
+
+_Type = type[TypeEngine[Any]]
+
+
+def given(name: str, kind: _Type) -> ColumnElement[Any]:
+    """Return a parameter."""
+    return cast(bindparam(f"given_{name}"), kind)
+
+
+def any_of(name: str, kind: _Type) -> ColumnElement[Any]:
+    """Return what equals each element of a parameter that is an array."""
+    return any_(cast(bindparam(f"given_{name}"), ARRAY(kind)))
+
+
+def unnested(name: str, **columns: _Type) -> TableValuedAlias:
+    """Return a table whose columns are parameters `<name>_<column>`, arrays of one length; `ordinal` counts from 1."""
+    arrays = [cast(bindparam(f"given_{name}_{each}"), ARRAY(kind)) for each, kind in columns.items()]
+    named = [column(each, kind) for each, kind in columns.items()]
+    table = func.unnest(*arrays).table_valued(*named, with_ordinality="ordinal", name=name)
+    return table.render_derived(name=name)
+
+
+def of_user(columns: ReadOnlyColumnCollection[str, Any]) -> tuple[Any, Any]:
+    """Return the conditions that a row is of the user given."""
+    return columns["namespace"] == given("namespace", Text), columns["user_id"] == given("user_id", Text)
+
+
+def compiled(statement: Any, *names: str) -> str:
+    """Return the SQL of a statement that takes these parameters, in this order."""
+    done = statement.compile(dialect=DIALECT)
+    order = tuple(name.removeprefix("given_") for name in done.positiontup or ())
+    assert sorted(order) == sorted(names), f"{done} takes {order}"
+    return _PARAMETER.sub(lambda found: f"${names.index(order[int(found[1]) - 1]) + 1}", str(done))

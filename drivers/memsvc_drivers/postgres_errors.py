@@ -1,0 +1,72 @@
+"""Turns errors of Postgres and of its library into the contract's, by SQLSTATE or class and never by their text."""
+
+from __future__ import annotations
+
+import asyncpg  # type: ignore[import-untyped]
+
+from memsvc.errors import Reason
+from memsvc.storage.driver import StorageUnavailable
+
+PostgresError: type[Exception] = asyncpg.PostgresError
+"""What the server says."""
+
+LOST: tuple[type[Exception], ...] = (
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.PostgresConnectionError,
+    OSError,
+)
+"""What is raised when a connection is of no use any more, or does not come about."""
+
+FAILURES = (PostgresError, *LOST)
+"""All that the library raises."""
+
+_FULL = {"53100": "its disk is full", "25006": "it is read-only"}
+_SAID = {
+    "28000": "it refused the user",
+    "28P01": "it refused the password",
+    "3D000": "there is no such database",
+    "3F000": "there is no such schema",
+    "42501": "the user lacks a privilege: see its cause",
+    "42P01": "a table is missing",
+    "53200": "it is out of memory",
+    "53300": "it has no connection left: raise max_connections, or lower pool_size",
+    "55P03": "a row stayed locked for too long",
+    "57014": "it took too long",
+    "57P01": "it is shutting down",
+    "57P02": "it crashed",
+    "57P03": "it is starting up or shutting down",
+}
+_ENDS_SERVER = ("57P", "25006", "58")
+"""After these nothing good is to be expected of other connections to the same server either."""
+
+_ONE_ITEM = ("21", "22", "23", "40", "54")
+"""Classes of errors that one item of a batch may cause: data, constraints, conflicts, limits."""
+
+
+def sqlstate_of(error: BaseException) -> str:
+    """Return the SQLSTATE; empty where the server said nothing."""
+    return getattr(error, "sqlstate", None) or ""
+
+
+def concerns_one_item(error: BaseException) -> bool:
+    """Whether the members of a batch should be tried one by one."""
+    return sqlstate_of(error).startswith(_ONE_ITEM)
+
+
+def spoils_server(error: BaseException) -> bool:
+    """Whether all connections are better made anew: the server leaves, or is no primary any more."""
+    return isinstance(error, LOST) or sqlstate_of(error).startswith(_ENDS_SERVER)
+
+
+def unavailable(error: BaseException) -> StorageUnavailable:
+    """Return what the contract raises for this error."""
+    state = sqlstate_of(error)
+    if state in _FULL:
+        return StorageUnavailable(f"database cannot write: {_FULL[state]}", Reason.STORAGE_FULL)
+    if isinstance(error, asyncpg.TargetServerAttributeNotMatched):
+        return StorageUnavailable("no host is a primary that can be written to")
+    if isinstance(error, LOST) and not state:
+        return StorageUnavailable("database did not answer")
+    said = _SAID.get(state)
+    return StorageUnavailable(f"database refused: {said}" if said else f"database failed with SQLSTATE {state}")

@@ -1,0 +1,167 @@
+"""What the driver writes: appends, seeding, truncation, redaction."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+
+from memsvc.errors import InvalidArgument, invalid
+from memsvc.model import Scope
+from memsvc.storage.crashpoints import reach
+from memsvc.storage.driver import EMPTY, Append, Outcome, Row
+from memsvc_drivers.postgres_connecting import Connection
+from memsvc_drivers.postgres_errors import PostgresError, concerns_one_item, sqlstate_of
+from memsvc_drivers.postgres_reads import require_text
+from memsvc_drivers.postgres_statements import AppendShape, Statements
+
+_log = logging.getLogger(__name__)
+
+_STATEMENT_BYTES = 16 << 20
+"""About what one statement carries; a larger batch goes in several, each of them a commit."""
+
+
+def require_appendable(batch: Sequence[Append]) -> None:
+    """Raise InvalidArgument for what Postgres cannot hold, before anything is written."""
+    for item in batch:
+        require_text((item.scope.namespace, item.scope.user_id))
+        require_text(key.row_id for key in item.deletes)
+        require_rows(item.puts)
+
+
+def require_rows(rows: Sequence[Row]) -> None:
+    """Raise InvalidArgument for rows that Postgres cannot hold."""
+    for row in rows:
+        require_text((row.row_id, row.group))
+        if b"\0" in row.body:
+            raise _no_json()
+
+
+def parts(batch: Sequence[Append]) -> Iterator[Sequence[Append]]:
+    """Yield the batch in parts that a statement can carry: nearly always one."""
+    part: list[Append] = []
+    size = 0
+    for item in batch:
+        added = sum(len(record.body) for record in item.records) + sum(len(row.body) for row in item.puts)
+        if part and size + added > _STATEMENT_BYTES:
+            yield part
+            part, size = [], 0
+        part.append(item)
+        size += added
+    if part:
+        yield part
+
+
+async def append(connection: Connection, statements: Statements, batch: Sequence[Append]) -> list[Outcome]:
+    """Apply each item whose journal ends where it says, in one statement; one by one if an item is refused."""
+    try:
+        return await _append(connection, statements, batch)
+    except PostgresError as error:
+        if not concerns_one_item(error):
+            raise
+        _log.warning("action=append_refused sqlstate=%s items=%d", sqlstate_of(error), len(batch))
+        if len(batch) == 1:
+            return [Outcome.UNKNOWN]
+    outcomes = []
+    for item in batch:
+        outcomes += await append(connection, statements, [item])
+    return outcomes
+
+
+async def seed(
+    connection: Connection, statements: Statements, scope: Scope, rows: Sequence[Row], *, afresh: bool
+) -> None:
+    """Put rows; with `afresh` instead of all that are there."""
+    user = (scope.namespace, scope.user_id)
+    async with connection.transaction(isolation="read_committed"):
+        if afresh:
+            await connection.execute(statements.remove_all_rows, *user)
+        # The last of a key: a statement cannot put one twice.
+        distinct = {(row.kind, row.row_id): row for row in rows}.values()
+        if distinct:
+            await connection.execute(
+                statements.put_rows,
+                *user,
+                [row.kind.value for row in distinct],
+                [row.row_id for row in distinct],
+                [row.group for row in distinct],
+                [row.position for row in distinct],
+                [_text(row.body) for row in distinct],
+            )
+
+
+async def truncate(connection: Connection, statements: Statements, scope: Scope, floor: int) -> None:
+    """Drop the records below `floor`, but not the newest."""
+    await connection.execute(statements.truncate, scope.namespace, scope.user_id, floor)
+
+
+async def redact(connection: Connection, statements: Statements, scope: Scope, bodies: Mapping[int, bytes]) -> None:
+    """Replace the bodies of records."""
+    await connection.execute(statements.redact, scope.namespace, scope.user_id, list(bodies), list(bodies.values()))
+
+
+async def _append(connection: Connection, statements: Statements, batch: Sequence[Append]) -> list[Outcome]:
+    shape = AppendShape(
+        begins=any(item.after == EMPTY for item in batch),
+        continues=any(item.after != EMPTY for item in batch),
+        deletes=any(item.deletes for item in batch),
+        erases=any(item.erases for item in batch),
+    )
+    columns = _columns(batch, shape)
+    reach("postgres.before_append")
+    applied = await connection.fetch(statements.appends[shape.name], *columns)
+    reach("postgres.after_append")
+    outcomes = [Outcome.CONFLICT] * len(batch)
+    for (number,) in applied:
+        outcomes[number - 1] = Outcome.APPENDED
+    return outcomes
+
+
+def _columns(batch: Sequence[Append], shape: AppendShape) -> list[list[object]]:
+    """Return the arrays that `Compiled.appends` takes, in its order."""
+    numbered = list(enumerate(batch, start=1))
+    records = [(number, record) for number, item in numbered for record in item.records]
+    puts = [(number, row) for number, item in numbered for row in item.puts]
+    columns: list[list[object]] = [
+        [item.scope.namespace for item in batch],
+        [item.scope.user_id for item in batch],
+        [item.records[0].seq for item in batch],
+        [item.records[-1].seq for item in batch],
+        [item.records[-1].nonce for item in batch],
+        [item.due for item in batch],
+        [int(item.erases) for item in batch],
+    ]
+    if shape.continues or shape.erases:
+        columns += [[item.after.seq for item in batch], [item.after.nonce for item in batch]]
+    columns += [
+        [number for number, _ in records],
+        [record.seq for _, record in records],
+        [record.nonce for _, record in records],
+        [record.kind.value for _, record in records],
+        [record.time for _, record in records],
+        [record.body for _, record in records],
+        [number for number, _ in puts],
+        [row.kind.value for _, row in puts],
+        [row.row_id for _, row in puts],
+        [row.group for _, row in puts],
+        [row.position for _, row in puts],
+        [_text(row.body) for _, row in puts],
+    ]
+    if shape.deletes or shape.erases:
+        gone = [(number, key) for number, item in numbered for key in item.deletes]
+        columns += [
+            [number for number, _ in gone],
+            [key.kind.value for _, key in gone],
+            [key.row_id for _, key in gone],
+        ]
+    return columns
+
+
+def _text(body: bytes) -> str:
+    try:
+        return body.decode()
+    except UnicodeDecodeError as error:
+        raise _no_json() from error
+
+
+def _no_json() -> InvalidArgument:
+    return invalid("rows.body", "must be JSON, in UTF-8 and without NUL")
