@@ -13,6 +13,8 @@ from memsvc.storage.driver import Driver
 
 GROUP = "memsvc.drivers"
 
+_EXTRAS = {"postgresql": "postgres", "redis": "redis", "rediss": "redis", "mongodb": "mongo", "mongodb+srv": "mongo"}
+
 DriverFactory = Callable[[str, Mapping[str, str]], Driver]
 """Takes the URL and the driver's options (`table_prefix`, ...); connects to nothing. Raises InvalidArgument."""
 
@@ -28,6 +30,19 @@ def scheme_of(url: str) -> str:
     return urlsplit(url).scheme.partition("+")[0]
 
 
+def extra_of(scheme: str) -> str:
+    """Return what has to be installed for the driver of a scheme."""
+    return f"memsvc[{_EXTRAS.get(scheme, 'server')}]"
+
+
+def shown(url: str) -> str:
+    """Return the URL as it may be printed: without credentials, which may also stand among its parameters."""
+    place = url.partition("?")[0]
+    scheme, separator, rest = place.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}"
+
+
 def connect(url: str, options: Mapping[str, str] | None = None) -> Driver:
     """Return the driver for `url`, not yet open.
 
@@ -41,10 +56,7 @@ def connect(url: str, options: Mapping[str, str] | None = None) -> Driver:
     try:
         factory = cast("DriverFactory", found[scheme].load())
     except ModuleNotFoundError as error:
-        extra = {"postgresql": "postgres", "rediss": "redis", "mongodb": "mongo", "mongodb+srv": "mongo"}.get(
-            scheme, scheme
-        )
         raise invalid(
-            "storage_url", f"the {scheme} driver needs {error.name}: pip install 'memsvc[{extra}]'"
+            "storage_url", f"the {scheme} driver needs {error.name}: pip install '{extra_of(scheme)}'"
         ) from error
     return factory(url, options or {})

@@ -11,11 +11,10 @@ import msgspec
 import pytest
 
 from memsvc.model import Scope
-from memsvc.storage.conformance import Place, Verdict, cases, run_case
+from memsvc.storage.conformance import Verdict
 from memsvc.storage.driver import (
     EMPTY,
     Append,
-    Driver,
     Due,
     Loaded,
     Outcome,
@@ -27,6 +26,7 @@ from memsvc.storage.driver import (
     TruncatedJournal,
 )
 from memsvc.storage.memory import MemoryDriver
+from tests.conformance.broken import verdict_on
 
 
 class ComparesSeqsOnly(MemoryDriver):
@@ -293,13 +293,7 @@ BROKEN = (
     ("broken", "name"), [pytest.param(*pair, id=f"{pair[0].__name__}-{pair[1]}") for pair in BROKEN]
 )
 async def test_the_suite_finds(broken: type[MemoryDriver], name: str) -> None:
-    class Broken(Place):
-        def connect(self) -> Driver:
-            return broken(self.url, self.options)
-
-    [case] = cases(name)
-    result = await run_case(case, Broken("memory://broken", {}))
-    assert result.verdict is Verdict.FAILED
+    assert await verdict_on(broken, name) is Verdict.FAILED
 
 
 def _folded(scope: Scope) -> Scope:

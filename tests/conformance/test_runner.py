@@ -8,13 +8,14 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 
 from memsvc.errors import InvalidArgument
 from memsvc.model import Scope
 from memsvc.storage.conformance import Case, Place, Report, Result, Store, Verdict, cases, driver_table, run, run_case
 from memsvc.storage.conformance.items import Journal
-from memsvc.storage.driver import EMPTY, Driver, Tip
+from memsvc.storage.driver import EMPTY, Capabilities, Driver, Tip
 from memsvc.storage.memory import MemoryDriver
 from memsvc.storage.registry import connect
 
@@ -92,7 +93,7 @@ async def test_a_report_hides_credentials() -> None:
 
 
 async def test_the_table_of_drivers_has_a_row_a_report() -> None:
-    report = await run("memory://", select=["close_twice", "*reopening"])
+    report = await run("memory://", select=["close_twice", "*appends_survive_reopening"])
     failed = Report(report.url, "broken", report.capabilities, [Result("a", "b", Verdict.FAILED, 0.0, "no | good")])
     said = "no: kept in RAM only | no: kept in RAM only | no: one process only | no: one process only"
     assert driver_table([report, failed]).splitlines()[2:] == [
@@ -101,6 +102,19 @@ async def test_the_table_of_drivers_has_a_row_a_report() -> None:
     ]
     assert "no \\| good" in failed.as_markdown()
     assert not failed.passed
+
+
+async def test_a_report_says_what_an_operator_should_change() -> None:
+    class Lax(MemoryDriver):
+        def capabilities(self) -> Capabilities:
+            return msgspec.structs.replace(super().capabilities(), warnings=["fsync is off: a crash loses appends."])
+
+    driver = Lax("memory://", {})
+    await driver.open()
+    report = Report("memory://", "memory", driver.capabilities(), [])
+    assert "  warning    fsync is off: a crash loses appends.\n" in report.as_text()
+    assert "\n- Warning: fsync is off: a crash loses appends.\n\n| test |" in report.as_markdown()
+    assert report.as_dict()["warnings"] == ["fsync is off: a crash loses appends."]
 
 
 def test_the_suite_needs_no_development_tools() -> None:

@@ -130,10 +130,10 @@ async def test_sixty_four_users_append_in_one_batch(store: Store) -> None:
 
 async def test_a_thousand_appends_in_a_row(store: Store) -> None:
     """append: seq goes on without a gap, however long the journal."""
-    journal = store.journal()
-    for number in range(1, 1_001):
+    journal, count = store.journal(), store.scaled(1_000)
+    for number in range(1, count + 1):
         await journal.append([str(number).encode()], puts=[state(number)])
     records = await store.driver.records(journal.scope, 0, 2_000)
-    assert [(record.seq, record.body) for record in records] == [(n, str(n).encode()) for n in range(1, 1_001)]
+    assert [(record.seq, record.body) for record in records] == [(n, str(n).encode()) for n in range(1, count + 1)]
     loaded = await store.driver.load(journal.scope, [RowKind.STATE])
-    assert (loaded.tip, list(loaded.rows)) == (journal.tip, [state(1_000)])
+    assert (loaded.tip, list(loaded.rows)) == (journal.tip, [state(count)])

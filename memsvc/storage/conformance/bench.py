@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +25,20 @@ class Place(NamedTuple):
     def connect(self) -> Driver:
         """Return a driver on this place, not yet open."""
         return connect(self.url, self.options)
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[Driver]:
+        """Return a driver on this place, open; on exit it is closed."""
+        driver = self.connect()
+        try:
+            await driver.open()
+            yield driver
+        finally:
+            await driver.close()
+
+    def bench(self) -> Bench:
+        """Return the bench of the driver that serves it; without one of its own, one that offers nothing."""
+        return bench_of(self)
 
 
 class Bench:
@@ -50,9 +64,21 @@ class Bench:
         """Return the files that keep a scratch store, logs included."""
         raise Skipped("the driver's bench does not know the database's files")
 
+    def upstream(self, place: Place) -> tuple[str, int]:
+        """Return host and port of the database's server."""
+        raise Skipped("no server between memsvc and the data")
+
+    def through(self, place: Place, host: str, port: int) -> Place:
+        """Return the same store, its server reached at this address, with timeouts of about a second."""
+        raise Skipped("no server between memsvc and the data")
+
+    async def scale(self, place: Place) -> float:
+        """Return what large counts of users and rows are multiplied with: less than 1 where the server is slow."""
+        return 1.0
+
 
 def bench_of(place: Place) -> Bench:
-    """Return the bench of the driver that serves a place; without one of its own, one that offers nothing."""
+    """See `Place.bench`."""
     point = plugins().get(scheme_of(place.url))
     if point is None:
         return Bench()

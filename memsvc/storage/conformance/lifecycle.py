@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
 from memsvc.model import Scope
+from memsvc.storage.conformance.calls import every_call, refuses
 from memsvc.storage.conformance.items import (
     Journal,
     by_key,
@@ -132,28 +132,5 @@ async def test_acknowledged_appends_survive_kill(store: Store) -> None:
 
 async def _usable(driver: Driver, scope: Scope) -> list[str]:
     """Return the operations that do not refuse to work."""
-    calls: dict[str, Callable[[], Awaitable[object]]] = {
-        "ping": driver.ping,
-        "append": lambda: driver.append([item(scope, EMPTY)]),
-        "tips": lambda: driver.tips([scope]),
-        "load": lambda: driver.load(scope, list(RowKind)),
-        "records": lambda: driver.records(scope, 0, 10),
-        "rows": lambda: driver.rows(scope, RowKind.RUN, limit=10),
-        "get": lambda: driver.get(scope, RowKind.RUN, ["r1"]),
-        "due": lambda: driver.due(1, 10),
-        "users": lambda: driver.users(scope.namespace, "", 10),
-        "truncate": lambda: driver.truncate(scope, 1),
-        "redact": lambda: driver.redact(scope, {1: b"{}"}),
-        "hints": lambda: anext(driver.hints()),
-    }
-    usable = []
-    for name, call in calls.items():
-        try:
-            async with asyncio.timeout(2):
-                await call()
-        except StorageUnavailable:
-            continue
-        except TimeoutError:
-            pass
-        usable.append(name)
-    return usable
+    calls = {**every_call(driver, scope), "hints": lambda: anext(driver.hints())}
+    return [name for name, call in calls.items() if not await refuses(call)]

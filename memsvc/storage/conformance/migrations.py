@@ -8,10 +8,10 @@ from contextlib import AsyncExitStack, suppress
 
 from memsvc.model import Scope
 from memsvc.storage.conformance.bench import Place
-from memsvc.storage.conformance.items import Journal
+from memsvc.storage.conformance.items import Journal, due_in, memory, tip_now
 from memsvc.storage.conformance.processes import started
 from memsvc.storage.conformance.store import Store
-from memsvc.storage.driver import SchemaMismatch, StorageUnavailable
+from memsvc.storage.driver import Due, RowKind, SchemaMismatch, StorageUnavailable
 
 
 async def test_a_current_schema_needs_no_step(store: Store) -> None:
@@ -86,6 +86,40 @@ async def test_drivers_open_an_empty_store_at_once(store: Store) -> None:
             await asyncio.gather(*(driver.close() for driver in drivers))
 
 
+async def test_processes_open_an_empty_store_at_once(store: Store) -> None:
+    """open: racing replicas find or make the schema, and all can use it."""
+    store.need_shared()
+    async with store.scratch() as place, AsyncExitStack() as stack:
+        workers = [await stack.enter_async_context(started(place)) for _ in range(3)]
+        for worker in workers:
+            await worker.tell(do="open")
+            await worker.tell(do="append", namespace="conformance", user_id="ava", count=5)
+        answers = [[await worker.answer() for _ in range(6)] for worker in workers]
+        assert sorted(answer["seq"] for of_worker in answers for answer in of_worker[1:]) == list(range(1, 16))
+        await _use(place)
+
+
+async def test_stores_with_names_of_their_own_are_apart(store: Store) -> None:
+    """open: what names the tables, keys or database of a store keeps it apart from its neighbours."""
+    async with store.scratch() as left, store.scratch() as right:
+        async with left.opened() as in_left, right.opened() as in_right:
+            scope = store.user()
+            drivers = (store.driver, in_left, in_right)
+            for number, driver in enumerate(drivers, start=1):
+                await Journal(driver, scope).append([b"{}"] * number, puts=[memory("m1", f"of {number}")], due=number)
+            for number, driver in enumerate(drivers, start=1):
+                loaded = await driver.load(scope, [RowKind.MEMORY])
+                assert (loaded.tip.seq, list(loaded.rows)) == (number, [memory("m1", f"of {number}")])
+                assert await due_in(driver, scope.namespace, 9) == [Due(scope, number)]
+            assert [list(await driver.scopes(None, 10)) for driver in drivers[1:]] == [[scope], [scope]]
+            await Journal(in_left, scope, await tip_now(in_left, scope)).append(erases=True)
+            assert [list(await driver.users(scope.namespace, "", 10)) for driver in drivers] == [
+                ["sarah"],
+                [],
+                ["sarah"],
+            ]
+
+
 async def test_a_newer_schema_is_refused(store: Store) -> None:
     """open: MUST raise SchemaMismatch instead of touching a schema that is newer."""
     async with store.scratch() as place:
@@ -102,13 +136,9 @@ async def test_a_newer_schema_is_refused(store: Store) -> None:
 
 
 async def _use(place: Place) -> None:
-    driver = place.connect()
-    await driver.open()
-    try:
+    async with place.opened() as driver:
         await Journal(driver, Scope("conformance", "sarah")).append()
-        assert list(await driver.users("conformance", "", 10)) == ["sarah"]
-    finally:
-        await driver.close()
+        assert "sarah" in await driver.users("conformance", "", 10)
 
 
 async def _refused(place: Place) -> bool:

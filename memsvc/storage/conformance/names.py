@@ -31,7 +31,7 @@ async def test_users_are_told_apart_and_listed_by_bytes(store: Store) -> None:
     while page := await store.driver.users(store.namespace, paged[-1] if paged else "", 7):
         paged += page
     assert paged == expected
-    for scope in scopes:
+    for scope in store.sample(scopes):
         [record] = await store.driver.records(scope, 0, 10)
         assert record.body == scope.user_id.encode()
 
@@ -51,7 +51,7 @@ async def test_namespaces_are_told_apart(store: Store) -> None:
     suffixes = [name for name in NAMES if len(name.encode()) <= 200]
     scopes = {suffix: store.user(f"of {suffix}", within=suffix) for suffix in ("", *suffixes)}
     await applied(store.driver, *(item(scope, EMPTY, due=1) for scope in scopes.values()))
-    for suffix, scope in scopes.items():
+    for suffix, scope in store.sample([*scopes.items()]):
         assert list(await store.driver.users(scope.namespace, "", 10)) == [f"of {suffix}"]
 
 
@@ -98,6 +98,15 @@ async def test_groups_are_told_apart(store: Store) -> None:
     """rows: of one group; groups are any text."""
     journal = store.journal()
     await journal.append(puts=[run(f"r{n}", n, session=name) for n, name in enumerate(NAMES, start=1)])
-    for number, name in enumerate(NAMES, start=1):
+    for number, name in store.sample([*enumerate(NAMES, start=1)]):
         assert ids(await store.driver.rows(journal.scope, RowKind.RUN, group=name, limit=10)) == [f"r{number}"]
     assert len(await store.driver.rows(journal.scope, RowKind.RUN, limit=1_000)) == len(NAMES)
+
+
+async def test_the_empty_group_is_a_group(store: Store) -> None:
+    """rows: of one group, the empty one too, or of all."""
+    journal = store.journal()
+    await journal.append(puts=[run(f"r{n}", n, session=name) for n, name in enumerate(("", "s1", "", " "), start=1)])
+    assert ids(await store.driver.rows(journal.scope, RowKind.RUN, group="", limit=10)) == ["r1", "r3"]
+    assert ids(await store.driver.rows(journal.scope, RowKind.RUN, group=" ", limit=10)) == ["r4"]
+    assert ids(await store.driver.rows(journal.scope, RowKind.RUN, limit=10)) == ["r1", "r2", "r3", "r4"]

@@ -50,7 +50,7 @@ class Process:
 
 
 @asynccontextmanager
-async def started(place: Place) -> AsyncIterator[Process]:
+async def started(place: Place, *, clock_offset_seconds: int = 0) -> AsyncIterator[Process]:
     """Start a worker and wait until it is ready, its driver not yet open; on exit it ends."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "memsvc.storage.conformance.worker"),
@@ -59,7 +59,7 @@ async def started(place: Place) -> AsyncIterator[Process]:
     )
     try:
         worker = Process(process)
-        await worker.ask(url=place.url, options=dict(place.options))
+        await worker.ask(url=place.url, options=dict(place.options), clock_offset_seconds=clock_offset_seconds)
         yield worker
         assert process.stdin
         process.stdin.close()

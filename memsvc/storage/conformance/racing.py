@@ -29,7 +29,7 @@ async def test_of_sixteen_appends_at_one_tip_one_wins(store: Store) -> None:
 async def test_groups_over_the_same_users_never_deadlock_or_starve(store: Store) -> None:
     """append: batches over the same users, in any order, all end, and every writer gets its turn."""
     drivers = await store.several()
-    scopes = store.crowd(12)
+    scopes = store.crowd(store.scaled(12, least=4))
     wins = await asyncio.gather(*(_append_to_all(drivers[n % len(drivers)], scopes, n) for n in range(8)))
     for scope in scopes:
         records = await store.driver.records(scope, 0, 1_000)
@@ -42,7 +42,7 @@ async def test_a_cancelled_append_is_whole_or_absent(store: Store) -> None:
     """append: an item whose caller went away is applied whole or not at all, and the journal goes on."""
     journal = store.journal()
     await journal.append(puts=[state(1)])
-    for number in range(40):
+    for number in range(store.scaled(40)):
         abandoned = item(journal.scope, journal.tip, puts=[state(journal.tip.seq + 1)])
         call = asyncio.ensure_future(store.driver.append([abandoned]))
         for _ in range(number % 5):

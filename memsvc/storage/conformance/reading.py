@@ -23,7 +23,7 @@ async def test_tips_come_in_the_order_asked_for(store: Store) -> None:
 
 async def test_tips_of_many_users(store: Store) -> None:
     """tips: of as many users as wait."""
-    scopes = store.crowd(1_500)
+    scopes = store.crowd(store.scaled(1_500))
     batch = [item(scope, EMPTY) for scope in scopes[::3]]
     await applied(store.driver, *batch)
     written = {appended.scope: tip_of(appended) for appended in batch}
@@ -33,7 +33,7 @@ async def test_tips_of_many_users(store: Store) -> None:
 async def test_a_read_sees_the_append_before_it(store: Store) -> None:
     """tips: MUST see every append that was acknowledged before the call; so do load and records."""
     journal = store.journal()
-    for number in range(50):
+    for number in range(store.scaled(50)):
         appended = await journal.append(puts=[state(number)])
         [tip], loaded, records = await asyncio.gather(
             store.driver.tips([journal.scope]),
@@ -49,7 +49,7 @@ async def test_a_load_during_appends_is_never_torn(store: Store) -> None:
     drivers = await store.several()
     journal = store.journal()
     await journal.append(puts=_marked(1))
-    writing = asyncio.ensure_future(_keep_marking(journal, 150))
+    writing = asyncio.ensure_future(_keep_marking(journal, store.scaled(150, least=30)))
     seen = await asyncio.gather(*(_load_while(driver, journal, writing) for driver in drivers * 2))
     await writing
     assert all(seqs == sorted(seqs) for seqs in seen)
@@ -108,23 +108,32 @@ async def test_pages_are_stable_under_writes(store: Store) -> None:
     drivers = await store.several()
     journal = store.journal()
     await journal.append(puts=[run(f"r{index}", index) for index in range(1, 301)])
-    writing = asyncio.ensure_future(_keep_changing(journal))
+    writing = asyncio.ensure_future(_keep_changing(journal, store.scaled(100, least=20)))
     walks = [_walk_while(driver, journal, writing, descending=down) for driver in drivers for down in (False, True)]
     await asyncio.gather(*walks)
     await writing
 
 
 async def test_a_user_with_ten_thousand_memories_loads_whole(store: Store) -> None:
-    """load: all rows, also of a user at the default quota."""
+    """load: all rows, also of a user at the default quota; one that changes is read so, the others as before."""
     journal = store.journal()
-    memories = [memory(f"m{number}", f"Fact number {number}", position=number) for number in range(1, 10_001)]
-    for start in range(0, 10_000, 1_000):
+    count = store.scaled(10_000)
+    memories = [memory(f"m{number}", f"Fact number {number}", position=number) for number in range(1, count + 1)]
+    for start in range(0, count, 1_000):
         await journal.append(puts=memories[start : start + 1_000])
-    loaded = await store.driver.load(journal.scope, [RowKind.STATE, RowKind.MEMORY])
+    assert await _memories(store.driver, journal) == memories
+    middle = count // 2
+    memories[middle] = memory(f"m{middle + 1}", "Another fact", position=middle + 1)
+    await journal.append(puts=[memories[middle]], deletes=[RowKey(RowKind.MEMORY, memories.pop().row_id)])
+    assert await _memories(store.driver, journal) == memories
+    page = await store.driver.rows(journal.scope, RowKind.MEMORY, after=middle - 1, limit=3)
+    assert list(page) == memories[middle - 1 : middle + 2]
+
+
+async def _memories(driver: Driver, journal: Journal) -> list[Row]:
+    loaded = await driver.load(journal.scope, [RowKind.STATE, RowKind.MEMORY])
     assert loaded.tip == journal.tip
-    assert sorted(loaded.rows, key=lambda row: row.position) == memories
-    middle = await store.driver.rows(journal.scope, RowKind.MEMORY, after=4_999, limit=3)
-    assert ids(middle) == ["m5000", "m5001", "m5002"]
+    return sorted(loaded.rows, key=lambda row: row.position)
 
 
 def _marked(seq: int) -> list[Row]:
@@ -152,8 +161,8 @@ async def _load_while(driver: Driver, journal: Journal, writing: asyncio.Future[
     return seqs
 
 
-async def _keep_changing(journal: Journal) -> None:
-    for step in range(1, 101):
+async def _keep_changing(journal: Journal, count: int) -> None:
+    for step in range(1, count + 1):
         row = run(f"r{step * 3}", step * 3, text="changed")
         gone = [RowKey(RowKind.RUN, row.row_id)] if step % 2 else []
         await journal.append(puts=[run(f"new-{step}", 300 + step), *([] if gone else [row])], deletes=gone)
@@ -179,5 +188,5 @@ async def _page(driver: Driver, journal: Journal, found: list[Row], *, descendin
     edge = found[-1].position if found else None
     after, before = (None, edge) if descending else (edge, None)
     return await driver.rows(
-        journal.scope, RowKind.RUN, group="s1", after=after, before=before, descending=descending, limit=7
+        journal.scope, RowKind.RUN, group="s1", after=after, before=before, descending=descending, limit=20
     )

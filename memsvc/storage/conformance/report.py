@@ -66,6 +66,7 @@ class Report:
             "passed": self.passed,
             "summary": self.summary,
             "capabilities": {name: capability._asdict() for name, capability in _named(self.capabilities)},
+            "warnings": list(self.capabilities.warnings),
             "results": [asdict(result) for result in self.results],
         }
 
@@ -73,6 +74,7 @@ class Report:
         """Return the report for a terminal: a line a test."""
         lines = [f"{self.driver}: {self.url}", ""]
         lines += [f"  {name:<10} {_say(capability)}" for name, capability in _named(self.capabilities)]
+        lines += [f"  {'warning':<10} {warning}" for warning in self.capabilities.warnings]
         lines.append("")
         for result in self.results:
             lines.append(f"  {result.verdict:<8} {result.seconds * 1000:>7.0f} ms  {result.theme}.{result.name}")
@@ -80,10 +82,15 @@ class Report:
         return "\n".join([*lines, "", self.summary])
 
     def as_markdown(self) -> str:
-        """Return the report as two Markdown tables: capabilities, and tests."""
+        """Return the report as Markdown: a table of capabilities, what to change, and a table of tests."""
         lines = [f"# {self.driver}: {self.summary}", "", "| capability | |", "| --- | --- |"]
         lines += [f"| {name} | {_cell(_say(capability))} |" for name, capability in _named(self.capabilities)]
-        lines += ["", "| test | outcome | ms | why |", "| --- | --- | ---: | --- |"]
+        lines += ["", *(f"- Warning: {' '.join(warning.split())}" for warning in self.capabilities.warnings)]
+        lines += [
+            *([""] if self.capabilities.warnings else []),
+            "| test | outcome | ms | why |",
+            "| --- | --- | ---: | --- |",
+        ]
         lines += [
             f"| {result.theme}: {_cell(result.name.removeprefix('test_').replace('_', ' '))} | {result.verdict} "
             f"| {result.seconds * 1000:.0f} | {_cell(result.reason)} |"

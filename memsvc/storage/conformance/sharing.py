@@ -16,7 +16,7 @@ async def test_tips_see_every_acknowledged_append(store: Store) -> None:
     """tips: MUST see every append that was acknowledged, by any process, before the call."""
     second = await store.second()
     journal = store.journal()
-    for number in range(60):
+    for number in range(store.scaled(60)):
         journal.driver = (store.driver, second)[number % 2]
         reader = (second, store.driver)[number % 2]
         appended = await journal.append(puts=[state(number)])

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from memsvc.errors import Error
 from memsvc.model import Scope
-from memsvc.storage.conformance.bench import Bench, Place, Skipped, bench_of
+from memsvc.storage.conformance.bench import Bench, Place, Skipped
 from memsvc.storage.conformance.items import Journal, applied, item
 from memsvc.storage.driver import EMPTY, Capabilities, Driver, RowKey, RowKind, StorageUnavailable
+
+_T = TypeVar("_T")
 
 _CLEAN_UP_SECONDS = 20.0
 _CLEAN_UP_BATCH = 500
@@ -23,15 +26,17 @@ class Store:
 
     def __init__(self, place: Place) -> None:
         self.place = place
-        self.bench: Bench = bench_of(place)
+        self.bench: Bench = place.bench()
         self.namespace = f"conformance-{secrets.token_hex(8)}"
         self._users: dict[Scope, None] = {}
         self._crowd: dict[Scope, None] = {}
         self._drivers: list[Driver] = []
         self.capabilities: Capabilities
+        self._scale = 1.0
 
     async def __aenter__(self) -> Self:
         self.capabilities = (await self.open()).capabilities()
+        self._scale = await self.bench.scale(self.place)
         return self
 
     async def __aexit__(
@@ -39,8 +44,10 @@ class Store:
     ) -> None:
         try:
             async with asyncio.timeout(_CLEAN_UP_SECONDS):
-                await self._erase_users()
-                await self._close_drivers()
+                try:
+                    await self._erase_users()
+                finally:
+                    await self._close_drivers()
         except Exception as failure:
             if error is None:
                 raise
@@ -107,6 +114,14 @@ class Store:
         scope = Scope(self.namespace + within, user_id)
         self._users[scope] = None
         return scope
+
+    def scaled(self, count: int, *, least: int = 10) -> int:
+        """Return a large count, or as much of it as a slow server can take, but not less than `least`."""
+        return max(int(count * self._scale), least)
+
+    def sample(self, items: Sequence[_T]) -> Sequence[_T]:
+        """Return all of these, or as many, spread evenly, as a slow server can take."""
+        return items[:: max(1, len(items) // self.scaled(len(items)))]
 
     def crowd(self, count: int, *, within: str = "") -> list[Scope]:
         """Return many users, in order. They must not be given REQUEST rows: the clean-up does not look for them."""

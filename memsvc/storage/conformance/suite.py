@@ -10,12 +10,17 @@ from dataclasses import dataclass
 from memsvc.errors import invalid
 from memsvc.storage.conformance import (
     append,
+    broken_connections,
+    cancelling,
+    clocks,
     due_and_users,
     erasing,
     full_disk,
     lifecycle,
     migrations,
+    moving,
     names,
+    network,
     racing,
     reading,
     rows,
@@ -26,8 +31,9 @@ from memsvc.storage.conformance import (
 from memsvc.storage.conformance.store import Store
 
 _THEMES = (
-    *(append, racing, rows, reading, names, values),
-    *(due_and_users, truncation, erasing, sharing, lifecycle, migrations, full_disk),
+    *(append, racing, cancelling, rows, reading, names, values),
+    *(due_and_users, truncation, erasing, moving, sharing, clocks, lifecycle, migrations, full_disk),
+    *(network, broken_connections),
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from memsvc.model import Layer, Memory, Origin, encode
 from memsvc.storage.conformance.items import (
     Journal,
     applied,
@@ -62,6 +63,50 @@ async def test_texts_of_rows_come_back_as_they_were(store: Store) -> None:
     rows += [run(f"r{number}", number, text=text) for number, text in enumerate(texts, start=1)]
     await journal.append(puts=rows)
     assert by_key((await store.driver.load(journal.scope, list(RowKind))).rows) == by_key(rows)
+
+
+async def test_memories_keep_every_field(store: Store) -> None:
+    """Row: columns may be derived from the body, whatever its keys, values, times and metadata are named."""
+    journal = store.journal()
+    keys = (
+        "a.b.c",
+        "$set",
+        "$where.a",
+        "a..b",
+        ".",
+        "_id",
+        "__proto__",
+        "a/b",
+        "a{b}:c%d",
+        "ключ.キー",
+        "e\u0301",
+        "\u00e9",
+    )
+    memories = [
+        Memory(
+            memory_id=f"m{number}",
+            number=number,
+            layer=list(Layer)[number % len(Layer)],
+            text=f"text of {key}",
+            key=key,
+            value_json=json.dumps({key: [{"$gt": ""}, None, 2**53 + 1, 0.1, {"": {"a.b": 1}}]}),
+            topics=(key, "", "%", "שלום, עולם"),
+            input=key,
+            origin=Origin(agent_id=key, team_id=key, session_id=key),
+            metadata={key: key, "$a.b": "", "": "1"},
+            create_time=1_700_000_000_123_456 + number,
+            update_time=2**53 + number,
+            observe_time=1,
+            expire_time=_MAX_INT64,
+        )
+        for number, key in enumerate(keys, start=1)
+    ]
+    rows = [Row(RowKind.MEMORY, one.memory_id, encode(one), position=one.number) for one in memories]
+    await journal.append(puts=rows)
+    assert by_key((await store.driver.load(journal.scope, [RowKind.MEMORY])).rows) == by_key(rows)
+    await journal.append(puts=[Row(RowKind.MEMORY, "m1", b"{}", position=1)])
+    [first] = await store.driver.rows(journal.scope, RowKind.MEMORY, limit=1)
+    assert first.body == b"{}"
 
 
 async def test_large_bodies_come_back_whole(store: Store) -> None:

@@ -1,8 +1,8 @@
 """A process of its own on the store under test: `python -m memsvc.storage.conformance.worker`.
 
 It takes JSON commands on standard input, a line each, and answers with JSON lines; it ends when its input does. First
-comes the place, `{"url": ..., "options": ...}`, here rather than in the arguments: others can read those, and URLs hold
-passwords. Then, in any number:
+comes the place, `{"url": ..., "options": ..., "clock_offset_seconds": ...}`, here rather than in the arguments: others
+can read those, and URLs hold passwords. Then, in any number:
 
 `{"do": "migrate"}` answers the migration; `{"do": "open"}` the generation; `{"do": "append", "namespace": ...,
 "user_id": ..., "count": ...}` answers seq and nonce of each append as it is acknowledged.
@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,7 +25,9 @@ from memsvc.storage.driver import Driver, Outcome
 
 async def serve() -> None:
     """Obey until the input ends."""
-    place = Place(**await _command())
+    first = await _command()
+    _shift_clock(first["clock_offset_seconds"])
+    place = Place(first["url"], first["options"])
     driver = place.connect()
     _answer({"ready": True})
     try:
@@ -55,6 +58,13 @@ async def _append_one(driver: Driver, scope: Scope) -> None:
         if await outcome_of(driver, appended) is Outcome.APPENDED:
             _answer({"seq": tip_of(appended).seq, "nonce": tip_of(appended).nonce})
             return
+
+
+def _shift_clock(seconds: int) -> None:
+    """Let this process believe that it is so much later. Drivers are not loaded yet."""
+    now, now_ns = time.time, time.time_ns
+    time.time = lambda: now() + seconds
+    time.time_ns = lambda: now_ns() + seconds * 1_000_000_000
 
 
 async def _command() -> dict[str, Any]:
