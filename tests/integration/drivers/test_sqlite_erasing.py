@@ -160,3 +160,39 @@ async def test_what_a_killed_process_left_is_wiped_by_the_next(tmp_path: Path) -
     for scope in tips:
         assert bool(files_holding(tmp_path, b"secret of " + scope.user_id.encode())) is (scope not in gone)
     assert_sound(path)
+
+
+async def test_a_free_page_that_looks_like_one_in_use_harms_no_neighbour(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    async with opened(path):
+        pass
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE junk (body BLOB)")
+        connection.executemany("INSERT INTO junk VALUES (?)", [(b"x" * 40_000,)] * 4)
+        connection.commit()
+    async with opened(path) as driver:
+        tips = await filled(driver, users=20, rounds=10)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DROP TABLE junk")
+        connection.commit()
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    assert pretend_in_use(path) > 10
+    erased = next(iter(tips))
+    async with opened(path) as driver:
+        await applied(driver, append_after(tips[erased], erased, erases=True))
+    assert_sound(path)
+    assert files_holding(tmp_path, b"secret of " + erased.user_id.encode()) == []
+
+
+def pretend_in_use(path: Path) -> int:
+    """Let the free pages that a list names begin like an empty leaf of 64 KiB; return how many these are."""
+    file = bytearray(path.read_bytes())
+    (page_bytes, trunk) = (4096, int.from_bytes(file[32:36]))
+    listed = (trunk - 1) * page_bytes
+    count = int.from_bytes(file[listed + 4 : listed + 8])
+    for number in range(count):
+        at = listed + 8 + 4 * number
+        leaf = (int.from_bytes(file[at : at + 4]) - 1) * page_bytes
+        file[leaf : leaf + 8] = b"\x0d" + bytes(7)
+    path.write_bytes(file)
+    return count
