@@ -1,4 +1,4 @@
-"""Ids that the server makes: UUIDs of version 7 (RFC 9562), so that they sort by time."""
+"""Ids that the server makes: UUIDs of version 7 (RFC 9562), so that they sort by time, and within a write by place."""
 
 from __future__ import annotations
 
@@ -7,19 +7,27 @@ import secrets
 import time
 import uuid
 
+_last_micros = 0
+
 
 def new_id() -> str:
-    """Return a new UUIDv7."""
-    return _uuid7(time.time_ns() // 1_000_000, secrets.token_bytes(10))
+    """Return a new UUIDv7, above all that this process made before."""
+    global _last_micros
+    _last_micros = max(time.time_ns() // 1_000, _last_micros + 1)
+    return _uuid7(_last_micros, secrets.token_bytes(8))
 
 
 def derived_id(time_micros: int, nonce: str, counter: int) -> str:
-    """Return the UUIDv7 that belongs to a moment and a counter: the same for the same, random through the nonce."""
-    return _uuid7(time_micros // 1000, hashlib.blake2b(f"{nonce}/{counter}".encode(), digest_size=10).digest())
+    """Return the UUIDv7 that belongs to a moment and a counter: the same for the same, random through the nonce.
+
+    Those of one moment sort by their counter, which is below 65,536.
+    """
+    return _uuid7(
+        time_micros, counter.to_bytes(2) + hashlib.blake2b(f"{nonce}/{counter}".encode(), digest_size=6).digest()
+    )
 
 
-def _uuid7(time_millis: int, random_bytes: bytes) -> str:
-    value = (time_millis & (1 << 48) - 1) << 80 | int.from_bytes(random_bytes)
-    value = value & ~(0xF << 76) | 0x7 << 76
-    value = value & ~(0x3 << 62) | 0x2 << 62
-    return str(uuid.UUID(int=value))
+def _uuid7(time_micros: int, rest: bytes) -> str:
+    time_millis, micros = divmod(time_micros, 1_000)
+    value = (time_millis & (1 << 48) - 1) << 80 | 0x7 << 76 | micros << 66
+    return str(uuid.UUID(int=value | 0x2 << 62 | int.from_bytes(rest) >> 2))

@@ -7,6 +7,7 @@ miss the user is loaded once, however many ask; on a small lag the records since
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from bisect import bisect_left, insort
 from collections import OrderedDict
@@ -51,9 +52,11 @@ class HotUser:
         "__weakref__",
         "_index",
         "_order",
+        "appends",
         "cache",
         "checked",
         "checked_time",
+        "contended",
         "encoded",
         "memory_bytes",
         "state",
@@ -65,6 +68,10 @@ class HotUser:
         """When the tip was last known to be the newest, on the monotonic clock."""
         self.checked_time = now_micros()
         """The same by the server's clock."""
+        self.appends = 0
+        """How many this process made since the user was loaded."""
+        self.contended = -math.inf
+        """When records of another process were last folded in, on the monotonic clock."""
         self.cache: MutableMapping[object, object] = {}
         """What readers derived at this revision; emptied when it moves."""
         self.encoded: dict[str, bytes] = {}
@@ -293,6 +300,8 @@ class Users(Struct):
             if self._hot.get(scope) is hot:
                 self.forget(scope)
             return False
+        if newer:
+            hot.contended = started
         self._fold(hot, newer)
         hot.checked, hot.checked_time = started, now_micros()
         return True

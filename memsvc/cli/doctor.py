@@ -4,28 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Any
 
 import click
 
+from memsvc.cli.findings import Finding, Verdict, database_findings
 from memsvc.cli.settings import configuration, settings_options
 from memsvc.config import Config
 from memsvc.errors import Error
-from memsvc.storage.registry import connect
-
-_MARKS = {"ok": "ok   ", "warning": "warn ", "failed": "FAIL "}
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at."""
-
-    verdict: str
-    """ok, warning or failed."""
-    subject: str
-    detail: str
 
 
 @click.command()
@@ -39,13 +25,13 @@ def doctor(config_file: str, target: str, **flags: Any) -> None:
     config, sources = configuration(config_file, flags)
     findings = asyncio.run(_examine(config, dict(sources), target))
     for finding in findings:
-        click.echo(f"{_MARKS[finding.verdict]} {finding.subject}: {finding.detail}")
-    sys.exit(any(finding.verdict == "failed" for finding in findings))
+        click.echo(f"{finding.verdict.value:<5} {finding.subject}: {finding.detail}")
+    sys.exit(any(finding.verdict is Verdict.FAILED for finding in findings))
 
 
 async def _examine(config: Config, sources: dict[str, str], target: str) -> list[Finding]:
-    findings = [Finding("ok", "configuration", _shown(sources))]
-    findings += [finding async for finding in _storage(config)]
+    findings = [Finding(Verdict.OK, "configuration", _shown(sources))]
+    findings += [finding async for finding in database_findings(config)]
     findings.append(await _engine(config))
     if target:
         findings.append(_server(target))
@@ -57,37 +43,6 @@ def _shown(sources: dict[str, str]) -> str:
     return given or "all defaults"
 
 
-async def _storage(config: Config) -> AsyncIterator[Finding]:
-    try:
-        driver = connect(config.storage_url, config.storage_options)
-        migration = await driver.migrate(check=True)
-        if migration.steps:
-            yield Finding(
-                "warning", "schema", f"version {migration.found}: memsvc migrate brings it to {migration.wanted}"
-            )
-            return
-        await driver.open()
-    except Error as error:
-        yield Finding("failed", "database", error.message)
-        return
-    try:
-        await driver.ping()
-        yield Finding("ok", "database", f"answers; schema version {migration.found}")
-        for name, capability in zip(("durable", "failover", "shared", "hints"), _capabilities(driver), strict=True):
-            verdict = "ok" if capability.supported or name != "durable" else "warning"
-            promise = "yes" if capability.supported else "no"
-            yield Finding(verdict, name, f"{promise}{': ' if capability.reason else ''}{capability.reason}")
-    except Error as error:
-        yield Finding("failed", "database", error.message)
-    finally:
-        await driver.close()
-
-
-def _capabilities(driver: Any) -> tuple[Any, ...]:
-    offered = driver.capabilities()
-    return offered.durable, offered.failover, offered.shared, offered.hints
-
-
 async def _engine(config: Config) -> Finding:
     from memsvc.extraction.engines import build_engine, chosen_engine
 
@@ -95,10 +50,10 @@ async def _engine(config: Config) -> Finding:
     try:
         engine = build_engine(config)
     except (Error, ValueError, ModuleNotFoundError) as error:
-        return Finding("failed", "engine", str(error))
+        return Finding(Verdict.FAILED, "engine", str(error))
     try:
         if name == "rules":
-            return Finding("ok", "engine", "rules: no model is configured (set MEMSVC_OPENAI_API_KEY for one)")
+            return Finding(Verdict.OK, "engine", "rules: no model is configured (set MEMSVC_OPENAI_API_KEY for one)")
         return await _model(config)
     finally:
         await engine.close()
@@ -116,12 +71,12 @@ async def _model(config: Config) -> Finding:
     try:
         names = [model.id async for model in client.models.list()]
     except openai.OpenAIError as error:
-        return Finding("failed", "model", f"the endpoint does not answer as it should: {type(error).__name__}")
+        return Finding(Verdict.FAILED, "model", f"the endpoint does not answer as it should: {type(error).__name__}")
     finally:
         await client.close()
     if names and config.openai_model not in names:
-        return Finding("warning", "model", f"{config.openai_model} is not among the endpoint's models")
-    return Finding("ok", "model", f"{config.openai_model} is there")
+        return Finding(Verdict.WARNING, "model", f"{config.openai_model} is not among the endpoint's models")
+    return Finding(Verdict.OK, "model", f"{config.openai_model} is there")
 
 
 def _server(target: str) -> Finding:
@@ -131,5 +86,5 @@ def _server(target: str) -> Finding:
         with MemoryClient(target, timeout_seconds=5) as client:
             info = client.server_info()
     except (MemoryServiceError, ValueError) as error:
-        return Finding("failed", "server", str(error))
-    return Finding("ok", "server", f"memsvc {info.version} on {info.driver}, engine {info.engine}")
+        return Finding(Verdict.FAILED, "server", str(error))
+    return Finding(Verdict.OK, "server", f"memsvc {info.version} on {info.driver}, engine {info.engine}")

@@ -15,6 +15,7 @@ _COMMANDS = {
     "chat": ("memsvc.cli.chat", "Talk to memsvc and see what it learns."),
     "doctor": ("memsvc.cli.doctor", "Check configuration, database, model and a running server."),
     "migrate": ("memsvc.cli.storage", "Bring a database's schema up to date."),
+    "copy": ("memsvc.cli.copy", "Copy everything from one database to another."),
     "drivers": ("memsvc.cli.storage", "List the installed drivers."),
     "conformance": ("memsvc.cli.storage", "Run the driver conformance suite against a database."),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, get_type_hints
 
 import click
@@ -42,6 +42,14 @@ def _shown_default(each: dataclasses.Field[Any]) -> str:
     if isinstance(value, list):
         return ", ".join(value)
     return str(value) if value not in ("", {}) else "none"
+
+
+def option_values(options: Sequence[str]) -> dict[str, str]:
+    """Return a driver's options, each given as name=value."""
+    pairs = [option.partition("=") for option in options]
+    if not all(name and separator for name, separator, _ in pairs):
+        raise click.UsageError("options of a driver are given as name=value")
+    return {name: value for name, _, value in pairs}
 
 
 def configuration(config_file: str, flags: Mapping[str, Any]) -> tuple[Config, Mapping[str, str]]:

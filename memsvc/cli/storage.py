@@ -4,40 +4,112 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from importlib.metadata import EntryPoint
 from typing import Any
 
 import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
-from memsvc.cli.settings import configuration, settings_options
-from memsvc.storage.registry import connect, plugins
+from memsvc.cli.settings import configuration, option_values, settings_options
+from memsvc.errors import Error, InvalidArgument
+from memsvc.storage.driver import Driver, Migration, SchemaMismatch
+from memsvc.storage.registry import connect, extra_of, plugins
 
 _STORAGE = ("storage_url", "storage_options")
+_FILE_COLUMNS = 120
 
 
 @click.command()
-@click.option("--check", is_flag=True, help="Only say what would be done; exit 1 if anything would.")
+@click.option("--check", is_flag=True, help="Change nothing. Exits 0: nothing to do, 1: steps are pending, 2: error.")
 @settings_options(*_STORAGE)
 def migrate(config_file: str, check: bool, **flags: Any) -> None:
-    """Bring the database's schema up to date. Safe to run from several places at once."""
+    """Bring the database's schema up to date. Safe to run from several places at once.
+
+    SQLite files migrate themselves when they are opened. A shared database is migrated by this command (a job, before
+    the new version is rolled out), since servers of the old version may be using it.
+    """
     config, _ = configuration(config_file, flags)
-    report = asyncio.run(connect(config.storage_url, config.storage_options).migrate(check=check))
-    click.echo(f"schema version {report.found}, wanted {report.wanted}")
-    for step in report.steps:
-        click.echo(f"{'would apply' if check else 'applied'}: {step}")
-    if check and report.steps:
-        sys.exit(1)
+    try:
+        pending = asyncio.run(_migrate(connect(config.storage_url, config.storage_options), check))
+    except Error as error:
+        if isinstance(error, InvalidArgument) or not check:
+            raise
+        click.echo(f"memsvc: {error.message}", err=True)
+        sys.exit(2)
+    sys.exit(1 if pending else 0)
+
+
+async def _migrate(driver: Driver, check: bool) -> bool:
+    """Return whether steps are pending still."""
+    found = await driver.migrate(check=True)
+    if found.found > found.wanted:
+        raise SchemaMismatch(f"schema {found.found}, this memsvc needs {found.wanted}: run a newer memsvc")
+    if not found.steps:
+        click.echo(f"schema version {found.found}: nothing to do")
+        return False
+    click.echo(f"schema version {found.found}, wanted {found.wanted}")
+    for step in found.steps:
+        click.echo(f"{'would apply' if check else 'to apply'}: {step}")
+    if check:
+        return True
+    _say_done(await driver.migrate(), found)
+    return False
+
+
+def _say_done(done: Migration, wanted: Migration) -> None:
+    for step in wanted.steps:
+        click.echo(f"applied: {step}" if step in done.steps else f"applied by another process meanwhile: {step}")
 
 
 @click.command()
-def drivers() -> None:
-    """List the installed drivers by URL scheme, and whether each can be used."""
-    for scheme, point in plugins().items():
-        try:
-            driver = point.load()
-            summary = (driver.__doc__ or "").strip().partition("\n")[0]
-        except ModuleNotFoundError as error:
-            summary = f"not usable: {error.name} is not installed"
-        click.echo(f"{scheme + '://':16} {summary}")
+@click.argument("scheme", default="")
+def drivers(scheme: str) -> None:
+    """List the installed drivers, or the options of the one of SCHEME."""
+    if scheme:
+        _print_options(scheme.removesuffix("://"))
+        return
+    table = Table("scheme", "usable", "brought by", "")
+    for column in table.columns[:3]:
+        column.no_wrap = True
+    for name, point in plugins().items():
+        factory, missing = _loaded(point)
+        summary = (factory.__doc__ or "").strip().partition("\n")[0] if factory is not None else ""
+        table.add_row(f"{name}://", missing or "yes", escape(extra_of(name)), escape(summary))
+    console = _console()
+    console.print(table)
+    console.print("Options of a driver, for --storage-options: memsvc drivers SCHEME")
+
+
+def _print_options(scheme: str) -> None:
+    if scheme not in plugins():
+        raise click.UsageError(f"no driver for {scheme}: one of {', '.join(plugins())}")
+    factory, missing = _loaded(plugins()[scheme])
+    if factory is None:
+        raise click.ClickException(f"{missing}: pip install '{extra_of(scheme)}'")
+    # A driver of another house may say nothing of its options.
+    options = factory.options() if hasattr(factory, "options") else {}
+    table = Table("option", "", title=f"{scheme}://", title_justify="left")
+    table.columns[0].no_wrap = True
+    for name, said in options.items():
+        table.add_row(name, escape(said))
+    _console().print(table if options else f"The {scheme} driver has no options.")
+
+
+def _console() -> Console:
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=_FILE_COLUMNS)
+
+
+def _loaded(point: EntryPoint) -> tuple[Any, str]:
+    """Return the driver's class, or None and why not."""
+    try:
+        return point.load(), ""
+    except ModuleNotFoundError as error:
+        return None, f"no: needs {error.name}"
+    except (ImportError, AttributeError) as error:
+        return None, f"no: cannot be loaded: {error}"
 
 
 @click.command()
@@ -47,9 +119,14 @@ def drivers() -> None:
 @click.option("--markdown", is_flag=True, help="Print the report as Markdown.")
 def conformance(url: str, options: tuple[str, ...], only: str, markdown: bool) -> None:
     """Run the driver conformance suite; exits 0 only if all of it passed."""
-    from memsvc.storage.conformance import run
+    from memsvc.storage.conformance import Result, run
 
-    named = dict(option.partition("=")[::2] for option in options)
-    report = asyncio.run(run(url, options=named, select=only))
+    def show(result: Result) -> None:
+        click.echo(f"\x1b[2K\r{result.theme}: {result.name}", err=True, nl=False)
+
+    watched = sys.stderr.isatty()
+    report = asyncio.run(run(url, options=option_values(options), select=only, on_result=show if watched else None))
+    if watched:
+        click.echo("\x1b[2K\r", err=True, nl=False)
     click.echo(report.as_markdown() if markdown else report.as_text())
     sys.exit(0 if report.passed else 1)

@@ -113,7 +113,7 @@ async def _read(side: Side, scope: Scope) -> _User:
     async for rows in side.paged_rows(scope):
         _add_rows(user, rows)
     after = await side.floor(scope) - 1
-    async for records in side.records(scope, after):
+    async for records in side.records(scope, after, loaded.tip.seq):
         for record in records:
             user.piles["records"].add((record.seq, record.nonce, record.kind, record.time), record.body)
     return user

@@ -7,9 +7,12 @@ copy was cut off has no journal, or one without a STATE row, and is copied again
 from __future__ import annotations
 
 import asyncio
+import enum
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
+
+import msgspec
 
 from memsvc.copying.side import Side
 from memsvc.journal.state import due_time, load
@@ -33,8 +36,15 @@ _Part = TypeVar("_Part", Record, Row)
 MAX_CHUNK = 1_000
 """Rows or records that are handed over at once."""
 
-USED = "was used at the destination: its journal there is not a part of the source's"
-MOVED = "kept moving while it was copied: stop the servers of the source, and repeat"
+
+class Fate(enum.Enum):
+    """What became of a user."""
+
+    COPIED = "was copied"
+    USED = "was used at the destination: the journal there is not a part of the source's"
+    UNREADABLE = "has a state that cannot be read"
+    MOVED = "kept moving while being copied: stop the servers of the source, and repeat"
+
 
 _TRIES = 3
 _LEFT_NAMED = 100
@@ -57,7 +67,7 @@ class Left:
     """A user who was not copied."""
 
     scope: Scope
-    why: str
+    fate: Fate
 
 
 @dataclass(slots=True)
@@ -69,6 +79,15 @@ class Copied:
     left_count: int = 0
     left: list[Left] = field(default_factory=list)
     """The first of them."""
+
+    def add(self, scope: Scope, fate: Fate) -> None:
+        """Count a user."""
+        if fate is Fate.COPIED:
+            self.copied += 1
+            return
+        self.left_count += 1
+        if len(self.left) < _LEFT_NAMED:
+            self.left.append(Left(scope, fate))
 
 
 async def copy(source: Side, destination: Side, progress: Progress, *, concurrency: int) -> Copied:
@@ -82,13 +101,7 @@ async def copy(source: Side, destination: Side, progress: Progress, *, concurren
 
     async def work() -> None:
         while (scope := await waiting.get()) is not None:
-            why = await _copy_user(source, destination, scope, progress)
-            if why:
-                copied.left_count += 1
-                if len(copied.left) < _LEFT_NAMED:
-                    copied.left.append(Left(scope, why))
-            else:
-                copied.copied += 1
+            copied.add(scope, await _copy_user(source, destination, scope, progress))
             progress.users_done += 1
 
     async def hand_out() -> None:
@@ -121,22 +134,21 @@ async def _count(source: Side, progress: Progress) -> None:
     progress.counted = True
 
 
-async def _copy_user(source: Side, destination: Side, scope: Scope, progress: Progress) -> str:
-    """Return why the user was left; empty: copied."""
+async def _copy_user(source: Side, destination: Side, scope: Scope, progress: Progress) -> Fate:
     for _ in range(_TRIES):
         loaded = await source.load(scope)
         end = await destination.tip(scope)
         if end == loaded.tip:
-            return ""
+            return Fate.COPIED
         if end != EMPTY and not await _is_part(source, scope, end):
-            return USED
+            return Fate.USED
         try:
-            outcome = await _Move(source, destination, scope, loaded, end, progress).run()
+            fate = await _Move(source, destination, scope, loaded, end, progress).run()
         except TruncatedJournal:
             continue
-        if outcome is not None:
-            return outcome
-    return MOVED
+        if fate is not Fate.MOVED:
+            return fate
+    return Fate.MOVED
 
 
 async def _is_part(source: Side, scope: Scope, end: Tip) -> bool:
@@ -156,31 +168,21 @@ class _Move:
     """Where the journal at the destination ends."""
     progress: Progress
 
-    async def run(self) -> str | None:
-        """Return "" once copied, why not, or None to try again. Raises TruncatedJournal."""
+    async def run(self) -> Fate:
+        """Copy the user as it was loaded. Raises TruncatedJournal where the source trimmed the journal meanwhile."""
         await self._seed()
         if self.end == EMPTY:
             after = await self.source.floor(self.scope) - 1
         else:
             after = self.end.seq
             await self.destination.truncate(self.scope, await self.source.floor(self.scope))
-        state = [row for row in self.loaded.rows if row.kind is RowKind.STATE]
-        room = MAX_APPEND_BYTES - sum(len(row.body) for row in state)
+        room = MAX_APPEND_BYTES - sum(len(row.body) for row in self._state())
         last: Sequence[Record] = ()
-        async for records in _chunked(self.source.records(self.scope, after), room):
+        async for records in _chunked(self.source.records(self.scope, after, self.loaded.tip.seq), room):
             if last and not await self._append(last):
-                return USED
+                return Fate.USED
             last = records
-        if not last or Tip(last[-1].seq, last[-1].nonce) != self.loaded.tip or await self._has_moved():
-            return None
-        reach("copy.before_last")
-        done = await self._append(last, state=state)
-        reach("copy.after_last")
-        return "" if done else USED
-
-    async def _has_moved(self) -> bool:
-        # Everything was read between two looks at the tip: the same tip, the same user.
-        return await self.source.tip(self.scope) != self.loaded.tip
+        return await self._append_last(last) if last else Fate.MOVED
 
     async def _seed(self) -> None:
         afresh = True
@@ -201,24 +203,45 @@ class _Move:
         reach("copy.after_seed")
         self.progress.bytes_copied += sum(len(row.body) for row in rows)
 
-    async def _append(self, records: Sequence[Record], *, state: Sequence[Row] | None = None) -> bool:
-        """Append; with `state`, the last of the journal."""
-        is_last = state is not None
-        item = Append(
-            scope=self.scope,
-            after=self.end,
-            records=records,
-            puts=state or (),
-            due=due_time(load(self.scope, Loaded(self.loaded.tip, state or ()))),
-            erases=is_last and records[-1].kind is RecordKind.ERASE,
-        )
+    def _state(self) -> Sequence[Row]:
+        return [row for row in self.loaded.rows if row.kind is RowKind.STATE]
+
+    async def _append(self, records: Sequence[Record]) -> bool:
         reach("copy.before_append")
-        appended = await self.destination.append(item)
+        appended = await self._hand_over(Append(scope=self.scope, after=self.end, records=records))
         reach("copy.after_append")
-        self.end = Tip(records[-1].seq, records[-1].nonce)
-        self.progress.bytes_copied += sum(len(record.body) for record in records)
+        return appended
+
+    async def _append_last(self, records: Sequence[Record]) -> Fate:
+        """Append what makes the user whole, if the source has not moved on meanwhile."""
+        puts = self._state()
+        erases = records[-1].kind is RecordKind.ERASE
+        if erases:
+            # What an erased user has is a note of what the erasure ended; it came with the erasure.
+            puts = [row async for page in self._rows() for row in page if row.kind is not RowKind.REQUEST] + [*puts]
+        try:
+            due = due_time(load(self.scope, Loaded(self.loaded.tip, self._state())))
+        except msgspec.MsgspecError:
+            return Fate.UNREADABLE
+        # What was read between two looks at the tip belongs together if both saw the same.
+        if self.loaded.tip != _end_of(records) or self.loaded.tip != await self.source.tip(self.scope):
+            return Fate.MOVED
+        item = Append(scope=self.scope, after=self.end, records=records, puts=puts, due=due, erases=erases)
+        reach("copy.before_last")
+        appended = await self._hand_over(item)
+        reach("copy.after_last")
+        return Fate.COPIED if appended else Fate.USED
+
+    async def _hand_over(self, item: Append) -> bool:
+        appended = await self.destination.append(item)
+        self.end = _end_of(item.records)
+        self.progress.bytes_copied += sum(len(record.body) for record in item.records)
         self.progress.bytes_copied += sum(len(row.body) for row in item.puts)
         return appended
+
+
+def _end_of(records: Sequence[Record]) -> Tip:
+    return Tip(records[-1].seq, records[-1].nonce)
 
 
 async def _chunked(pages: AsyncIterator[Sequence[_Part]], room_bytes: int) -> AsyncIterator[Sequence[_Part]]:

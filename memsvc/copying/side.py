@@ -121,15 +121,18 @@ class Side:
             return None
         return found[0] if found else None
 
-    async def records(self, scope: Scope, after: int) -> AsyncIterator[Sequence[Record]]:
-        """Yield the records behind `after`, in pages. Raises TruncatedJournal."""
-        limit = _FIRST_PAGE
-        while page := await self._ask(
-            lambda after=after, limit=limit: self.driver.records(scope, after, limit)  # type: ignore[misc]
-        ):
+    async def records(self, scope: Scope, after: int, last: int) -> AsyncIterator[Sequence[Record]]:
+        """Yield the records behind `after` up to `last`, in pages. Raises TruncatedJournal."""
+        limit = min(_FIRST_PAGE, last - after)
+        while limit > 0:
+            page = await self._ask(
+                lambda after=after, limit=limit: self.driver.records(scope, after, limit)  # type: ignore[misc]
+            )
+            if not page:
+                return
             yield page
             after = page[-1].seq
-            limit = _next_page(page)
+            limit = min(_next_page(page), last - after)
 
     async def seed(self, scope: Scope, rows: Sequence[Row], *, afresh: bool) -> None:
         """Put rows of a user who is not served yet."""

@@ -50,10 +50,18 @@ from memsvc.users import HotUser, Users, now_micros
 logger = logging.getLogger(__name__)
 
 MAX_CONFLICTS = 64
+_PATIENCE_SECONDS = 5.0
+"""A command gives up after so many conflicts, but not sooner than this."""
 _GROUP_USERS = 256
 _GROUP_COMMANDS = 64
 _BACKOFF_SECONDS = 0.002
-_MAX_BACKOFF_SECONDS = 0.25
+"""After its second conflict a command waits up to so long, and so much longer after each that follows."""
+_MAX_BACKOFF_SECONDS = 0.01
+_CONTENDED_SECONDS = 1.0
+"""How long after a record of another process a user counts as one that several write to."""
+_STREAK = 16
+"""After so many appends to a user there is a pause, for other processes that may wait unseen."""
+_MAX_YIELD_SECONDS = 0.1
 
 
 class _Waiting(Struct, Generic[R_co], eq=False):
@@ -357,7 +365,12 @@ class Writer:
             else:
                 assert decided.body is not None
                 _answer(decided.waiting, Recorded(decided.body, decided.time, group.state))
-        self._release(scope)
+        now = time.monotonic()
+        hot.appends += 1
+        if now - hot.contended < _CONTENDED_SECONDS or hot.appends % _STREAK == 0:
+            self._spawn(self._yield(scope, now - group.started))
+        else:
+            self._release(scope)
 
     async def _conflicted(self, group: _Group) -> None:
         """The journal moved on: catch up, wait a little where that keeps happening, and decide again."""
@@ -368,14 +381,22 @@ class Writer:
             waiting = decided.waiting
             waiting.conflicts += 1
             worst = max(worst, waiting.conflicts)
-            if waiting.conflicts > MAX_CONFLICTS:
+            if waiting.conflicts > MAX_CONFLICTS and time.monotonic() - waiting.arrived > _PATIENCE_SECONDS:
                 _fail(waiting, Aborted(Reason.TOO_MANY_CONFLICTS, f"gave up after {MAX_CONFLICTS} tries"))
                 continue
             lane.waiting.appendleft(waiting)
             self._waiting_count += 1
         if worst > 1:
-            await asyncio.sleep(random.random() * min(_MAX_BACKOFF_SECONDS, _BACKOFF_SECONDS * 2 ** (worst - 1)))
+            await asyncio.sleep(random.random() * min(_MAX_BACKOFF_SECONDS, _BACKOFF_SECONDS * (worst - 1)))
         await self._prepare(scope)
+
+    async def _yield(self, scope: Scope, append_seconds: float) -> None:
+        """Let other processes that write to this user have a turn: who has just won knows the tip before they do."""
+        await asyncio.sleep(random.random() * min(append_seconds, _MAX_YIELD_SECONDS))
+        if self._lanes[scope].waiting:
+            await self._prepare(scope)
+        else:
+            self._release(scope)
 
     async def _look(self, group: _Group, cause: Error | None) -> None:
         """Find out whether an append of unknown outcome was made: the record at its place is ours, or is not."""
@@ -394,7 +415,9 @@ class Writer:
         if applied:
             self._appended(group)
             return
-        self._users.forget(scope)
+        # What is in RAM was acknowledged, and stays good for reads that allow staleness while the database is away.
+        if not isinstance(cause, StorageUnavailable):
+            self._users.forget(scope)
         for decided in group.decided:
             _fail(decided.waiting, cause)
         self._release(scope)

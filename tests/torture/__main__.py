@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 from random import SystemRandom
 
+from tests.servers.process import ServerMissing
 from tests.torture.databases import DATABASES
 from tests.torture.ledger import Ledger
 from tests.torture.run import Report, torture
@@ -24,17 +25,27 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--servers", type=int, default=1, help="how many serve at once")
     parser.add_argument("--seed", type=int, default=SystemRandom().randrange(1_000_000), help="repeats what can be")
-    parser.add_argument("--keep", action="store_true", help="keep the database and the servers' logs")
+    parser.add_argument("--keep", action="store_true", help="keep the servers' logs, and SQLite's file")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="torture-"))
-    database = DATABASES[options.driver](folder)
-    report = asyncio.run(torture(database, folder, options.rounds, options.seed, servers=options.servers, told=_told))
+    try:
+        database = DATABASES[options.driver](folder)
+    except ServerMissing as missing:
+        print(missing)
+        return 2
+    try:
+        tortured = torture(database, folder, options.rounds, options.seed, servers=options.servers, told=_told)
+        report = asyncio.run(tortured)
+        if database.server is not None:
+            shutil.copy(database.server.log, folder / "database.log")
+    finally:
+        database.close()
     print()
     _print(report)
     if report.passed and not options.keep:
         shutil.rmtree(folder)
     else:
-        print(f"{'database':<13} {database.url}, beside it the servers' logs")
+        print(f"{'logs':<14} {folder}")
     return 0 if report.passed else 1
 
 
@@ -50,6 +61,7 @@ def _print(report: Report) -> None:
     rows = [
         ("rounds", report.rounds),
         ("kills", f"{report.kills} (of these {report.early_kills} while starting)"),
+        ("database kills", report.database_kills),
         ("acknowledged", f"{report.acknowledged} (and {report.repeated} repeated, {report.given_up} given up)"),
         ("lost", report.lost),
         ("doubled", report.doubled),
@@ -59,7 +71,7 @@ def _print(report: Report) -> None:
         ("seed", report.seed),
     ]
     for label, value in rows:
-        print(f"{label:<13} {value}")
+        print(f"{label:<14} {value}")
 
 
 if __name__ == "__main__":

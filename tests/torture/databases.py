@@ -8,6 +8,12 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.servers.ferretdb import FerretDB
+from tests.servers.postgres import Postgres
+from tests.servers.process import DatabaseServer
+from tests.servers.redis import Redis
+from tests.torture.soundness import mongodb_faults, postgres_faults, redis_faults, sqlite_faults
+
 
 @dataclass(frozen=True, slots=True)
 class Database:
@@ -15,7 +21,13 @@ class Database:
 
     url: str
     faults: Callable[[], str]
-    """Says what is wrong with it once no server has it open; empty: nothing."""
+    """Says what is wrong with it once no memsvc has it open; empty: nothing."""
+    server: DatabaseServer | None = None
+    """What can be killed besides memsvc; None: there is no server."""
+
+    def close(self) -> None:
+        if self.server is not None:
+            self.server.close()
 
 
 def sqlite(folder: Path) -> Database:
@@ -24,11 +36,33 @@ def sqlite(folder: Path) -> Database:
 
     def faults() -> str:
         with closing(sqlite3.connect(path)) as connection:
-            found = [row for (row,) in connection.execute("PRAGMA integrity_check")]
-        return "" if found == ["ok"] else "; ".join(found)
+            return sqlite_faults(connection)
 
     return Database(f"sqlite:///{path}", faults)
 
 
-DATABASES: Mapping[str, Callable[[Path], Database]] = {"sqlite": sqlite}
-"""By the name of the driver."""
+def postgres(folder: Path) -> Database:
+    server = Postgres()
+    server.start()
+    return Database(server.url, lambda: postgres_faults(server), server)
+
+
+def redis(folder: Path) -> Database:
+    server = Redis()
+    server.start()
+    return Database(server.url, lambda: redis_faults(server), server)
+
+
+def mongo(folder: Path) -> Database:
+    server = FerretDB()
+    server.start()
+    return Database(server.url, lambda: mongodb_faults(server), server)
+
+
+DATABASES: Mapping[str, Callable[[Path], Database]] = {
+    "sqlite": sqlite,
+    "postgres": postgres,
+    "redis": redis,
+    "mongo": mongo,
+}
+"""By the name of the driver; each takes a folder that it may use, and raises ServerMissing."""

@@ -9,12 +9,15 @@ from dataclasses import dataclass, field
 from random import Random
 
 from memsvc_client import AsyncMemoryClient
+from tests.servers.process import DatabaseServer
 from tests.torture.process import Installation, Server, ServerEnded
 
 EARLIEST_KILL_SECONDS = 0.05
 LATEST_KILL_SECONDS = 1.5
 LATEST_EARLY_KILL_SECONDS = 0.8
 """A kill while the server starts: it takes about half of this."""
+LATEST_RESTART_SECONDS = 1.5
+"""How long a killed database stays away at most."""
 CALL_SECONDS = 5.0
 
 
@@ -75,6 +78,7 @@ class Service:
     kills: int = 0
     early_kills: int = 0
     """Of these, while a server was starting: that is, recovering."""
+    database_kills: int = 0
     _launched: list[Server] = field(default_factory=list)
     _serving: list[tuple[Server, _Connection]] = field(default_factory=list)
     """Oldest first."""
@@ -88,14 +92,28 @@ class Service:
             await asyncio.sleep(self.random.uniform(0, LATEST_EARLY_KILL_SECONDS))
             await self._kill(server)
             self.early_kills += 1
-        while len(self._serving) < self.servers:
-            await self.start()
+        await self.start_missing()
         await asyncio.sleep(self.random.uniform(EARLIEST_KILL_SECONDS, LATEST_KILL_SECONDS))
         server, connection = self._serving.pop(self.random.randrange(len(self._serving)))
         if not self._serving:
             self._some_serve.clear()
         await self._kill(server)
         await connection.cut()
+
+    async def database_round(self, database: DatabaseServer) -> None:
+        """Kill the database under servers that work, and start it again on the same data after a short while."""
+        await self.start_missing()
+        await asyncio.sleep(self.random.uniform(EARLIEST_KILL_SECONDS, LATEST_KILL_SECONDS))
+        database.kill()
+        self.database_kills += 1
+        await asyncio.sleep(self.random.uniform(0, LATEST_RESTART_SECONDS))
+        database.launch()
+        await database.ready()
+
+    async def start_missing(self) -> None:
+        """Start as many servers as should serve at once and do not."""
+        while len(self._serving) < self.servers:
+            await self.start()
 
     async def start(self) -> Server:
         """Start a server, and let the clients know when it serves."""
@@ -142,6 +160,11 @@ class Service:
             _, connection = self._serving[0 if steady else -1]
         async with connection.lend() as client:
             yield client
+
+    @property
+    def target(self) -> str:
+        """The address of the newest server."""
+        return self._serving[-1][0].target
 
     @property
     def _address(self) -> str:

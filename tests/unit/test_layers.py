@@ -12,7 +12,7 @@ LAYERS = [
     {"model", "errors", "v1", "__init__"},
     {"storage", "ids", "limits", "paging"},
     {"users", "moves", "journal", "search"},
-    {"memories", "sessions", "context", "document", "extraction", "administration", "purge"},
+    {"memories", "sessions", "context", "document", "extraction", "administration", "purge", "copying"},
     {"application"},
     {"rpc"},
     {"config", "server", "cli", "testing", "__main__"},

@@ -1,0 +1,1 @@
+"""The same calls sent to several servers at the same time, and their replies made comparable."""

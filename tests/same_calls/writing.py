@@ -1,0 +1,126 @@
+"""Writes, as clients send them: of memories, runs and extractions, repeated and erased."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tests.same_calls.drawing import LEARNING, Action, Drawing
+from tests.same_calls.server import Call
+
+_KEPT = 40
+
+
+class Writing:
+    """Draws writes; remembers the latest, so as to repeat them."""
+
+    def __init__(self, drawing: Drawing) -> None:
+        self._draw = drawing
+        self._sent: list[Call] = []
+
+    @property
+    def weights(self) -> Mapping[object, float]:
+        return {
+            self.create: 14,
+            self.update: 12,
+            self.delete: 5,
+            self.batch: 7,
+            self.clear: 2,
+            self.append_run: 14,
+            self.learn_from_run: 4,
+            self.extract: 4,
+            self.extract_runs: 2,
+            self.cancel: 3,
+            self.retry: 3,
+            self.delete_session: 2,
+            self.erase: 1,
+            self.repeat: 7,
+        }
+
+    def note(self, call: Call) -> None:
+        if "request_id" in call.request:
+            self._sent = [*self._sent[-_KEPT:], call]
+
+    def create(self) -> Action:
+        user_id = self._draw.world.user_id()
+        yield self._draw.call("CreateMemory", self._draw.guarded({"memory": self._draw.memory()}, user_id), user_id)
+
+    def update(self) -> Action:
+        user_id = self._draw.world.user_id()
+        request = self._draw.guarded(self._draw.updating(user_id), user_id)
+        yield self._draw.call("UpdateMemory", request, user_id)
+
+    def delete(self) -> Action:
+        user_id = self._draw.world.user_id()
+        request = {**self._draw.deleting(user_id), "purge": self._draw.chance(0.3)}
+        yield self._draw.call("DeleteMemory", self._draw.guarded(request, user_id), user_id)
+
+    def batch(self) -> Action:
+        user_id = self._draw.world.user_id()
+        kinds = self._draw.random.choices(("create", "update", "delete"), (5, 2, 1), k=self._draw.random.randint(1, 5))
+        drawn = {
+            "create": lambda: {"memory": self._draw.memory()},
+            "update": lambda: self._draw.updating(user_id),
+            "delete": lambda: self._draw.deleting(user_id),
+        }
+        operations = [{kind: drawn[kind]()} for kind in kinds]
+        request = self._draw.guarded({"operations": operations}, user_id)
+        yield self._draw.call("BatchWriteMemories", request, user_id)
+
+    def clear(self) -> Action:
+        user_id = self._draw.world.user_id()
+        chosen = {"all": True} if self._draw.chance(0.15) else {"filter": self._draw.filter()}
+        how = {"purge": self._draw.chance(0.3), "validate_only": self._draw.chance(0.3)}
+        yield self._draw.call("ClearMemories", self._draw.guarded(chosen | how, user_id), user_id)
+
+    def append_run(self) -> Action:
+        user_id = self._draw.world.user_id()
+        request = {"run": self._draw.run(user_id), "learning": self._draw.random.choices((0, 1, 2), (6, 1, 2))[0]}
+        yield self._draw.call("AppendRun", self._draw.repeatable(request), user_id)
+
+    def learn_from_run(self) -> Action:
+        user_id = self._draw.world.user_id()
+        request = {"run": self._draw.run(user_id), **LEARNING}
+        yield self._draw.call("AppendRun", self._draw.repeatable(request), user_id)
+
+    def extract(self) -> Action:
+        request = {"messages": {"messages": self._draw.messages()}, "validate_only": self._draw.chance(0.2)}
+        yield self._draw.call("ExtractMemories", self._draw.repeatable(request))
+
+    def extract_runs(self) -> Action:
+        user_id = self._draw.world.user_id()
+        run_ids = {self._draw.world.run_id(user_id): None for _ in range(self._draw.random.randint(1, 3))}
+        request = self._draw.repeatable({"runs": {"run_ids": list(run_ids)}})
+        yield self._draw.call("ExtractMemories", request, user_id)
+
+    def cancel(self) -> Action:
+        user_id = self._draw.world.user_id()
+        request = self._draw.repeatable({"extraction_id": self._draw.world.extraction_id(user_id)})
+        yield self._draw.call("CancelExtraction", request, user_id)
+
+    def retry(self) -> Action:
+        user_id = self._draw.world.user_id()
+        extraction_ids = [self._draw.world.extraction_id(user_id)] if self._draw.chance(0.8) else []
+        request = self._draw.repeatable({"extraction_ids": extraction_ids})
+        yield self._draw.call("RetryExtractions", request, user_id)
+        yield self._draw.settled(user_id)
+
+    def delete_session(self) -> Action:
+        how = {name: self._draw.chance(0.4) for name in ("forget_learned", "purge", "allow_missing")}
+        request = self._draw.repeatable({"session_id": self._draw.session_id(), **how})
+        yield self._draw.call("DeleteSession", request)
+
+    def erase(self) -> Action:
+        yield self._draw.call("EraseUser", self._draw.repeatable({}))
+
+    def repeat(self) -> Action:
+        """Send a write once more; now and then something else under its request id."""
+        if not self._sent:
+            return
+        sent = self._draw.random.choice(self._sent)
+        if self._draw.chance(0.25):
+            other = self._draw.random.choice([each for each in self._sent if each.method == sent.method])
+            ids = {name: sent.request[name] for name in ("scope", "request_id")}
+            sent = Call(sent.method, {**other.request, **ids})
+        yield sent
+        if sent.method == "RetryExtractions":
+            yield self._draw.settled(sent.request["scope"]["user_id"])
