@@ -28,6 +28,10 @@ def _search(scratch: Path) -> Iterator[Figure]:
             yield Figure(row["name"], row["value"], row["unit"])
 
 
+def _drivers(scratch: Path) -> Iterator[Figure]:
+    yield from import_module("bench.drivers").measure(scratch)
+
+
 def _extraction(scratch: Path) -> Iterator[Figure]:
     quality = import_module("bench.extraction_quality")
     goals = {"f1": at_least(quality.GOAL_F1), "false_positive_rate": at_most(quality.GOAL_FALSE_POSITIVE_RATE)}
@@ -45,6 +49,7 @@ PARTS: Mapping[str, Callable[[Path], Iterable[Figure]]] = {
     "start": start.measure,
     "search": _search,
     "extraction": _extraction,
+    "drivers": _drivers,
 }
 
 

@@ -176,7 +176,7 @@ class Calls:
             if is_deposed(call.reply):
                 node.fail(call.reply)
                 self._route.doubt(call.bucket)
-            elif too_few and call.reply == 1:
+            elif too_few and isinstance(call.reply, int) and call.reply:
                 call.reply = TooFewReplicas()
 
     def _goes_on(self, call: Call) -> bool:
@@ -187,7 +187,7 @@ class Calls:
         if isinstance(reply, NoScriptError) and not call.unknown:
             call.unknown = True
             return True
-        if isinstance(reply, AskError) and not isinstance(reply, MovedError):
+        if isinstance(reply, AskError) and not isinstance(reply, MovedError) and reply.host:
             call.asked = Address(reply.host, reply.port)
             return True
         if is_redirect(reply):

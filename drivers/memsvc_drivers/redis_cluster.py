@@ -123,9 +123,9 @@ async def _slots(settings: Settings, address: Address) -> list[tuple[int, int, A
         found: Sequence[Any] = await ask(connection, "CLUSTER", "SLOTS")
     finally:
         await abort(connection)
-    # A node that does not know its own name leaves it out: it is the one that was asked.
+    # A node that does not know a name leaves it out: then it is that of the node which was asked.
     return [
-        (first, last, Address(master[0].decode() if master[0] else address.host, master[1]))
+        (first, last, Address(address.host if master[0] in (None, b"", b"?") else master[0].decode(), master[1]))
         for first, last, master, *_ in found
     ]
 

@@ -28,6 +28,8 @@ _PACE_SECONDS = 0.1
 """How long after one attempt to reach a node that is down the next one starts, at the soonest."""
 _REFUSED_SECONDS = 2.0
 _MAX_ATTEMPTS = 8
+_FULL_SECONDS = 1.0
+"""How long to make do with the connections there are after the server gave no more."""
 
 
 class _Lease:
@@ -55,6 +57,7 @@ class Node:
         self._idle: list[AbstractConnection] = []
         self._leases: dict[_Lease, None] = {}
         self._opening = 0
+        self._full_until = 0.0
         self._waiters: deque[asyncio.Future[None]] = deque()
         self._recovery: asyncio.Task[None] | None = None
         self._recovered = asyncio.Event()
@@ -144,10 +147,15 @@ class Node:
             until = until or self._loop.time() + self._settings.connect_timeout_ms / 1000
             if self._recovery is not None:
                 await self._wait_for_recovery(until)
-            elif len(self._leases) + self._opening >= self._settings.pool_size:
+            elif self._is_full():
                 await self._wait_for_room()
             elif (opened := await self._open()) is not None:
                 return self._lease(opened)
+
+    def _is_full(self) -> bool:
+        if self._leases and self._loop.time() < self._full_until:
+            return True
+        return len(self._leases) + self._opening >= self._settings.pool_size
 
     async def _wait_for_recovery(self, until: float) -> None:
         try:
@@ -171,14 +179,18 @@ class Node:
         self._opening += 1
         try:
             return await connected(self._settings, await self._locate())
-        except Exception as error:
-            self.fail(error)
-            if isinstance(error, AuthenticationError | ResponseError):
-                raise Unreachable from error
-            return None
         except asyncio.CancelledError:
             self._wake_one()
             raise
+        except Exception as error:
+            if self._leases:
+                # Others are being served: the server may have no more connections to give, so these must be kept.
+                self._full_until = self._loop.time() + _FULL_SECONDS
+            else:
+                self.fail(error)
+            if isinstance(error, AuthenticationError | ResponseError):
+                raise Unreachable from error
+            return None
         finally:
             self._opening -= 1
 
@@ -227,7 +239,8 @@ class Node:
                     # An attempt may hang: the next one starts beside it.
                     attempts.add(asyncio.create_task(self._attempt()))
                     starts = self._loop.time() + pace
-                await _first_of(attempts, starts - self._loop.time())
+                soon = starts - self._loop.time() if len(attempts) < _MAX_ATTEMPTS else None
+                await _first_of(attempts, soon)
                 for attempt in [attempt for attempt in attempts if attempt.done()]:
                     error = attempt.exception()
                     if error is None:
@@ -286,12 +299,13 @@ async def _refuse_replica(connection: AbstractConnection) -> None:
         raise ReadOnlyError("a replica")
 
 
-async def _first_of(attempts: set[asyncio.Task[AbstractConnection]], seconds: float) -> None:
+async def _first_of(attempts: set[asyncio.Task[AbstractConnection]], seconds: float | None) -> None:
     """Return once one of them is done, or the time has passed."""
+    timeout = None if seconds is None else max(seconds, 0)
     if attempts:
-        await asyncio.wait(attempts, timeout=max(seconds, 0), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(attempts, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
     else:
-        await asyncio.sleep(max(seconds, 0))
+        await asyncio.sleep(timeout or 0)
 
 
 async def _unwanted(attempt: asyncio.Task[AbstractConnection]) -> None:

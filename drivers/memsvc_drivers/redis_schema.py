@@ -18,10 +18,20 @@ _LOCK_MS = 30_000
 _LOCK_POLL_SECONDS = 0.02
 _LOCK_WAIT_SECONDS = 60.0
 
+# Each answers the same when it is sent twice because a reply was lost.
+_LOCK = Script("""
+-- KEYS: lock. ARGV: token, milliseconds.
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+""")
+
 _ADVANCE = Script("""
 -- KEYS: schema, lock. ARGV: version before, version after, buckets, token. Answers whether the step is mine.
 if redis.call('GET', KEYS[2]) ~= ARGV[4] then return 0 end
-if (redis.call('HGET', KEYS[1], 'version') or '0') ~= ARGV[1] then return 0 end
+local version = redis.call('HGET', KEYS[1], 'version') or '0'
+if version ~= ARGV[1] and version ~= ARGV[2] then return 0 end
 redis.call('HSET', KEYS[1], 'version', ARGV[2], 'buckets', ARGV[3])
 return 1
 """)
@@ -91,7 +101,8 @@ async def migrate(calls: Calls, keys: Keys) -> Migration:
 async def _lock(calls: Calls, keys: Keys, token: str) -> None:
     loop = asyncio.get_running_loop()
     until = loop.time() + _LOCK_WAIT_SECONDS
-    while not await calls.value(Call(META, "SET", keys.meta("migrating"), token, "NX", "PX", _LOCK_MS)):
+    lock = (META, _LOCK, (keys.meta("migrating"),), (token, _LOCK_MS))
+    while not await calls.value(Call.of_script(*lock)):
         if loop.time() > until:
             raise StorageUnavailable("another process migrates the store: wait for it to end")
         await asyncio.sleep(_LOCK_POLL_SECONDS)

@@ -13,7 +13,7 @@ from memsvc_drivers.redis_errors import unavailable
 from memsvc_drivers.redis_nodes import Node
 from memsvc_drivers.redis_settings import Mode, Settings
 
-_OLDEST = (6, 0)
+_OLDEST = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +53,9 @@ async def inspect(node: Node) -> Server:
 
 def refusal(server: Server, settings: Settings) -> Error | None:
     """Return why the driver must not work on this server; None: it may."""
-    if server.version and tuple(map(int, server.version.split(".")[:2])) < _OLDEST:
-        return _refuse(f"Redis {server.version} is too old: memsvc needs {_OLDEST[0]}.{_OLDEST[1]}")
+    major = server.version.partition(".")[0]
+    if major.isdecimal() and int(major) < _OLDEST:
+        return _refuse(f"Redis {server.version} is too old: memsvc needs {_OLDEST}")
     if server.is_cluster and settings.mode is not Mode.CLUSTER:
         return _refuse("the server is part of a cluster: use redis+cluster://host:port")
     if server.is_replica:

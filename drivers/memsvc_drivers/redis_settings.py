@@ -110,6 +110,8 @@ def parse_settings(url: str, options: Mapping[str, str]) -> Settings:
         name: integer_option(options, name, _DEFAULTS[name], least=least, most=most)
         for name, (least, most) in _INTEGERS.items()
     }
+    if integers["wait_replicas"] and integers["wait_timeout_ms"] >= integers["operation_timeout_ms"]:
+        raise invalid(option_path("wait_timeout_ms"), "must be less than operation_timeout_ms")
     try:
         scrub = ScrubMode(options.get("scrub", ScrubMode.REWRITE))
     except ValueError as error:

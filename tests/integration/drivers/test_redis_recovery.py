@@ -132,6 +132,16 @@ async def test_cancelled_calls_take_no_connections_with_them(own_redis: MakeRedi
         assert int(server.execute("INFO", "clients")["connected_clients"]) <= 3
 
 
+async def test_a_server_without_connections_to_give_is_made_do_with(own_redis: MakeRedis) -> None:
+    server = own_redis()
+    async with place(server.url, operation_timeout_ms="20000").opened() as driver:
+        await driver.ping()
+        server.execute("CONFIG", "SET", "maxclients", 2)
+        scopes = [Scope("default", f"user-{number}") for number in range(40)]
+        outcomes = await asyncio.gather(*(outcome_of(driver, item(scope, EMPTY)) for scope in scopes))
+        assert set(outcomes) == {Outcome.APPENDED}
+
+
 async def _is_well(driver: Driver) -> None:
     journal = Journal(driver, Scope("default", "well"))
     await asyncio.gather(*(driver.ping() for _ in range(20)))

@@ -104,3 +104,9 @@ def test_a_wrong_option_is_named(name: str, value: str) -> None:
     with pytest.raises(InvalidArgument) as raised:
         connect("redis://a", {name: value})
     assert [field.field for field in raised.value.fields] == [f"storage_options.{name}"]
+
+
+def test_waiting_for_replicas_ends_before_the_call_does() -> None:
+    with pytest.raises(InvalidArgument) as raised:
+        connect("redis://a", {"wait_replicas": "1", "wait_timeout_ms": "5000"})
+    assert [field.field for field in raised.value.fields] == ["storage_options.wait_timeout_ms"]
