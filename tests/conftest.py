@@ -27,6 +27,7 @@ from tests.servers.given import VARIABLES, GivenServer, given_server, given_urls
 from tests.servers.postgres import Postgres  # noqa: E402
 from tests.servers.process import DatabaseServer, ServerMissing  # noqa: E402
 from tests.servers.redis import Redis  # noqa: E402
+from tests.torture.databases import DATABASES, Database  # noqa: E402
 
 _Server = TypeVar("_Server", bound=DatabaseServer)
 _Made = TypeVar("_Made")
@@ -167,8 +168,7 @@ def _shared(name: str, kind: type[_Server]) -> Iterator[_Server | GivenServer]:
 
 
 def _own(name: str, kind: type[_Server]) -> Iterator[Callable[..., _Server]]:
-    if given_server(name) is not None:
-        pytest.skip(f"the server of {VARIABLES[name]} is not the tests' own to harm")
+    _skip_if_given(name)
     made: list[_Server] = []
 
     def make(*args: object, **options: object) -> _Server:
@@ -180,6 +180,19 @@ def _own(name: str, kind: type[_Server]) -> Iterator[Callable[..., _Server]]:
     yield make
     for server in made:
         server.close()
+
+
+def own_database(driver: str, folder: Path) -> Iterator[Database]:
+    """Return an empty database, for a fixture to yield: the test may kill and freeze its server, if it has one."""
+    _skip_if_given(driver)
+    database = must_have(DATABASES[driver], folder)
+    yield database
+    database.close()
+
+
+def _skip_if_given(name: str) -> None:
+    if name in VARIABLES and given_server(name) is not None:
+        pytest.skip(f"the server of {VARIABLES[name]} is not the tests' own to harm")
 
 
 def must_have(make: Callable[..., _Made], *args: object, **options: object) -> _Made:

@@ -32,7 +32,7 @@ from memsvc_drivers import mongo_schema as schema
 from memsvc_drivers.mongo_appending import Appending
 from memsvc_drivers.mongo_client import Client
 from memsvc_drivers.mongo_documents import scope_of, user_key
-from memsvc_drivers.mongo_facts import capabilities_of, read_facts
+from memsvc_drivers.mongo_facts import Facts, capabilities_of, read_facts
 from memsvc_drivers.mongo_journal import Journal
 from memsvc_drivers.mongo_knowledge import Knowledge
 from memsvc_drivers.mongo_projection import Projection
@@ -82,12 +82,16 @@ class MongoDriver:
             await store.client.ping()
 
     async def migrate(self, *, check: bool = False) -> Migration:
-        async with _connected(self._settings) as client, client.in_time():
-            collections = schema.collections(client, self._settings.names)
-            if check:
-                return await schema.check(collections)
-            facts = await read_facts(client, self._settings)
-            return await schema.migrate(collections, indexed=not facts.ferretdb)
+        client = Client(self._settings)
+        try:
+            async with client.in_time():
+                facts = await _connected(client, self._settings)
+                collections = schema.collections(client, self._settings.names)
+                if check:
+                    return await schema.check(collections)
+                return await schema.migrate(collections, indexed=not facts.ferretdb)
+        finally:
+            await client.close()
 
     def capabilities(self) -> Capabilities:
         return self._opened().capabilities
@@ -142,7 +146,12 @@ class MongoDriver:
 
     async def seed(self, scope: Scope, rows: Sequence[Row], *, afresh: bool) -> None:
         async with self._using() as store:
-            await store.versions.seed(user_key(scope), rows, store.projection.now, afresh=afresh)
+            user = user_key(scope)
+            tip = (await store.journal.tips([user])).get(user, EMPTY)
+            if tip != EMPTY:
+                # What an earlier copy appended must not come on top of the rows.
+                await store.projection.project([user])
+            await store.versions.seed(user, rows, tip.seq, store.projection.now, afresh=afresh)
 
     async def truncate(self, scope: Scope, floor: int) -> None:
         async with self._using() as store:
@@ -188,13 +197,11 @@ class _Store:
         client = Client(settings)
         try:
             async with client.in_time():
-                await client.connect()
-                facts = await read_facts(client, settings)
+                facts = await _connected(client, settings)
                 await schema.ensure(schema.collections(client, settings.names), indexed=not facts.ferretdb)
         except BaseException:
             await client.close()
             raise
-        client.scans = facts.ferretdb
         store = cls(settings, client, capabilities_of(facts, settings), clock)
         store.projection.start()
         return store
@@ -230,18 +237,15 @@ class _Store:
                 self._idle.set()
 
     async def close(self) -> None:
-        await self._idle.wait()
         with suppress(Error):
             async with self.client.in_time():
+                await self._idle.wait()
                 await self.projection.stop()
         await self.client.close()
 
 
-@asynccontextmanager
-async def _connected(settings: Settings) -> AsyncIterator[Client]:
-    client = Client(settings)
-    try:
-        await client.connect()
-        yield client
-    finally:
-        await client.close()
+async def _connected(client: Client, settings: Settings) -> Facts:
+    await client.connect()
+    facts = await read_facts(client, settings)
+    client.adapt(scans=facts.ferretdb, replicated=facts.replica_set or facts.sharded)
+    return facts

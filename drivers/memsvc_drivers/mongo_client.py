@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection, AsyncIOMotorDatabase
 from pymongo import DeleteMany, IndexModel, ReplaceOne, UpdateMany, UpdateOne, monitoring
 from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
+from pymongo.read_concern import ReadConcern
 
 from memsvc.storage.driver import StorageUnavailable
 from memsvc_drivers.mongo_errors import DUPLICATE_KEY, failed, refused
@@ -27,7 +28,7 @@ Write = DeleteMany | ReplaceOne[Any] | UpdateMany | UpdateOne
 _BATCH_DOCUMENTS = 10_000
 """What one reply may hold, beyond the 16 MB that bound it anyway: MongoDB's own first reply holds 101."""
 
-_SINGLY = 6
+_SINGLY = 100
 _WATCH_AGAIN_SECONDS = 1.0
 
 
@@ -40,7 +41,7 @@ class Client:
         self._permits = asyncio.Semaphore(settings.pool_size)
         self._motor: AsyncIOMotorClient[Any] | None = None
         self.scans = False
-        """Whether only a filter of `_id` alone spares the server reading the whole collection."""
+        """Whether the server reads the whole collection for any filter but one of `_id` alone."""
         self._database: AsyncIOMotorDatabase[Any]
 
     @property
@@ -70,7 +71,6 @@ class Client:
                 w="majority",
                 journal=True,
                 wTimeoutMS=settings.operation_timeout_ms,
-                readConcernLevel=str(settings.read_concern),
                 readPreference="primary",
                 # A retried insert reports its own first try as a duplicate.
                 retryWrites=False,
@@ -90,6 +90,14 @@ class Client:
             async with asyncio.timeout(self._settings.connect_timeout_ms / 1000):
                 # In a thread: it tells the server goodbye, which may be frozen.
                 await asyncio.to_thread(client.delegate.close)
+
+    def adapt(self, *, scans: bool, replicated: bool) -> None:
+        """Call as suits the server: collections that are asked for from now on."""
+        assert self._motor
+        self.scans = scans
+        if replicated:
+            concern = ReadConcern(str(self._settings.read_concern))
+            self._database = self._motor.get_database(self._settings.database, read_concern=concern)
 
     @asynccontextmanager
     async def in_time(self) -> AsyncIterator[None]:
@@ -146,6 +154,11 @@ class Collection:
     def __init__(self, client: Client, motor: AsyncIOMotorCollection[Any]) -> None:
         self._client = client
         self._motor = motor
+
+    @property
+    def scans(self) -> bool:
+        """Whether any filter but one of `_id` alone reads the whole collection."""
+        return self._client.scans
 
     async def find(
         self,

@@ -48,7 +48,7 @@ class Bench(conformance.Bench):
         user = url.netloc.rpartition("@")[0]
         netloc = f"{user}@{host}:{port}" if user else f"{host}:{port}"
         query = f"{url.query}&directConnection=true" if url.query else "directConnection=true"
-        soon = {"connect_timeout_ms": "500", "operation_timeout_ms": "1000"}
+        soon = {"connect_timeout_ms": "500", "operation_timeout_ms": "2500"}
         return Place(url._replace(netloc=netloc, query=query).geturl(), {**place.options, **soon})
 
     async def scale(self, place: Place) -> float:

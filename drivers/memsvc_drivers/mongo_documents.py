@@ -28,6 +28,7 @@ ERASED = "erased"
 """The kind of the version that voids every older one but those of requests."""
 
 ENTRY_FIELDS = ("u", "after", "last", "nonce", "fresh", "erases", "due", "said")
+TIP_FIELDS = ("u", "after", "last", "nonce")
 HEAD_FIELDS = ("u", "after", "last", "nonce", "erases", "due")
 VERSION_FIELDS = ("kind", "row", "seq", "group", "position", "body")
 APPLIED_FIELDS = ("fresh", "said")
@@ -141,7 +142,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
 
 
 def entry_of(document: Document) -> Entry:
-    """Return the entry that was read with `ENTRY_FIELDS` or `HEAD_FIELDS`."""
+    """Return the entry that was read with `ENTRY_FIELDS`, or fewer."""
     return Entry(
         document["u"],
         int(document["after"]),
@@ -186,9 +187,9 @@ def version_document(user: str, version: Document, now: datetime) -> Document:
     return document
 
 
-def seeded_document(user: str, row: Row, now: datetime) -> Document:
-    """Return a row's version as it is before the journal begins."""
-    return version_document(user, {**_put(row), "seq": Int64(0)}, now)
+def seeded_document(user: str, row: Row, seq: int, now: datetime) -> Document:
+    """Return a row's version that no append puts."""
+    return version_document(user, {**_put(row), "seq": Int64(seq)}, now)
 
 
 def row_of(version: Document) -> Row:

@@ -20,6 +20,7 @@ from memsvc_drivers.mongo_documents import (
     FORGOTTEN_FIELDS,
     HEAD_FIELDS,
     PASSED_FIELDS,
+    TIP_FIELDS,
     Document,
     Entry,
     entry_of,
@@ -29,6 +30,8 @@ from memsvc_drivers.mongo_documents import (
 from memsvc_drivers.mongo_knowledge import Knowledge
 
 _SLACK = 16
+_CHUNK = 100
+"""How many documents one write changes: a server that is slow does it within a call's time."""
 _ROOT = {"after": 0}
 
 
@@ -89,10 +92,11 @@ class Journal:
 
     async def tips(self, users: Some[str]) -> Mapping[str, Tip]:
         """Return where these journals end, of those that there are."""
-        heads = await self.heads(users)
-        for user, head in heads.items():
-            self._known.saw(user, head.after, head.tip)
-        return {user: head.tip for user, head in heads.items()}
+        # Fields that an index holds.
+        newest = {user: entries[0] for user, entries in (await self._open(users, TIP_FIELDS)).items()}
+        for user, entry in newest.items():
+            self._known.saw(user, entry.after, entry.tip)
+        return {user: entry.tip for user, entry in newest.items()}
 
     async def heads(self, users: Some[str]) -> Mapping[str, Entry]:
         """Return the newest entry of each journal, without its rows."""
@@ -117,12 +121,7 @@ class Journal:
         """Return records in order. Raises TruncatedJournal where the first ones are gone."""
         query = {"u": user, "last": {"$gt": after}}
         found = await self._documents.find(query, ["after", "records"], sort=[("last", ASCENDING)], limit=limit)
-        records = [record for document in found for record in records_of(document) if record.seq > after]
-        # Before a gap is what was being forgotten while it was read.
-        gaps = [later.seq for earlier, later in pairwise(records) if later.seq != earlier.seq + 1]
-        if records and (gaps or records[0].seq != after + 1):
-            raise TruncatedJournal(gaps[-1] if gaps else records[0].seq)
-        return records[:limit]
+        return records_after(after, found)[:limit]
 
     async def due(self, before: int, limit: int) -> Sequence[Due]:
         """Return users that are due, earliest first."""
@@ -228,12 +227,23 @@ class Journal:
         found = await self._documents.find(query, ["u"], sort=[("fresh", ASCENDING)], limit=limit)
         return list(dict.fromkeys(document["u"] for document in found))
 
-    def _among(self, ids: Sequence[str], users: Iterable[str]) -> Sequence[Mapping[str, Any]]:
-        return self._documents.among(ids, users)
+    def _among(self, ids: Sequence[str], users: Iterable[str]) -> Iterable[Mapping[str, Any]]:
+        for start in range(0, len(ids), _CHUNK):
+            yield from self._documents.among(ids[start : start + _CHUNK], users)
 
     async def _write(self, writes: Sequence[Write]) -> None:
-        if writes:
-            await self._documents.write(writes)
+        for start in range(0, len(writes), _CHUNK):
+            await self._documents.write(writes[start : start + _CHUNK])
+
+
+def records_after(after: int, documents: Iterable[Document]) -> Sequence[Record]:
+    """Return the records that documents in order hold. Raises TruncatedJournal where the first ones are gone."""
+    records = [record for document in documents for record in records_of(document) if record.seq > after]
+    # Before a gap is what was being forgotten while it was read.
+    gaps = [later.seq for earlier, later in pairwise(records) if later.seq != earlier.seq + 1]
+    if records and (gaps or records[0].seq != after + 1):
+        raise TruncatedJournal(gaps[-1] if gaps else records[0].seq)
+    return records
 
 
 def _names(fields: Iterable[str]) -> dict[str, Any]:

@@ -50,8 +50,12 @@ class Knowledge:
         """Remember what was read or written. Without `applied`, what was known of it still holds."""
         places = self._current()
         known = places.pop(user, None)
-        if applied is None and known is not None:
-            applied = known.applied
+        if known is not None:
+            if known.applied is not None:
+                applied = max(applied or 0, known.applied)
+            if known.tip.seq > tip.seq:
+                # Read before the append that is known of.
+                after, tip = known.after, known.tip
         if len(places) >= _MOST:
             del places[next(iter(places))]
         places[user] = Place(after, tip, applied)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import random
 import time
@@ -26,10 +27,14 @@ ABANDONED = timedelta(seconds=30)
 """Rows that do not show by then are those of a process that is gone."""
 
 _SWEEP_SECONDS = 60.0
+_PASS_SECONDS = 0.1
+"""How long a pass should take: so many users it takes on."""
 _PASS_USERS = 64
-_MOST_DIRTY = 100_000
-_REST = 3
+_REST = 4
 """How many times as long as a pass took the next one waits: passes must not take the server from the appends."""
+_BACKLOG = 2_000
+"""So many users behind, passes rest no longer than they take."""
+_MOST_DIRTY = 100_000
 
 _log = logging.getLogger(__name__)
 
@@ -52,6 +57,7 @@ class Projection:
         self._delay_seconds = delay_seconds
         self._clock = clock
         self._dirty: dict[str, None] = {}
+        self._pass_users = 1
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -68,6 +74,7 @@ class Projection:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._pass_users = _PASS_USERS
         with contextlib.suppress(Error):
             while self._dirty:
                 await self._pass()
@@ -101,8 +108,10 @@ class Projection:
 
     async def sweep(self) -> None:
         """Make show what other processes left behind, and delete what has been gone for a day."""
-        while users := await self._journal.unsettled(self.now - ABANDONED, _PASS_USERS):
+        swept: set[str] = set()
+        while not swept.issuperset(users := await self._journal.unsettled(self.now - ABANDONED, _PASS_USERS)):
             await self.project(users)
+            swept.update(users)
         long_ago = self.now - KEPT
         await self._versions.bury(long_ago)
         await self._journal.bury(long_ago)
@@ -121,11 +130,16 @@ class Projection:
                     _log.warning("rows of recent appends do not show yet: %s", error)
                 behind = True
                 await asyncio.sleep(1)
-            await asyncio.sleep((time.monotonic() - started) * _REST)
+            took = time.monotonic() - started
+            if took > 2 * _PASS_SECONDS:
+                self._pass_users = max(self._pass_users // 2, 1)
+            elif took < _PASS_SECONDS:
+                self._pass_users = min(self._pass_users * 2, _PASS_USERS)
+            await asyncio.sleep(took * (_REST if len(self._dirty) < _BACKLOG else 1))
 
     async def _pass(self) -> None:
         self._wake.clear()
-        users = list(self._dirty)[:_PASS_USERS]
+        users = list(itertools.islice(self._dirty, self._pass_users))
         for user in users:
             del self._dirty[user]
         try:

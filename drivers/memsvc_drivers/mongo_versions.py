@@ -41,12 +41,12 @@ class Versions:
             older = (version for version in there if version["seq"] < seqs[version["u"]])
             await _delete(collection, [version for version in older if version["kind"] != RowKind.REQUEST])
 
-    async def seed(self, user: str, rows: Sequence[Row], now: datetime, *, afresh: bool) -> None:
-        """Put rows as they are before the journal begins."""
+    async def seed(self, user: str, rows: Sequence[Row], seq: int, now: datetime, *, afresh: bool) -> None:
+        """Put rows as they are where the journal ends; 0: before it begins."""
         if afresh:
             for collection in (self._memories, self._rows):
                 await collection.write([DeleteMany({"u": user})])
-        documents = [seeded_document(user, row, now) for row in rows]
+        documents = [seeded_document(user, row, seq, now) for row in rows]
         for collection, some in self._placed(documents):
             for start in range(0, len(some), _CHUNK):
                 chunk = some[start : start + _CHUNK]

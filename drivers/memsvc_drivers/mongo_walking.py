@@ -11,12 +11,12 @@ from collections.abc import Collection as Some
 from collections.abc import Mapping, Sequence
 
 from memsvc.storage.driver import Record, Tip
-from memsvc_drivers.mongo_documents import ENTRY_FIELDS, HEAD_FIELDS, Document, entry_id, entry_of, records_of
-from memsvc_drivers.mongo_journal import Journal, Tail
+from memsvc_drivers.mongo_documents import ENTRY_FIELDS, TIP_FIELDS, Document, entry_id, entry_of
+from memsvc_drivers.mongo_journal import Journal, Tail, records_after
 
-_MOST_USERS = 4
+_MOST_USERS = 16
 """Of so many users each is followed by itself."""
-_MOST_STEPS = 4
+_MOST_STEPS = 16
 
 
 class WalkingJournal(Journal):
@@ -43,11 +43,11 @@ class WalkingJournal(Journal):
         found = await self._follow(user, after, ("last", "records"))
         if not found:
             return await super().records(user, after, limit)
-        return [record for document in found for record in records_of(document)][:limit]
+        return records_after(after, found)[:limit]
 
     async def _tip(self, user: str) -> Tip | None:
         place = self._known.place(user)
-        found = None if place is None else await self._follow(user, place.tip.seq, HEAD_FIELDS)
+        found = None if place is None else await self._follow(user, place.tip.seq, TIP_FIELDS)
         if place is None or found is None:
             return None
         if not found:

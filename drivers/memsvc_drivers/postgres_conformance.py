@@ -46,6 +46,8 @@ class Bench(conformance.Bench):
             await connection.execute(statements.write_meta, VERSION_ROW, VERSION + 1)
 
     def cramped(self, scratch: Place) -> Place:
+        if parse_settings(*scratch).transaction_pooler:
+            raise Skipped("no session settings through a transaction pooler")
         # Not the disk is bounded, but Postgres says so, as it would in the middle of a statement.
         with ThreadPoolExecutor(1) as beside:
             beside.submit(asyncio.run, _bound_size(scratch)).result()
@@ -81,7 +83,7 @@ async def _bound_size(scratch: Place) -> None:
                 THEN RAISE disk_full; END IF;
                 RETURN NEW;
             END $$;
-            CREATE TRIGGER full BEFORE INSERT ON "{journal}"
+            CREATE TRIGGER bounded BEFORE INSERT ON "{journal}"
                 FOR EACH ROW EXECUTE FUNCTION "{journal}_full"();
         """)  # noqa: S608
 

@@ -29,7 +29,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from memsvc.storage.driver import RowKind
 from memsvc_drivers.postgres_core_append import compile_append
-from memsvc_drivers.postgres_core_parts import DIALECT, NO_JOIN, any_of, compiled, given, of_user, unnested
+from memsvc_drivers.postgres_core_parts import DIALECT, NO_JOIN, any_of, compiled, given, numbered, of_user, unnested
 from memsvc_drivers.postgres_core_views import create_views
 from memsvc_drivers.postgres_statements import AppendShape, Compiled
 from memsvc_drivers.sql import USER, Tables, build_tables
@@ -46,10 +46,10 @@ def compile_statements() -> Compiled:
     """Return the statements with marks in place of table names."""
     names = TableNames(**{name: table_mark(name) for name in name_fields()})
     tables = build_tables(names, "postgresql", text=Text(collation="C"))
-    shapes = [AppendShape(*needs) for needs in product((False, True), repeat=4)]
+    shapes = [AppendShape(*needs) for needs in product((False, True), repeat=5)]
     return Compiled(
         create=_create(tables, names),
-        appends={shape.name: compile_append(tables, shape) for shape in shapes if shape.begins or shape.continues},
+        appends={shape.name: compile_append(tables, shape) for shape in shapes if shape.is_possible},
         pages={page.name: _page(tables, page) for page in map(Page._make, product((False, True), repeat=4))},
         **_of_meta(tables),
         **_of_heads(tables),
@@ -87,7 +87,7 @@ def _of_heads(tables: Tables) -> dict[str, str]:
     tips = select(heads.user_id, heads.seq, heads.nonce).where(
         heads.namespace == given("namespace", Text), heads.user_id == any_of("user_ids", Text)
     )
-    asked = unnested("asked", namespace=Text, user_id=Text)
+    asked = numbered("asked", namespace=Text, user_id=Text)
     tip = (
         select(heads.seq, heads.nonce)
         .where(heads.namespace == asked.c.namespace, heads.user_id == asked.c.user_id)

@@ -1,8 +1,9 @@
-"""The statement that appends a batch, in one round trip and one transaction of its own.
+"""The statements that append a batch, each in one round trip and one transaction of its own.
 
-It locks the heads of the journals that end where their items say, in the order of their users, so that two batches over
-the same users wait for each other and never in a circle; then it begins the new journals, in the same order; then it
-writes. All parts of a statement see what was there before it: so no row may be touched by two of them.
+First the heads of the journals that end where their items say are locked, in the order of their users, so that two
+batches over the same users wait for each other and never in a circle; then new journals begin, in the same order; then
+it is written. For an item that is alone nothing needs an order, which saves much. All parts of a statement see what was
+there before it: so no row may be touched by two of them.
 
 Lookups in large tables stand in LATERAL subqueries rather than joins: those can only be done one by one, by index,
 whatever the planner believed about the tables' size when it made the plan that a connection then keeps.
@@ -10,14 +11,16 @@ whatever the planner believed about the tables' size when it made the plan that 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import (
     CTE,
     BigInteger,
     Delete,
+    FromClause,
+    Join,
     LargeBinary,
-    Select,
     Subquery,
     Table,
     Text,
@@ -27,13 +30,14 @@ from sqlalchemy import (
     literal_column,
     select,
     true,
+    update,
 )
 from sqlalchemy import delete as delete_from
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.elements import ColumnElement
 
 from memsvc.storage.driver import RowKind
-from memsvc_drivers.postgres_core_parts import NO_JOIN, compiled, unnested
+from memsvc_drivers.postgres_core_parts import NO_JOIN, compiled, given, numbered, unnested
 from memsvc_drivers.postgres_statements import AppendShape
 from memsvc_drivers.sql import USER, Tables
 
@@ -48,7 +52,6 @@ _ITEM = {
 }
 _AFTER = {"after_seq": BigInteger, "after_nonce": Text}
 _RECORD = {
-    "item": BigInteger,
     "seq": BigInteger,
     "nonce": Text,
     "kind": Text,
@@ -56,45 +59,87 @@ _RECORD = {
     "body": LargeBinary,
 }
 _PUT = {
-    "item": BigInteger,
     "kind": Text,
     "row_id": Text,
     "row_group": Text,
     "row_position": BigInteger,
     "body": Text,
 }
-_GONE = {"item": BigInteger, "kind": Text, "row_id": Text}
+_GONE = {"kind": Text, "row_id": Text}
+_OF_ITEM = {"item": BigInteger}
+"""What these begin with where there are several items: the number of theirs."""
 
 
 def compile_append(tables: Tables, shape: AppendShape) -> str:
     """Return the statement for batches of this shape."""
+    if shape.alone:
+        return _compile_alone(tables, shape)
     everything = shape.erases
     continues, deletes = shape.continues or everything, shape.deletes or everything
     item_columns = {**_ITEM, **_AFTER} if continues else _ITEM
-    item = select(unnested("item", **item_columns)).cte("batch")
-    put = select(unnested("put", **_PUT)).cte("puts")
-    known = ("ordinal", *USER, "first_seq", "erased") if everything else ("ordinal", *USER)
+    item = select(numbered("item", **item_columns)).cte("batch")
+    put = select(unnested("put", **_OF_ITEM, **_PUT)).cte("puts")
     done: list[Any] = []
-    sources: list[Select[Any]] = []
-    held = None
-    if continues:
-        held = _held(tables, item)
+    held = _held(tables, item) if continues else None
+    if held is not None:
         done.append(_moved(tables, held))
-        sources.append(select(*(held.c[name] for name in known)))
-    if shape.begins or everything:
+    applied = held
+    if held is None or shape.begins or everything:
         begun = _begun(tables, item, held)
+        known = ("ordinal", *USER, "first_seq", "erased") if everything else ("ordinal", *USER)
         mine = and_(*(begun.c[name] == item.c[name] for name in USER))
-        sources.append(select(*(item.c[name] for name in known)).select_from(item.join(begun, mine)))
-    applied = (sources[0].union_all(*sources[1:])).cte("applied").prefix_with("MATERIALIZED")
+        new = select(*(item.c[name] for name in known)).select_from(item.join(begun, mine))
+        both = new if held is None else select(*(held.c[name] for name in known)).union_all(new)
+        applied = both.cte("applied").prefix_with("MATERIALIZED")
+    assert applied is not None
     if everything:
         done += [_forgotten(tables, applied), _cleared(tables, applied, put)]
-    done += [_recorded(tables, applied), _put(tables, applied, put)]
+    record, gone = unnested("record", **_OF_ITEM, **_RECORD), unnested("gone", **_OF_ITEM, **_GONE)
+    done += [_recorded(tables, applied, record), _put(tables, applied, put)]
     if deletes:
-        done.append(_removed(tables, applied))
+        done.append(_removed(tables, applied, gone))
     names = [f"item_{name}" for name in item_columns]
-    names += [*(f"record_{name}" for name in _RECORD), *(f"put_{name}" for name in _PUT)]
-    names += [f"gone_{name}" for name in _GONE] if deletes else []
+    names += _named(record=[*_OF_ITEM, *_RECORD], put=[*_OF_ITEM, *_PUT], gone=[*_OF_ITEM, *_GONE] if deletes else [])
     return compiled(select(applied.c.ordinal).add_cte(*done), *names)
+
+
+def _compile_alone(tables: Tables, shape: AppendShape) -> str:
+    """Return the statement for an item alone that erases nothing: its own values are no arrays."""
+    applied = (_begun_alone(tables) if shape.begins else _moved_alone(tables)).cte("applied")
+    record, put, gone = unnested("record", **_RECORD), unnested("put", **_PUT), unnested("gone", **_GONE)
+    done = [_recorded(tables, applied, record), _put(tables, applied, put)]
+    if shape.deletes:
+        done.append(_removed(tables, applied, gone))
+    own = ("first_seq", "seq", "nonce", "due") if shape.begins else ("seq", "nonce", "due", *_AFTER)
+    names = [f"item_{name}" for name in (*USER, *own)]
+    names += _named(record=_RECORD, put=_PUT, gone=_GONE if shape.deletes else ())
+    return compiled(select(applied.c.ordinal).add_cte(*done), *names)
+
+
+def _begun_alone(tables: Tables) -> Any:
+    heads = tables.heads
+    values = {name: _value(name) for name in (*USER, "seq", "nonce", "due")}
+    begun = insert(heads).values({**values, "floor": _value("first_seq"), "erased": literal_column("0")})
+    begun = begun.on_conflict_do_nothing(index_elements=list(heads.primary_key))
+    return begun.returning(literal_column("1").label("ordinal"), *(heads.c[name] for name in USER))
+
+
+def _moved_alone(tables: Tables) -> Any:
+    heads = tables.heads
+    values = {name: _value(name) for name in ("seq", "nonce", "due")}
+    moved = update(heads).values({**values, "erased": literal_column("0")})
+    moved = moved.where(*(heads.c[name] == _value(name) for name in USER))
+    moved = moved.where(heads.c.seq == _value("after_seq"), heads.c.nonce == _value("after_nonce"))
+    return moved.returning(literal_column("1").label("ordinal"), *(heads.c[name] for name in USER))
+
+
+def _value(name: str) -> ColumnElement[Any]:
+    return given(f"item_{name}", {**_ITEM, **_AFTER}[name])
+
+
+def _named(**columns: Iterable[str]) -> list[str]:
+    """Return what the parameters of these tables are called, in order."""
+    return [f"{table}_{name}" for table, names in columns.items() for name in names]
 
 
 def _held(tables: Tables, item: CTE) -> CTE:
@@ -139,28 +184,31 @@ def _begun(tables: Tables, item: CTE, held: CTE | None) -> CTE:
     return begun.returning(*(heads.c[name] for name in USER)).cte("begun")
 
 
-def _recorded(tables: Tables, applied: CTE) -> CTE:
-    record = unnested("record", **_RECORD)
-    found = [applied.c[name] for name in USER] + [record.c[name] for name in _RECORD if name != "item"]
-    rows = select(*found).select_from(applied.join(record, record.c.item == applied.c.ordinal))
+def _recorded(tables: Tables, applied: CTE, record: Subquery) -> CTE:
+    found = [applied.c[name] for name in USER] + [record.c[name] for name in _RECORD]
+    rows = select(*found).select_from(_of_each(applied, record))
     return insert(tables.journal).from_select([column.name for column in found], rows).cte("recorded")
 
 
-def _put(tables: Tables, applied: CTE, put: CTE) -> CTE:
-    found = [applied.c[name] for name in USER] + [put.c[name] for name in _PUT if name != "item"]
-    rows = select(*found).select_from(applied.join(put, put.c.item == applied.c.ordinal))
+def _put(tables: Tables, applied: CTE, put: FromClause) -> CTE:
+    found = [applied.c[name] for name in USER] + [put.c[name] for name in _PUT]
+    rows = select(*found).select_from(_of_each(applied, put))
     statement = insert(tables.rows).from_select([column.name for column in found], rows)
     replaced = {name: statement.excluded[name] for name in ("row_group", "row_position", "body")}
-    return statement.on_conflict_do_update(index_elements=list(tables.rows.primary_key), set_=replaced).cte("put")
+    return statement.on_conflict_do_update(index_elements=list(tables.rows.primary_key), set_=replaced).cte("stored")
 
 
-def _removed(tables: Tables, applied: CTE) -> CTE:
-    gone = unnested("gone", **_GONE)
+def _removed(tables: Tables, applied: CTE, gone: Subquery) -> CTE:
     found = select(*(applied.c[name] for name in USER), gone.c.kind, gone.c.row_id)
-    named = found.select_from(applied.join(gone, gone.c.item == applied.c.ordinal)).subquery("named")
+    named = found.select_from(_of_each(applied, gone)).subquery("named")
     rows = tables.rows.c
     conditions = [rows[name] == named.c[name] for name in (*USER, "kind", "row_id")]
     return _deleted(tables.rows, named, conditions).cte("removed")
+
+
+def _of_each(applied: CTE, parts: FromClause) -> Join:
+    """Return what belongs to the items applied; to the one applied where they have no numbers."""
+    return applied.join(parts, parts.c.item == applied.c.ordinal if "item" in parts.c else true())
 
 
 def _forgotten(tables: Tables, applied: CTE) -> CTE:

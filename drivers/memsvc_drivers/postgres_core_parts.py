@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ARRAY, TableValuedAlias, Text, any_, bindparam, cast, column, func, literal_column
+from sqlalchemy import ARRAY, Label, Subquery, Text, any_, bindparam, cast, func, literal_column, select, type_coerce
 from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 from sqlalchemy.sql.elements import ColumnElement
@@ -32,12 +33,25 @@ def any_of(name: str, kind: _Type) -> ColumnElement[Any]:
     return any_(cast(bindparam(f"given_{name}"), ARRAY(kind)))
 
 
-def unnested(name: str, **columns: _Type) -> TableValuedAlias:
-    """Return a table whose columns are parameters `<name>_<column>`, arrays of one length; `ordinal` counts from 1."""
-    arrays = [cast(bindparam(f"given_{name}_{each}"), ARRAY(kind)) for each, kind in columns.items()]
-    named = [column(each, kind) for each, kind in columns.items()]
-    table = func.unnest(*arrays).table_valued(*named, with_ordinality="ordinal", name=name)
-    return table.render_derived(name=name)
+def unnested(name: str, **columns: _Type) -> Subquery:
+    """Return a table whose columns are parameters `<name>_<column>`, arrays of one length."""
+    # Side by side in a SELECT they are read one by one; in a FROM each would be stored first.
+    return select(*_elements(name, columns)).subquery(name)
+
+
+def numbered(name: str, **columns: _Type) -> Subquery:
+    """Return the same with one more column, `ordinal`, which counts from 1."""
+    first = _array(name, *next(iter(columns.items())))
+    ordinal = func.generate_subscripts(first, literal_column("1")).label("ordinal")
+    return select(*_elements(name, columns), ordinal).subquery(name)
+
+
+def _elements(name: str, columns: Mapping[str, _Type]) -> list[Label[Any]]:
+    return [type_coerce(func.unnest(_array(name, each, kind)), kind).label(each) for each, kind in columns.items()]
+
+
+def _array(name: str, each: str, kind: _Type) -> ColumnElement[Any]:
+    return cast(bindparam(f"given_{name}_{each}"), ARRAY(kind))
 
 
 def of_user(columns: ReadOnlyColumnCollection[str, Any]) -> tuple[Any, Any]:

@@ -23,6 +23,7 @@ FAILURES = (PostgresError, *LOST)
 
 _FULL = {"53100": "its disk is full", "25006": "it is read-only"}
 _SAID = {
+    "08P01": "it does not take session settings: behind a transaction pooler set transaction_pooler",
     "28000": "it refused the user",
     "28P01": "it refused the password",
     "3D000": "there is no such database",
@@ -66,7 +67,7 @@ def unavailable(error: BaseException) -> StorageUnavailable:
         return StorageUnavailable(f"database cannot write: {_FULL[state]}", Reason.STORAGE_FULL)
     if isinstance(error, asyncpg.TargetServerAttributeNotMatched):
         return StorageUnavailable("no host is a primary that can be written to")
-    if isinstance(error, LOST) and not state:
+    if isinstance(error, LOST) and state not in _SAID:
         return StorageUnavailable("database did not answer")
     said = _SAID.get(state)
     return StorageUnavailable(f"database refused: {said}" if said else f"database failed with SQLSTATE {state}")

@@ -22,6 +22,8 @@ COMPILED = "postgres_statements.json"
 class AppendShape(NamedTuple):
     """What the items of a batch need. What none of them needs would cost every batch."""
 
+    alone: bool
+    """It is one item, and erases nothing."""
     begins: bool
     """Some start a journal."""
     continues: bool
@@ -35,6 +37,13 @@ class AppendShape(NamedTuple):
     def name(self) -> str:
         """Its key in `Compiled.appends`."""
         return "erases" if self.erases else " ".join(name for name, needed in self._asdict().items() if needed)
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether a batch can be of this shape."""
+        if self.alone:
+            return self.begins is not self.continues and not self.erases
+        return self.begins or self.continues
 
 
 class Compiled(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,7 +61,8 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
     """By `AppendShape.name`. Arrays; of items: namespace, user_id, first seq, last seq, last nonce, due, erased, and
     where some continue, seq before, nonce before; of records: item, seq, nonce, kind, time, body; of rows put: item,
     kind, row_id, group, position, body; where some are deleted, of those: item, kind, row_id. Answers the numbers of
-    the items applied, from 1"""
+    the items applied, from 1. Where one is alone: namespace, user_id, first seq if it begins, last seq, last nonce,
+    due, and if it continues seq before, nonce before, none of them an array; then the same arrays but for `item`"""
 
     tips: str
     """namespace, user_ids; read as user_id, seq, nonce"""

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from memsvc.errors import InvalidArgument, invalid
 from memsvc.model import Scope
 from memsvc.storage.crashpoints import reach
-from memsvc.storage.driver import EMPTY, Append, Outcome, Row
+from memsvc.storage.driver import EMPTY, Append, Outcome, Record, Row, RowKey
 from memsvc_drivers.postgres_connecting import Connection
 from memsvc_drivers.postgres_errors import PostgresError, concerns_one_item, sqlstate_of
 from memsvc_drivers.postgres_reads import require_text
@@ -76,17 +76,9 @@ async def seed(
         if afresh:
             await connection.execute(statements.remove_all_rows, *user)
         # The last of a key: a statement cannot put one twice.
-        distinct = {(row.kind, row.row_id): row for row in rows}.values()
+        distinct = list({(row.kind, row.row_id): row for row in rows}.values())
         if distinct:
-            await connection.execute(
-                statements.put_rows,
-                *user,
-                [row.kind.value for row in distinct],
-                [row.row_id for row in distinct],
-                [row.group for row in distinct],
-                [row.position for row in distinct],
-                [_text(row.body) for row in distinct],
-            )
+            await connection.execute(statements.put_rows, *user, *_rows(distinct))
 
 
 async def truncate(connection: Connection, statements: Statements, scope: Scope, floor: int) -> None:
@@ -100,15 +92,10 @@ async def redact(connection: Connection, statements: Statements, scope: Scope, b
 
 
 async def _append(connection: Connection, statements: Statements, batch: Sequence[Append]) -> list[Outcome]:
-    shape = AppendShape(
-        begins=any(item.after == EMPTY for item in batch),
-        continues=any(item.after != EMPTY for item in batch),
-        deletes=any(item.deletes for item in batch),
-        erases=any(item.erases for item in batch),
-    )
-    columns = _columns(batch, shape)
+    shape = _shape_of(batch)
+    arguments = _of_one(batch[0], shape) if shape.alone else _of_several(batch, shape)
     reach("postgres.before_append")
-    applied = await connection.fetch(statements.appends[shape.name], *columns)
+    applied = await connection.fetch(statements.appends[shape.name], *arguments)
     reach("postgres.after_append")
     outcomes = [Outcome.CONFLICT] * len(batch)
     for (number,) in applied:
@@ -116,12 +103,33 @@ async def _append(connection: Connection, statements: Statements, batch: Sequenc
     return outcomes
 
 
-def _columns(batch: Sequence[Append], shape: AppendShape) -> list[list[object]]:
-    """Return the arrays that `Compiled.appends` takes, in its order."""
+def _shape_of(batch: Sequence[Append]) -> AppendShape:
+    erases = any(item.erases for item in batch)
+    return AppendShape(
+        alone=len(batch) == 1 and not erases,
+        begins=any(item.after == EMPTY for item in batch),
+        continues=any(item.after != EMPTY for item in batch),
+        deletes=any(item.deletes for item in batch),
+        erases=erases,
+    )
+
+
+def _of_one(item: Append, shape: AppendShape) -> list[object]:
+    """Return what `Compiled.appends` takes for an item alone, in its order."""
+    last = item.records[-1]
+    own: list[object] = [item.scope.namespace, item.scope.user_id]
+    if shape.begins:
+        own += [item.records[0].seq, last.seq, last.nonce, item.due]
+    else:
+        own += [last.seq, last.nonce, item.due, item.after.seq, item.after.nonce]
+    gone = _keys(item.deletes) if shape.deletes else ()
+    return [*own, *_records(item.records), *_rows(item.puts), *gone]
+
+
+def _of_several(batch: Sequence[Append], shape: AppendShape) -> list[object]:
+    """Return what `Compiled.appends` takes, in its order."""
     numbered = list(enumerate(batch, start=1))
-    records = [(number, record) for number, item in numbered for record in item.records]
-    puts = [(number, row) for number, item in numbered for row in item.puts]
-    columns: list[list[object]] = [
+    own: list[object] = [
         [item.scope.namespace for item in batch],
         [item.scope.user_id for item in batch],
         [item.records[0].seq for item in batch],
@@ -131,29 +139,39 @@ def _columns(batch: Sequence[Append], shape: AppendShape) -> list[list[object]]:
         [int(item.erases) for item in batch],
     ]
     if shape.continues or shape.erases:
-        columns += [[item.after.seq for item in batch], [item.after.nonce for item in batch]]
-    columns += [
-        [number for number, _ in records],
-        [record.seq for _, record in records],
-        [record.nonce for _, record in records],
-        [record.kind.value for _, record in records],
-        [record.time for _, record in records],
-        [record.body for _, record in records],
-        [number for number, _ in puts],
-        [row.kind.value for _, row in puts],
-        [row.row_id for _, row in puts],
-        [row.group for _, row in puts],
-        [row.position for _, row in puts],
-        [_text(row.body) for _, row in puts],
-    ]
+        own += [[item.after.seq for item in batch], [item.after.nonce for item in batch]]
+    own += [[number for number, item in numbered for _ in item.records]]
+    own += _records([record for item in batch for record in item.records])
+    own += [[number for number, item in numbered for _ in item.puts]]
+    own += _rows([row for item in batch for row in item.puts])
     if shape.deletes or shape.erases:
-        gone = [(number, key) for number, item in numbered for key in item.deletes]
-        columns += [
-            [number for number, _ in gone],
-            [key.kind.value for _, key in gone],
-            [key.row_id for _, key in gone],
-        ]
-    return columns
+        own += [[number for number, item in numbered for _ in item.deletes]]
+        own += _keys([key for item in batch for key in item.deletes])
+    return own
+
+
+def _records(records: Sequence[Record]) -> list[list[object]]:
+    return [
+        [record.seq for record in records],
+        [record.nonce for record in records],
+        [record.kind.value for record in records],
+        [record.time for record in records],
+        [record.body for record in records],
+    ]
+
+
+def _rows(rows: Sequence[Row]) -> list[list[object]]:
+    return [
+        [row.kind.value for row in rows],
+        [row.row_id for row in rows],
+        [row.group for row in rows],
+        [row.position for row in rows],
+        [_text(row.body) for row in rows],
+    ]
+
+
+def _keys(keys: Sequence[RowKey]) -> list[list[object]]:
+    return [[key.kind.value for key in keys], [key.row_id for key in keys]]
 
 
 def _text(body: bytes) -> str:

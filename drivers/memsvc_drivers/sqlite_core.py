@@ -34,7 +34,8 @@ from sqlalchemy.sql.base import ReadOnlyColumnCollection
 from memsvc.storage.driver import RowKind
 from memsvc_drivers.sql import USER, VIEWS, Readable, Tables, build_tables, view_sql
 from memsvc_drivers.sql_names import TableNames, name_fields
-from memsvc_drivers.sqlite_statements import KIND_MARK, Compiled, Page, table_mark
+from memsvc_drivers.sql_statements import KIND_MARK, Page, table_mark
+from memsvc_drivers.sqlite_statements import Compiled
 
 _DIALECT = SQLiteDialect_pysqlite(paramstyle="qmark")
 _ROW = (*USER, "kind", "row_id")

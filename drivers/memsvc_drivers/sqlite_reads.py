@@ -15,10 +15,11 @@ from typing import NamedTuple, TypeVar
 from memsvc.errors import InvalidArgument, invalid
 from memsvc.model import Scope
 from memsvc.storage.driver import EMPTY, Due, Loaded, Record, RecordKind, Row, RowKind, Tip, TruncatedJournal
+from memsvc_drivers.sql_statements import Page
 from memsvc_drivers.sqlite_errors import is_busy, is_interrupted, spoils_connection, unavailable
 from memsvc_drivers.sqlite_schema import connect, file_identity, refuse_replaced
 from memsvc_drivers.sqlite_settings import Settings
-from memsvc_drivers.sqlite_statements import Page, Statements
+from memsvc_drivers.sqlite_statements import Statements
 
 _T = TypeVar("_T")
 

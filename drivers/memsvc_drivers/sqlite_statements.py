@@ -5,37 +5,17 @@ Values are given by position, in the order that a statement's docstring names th
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from functools import cache
-from importlib.resources import files
-from typing import NamedTuple
 
 import msgspec
 
 from memsvc.storage.driver import RowKind
 from memsvc_drivers.sql_names import TableNames
+from memsvc_drivers.sql_statements import KIND_MARK, Page, read_statements
 
 COMPILED = "sqlite_statements.json"
 """The file in this package."""
-
-KIND_MARK = "t$kind$"
-
-_TABLE_MARK = re.compile(r"t\$(\w+?)\$(\w*)")
-
-
-class Page(NamedTuple):
-    """Which arguments of `rows` are given."""
-
-    group: bool
-    after: bool
-    before: bool
-    descending: bool
-
-    @property
-    def name(self) -> str:
-        """Its key in `Compiled.pages`."""
-        return " ".join(name for name, given in self._asdict().items() if given)
 
 
 class Compiled(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,20 +85,8 @@ class Statements(Compiled, frozen=True, kw_only=True):
     names: TableNames
 
 
-def table_mark(name: str) -> str:
-    """Return what stands in the compiled statements for a table's name."""
-    return f"t${name}$"
-
-
 @cache
 def statements_for(names: TableNames) -> Statements:
     """Return the statements for tables of these names."""
-    compiled = files("memsvc_drivers").joinpath(COMPILED).read_text(encoding="utf-8")
-    named = msgspec.json.decode(_TABLE_MARK.sub(lambda mark: _named(mark, names), compiled), type=Compiled)
-    return Statements(names=names, **msgspec.structs.asdict(named))
-
-
-def _named(mark: re.Match[str], names: TableNames) -> str:
-    name, suffix = mark.groups()
-    # Quoted: it may be a word that SQL keeps for itself.
-    return mark[0] if mark[0] == KIND_MARK else f'\\"{getattr(names, name)}{suffix}\\"'
+    compiled = read_statements(COMPILED, Compiled, names)
+    return Statements(names=names, **msgspec.structs.asdict(compiled))

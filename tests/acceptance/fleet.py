@@ -20,7 +20,7 @@ LEASE_SECONDS = 1.0
 CALL_SECONDS = 4.0
 _SETTINGS = {
     "quiet_seconds": 0,
-    "poll_seconds": 0.1,
+    "poll_seconds": 0.3,
     "lease_seconds": LEASE_SECONDS,
     # Parking what kills its worker again and again is right; here kills are not its doing.
     "max_attempts": 1_000,

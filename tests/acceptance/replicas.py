@@ -119,7 +119,7 @@ async def replica(
     async with place.opened() as driver:
         engine = Parrot(rota)
         engine.gate.set()
-        worker = WorkerSettings(lease_seconds=LEASE_SECONDS, poll_seconds=0.05, retry_seconds=0.01)
+        worker = WorkerSettings(lease_seconds=LEASE_SECONDS, poll_seconds=0.2, retry_seconds=0.01)
         listening: Any = _Deaf(driver) if deaf else driver
         app = build_application(listening, engine, ApplicationSettings(worker=worker))
         app.users.clock = lambda: now_micros() + clock_ahead_seconds * 1_000_000

@@ -20,31 +20,19 @@ from tests.acceptance.outages import (
     outage,
     served_through_proxy,
 )
-from tests.conftest import must_have
-from tests.servers.given import VARIABLES, given_server
-from tests.torture.databases import DATABASES, Database
+from tests.conftest import NETWORKED, own_database
+from tests.torture.databases import Database
 
 pytestmark = pytest.mark.timeout(120)
 
-DRIVERS = [
-    pytest.param(("postgres", "postgresql"), id="postgresql", marks=pytest.mark.postgresql),
-    pytest.param(("redis", "redis"), id="redis", marks=pytest.mark.redis),
-    pytest.param(("mongo", "mongodb"), id="mongodb", marks=pytest.mark.mongodb),
-]
 WAVES = 12
 CALLS_OF_A_WAVE = 40
 MEBIBYTE = 1 << 20
 
 
-@pytest.fixture(params=DRIVERS)
+@pytest.fixture(params=NETWORKED)
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    """An empty database on a server of its own."""
-    name, driver = request.param
-    if given_server(driver):
-        pytest.skip(f"the server of {VARIABLES[driver]} is not the tests' own to harm")
-    database = must_have(DATABASES[name], tmp_path)
-    yield database
-    database.close()
+    yield from own_database(request.param, tmp_path)
 
 
 @pytest.mark.parametrize("kind", Outage)
@@ -62,7 +50,7 @@ async def test_an_outage_is_told_survived_and_forgotten(
                 assert await service.refusal(creation("Never acknowledged")) == UNAVAILABLE
             seconds = await service.write_until_good()
             measured(f"{database.server.title} {kind}: first good call {seconds:.3f} s after it was back")
-        assert service.failures <= {UNAVAILABLE, LATE}
+        assert service.failures <= {UNAVAILABLE, LATE}, service.process.log_tail()
         texts = Counter(await service.texts())
         assert service.acknowledged <= set(texts)
         assert max(texts.values()) == 1

@@ -97,7 +97,7 @@ async def test_a_promoted_postgres_standby_takes_over(
                 standby.promote()
                 seconds = await service.write_until_good()
                 measured(f"PostgreSQL standby promoted: first good call {seconds:.3f} s after it took writes")
-            assert service.failures <= {UNAVAILABLE, LATE}
+            assert service.failures <= {UNAVAILABLE, LATE}, service.process.log_tail()
             texts = Counter(await service.texts())
             assert max(texts.values()) == 1
             if synchronous:
@@ -125,7 +125,7 @@ async def test_a_redis_cluster_goes_on_with_the_replica_of_a_killed_master(
                 measured(
                     f"Redis cluster, master killed: first good call {seconds:.3f} s after its replica was promoted"
                 )
-            assert service.failures <= {UNAVAILABLE, LATE}
+            assert service.failures <= {UNAVAILABLE, LATE}, service.process.log_tail()
             assert max(Counter(await service.texts()).values()) == 1
     finally:
         cluster.close()

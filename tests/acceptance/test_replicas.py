@@ -51,9 +51,9 @@ async def test_what_one_writes_the_others_read_at_once_though_every_notification
         assert commit.revision == number + 1
 
 
-async def test_extractions_of_one_user_never_run_at_the_same_time(start: Start, rota: Rota) -> None:
+async def test_extractions_of_one_user_never_run_at_the_same_time(start: Start, rota: Rota, fresh_store: Place) -> None:
     replicas = [await start() for _ in range(3)]
-    users = [f"user-{number}" for number in range(6)]
+    users = [f"user-{number}" for number in range(max(2, int(6 * await _scale(fresh_store))))]
     said = [(user_id, f"{user_id} likes thing {number}") for user_id in users for number in range(8)]
     accepted = await asyncio.gather(
         *(
@@ -71,7 +71,7 @@ async def test_extractions_of_one_user_never_run_at_the_same_time(start: Start, 
 
 
 async def test_twenty_writers_on_one_user_all_make_progress(start: Start, fresh_store: Place) -> None:
-    writes = int(WRITES * await fresh_store.bench().scale(fresh_store))
+    writes = int(WRITES * await _scale(fresh_store))
     replicas = [await start() for _ in range(3)]
     written: Counter[int] = Counter()
 
@@ -89,9 +89,10 @@ async def test_twenty_writers_on_one_user_all_make_progress(start: Start, fresh_
     assert (await replicas[1].app.users.read(replicas[1].scope("sarah"))).revision == written.total()
 
 
-async def test_replicas_ten_minutes_apart_learn_everything_once(start: Start, rota: Rota) -> None:
+async def test_replicas_ten_minutes_apart_learn_everything_once(start: Start, rota: Rota, fresh_store: Place) -> None:
     replicas = [await start(clock_ahead_seconds=ahead) for ahead in (-600, 0, 600)]
-    said = [(f"user-{number % 4}", f"thing {number}") for number in range(24)]
+    count = max(6, int(24 * await _scale(fresh_store)))
+    said = [(f"user-{number % 4}", f"thing {number}") for number in range(count)]
     accepted = await asyncio.gather(*(replicas[n % 3].say(*each) for n, each in enumerate(said)))
     for number, ((user_id, _), extraction_id) in enumerate(zip(said, accepted, strict=True)):
         extraction = await replicas[number % 3].ended(user_id, extraction_id)
@@ -119,3 +120,8 @@ async def test_a_lease_that_is_renewed_holds_whatever_the_clocks_say(
     other.engine.gate.set()
     assert (await held).attempt == 1
     assert (rota.reads, rota.overlaps) == (1, [])
+
+
+async def _scale(place: Place) -> float:
+    """Return how much of a test's work the server can take."""
+    return await place.bench().scale(place)

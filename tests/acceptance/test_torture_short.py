@@ -7,19 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import must_have
-from tests.torture.databases import DATABASES, Database
+from tests.conftest import NETWORKED, own_database
+from tests.torture.databases import Database
 from tests.torture.run import torture
 
 ROUNDS = 4
-MARKS = {"postgres": pytest.mark.postgresql, "redis": pytest.mark.redis, "mongo": pytest.mark.mongodb}
 
 
-@pytest.fixture(params=[pytest.param(name, marks=MARKS.get(name, ())) for name in DATABASES])
+@pytest.fixture(params=["sqlite", *NETWORKED])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    database = must_have(DATABASES[request.param], tmp_path)
-    yield database
-    database.close()
+    yield from own_database(request.param, tmp_path)
 
 
 @pytest.mark.timeout(300)

@@ -41,6 +41,9 @@ from memsvc.storage.memory import MemoryDriver
 
 Reply = TypeVar("Reply")
 
+EXAMPLES = 25
+LEAST_EXAMPLES = 5
+STEPS = 30
 USERS = ("", "\u00e9", "\u00c9", "e\u0301")
 ROW_IDS = ("x", "X", "x/y", "日本")
 GROUPS = ("s1", "s1 ")
@@ -60,6 +63,8 @@ class Comparison(RuleBasedStateMachine):
 
     runner: ClassVar[asyncio.Runner]
     drivers: ClassVar[tuple[Driver, Driver]]
+    scale: ClassVar[float]
+    """How much can be asked of the store, next to a fast one."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -250,7 +255,7 @@ class Comparison(RuleBasedStateMachine):
 
 async def _in_time(reply: Coroutine[Any, Any, Reply]) -> Reply:
     """Wait for a reply, but not for one that never comes."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         return await reply
 
 
@@ -270,14 +275,19 @@ def comparison(place: Place) -> Iterator[type[Comparison]]:
         reference, tried = MemoryDriver("memory://", {}), place.connect()
         runner.run(reference.open())
         runner.run(tried.open())
-        yield type("ComparisonOfPlace", (Comparison,), {"runner": runner, "drivers": (reference, tried)})
+        found = {"runner": runner, "drivers": (reference, tried), "scale": runner.run(place.bench().scale(place))}
+        yield type("ComparisonOfPlace", (Comparison,), found)
         runner.run(_in_time(tried.close()))
 
 
+@pytest.mark.timeout(180)
 def test_a_driver_answers_what_the_reference_driver_answers(comparison: type[Comparison]) -> None:
     run_state_machine_as_test(
         comparison,
         settings=settings(
-            max_examples=25, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+            max_examples=max(LEAST_EXAMPLES, round(EXAMPLES * comparison.scale)),
+            stateful_step_count=STEPS,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow],
         ),
     )

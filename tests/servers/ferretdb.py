@@ -48,7 +48,7 @@ class FerretDB(DatabaseServer):
 
 def binary() -> Path:
     """Return the server's program; the first time it is built, which takes a minute or two. Raises ServerMissing."""
-    sources = [_SOURCES / name for name in ("go.mod", "main.go")]
+    sources = [_SOURCES / "go.mod", *sorted(_SOURCES.glob("*.go"))]
     digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "memsvc" / "tests"
     built = cache / f"ferretdb-{digest}"

@@ -16,6 +16,7 @@ from typing import ClassVar
 from tests.servers.places import new_folder
 from tests.servers.process import DatabaseServer, ServerMissing, as_user, environment
 
+DEBIAN_FOLDER = Path("/usr/lib/postgresql")
 _SUPERUSER = "postgres"
 _STANDBY = "standby"
 
@@ -131,7 +132,7 @@ def unprivileged_user() -> str | None:
 @cache
 def binaries() -> Path:
     """Return the folder of PostgreSQL's programs. Raises ServerMissing."""
-    debian = Path("/usr/lib/postgresql").glob("*/bin/initdb")
+    debian = DEBIAN_FOLDER.glob("*/bin/initdb")
     found = sorted(debian, key=lambda path: _version(path.parts[-3]), reverse=True)
     if on_path := shutil.which("initdb"):
         found.append(Path(on_path))

@@ -147,6 +147,8 @@ class DatabaseServer(ABC):
         for process in self._family():
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.suspend()
+                while _runs(process):
+                    time.sleep(_POLL_SECONDS)
                 family.append(process)
         return family
 
@@ -189,6 +191,15 @@ def _ends_with_its_parent() -> Sequence[str]:
     """Return what to start a command with so that it is killed when pytest is, by whatever means."""
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []
+
+
+def _runs(process: psutil.Process) -> bool:
+    """Whether a thread of a process that was told to stop has not heard of it yet."""
+    threads = Path(f"/proc/{process.pid}/task").glob("*/stat")
+    try:
+        return any(thread.read_text().rpartition(")")[2].split()[0] not in "TtZX" for thread in threads)
+    except OSError:
+        return False
 
 
 def _lives(process: psutil.Process) -> bool:

@@ -16,12 +16,13 @@ from tests.torture.ledger import Ledger
 from tests.torture.run import Report, torture
 
 _SHOWN_FINDINGS = 40
+_SHORT = {"postgres": "postgresql", "mongo": "mongodb"}
 
 
 def main() -> int:
     """Torture a database and print the report."""
     parser = argparse.ArgumentParser(prog="python -m tests.torture", description=__doc__)
-    parser.add_argument("--driver", choices=sorted(DATABASES), default="sqlite")
+    parser.add_argument("--driver", choices=sorted([*DATABASES, *_SHORT]), default="sqlite")
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--servers", type=int, default=1, help="how many serve at once")
     parser.add_argument("--seed", type=int, default=SystemRandom().randrange(1_000_000), help="repeats what can be")
@@ -29,7 +30,7 @@ def main() -> int:
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="torture-"))
     try:
-        database = DATABASES[options.driver](folder)
+        database = DATABASES[_SHORT.get(options.driver, options.driver)](folder)
     except ServerMissing as missing:
         print(missing)
         return 2

@@ -41,7 +41,7 @@ def sqlite(folder: Path) -> Database:
     return Database(f"sqlite:///{path}", faults)
 
 
-def postgres(folder: Path) -> Database:
+def postgresql(folder: Path) -> Database:
     server = Postgres()
     server.start()
     return Database(server.url, lambda: postgres_faults(server), server)
@@ -53,7 +53,7 @@ def redis(folder: Path) -> Database:
     return Database(server.url, lambda: redis_faults(server), server)
 
 
-def mongo(folder: Path) -> Database:
+def mongodb(folder: Path) -> Database:
     server = FerretDB()
     server.start()
     return Database(server.url, lambda: mongodb_faults(server), server)
@@ -61,8 +61,8 @@ def mongo(folder: Path) -> Database:
 
 DATABASES: Mapping[str, Callable[[Path], Database]] = {
     "sqlite": sqlite,
-    "postgres": postgres,
+    "postgresql": postgresql,
     "redis": redis,
-    "mongo": mongo,
+    "mongodb": mongodb,
 }
-"""By the name of the driver; each takes a folder that it may use, and raises ServerMissing."""
+"""By the scheme of the driver's URL; each takes a folder that it may use, and raises ServerMissing."""

@@ -109,7 +109,7 @@ async def test_a_version_that_comes_late_stays_hidden(mongodb_server: Server) ->
             await journal.append(puts=[deleted, moved, memory("m1")])
             await journal.append(puts=[run("moved", 9)], deletes=[RowKey(RowKind.RUN, "deleted")])
             await background.projection.project([user_key(SARAH)])
-            late = [seeded_document(user_key(SARAH), row, background.projection.now) for row in (deleted, moved)]
+            late = [seeded_document(user_key(SARAH), row, 1, background.projection.now) for row in (deleted, moved)]
             await background.store.rows.insert(late)
             assert ids(await driver.rows(SARAH, RowKind.RUN, limit=10)) == ["moved"]
             assert ids(await driver.rows(SARAH, RowKind.RUN, before=5, limit=10)) == []
@@ -129,8 +129,8 @@ async def test_a_version_that_comes_after_its_user_was_erased_stays_hidden(mongo
             await journal.append(puts=[memory("m2")])
             await background.projection.project([user_key(SARAH)])
             user, now = user_key(SARAH), background.projection.now
-            await background.store.memories.insert([seeded_document(user, memory("m1"), now)])
-            await background.store.rows.insert([seeded_document(user, run("r1", 1), now)])
+            await background.store.memories.insert([seeded_document(user, memory("m1"), 1, now)])
+            await background.store.rows.insert([seeded_document(user, run("r1", 1), 1, now)])
             rows = (await driver.load(SARAH, list(RowKind))).rows
             assert by_key(rows) == by_key([memory("m2"), request("q1", 5)])
             assert await driver.get(SARAH, RowKind.MEMORY, ["m1"]) == {}

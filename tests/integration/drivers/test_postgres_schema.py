@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from datetime import UTC, datetime
 from importlib.resources import files
 
@@ -183,3 +185,9 @@ async def relations(store: Place) -> list[asyncpg.Record]:
     return await selected(
         store, "SELECT relname FROM pg_class WHERE relname LIKE '{prefix}%' AND relkind IN ('r', 'v')"
     )
+
+
+def test_the_driver_imports_nothing_of_sqlalchemy() -> None:
+    program = "import sys, memsvc_drivers.postgres; print(*(m for m in sys.modules if m.startswith('sqlalchemy')))"
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == []
