@@ -44,7 +44,9 @@ class Appending:
         for user, item in possible.items():
             if outcomes[user] is Outcome.APPENDED:
                 last = item.records[-1]
-                self._known.saw(user, item.after.seq, Tip(last.seq, last.nonce), 0 if item.after == EMPTY else None)
+                begun = 0 if item.after == EMPTY else None
+                tip = Tip(last.seq, last.nonce)
+                self._known.saw(user, item.after.seq, tip, applied=begun, open_after=begun)
         erased = [user for user, item in possible.items() if item.erases and outcomes[user] is Outcome.APPENDED]
         if erased:
             try:

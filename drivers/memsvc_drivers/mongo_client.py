@@ -29,6 +29,7 @@ _BATCH_DOCUMENTS = 10_000
 """What one reply may hold, beyond the 16 MB that bound it anyway: MongoDB's own first reply holds 101."""
 
 _SINGLY = 100
+_HEARTBEAT_MS = 1_000
 _WATCH_AGAIN_SECONDS = 1.0
 
 
@@ -68,6 +69,8 @@ class Client:
                 socketTimeoutMS=settings.operation_timeout_ms,
                 waitQueueTimeoutMS=settings.operation_timeout_ms,
                 maxPoolSize=settings.pool_size,
+                # A monitor that gets no answer frees the threads that wait for one.
+                heartbeatFrequencyMS=_HEARTBEAT_MS,
                 w="majority",
                 journal=True,
                 wTimeoutMS=settings.operation_timeout_ms,

@@ -27,9 +27,9 @@ from memsvc.storage.driver import EMPTY, Append, Record, RecordKind, Row, RowKey
 ERASED = "erased"
 """The kind of the version that voids every older one but those of requests."""
 
-ENTRY_FIELDS = ("u", "after", "last", "nonce", "fresh", "erases", "due", "said")
-TIP_FIELDS = ("u", "after", "last", "nonce")
-HEAD_FIELDS = ("u", "after", "last", "nonce", "erases", "due")
+ENTRY_FIELDS = ("u", "open", "after", "last", "nonce", "fresh", "erases", "due", "said")
+TIP_FIELDS = ("u", "open", "after", "last", "nonce")
+HEAD_FIELDS = ("u", "open", "after", "last", "nonce", "erases", "due")
 VERSION_FIELDS = ("kind", "row", "seq", "group", "position", "body")
 APPLIED_FIELDS = ("fresh", "said")
 """What a document of the journal loses once its rows show."""

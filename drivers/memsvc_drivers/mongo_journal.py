@@ -92,15 +92,18 @@ class Journal:
 
     async def tips(self, users: Some[str]) -> Mapping[str, Tip]:
         """Return where these journals end, of those that there are."""
-        # Fields that an index holds.
-        newest = {user: entries[0] for user, entries in (await self._open(users, TIP_FIELDS)).items()}
-        for user, entry in newest.items():
-            self._known.saw(user, entry.after, entry.tip)
-        return {user: entry.tip for user, entry in newest.items()}
+        # An index holds these fields.
+        return {user: entry.tip for user, entry in (await self._newest(users, TIP_FIELDS)).items()}
 
     async def heads(self, users: Some[str]) -> Mapping[str, Entry]:
         """Return the newest entry of each journal, without its rows."""
-        return {user: entries[0] for user, entries in (await self._open(users, HEAD_FIELDS)).items()}
+        return await self._newest(users, HEAD_FIELDS)
+
+    async def _newest(self, users: Some[str], fields: Sequence[str]) -> Mapping[str, Entry]:
+        newest = {user: entries[0] for user, entries in (await self._open(users, fields)).items()}
+        for user, entry in newest.items():
+            self._known.saw(user, entry.after, entry.tip)
+        return newest
 
     async def _open(self, users: Some[str], fields: Sequence[str]) -> Mapping[str, list[Entry]]:
         which = {"u": next(iter(users))} if len(users) == 1 else {"u": {"$in": list(users)}}

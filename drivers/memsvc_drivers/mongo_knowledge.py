@@ -18,6 +18,8 @@ class Place(NamedTuple):
     tip: Tip
     applied: int | None
     """A seq up to which all rows show; None: not known."""
+    open_after: int | None
+    """What the oldest entry follows that may be open; None: not known."""
 
 
 class Knowledge:
@@ -46,19 +48,21 @@ class Knowledge:
         place = self.place(user)
         return place and place.applied
 
-    def saw(self, user: str, after: int, tip: Tip, applied: int | None = None) -> None:
-        """Remember what was read or written. Without `applied`, what was known of it still holds."""
+    def saw(
+        self, user: str, after: int, tip: Tip, *, applied: int | None = None, open_after: int | None = None
+    ) -> None:
+        """Remember what was read or written; what was known and is not said anew still holds."""
         places = self._current()
         known = places.pop(user, None)
         if known is not None:
-            if known.applied is not None:
-                applied = max(applied or 0, known.applied)
+            applied = _later(applied, known.applied)
+            open_after = _later(open_after, known.open_after)
             if known.tip.seq > tip.seq:
                 # Read before the append that is known of.
                 after, tip = known.after, known.tip
         if len(places) >= _MOST:
             del places[next(iter(places))]
-        places[user] = Place(after, tip, applied)
+        places[user] = Place(after, tip, applied, open_after)
 
     def _current(self) -> dict[str, Place]:
         losses = self._losses()
@@ -66,3 +70,7 @@ class Knowledge:
             self._as_of = losses
             self._places.clear()
         return self._places
+
+
+def _later(one: int | None, other: int | None) -> int | None:
+    return max((seq for seq in (one, other) if seq is not None), default=None)

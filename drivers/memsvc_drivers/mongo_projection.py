@@ -104,7 +104,7 @@ class Projection:
         await self._journal.settle(open_entries)
         for user, tail in tails.items():
             newest = tail.entries[-1]
-            self._known.saw(user, newest.after, newest.tip, newest.tip.seq)
+            self._known.saw(user, newest.after, newest.tip, applied=newest.tip.seq, open_after=newest.after)
 
     async def sweep(self) -> None:
         """Make show what other processes left behind, and delete what has been gone for a day."""

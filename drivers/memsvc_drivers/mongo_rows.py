@@ -97,16 +97,20 @@ class Rows:
         """Return what `read` reads of versions and the journal's end, which together are all."""
         applied = self._known.applied(user)
         if applied is None:
-            applied = (await self._journal.tail(user)).applied
+            applied = (await self._tail(user)).applied
         for _ in range(_LOOKS):
             found = await read()
-            tail = await self._journal.tail(user)
-            if tail.entries:
-                self._known.saw(user, tail.entries[-1].after, tail.tip, tail.applied)
+            tail = await self._tail(user)
             if tail.applied <= applied:
                 return found, tail
             applied = tail.applied
         raise StorageUnavailable("the user's journal does not come to rest")
+
+    async def _tail(self, user: str) -> Tail:
+        tail = await self._journal.tail(user)
+        if tail.entries:
+            self._known.saw(user, tail.entries[-1].after, tail.tip, applied=tail.applied)
+        return tail
 
     async def _page(self, user: str, wanted: Wanted, limit: int) -> tuple[list[Document], list[Document]]:
         """Return the versions in their place, and those of them that are valid."""

@@ -11,12 +11,12 @@ from collections.abc import Collection as Some
 from collections.abc import Mapping, Sequence
 
 from memsvc.storage.driver import Record, Tip
-from memsvc_drivers.mongo_documents import ENTRY_FIELDS, TIP_FIELDS, Document, entry_id, entry_of
+from memsvc_drivers.mongo_documents import ENTRY_FIELDS, TIP_FIELDS, Document, Entry, entry_id, entry_of
 from memsvc_drivers.mongo_journal import Journal, Tail, records_after
 
-_MOST_USERS = 16
+_MOST_USERS = 64
 """Of so many users each is followed by itself."""
-_MOST_STEPS = 16
+_MOST_STEPS = 64
 
 
 class WalkingJournal(Journal):
@@ -24,12 +24,13 @@ class WalkingJournal(Journal):
 
     async def tail(self, user: str) -> Tail:
         place = self._known.place(user)
-        if place is None or place.applied is None:
-            return await super().tail(user)
-        found = await self._follow(user, min(place.tip.seq, place.applied), ENTRY_FIELDS)
-        if found is None or (not found and place.applied < place.tip.seq):
-            return await super().tail(user)
-        return Tail([entry_of(document) for document in found], place.tip)
+        if place is not None and place.applied is not None:
+            found = await self._follow(user, min(place.tip.seq, place.applied), ENTRY_FIELDS)
+            if found or (found is not None and place.applied >= place.tip.seq):
+                return Tail([entry_of(document) for document in found], place.tip)
+        elif place is None and (entries := await self._begun(user, ENTRY_FIELDS)) is not None:
+            return Tail.of(entries)
+        return await super().tail(user)
 
     async def tips(self, users: Some[str]) -> Mapping[str, Tip]:
         if len(users) > _MOST_USERS:
@@ -44,6 +45,32 @@ class WalkingJournal(Journal):
         if not found:
             return await super().records(user, after, limit)
         return records_after(after, found)[:limit]
+
+    async def _open(self, users: Some[str], fields: Sequence[str]) -> Mapping[str, list[Entry]]:
+        if len(users) > _MOST_USERS:
+            return await super()._open(users, fields)
+        each = await asyncio.gather(*(self._open_of(user, fields) for user in users))
+        walked = dict(zip(users, each, strict=True))
+        lost = [user for user, entries in walked.items() if entries is None]
+        found = await super()._open(lost, fields) if lost else {}
+        return {**{user: entries for user, entries in walked.items() if entries}, **found}
+
+    async def _open_of(self, user: str, fields: Sequence[str]) -> list[Entry] | None:
+        """Return the open entries of a journal, newest first; without rows asked for, at least the newest."""
+        place = self._known.place(user)
+        if place is None:
+            return await self._begun(user, fields)
+        start = place.open_after if fields is ENTRY_FIELDS else place.after
+        found = None if start is None else await self._follow(user, start, fields)
+        return (_newest_first(found) or None) if found else None
+
+    async def _begun(self, user: str, fields: Sequence[str]) -> list[Entry] | None:
+        """Return all entries of a journal that is still at its beginning, or has not begun."""
+        first = await self._documents.find({"_id": entry_id(user, 0)}, ["open"])
+        if first and "open" not in first[0]:
+            return None
+        found = await self._follow(user, 0, fields) if first else []
+        return None if found is None else _newest_first(found)
 
     async def _tip(self, user: str) -> Tip | None:
         place = self._known.place(user)
@@ -65,3 +92,7 @@ class WalkingJournal(Journal):
             found += documents
             after = documents[0]["last"]
         return found
+
+
+def _newest_first(documents: Sequence[Document]) -> list[Entry]:
+    return [entry_of(document) for document in reversed(documents) if "open" in document]

@@ -15,6 +15,7 @@ from memsvc_drivers.postgres_settings import Settings
 
 _HEAD_START_SECONDS = 0.25
 """How long a host may take before the next one is tried beside it."""
+_WARNING = "01000"
 
 
 class Connection(Protocol):
@@ -26,6 +27,7 @@ class Connection(Protocol):
     async def execute(self, query: str, *arguments: object) -> str: ...
     def transaction(self, *, isolation: str) -> AbstractAsyncContextManager[object]: ...
     async def add_listener(self, channel: str, callback: Callable[[Any, int, str, object], None]) -> None: ...
+    def add_log_listener(self, callback: Callable[[Any, Any], None]) -> None: ...
     def add_termination_listener(self, callback: Callable[[Any], None]) -> None: ...
     def is_closed(self) -> bool: ...
     def terminate(self) -> None: ...
@@ -73,12 +75,19 @@ class Connector:
                 connection: Connection = await asyncpg.connect(host, timeout=None, **self._arguments)
             except asyncpg.ClientConfigurationError as error:
                 raise invalid("storage_url", str(error)) from error
+            connection.add_log_listener(_doubt)
             return connection
 
     def _prefer(self, host: str, connection: Connection) -> Connection:
         self._hosts.remove(host)
         self._hosts.insert(0, host)
         return connection
+
+
+def _doubt(connection: Connection, message: Any) -> None:
+    """End a connection whose server warns: somebody cancelled a commit's wait for a standby, and it counts as made."""
+    if message.sqlstate == _WARNING:
+        connection.terminate()
 
 
 def _now() -> float:

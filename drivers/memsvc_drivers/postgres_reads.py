@@ -30,10 +30,15 @@ class PageOf(NamedTuple):
 
 
 def require_text(texts: Iterable[str]) -> None:
-    """Raise InvalidArgument for a name that Postgres cannot hold: with NUL, or half a surrogate pair."""
-    for text in texts:
-        if "\0" in text or not (text.isascii() or _has_utf8(text)):
-            raise not_text()
+    """Raise InvalidArgument for names that Postgres cannot hold: with NUL, or half a surrogate pair."""
+    text = "".join(texts)
+    if "\0" in text:
+        raise not_text()
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise not_text() from error
 
 
 def not_text() -> InvalidArgument:
@@ -124,10 +129,3 @@ async def scopes(connection: Connection, statements: Statements, after: Scope | 
 
 def _rows(kind: RowKind, found: Sequence[Any]) -> list[Row]:
     return [Row(kind, row_id, body.encode(), group, position) for row_id, body, group, position in found]
-
-
-def _has_utf8(text: str) -> bool:
-    try:
-        return bool(text.encode())
-    except UnicodeEncodeError:
-        return False

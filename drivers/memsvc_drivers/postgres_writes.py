@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from memsvc.errors import InvalidArgument, invalid
 from memsvc.model import Scope
@@ -22,22 +22,30 @@ _STATEMENT_BYTES = 16 << 20
 
 def require_appendable(batch: Sequence[Append]) -> None:
     """Raise InvalidArgument for what Postgres cannot hold, before anything is written."""
-    for item in batch:
-        require_text((item.scope.namespace, item.scope.user_id))
-        require_text(key.row_id for key in item.deletes)
-        require_rows(item.puts)
+    names = [name for item in batch for name in (item.scope.namespace, item.scope.user_id)]
+    names += [key.row_id for item in batch for key in item.deletes]
+    rows = [row for item in batch for row in item.puts]
+    require_text(names)
+    require_rows(rows)
 
 
 def require_rows(rows: Sequence[Row]) -> None:
     """Raise InvalidArgument for rows that Postgres cannot hold."""
+    require_text([row.row_id for row in rows])
+    require_text([row.group for row in rows])
     for row in rows:
-        require_text((row.row_id, row.group))
         if b"\0" in row.body:
             raise _no_json()
 
 
-def parts(batch: Sequence[Append]) -> Iterator[Sequence[Append]]:
-    """Yield the batch in parts that a statement can carry: nearly always one."""
+def parts(batch: Sequence[Append]) -> Iterable[Sequence[Append]]:
+    """Return the batch in parts that a statement can carry: nearly always one."""
+    size = sum([len(record.body) for item in batch for record in item.records])
+    size += sum([len(row.body) for item in batch for row in item.puts])
+    return [batch] if size <= _STATEMENT_BYTES else _split(batch)
+
+
+def _split(batch: Sequence[Append]) -> Iterator[Sequence[Append]]:
     part: list[Append] = []
     size = 0
     for item in batch:
@@ -96,6 +104,8 @@ async def _append(connection: Connection, statements: Statements, batch: Sequenc
     arguments = _of_one(batch[0], shape) if shape.alone else _of_several(batch, shape)
     reach("postgres.before_append")
     applied = await connection.fetch(statements.appends[shape.name], *arguments)
+    if connection.is_closed():
+        raise ConnectionAbortedError("the server warned that the commit may not be where it should")
     reach("postgres.after_append")
     outcomes = [Outcome.CONFLICT] * len(batch)
     for (number,) in applied:
@@ -154,7 +164,7 @@ def _records(records: Sequence[Record]) -> list[list[object]]:
     return [
         [record.seq for record in records],
         [record.nonce for record in records],
-        [record.kind.value for record in records],
+        [record.kind for record in records],
         [record.time for record in records],
         [record.body for record in records],
     ]
@@ -162,21 +172,21 @@ def _records(records: Sequence[Record]) -> list[list[object]]:
 
 def _rows(rows: Sequence[Row]) -> list[list[object]]:
     return [
-        [row.kind.value for row in rows],
+        [row.kind for row in rows],
         [row.row_id for row in rows],
         [row.group for row in rows],
         [row.position for row in rows],
-        [_text(row.body) for row in rows],
+        _texts(rows),
     ]
 
 
 def _keys(keys: Sequence[RowKey]) -> list[list[object]]:
-    return [[key.kind.value for key in keys], [key.row_id for key in keys]]
+    return [[key.kind for key in keys], [key.row_id for key in keys]]
 
 
-def _text(body: bytes) -> str:
+def _texts(rows: Sequence[Row]) -> list[object]:
     try:
-        return body.decode()
+        return [row.body.decode() for row in rows]
     except UnicodeDecodeError as error:
         raise _no_json() from error
 

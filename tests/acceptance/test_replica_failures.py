@@ -6,7 +6,6 @@ import asyncio
 import os
 import uuid
 from collections.abc import AsyncIterator, Iterable
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -27,6 +26,7 @@ pytestmark = pytest.mark.parametrize("store_url", ["sqlite", *NETWORKED], indire
 EXTRACTIONS = int(os.environ.get("MEMSVC_TEST_EXTRACTIONS", "120"))
 """500 are the full form. A slow test server gets fewer."""
 LEAST_EXTRACTIONS = 36
+EXTRACTIONS_A_HARM = 18
 USERS = 12
 CLIENTS = 12
 
@@ -58,17 +58,14 @@ async def test_each_extraction_has_its_effect_once_whatever_happens_to_replicas(
     count = max(LEAST_EXTRACTIONS, int(EXTRACTIONS * await fresh_store.bench().scale(fresh_store)))
     ledger = Ledger([Book(f"user-{number}") for number in range(USERS)], new_words())
     await asyncio.gather(*(replicas.start() for _ in range(3)))
+    harming = asyncio.create_task(_harm(replicas, ledger, count))
     saying = [asyncio.create_task(_say(replicas, ledger, range(number, count, CLIENTS))) for number in range(CLIENTS)]
-    harming = asyncio.create_task(_harm(replicas))
-    await asyncio.gather(*saying)
-    harming.cancel()
-    with suppress(asyncio.CancelledError):
-        await harming
+    await asyncio.gather(*saying, harming)
     survivor = await replicas.start()
     await check(survivor.client, ledger)
     assert ledger.findings == []
     assert sum(len(book.lessons) for book in ledger.books) == count
-    assert replicas.kills + replicas.freezes >= 2
+    assert replicas.kills == replicas.freezes == count // EXTRACTIONS_A_HARM
 
 
 async def test_what_a_killed_replica_worked_on_is_done_by_another(
@@ -125,12 +122,14 @@ async def _say(replicas: Fleet, ledger: Ledger, numbers: Iterable[int]) -> None:
             return receipt.extraction_id
 
         lesson.extraction_id, lesson.acknowledged = await replicas.call(append), True
-        await asyncio.sleep(0.1)
+        ledger.acknowledged += 1
 
 
-async def _harm(replicas: Fleet) -> None:
-    """Freeze one past its lease, kill another and start the next, for good."""
-    while True:
+async def _harm(replicas: Fleet, ledger: Ledger, count: int) -> None:
+    """Each time so many extractions were accepted, freeze one past its lease, kill another and start the next."""
+    for harm in range(count // EXTRACTIONS_A_HARM):
+        while ledger.acknowledged < harm * EXTRACTIONS_A_HARM + EXTRACTIONS_A_HARM // 2:
+            await asyncio.sleep(0.01)
         frozen, doomed, *_ = replicas.random.sample(replicas.serving, len(replicas.serving))
         freezing = asyncio.create_task(replicas.freeze(frozen, 1.5 * LEASE_SECONDS))
         try:

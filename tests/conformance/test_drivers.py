@@ -7,6 +7,7 @@ import pytest
 from memsvc.storage.conformance import Case, Place, Skipped, Store, cases
 
 
+@pytest.mark.timeout(180)
 @pytest.mark.parametrize("case", [pytest.param(case, id=f"{case.theme}-{case.name}") for case in cases()])
 async def test_driver(place: Place, case: Case) -> None:
     try:

@@ -139,6 +139,25 @@ async def test_the_driver_follows_a_failover_and_keeps_what_was_acknowledged(own
             assert not driver.capabilities().failover.supported
 
 
+async def test_a_commit_that_no_standby_confirmed_is_not_acknowledged(own_postgres: MakePostgres) -> None:
+    primary = own_postgres()
+    with _standby(primary) as standby:
+        standby.confirm_commits()
+        await until(lambda: primary.sql("SELECT sync_state FROM pg_stat_replication") == "sync")
+        async with place(primary.url, operation_timeout_ms="30000", hints="false").opened() as driver:
+            await Journal(driver, SARAH).append()
+            standby.freeze()
+            [scope] = users(1)
+            appending = asyncio.ensure_future(driver.append([item(scope, EMPTY)]))
+            waiting = "FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+            await until(lambda: primary.sql(f"SELECT count(*) {waiting}") == "1")
+            primary.sql(f"SELECT pg_cancel_backend(pid) {waiting}")
+            with pytest.raises(StorageUnavailable):
+                await appending
+            standby.thaw()
+            await _is_well(driver)
+
+
 async def test_a_host_that_is_silent_costs_a_moment_only(own_postgres: MakePostgres) -> None:
     server = own_postgres()
     async with proxied(("127.0.0.1", server.port)) as proxy:
