@@ -51,6 +51,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if session.config.option.collectonly or given_server("mongodb") is not None:
         return
     if any(item.get_closest_marker("mongodb") or wanted & set(_fixtures_of(item)) for item in session.items):
+        if not ferretdb.cached_binary().exists():
+            print("\nbuilding FerretDB, this once: it takes a minute or two", flush=True)
         # Where it cannot be had, the tests that need it say so.
         with contextlib.suppress(ServerMissing):
             ferretdb.binary()

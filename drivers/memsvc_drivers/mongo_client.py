@@ -29,7 +29,7 @@ _BATCH_DOCUMENTS = 10_000
 """What one reply may hold, beyond the 16 MB that bound it anyway: MongoDB's own first reply holds 101."""
 
 _SINGLY = 100
-_HEARTBEAT_MS = 1_000
+_HEARTBEAT_MS = 2_000
 _WATCH_AGAIN_SECONDS = 1.0
 
 

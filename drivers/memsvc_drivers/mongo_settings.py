@@ -45,7 +45,7 @@ class Settings:
     url: str = field(repr=False)
     database: str
     names: CollectionNames
-    connect_timeout_ms: int = 3_000
+    connect_timeout_ms: int = 5_000
     """How long to look for a server that takes writes; longer is StorageUnavailable."""
     operation_timeout_ms: int = 10_000
     """How long any operation may take, waiting for a connection and for the majority included."""

@@ -1,7 +1,7 @@
 """Keeps journals in Postgres 15 or newer, on asyncpg; shared by any number of processes.
 
-asyncpg: it encodes a batch's arrays and decodes rows in C. Measured here beside psycopg 3, an append takes two thirds
-of the time, a group of 16 half of it.
+asyncpg rather than psycopg 3: it encodes a batch's arrays in C. Measured side by side, it took six tenths of the time
+for an append, alone or in a group of 16.
 
 An erased or redacted text is gone for every query at once. Postgres itself keeps old row versions until VACUUM, and
 its log until it is recycled or archived: who needs them gone from the files must see to those.
@@ -112,7 +112,7 @@ class PostgresDriver:
         store = self._opened()
         writes.require_appendable(batch)
         outcomes: list[Outcome] = []
-        for part in writes.parts(batch):
+        for part in writes.parts(batch) if batch else ():
             try:
                 outcomes += await store.pool.run_here(partial(self._append, part))
             except StorageUnavailable:

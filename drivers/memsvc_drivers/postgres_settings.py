@@ -65,6 +65,8 @@ def parse_settings(url: str, options: Mapping[str, str]) -> Settings:
         name: integer_option(options, name, defaults[name], least=least, most=most)
         for name, (least, most) in _INTEGERS.items()
     }
+    if integers["concurrent_batches"] >= integers["pool_size"]:
+        raise invalid(option_path("concurrent_batches"), "must leave a connection of pool_size to reads")
     chosen = options.get("synchronous_commit", SynchronousCommit.ON).lower()
     if chosen not in list(SynchronousCommit):
         raise invalid(option_path("synchronous_commit"), f"{chosen!r} must be one of {', '.join(SynchronousCommit)}")

@@ -94,7 +94,8 @@ class Node:
                     reply = error
                 replies.append(reply)
                 lease.answered = True
-        except CONNECTION_ERRORS as error:
+        except (*CONNECTION_ERRORS, RuntimeError) as error:
+            # uvloop has no other error for a write to a transport that was just closed.
             await self._drop(lease)
             self.fail(error)
             raise Lost from error

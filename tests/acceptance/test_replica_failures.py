@@ -27,6 +27,7 @@ EXTRACTIONS = int(os.environ.get("MEMSVC_TEST_EXTRACTIONS", "120"))
 """500 are the full form. A slow test server gets fewer."""
 LEAST_EXTRACTIONS = 36
 EXTRACTIONS_A_HARM = 18
+CHECK_SECONDS = 60.0
 USERS = 12
 CLIENTS = 12
 
@@ -46,7 +47,9 @@ async def model(replies: list[Reply]) -> AsyncIterator[FakeOpenAI]:
 
 @pytest.fixture
 async def replicas(fresh_store: Place, tmp_path: Path, model: FakeOpenAI) -> AsyncIterator[Fleet]:
-    settings = {"engine": "openai", "openai_base_url": model.base_url, "openai_api_key": "none"}
+    settings: dict[str, object] = {"engine": "openai", "openai_base_url": model.base_url, "openai_api_key": "none"}
+    if await fresh_store.bench().scale(fresh_store) < 1:
+        settings |= {"poll_seconds": 1, "extraction_concurrency": 2}
     async with fleet(fresh_store, tmp_path, **settings) as replicas:
         yield replicas
 
@@ -55,14 +58,16 @@ async def replicas(fresh_store: Place, tmp_path: Path, model: FakeOpenAI) -> Asy
 async def test_each_extraction_has_its_effect_once_whatever_happens_to_replicas(
     replicas: Fleet, fresh_store: Place
 ) -> None:
-    count = max(LEAST_EXTRACTIONS, int(EXTRACTIONS * await fresh_store.bench().scale(fresh_store)))
+    scale = await fresh_store.bench().scale(fresh_store)
+    count, clients = max(LEAST_EXTRACTIONS, int(EXTRACTIONS * scale)), max(2, int(CLIENTS * scale))
     ledger = Ledger([Book(f"user-{number}") for number in range(USERS)], new_words())
     await asyncio.gather(*(replicas.start() for _ in range(3)))
     harming = asyncio.create_task(_harm(replicas, ledger, count))
-    saying = [asyncio.create_task(_say(replicas, ledger, range(number, count, CLIENTS))) for number in range(CLIENTS)]
+    saying = [asyncio.create_task(_say(replicas, ledger, range(number, count, clients))) for number in range(clients)]
     await asyncio.gather(*saying, harming)
     survivor = await replicas.start()
-    await check(survivor.client, ledger)
+    async with AsyncMemoryClient(survivor.server.target, timeout_seconds=CHECK_SECONDS) as patient:
+        await check(patient, ledger)
     assert ledger.findings == []
     assert sum(len(book.lessons) for book in ledger.books) == count
     assert replicas.kills == replicas.freezes == count // EXTRACTIONS_A_HARM

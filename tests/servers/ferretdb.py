@@ -48,18 +48,23 @@ class FerretDB(DatabaseServer):
 
 def binary() -> Path:
     """Return the server's program; the first time it is built, which takes a minute or two. Raises ServerMissing."""
-    sources = [_SOURCES / "go.mod", *sorted(_SOURCES.glob("*.go"))]
-    digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "memsvc" / "tests"
-    built = cache / f"ferretdb-{digest}"
+    built = cached_binary()
     if not built.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        with (cache / f"{built.name}.lock").open("w") as lock:
+        built.parent.mkdir(parents=True, exist_ok=True)
+        with built.with_suffix(".lock").open("w") as lock:
             # Two runs of the tests at once build it once.
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not built.exists():
                 _build(built)
     return built
+
+
+def cached_binary() -> Path:
+    """Return where the program is once it is built."""
+    sources = [_SOURCES / "go.mod", *sorted(_SOURCES.glob("*.go"))]
+    digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "memsvc" / "tests"
+    return cache / f"ferretdb-{digest}"
 
 
 def _build(built: Path) -> None:

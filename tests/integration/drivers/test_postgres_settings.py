@@ -24,6 +24,7 @@ URL = "postgresql://ava:s%40cret@db.example:6432/memories"
         ("operation_timeout_ms", "-5"),
         ("migration_timeout_ms", "10"),
         ("concurrent_batches", "0"),
+        ("concurrent_batches", "8"),
         ("synchronous_commit", "sometimes"),
         ("hints", "yes"),
         ("transaction_pooler", "1"),
