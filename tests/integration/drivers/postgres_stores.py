@@ -1,4 +1,4 @@
-"""Postgres as the tests of its driver want it: short timeouts, journals, waiting for what must come."""
+"""Postgres as the tests of its driver want it: stores, waiting for what must come."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from memsvc.storage.driver import Driver, StorageUnavailable
 from tests.servers.given import GivenServer
 from tests.servers.postgres import Postgres
 
-HASTY = {"connect_timeout_ms": "500", "operation_timeout_ms": "1500"}
+PATIENT = {"connect_timeout_ms": "15000", "operation_timeout_ms": "15000"}
+"""A server that is gone refuses at once; one that is busy with other tests may take long."""
 SARAH = Scope("default", "sarah")
 
 MakePostgres = Callable[..., Postgres]
@@ -21,8 +22,8 @@ AnyPostgres = Postgres | GivenServer
 
 
 def place(url: str, **options: str) -> Place:
-    """Return a store of the driver, with short timeouts unless others are given."""
-    return Place(url, {**HASTY, **options})
+    """Return a store of the driver, with long timeouts unless others are given."""
+    return Place(url, {**PATIENT, **options})
 
 
 @asynccontextmanager

@@ -97,7 +97,7 @@ async def test_an_erasure_that_puts_again_what_it_drops_keeps_it(postgres_server
 
 
 async def test_a_batch_too_large_for_one_statement_is_applied_all_the_same(postgres_server: AnyPostgres) -> None:
-    async with scratch(postgres_server, operation_timeout_ms="30000") as store, store.opened() as driver:
+    async with scratch(postgres_server) as store, store.opened() as driver:
         batch = [item(scope, EMPTY, [b"x" * (3 << 20)]) for scope in users(8)]
         assert await driver.append(batch) == [Outcome.APPENDED] * len(batch)
         assert await driver.tips([each.scope for each in batch]) == [tip_of(each) for each in batch]
