@@ -88,7 +88,12 @@ class Journal:
 
     async def open_entries(self, users: Some[str]) -> Mapping[str, list[Entry]]:
         """Return what is open of these users' journals, newest first, rows included."""
-        return await self._open(users, ENTRY_FIELDS)
+        found = dict(await self._open(users, ENTRY_FIELDS))
+        torn = [user for user, entries in found.items() if len(Tail.of(entries).entries) < len(entries)]
+        if torn:
+            # Appended while it was read, perhaps: what is apart still, others have dealt with.
+            found |= await self._open(torn, ENTRY_FIELDS)
+        return found
 
     async def tips(self, users: Some[str]) -> Mapping[str, Tip]:
         """Return where these journals end, of those that there are."""

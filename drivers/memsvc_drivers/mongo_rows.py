@@ -61,7 +61,6 @@ class Rows:
 
     async def load(self, user: str, kinds: Collection[RowKind]) -> Loaded:
         """Return a user's tip and all rows of these kinds."""
-
         found, tail = await self._looked(user, partial(self._versions, user, kinds, {}))
         rows = current(found, tail)
         return Loaded(tail.tip, [row for key, row in rows.items() if key.kind in kinds])

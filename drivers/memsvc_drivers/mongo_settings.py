@@ -45,8 +45,8 @@ class Settings:
     url: str = field(repr=False)
     database: str
     names: CollectionNames
-    connect_timeout_ms: int = 5_000
-    """How long to look for a server that takes writes; longer is StorageUnavailable."""
+    connect_timeout_ms: int = 2_000
+    """How long a connection may take to be made, and a server that takes writes to be found."""
     operation_timeout_ms: int = 10_000
     """How long any operation may take, waiting for a connection and for the majority included."""
     pool_size: int = 16

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.parametrize("store_url", ["sqlite", *NETWORKED], indire
 
 EXTRACTIONS = int(os.environ.get("MEMSVC_TEST_EXTRACTIONS", "120"))
 """500 are the full form. A slow test server gets fewer."""
-LEAST_EXTRACTIONS = 36
+LEAST_EXTRACTIONS = 20
 EXTRACTIONS_A_HARM = 18
 CHECK_SECONDS = 60.0
 USERS = 12
