@@ -7,8 +7,8 @@ import functools
 import secrets
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -64,7 +64,7 @@ def _stores(scratch: Path, running: ExitStack) -> Iterator[Store]:
     from bench.raw.redis import RawRedis
     from bench.raw.sqlite import RawSQLite
 
-    yield Store("sqlite", f"sqlite:///{scratch}/store.db", lambda: RawSQLite(scratch / "raw.db"))
+    yield Store("sqlite", f"sqlite:///{scratch}/store.db", lambda: RawSQLite(scratch))
     networked: list[tuple[str, type[DatabaseServer], Callable[[str], RawClient]]] = [
         ("postgres", Postgres, RawPostgres),
         ("redis", Redis, RawRedis),
@@ -82,18 +82,26 @@ def _stores(scratch: Path, running: ExitStack) -> Iterator[Store]:
 
 
 async def _driver(store: Store) -> list[Figure]:
-    driver, raw = connect(store.url), store.raw()
+    figures = []
+    for size in (1, _GROUP):
+        async with _opened(store) as (driver, raw):
+            figures += await _appends(store.name, driver, raw, size)
+            figures += await _tips(store.name, driver, raw, size)
+    for count in _LOADED:
+        async with _opened(store) as (driver, raw):
+            figures += await _loads(store.name, driver, raw, count)
+    return figures
+
+
+@asynccontextmanager
+async def _opened(store: Store) -> AsyncIterator[tuple[Driver, RawClient]]:
+    # FerretDB reads a whole collection for much of what it is asked: each figure has a database of its own.
+    url = f"{store.url}-{secrets.token_hex(4)}" if store.name == "mongo" else store.url
+    driver, raw = connect(url), store.raw()
     await driver.open()
     await raw.open()
     try:
-        figures = []
-        for size in (1, _GROUP):
-            figures += await _appends(store.name, driver, raw, size)
-        for count in _LOADED:
-            figures += await _loads(store.name, driver, raw, count)
-        for size in (1, _GROUP):
-            figures += await _tips(store.name, driver, raw, size)
-        return figures
+        yield driver, raw
     finally:
         await raw.close()
         await driver.close()
@@ -135,7 +143,7 @@ async def _loads(name: str, driver: Driver, raw: RawClient, count: int) -> list[
 
 
 async def _tips(name: str, driver: Driver, raw: RawClient, size: int) -> list[Figure]:
-    users = [f"user-{number}" for number in range(size)]
+    users = [f"user-{number}" if size == 1 else f"user-{number}-of-{size}" for number in range(size)]
     scopes = [Scope("bench", user) for user in users]
     title = f"drivers.{name}.tips" if size == 1 else f"drivers.{name}.tips_{size}"
     return _compared(title, *await _alternate(lambda: driver.tips(scopes), lambda: raw.tips(users)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,8 +13,8 @@ _ROWS = "(user TEXT, id TEXT, body TEXT, PRIMARY KEY (user, id)) WITHOUT ROWID"
 
 
 class RawSQLite:
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / f"raw-{secrets.token_hex(4)}.db"
 
     async def open(self) -> None:
         self._connection = sqlite3.connect(self._path, isolation_level=None)
