@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DRIVER ?= sqlite
 ROUNDS ?= 100
+WORKERS ?= 4
 
 .PHONY: demo test check gen lint types bench torture clean
 
@@ -18,9 +19,9 @@ $(VENV)/.installed: pyproject.toml
 demo: $(VENV)/.installed
 	$(BIN)/memsvc demo
 
-# Every test that needs nothing but this machine.
+# Every test. Most of them wait for servers and disks: so several run at once.
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 # What CI checks besides the tests.
 check: lint types

@@ -323,7 +323,7 @@ class Driver(Protocol):
         ...
 
     async def seed(self, scope: Scope, rows: Sequence[Row], *, afresh: bool) -> None:
-        """Put rows of a user who has no journal yet; `afresh` deletes what was seeded before.
+        """Put rows of a user who has no journal yet, or whose copy was cut off; `afresh` deletes what is there before.
 
         For moving a store to another: rows first, then the records in appends after EMPTY, so that a user whose copy
         was cut off shows as one without a journal. Nobody else may use the user meanwhile. MUST be as durable as an

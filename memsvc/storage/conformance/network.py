@@ -13,7 +13,7 @@ from memsvc.storage.conformance.calls import PATIENCE_SECONDS, Call, every_call,
 from memsvc.storage.conformance.items import Journal, item, state, tip_now
 from memsvc.storage.conformance.proxy import Proxy, proxied
 from memsvc.storage.conformance.store import Store
-from memsvc.storage.driver import EMPTY, Driver, RowKind
+from memsvc.storage.driver import EMPTY, Driver, RowKind, StorageUnavailable
 
 _MOST_CONNECTIONS = 99
 
@@ -89,10 +89,13 @@ async def test_many_calls_share_few_connections(store: Store) -> None:
     """Driver: shared by all tasks of a process: hundreds of calls at once do not take a connection each."""
     async with relayed(store) as (driver, proxy):
         scopes = store.crowd(200)
-        await asyncio.gather(*(driver.append([item(scope, EMPTY, puts=[state(1)])]) for scope in scopes))
-        loaded = await asyncio.gather(*(driver.load(scope, [RowKind.STATE]) for scope in scopes))
-        assert [list(one.rows) for one in loaded] == [[state(1)]] * len(scopes)
+        calls: list[Call] = [partial(driver.append, [item(scope, EMPTY)]) for scope in scopes]
+        calls += [partial(driver.load, scope, [RowKind.STATE]) for scope in scopes]
+        replies = await asyncio.gather(*(call() for call in calls), return_exceptions=True)
+        # A server that is slow may answer some too late.
+        assert all(isinstance(reply, StorageUnavailable) for reply in replies if isinstance(reply, BaseException))
         assert 1 <= proxy.most_connections <= _MOST_CONNECTIONS
+        await _assert_well(store, driver)
 
 
 async def test_many_calls_to_a_frozen_server_all_end(store: Store) -> None:
