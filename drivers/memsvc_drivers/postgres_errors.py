@@ -21,6 +21,9 @@ LOST: tuple[type[Exception], ...] = (
 FAILURES = (PostgresError, *LOST)
 """All that the library raises."""
 
+TERMINATED: tuple[type[Exception], ...] = (AttributeError,)
+"""What asyncpg raises besides, of its own parts that are gone, when a connection is ended in the middle of a call."""
+
 _FULL = {"53100": "its disk is full", "25006": "it is read-only"}
 _SAID = {
     "08P01": "it does not take session settings: behind a transaction pooler set transaction_pooler",

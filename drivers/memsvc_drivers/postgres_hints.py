@@ -16,7 +16,7 @@ from typing import Any
 from memsvc.errors import Error
 from memsvc.model import Scope
 from memsvc_drivers.postgres_connecting import Connection, Connector
-from memsvc_drivers.postgres_errors import FAILURES
+from memsvc_drivers.postgres_errors import FAILURES, TERMINATED
 
 _log = logging.getLogger(__name__)
 
@@ -106,7 +106,9 @@ class Hints:
                 failures = 0
                 try:
                     await self._serve(connection)
-                except FAILURES as error:
+                except (*FAILURES, *TERMINATED) as error:
+                    if not isinstance(error, FAILURES) and not connection.is_closed():
+                        raise
                     _log.warning("action=hints_interrupted error=%s", type(error).__name__)
                 finally:
                     connection.terminate()

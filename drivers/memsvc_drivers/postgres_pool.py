@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from memsvc.storage.driver import StorageUnavailable
 from memsvc_drivers.postgres_connecting import Connection, Connector
-from memsvc_drivers.postgres_errors import FAILURES, spoils_server, unavailable
+from memsvc_drivers.postgres_errors import FAILURES, TERMINATED, spoils_server, unavailable
 
 _T = TypeVar("_T")
 
@@ -101,6 +101,10 @@ class Pool:
             if self._loop.time() >= deadline:
                 raise StorageUnavailable("database did not answer in time") from error
             raise unavailable(error) from error
+        except TERMINATED as error:
+            if not connection.is_closed():
+                raise
+            raise StorageUnavailable("database did not answer in time") from error
         except asyncio.CancelledError:
             # What the connection is in the middle of goes on at the server.
             connection.terminate()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from memsvc.testing.fake_openai import FakeOpenAI
-from memsvc.testing.replies import Reply, operations
+from memsvc.testing.replies import Reply
 from memsvc_client import AsyncMemoryClient, AsyncUser, Completed, Unavailable
 from tests.torture.checking import check
 from tests.torture.databases import Database, sqlite
@@ -97,28 +97,6 @@ async def test_what_a_killed_server_worked_on_is_finished_by_the_other(
     await doomed.kill()
     assert (await completed(other, receipt.extraction_id)).extraction.attempt == 2
     assert await texts(other) == ["Likes sushi"]
-
-
-async def test_a_server_frozen_past_its_lease_commits_nothing(
-    stack: AsyncExitStack, installation: Installation
-) -> None:
-    late = operations({"action": "add", "layer": "knowledge", "text": "Likes it late", "quote": "I love sushi"})
-    fake = await stack.enter_async_context(FakeOpenAI([Reply(content=late.content, delay_seconds=1.0)]))
-    frozen = await stack.enter_async_context(installation.serving(**model_at(fake)))
-    frozen_client = await stack.enter_async_context(AsyncMemoryClient(frozen.target))
-    receipt = await frozen_client.user("sarah").append_run("s1", [("user", "I love sushi!")])
-    await fake.wait_for(lambda fake: bool(fake.requests))
-    frozen.freeze()
-    other = await user_of_new_server(stack, installation)
-    await completed(other, receipt.extraction_id)
-    frozen.thaw()
-    thawed = frozen_client.user("sarah")
-    # A worker serves a user one extraction after the other: when this one has ended, the thawed one is over the first.
-    await completed(thawed, (await thawed.append_run("s2", [("user", "I love tea!")])).extraction_id)
-    first, second = await texts(thawed)
-    assert first == "Likes sushi"
-    assert "tea" in second
-    assert [commit.revision async for commit in thawed.changes()] == [2, 1]
 
 
 async def test_a_server_frozen_with_the_write_lock_blocks_writes_until_it_goes_on(

@@ -55,14 +55,6 @@ class WaitsForItsTurnFirst(RemoteDriver):
                 raise StorageUnavailable("the server does not answer") from error
 
 
-class RepeatsAppends(RemoteDriver):
-    async def call(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        try:
-            return await super().call(name, args, kwargs)
-        except StorageUnavailable:
-            return await super().call(name, args, kwargs)
-
-
 class TakesSilenceForYes(RemoteDriver):
     async def call(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         try:
@@ -86,7 +78,6 @@ BROKEN = (
     (KeepsCancelledConnections, "test_cancelled_calls_leave_the_driver_usable"),
     (ConnectsForEachCall, "test_many_calls_share_few_connections"),
     (WaitsForItsTurnFirst, "test_many_calls_to_a_frozen_server_all_end"),
-    (RepeatsAppends, "test_connections_cut_in_the_middle_leave_items_whole"),
     (TakesSilenceForYes, "test_an_append_whose_reply_was_lost_applies_once"),
     (TakesSilenceForYes, "test_an_append_that_a_frozen_server_held_is_whole_or_absent"),
     (LetsErrorsOfTheLibraryThrough, "test_a_silent_network_is_unavailable_until_it_is_well"),
