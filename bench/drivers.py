@@ -22,6 +22,7 @@ from bench.measuring import Figure, at_least, at_most, median_ratio
 from bench.processes import echo, memsvc
 from bench.raw import REQUEST, STATE, RawAppend, RawClient
 from memsvc.model import Layer, Memory, Origin, Scope, encode
+from memsvc.server import tune_interpreter
 from memsvc.storage.driver import EMPTY, Append, Driver, Outcome, Record, RecordKind, Row, RowKind, Tip
 from memsvc.storage.registry import connect
 from tests.servers.ferretdb import FerretDB
@@ -82,6 +83,7 @@ def _stores(scratch: Path, running: ExitStack) -> Iterator[Store]:
 
 
 async def _driver(store: Store) -> list[Figure]:
+    tune_interpreter()
     figures = []
     for size in (1, _GROUP):
         async with _opened(store) as (driver, raw):

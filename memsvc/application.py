@@ -12,6 +12,7 @@ from memsvc.extraction.engine import Engine
 from memsvc.extraction.events import Hints
 from memsvc.extraction.extractions import HEARTBEAT_SECONDS, Extractions
 from memsvc.extraction.worker import Worker, WorkerSettings
+from memsvc.foreground import Foreground
 from memsvc.journal.writer import Writer
 from memsvc.memories.reading import MemoryReader
 from memsvc.memories.watching import IDLE_SECONDS, MemoryHistory
@@ -61,13 +62,16 @@ class Application(Struct, frozen=True, kw_only=True):
     administration: Administration
     worker: Worker
     """Not started yet."""
+    foreground: Foreground
     settings: ApplicationSettings
     version: str = __version__
     start_time: int = field(default_factory=now_micros)
 
 
-def build_application(driver: Driver, engine: Engine, settings: ApplicationSettings | None = None) -> Application:
-    """Return the application on an open driver; nothing runs yet."""
+def build_application(
+    driver: Driver, engine: Engine, settings: ApplicationSettings | None = None, foreground: Foreground | None = None
+) -> Application:
+    """Return the application on an open driver; nothing runs yet. `foreground` is what the engine gives way to."""
     settings = settings or ApplicationSettings()
     users = Users(driver, settings.cache_bytes)
     writer = Writer(users)
@@ -85,5 +89,6 @@ def build_application(driver: Driver, engine: Engine, settings: ApplicationSetti
         extractions=Extractions(users, writer, engine, hints, quota, settings.heartbeat_seconds),
         administration=Administration(users, writer),
         worker=Worker(users, writer, engine, hints, structs.replace(settings.worker, quota=quota)),
+        foreground=foreground or Foreground(),
         settings=settings,
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
-import uuid
 
 _last_micros = 0
 
@@ -30,4 +29,5 @@ def derived_id(time_micros: int, nonce: str, counter: int) -> str:
 def _uuid7(time_micros: int, rest: bytes) -> str:
     time_millis, micros = divmod(time_micros, 1_000)
     value = (time_millis & (1 << 48) - 1) << 80 | 0x7 << 76 | micros << 66
-    return str(uuid.UUID(int=value | 0x2 << 62 | int.from_bytes(rest) >> 2))
+    digits = f"{value | 0x2 << 62 | int.from_bytes(rest) >> 2:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

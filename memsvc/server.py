@@ -20,6 +20,7 @@ from memsvc.extraction.claims import Limits
 from memsvc.extraction.engine import Engine
 from memsvc.extraction.engines import build_engine, chosen_engine
 from memsvc.extraction.worker import WorkerSettings
+from memsvc.foreground import Foreground
 from memsvc.rpc.listeners import serving
 from memsvc.sessions import Quiet
 from memsvc.storage.registry import connect, scheme_of
@@ -45,18 +46,19 @@ def run(config: Config) -> None:
 
 async def serve(config: Config) -> None:
     """Serve until told to stop, then drain. Raises Error when it cannot start."""
-    engine = build_engine(config)
+    foreground = Foreground()
+    engine = build_engine(config, foreground)
     driver = connect(config.storage_url, config.storage_options)
     await driver.open()
     try:
-        application = build_application(driver, engine, _settings(config, engine))
+        application = build_application(driver, engine, _settings(config, engine), foreground)
         following = asyncio.create_task(application.users.follow())
         try:
             async with serving(
                 application, config.listen, insecure=config.insecure, health_listen=config.health_listen
             ) as edge:
                 application.worker.start()
-                _tune_interpreter()
+                tune_interpreter()
                 _write_ready_file(config.ready_file, edge.addresses)
                 await _told_to_stop(config)
                 logger.info("action=draining")
@@ -90,7 +92,7 @@ def _settings(config: Config, engine: Engine) -> ApplicationSettings:
     )
 
 
-def _tune_interpreter() -> None:
+def tune_interpreter() -> None:
     """Let the thread that writes have its turn soon, and leave what the start has made out of every collection.
 
     A driver's thread needs the interpreter after each statement; while the event loop is busy it would wait 5 ms,

@@ -29,7 +29,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from memsvc.storage.driver import RowKind
 from memsvc_drivers.postgres_core_append import compile_append
-from memsvc_drivers.postgres_core_parts import DIALECT, NO_JOIN, any_of, compiled, given, numbered, of_user, unnested
+from memsvc_drivers.postgres_core_parts import DIALECT, NO_JOIN, compiled, given, numbered, of_user, unnested
 from memsvc_drivers.postgres_core_views import create_views
 from memsvc_drivers.postgres_statements import AppendShape, Compiled
 from memsvc_drivers.sql import USER, Tables, build_tables
@@ -84,17 +84,10 @@ def _of_meta(tables: Tables) -> dict[str, str]:
 
 def _of_heads(tables: Tables) -> dict[str, str]:
     heads = tables.heads.c
-    tips = select(heads.user_id, heads.seq, heads.nonce).where(
-        heads.namespace == given("namespace", Text), heads.user_id == any_of("user_ids", Text)
-    )
+    tip = select(heads.seq, heads.nonce)
     asked = numbered("asked", namespace=Text, user_id=Text)
-    tip = (
-        select(heads.seq, heads.nonce)
-        .where(heads.namespace == asked.c.namespace, heads.user_id == asked.c.user_id)
-        .offset(NO_JOIN)
-        .lateral("tip")
-    )
-    anywhere = select(asked.c.ordinal, tip.c.seq, tip.c.nonce).select_from(asked.join(tip, true()))
+    each = tip.where(*(heads[name] == asked.c[name] for name in USER)).offset(NO_JOIN).lateral("tip")
+    tips = select(asked.c.ordinal, each.c.seq, each.c.nonce).select_from(asked.join(each, true()))
     due = select(heads.namespace, heads.user_id, heads.due).where(
         heads.due > literal_column("0"), heads.due <= given("before", BigInteger)
     )
@@ -106,8 +99,8 @@ def _of_heads(tables: Tables) -> dict[str, str]:
     scopes = select(heads.namespace, heads.user_id).order_by(heads.namespace, heads.user_id)
     edge = tuple_(heads.namespace, heads.user_id) > tuple_(given("namespace", Text), given("user_id", Text))
     return {
-        "tips": compiled(tips, "namespace", "user_ids"),
-        "tips_anywhere": compiled(anywhere, "asked_namespace", "asked_user_id"),
+        "tip": compiled(tip.where(*of_user(heads)), *USER),
+        "tips": compiled(tips, "asked_namespace", "asked_user_id"),
         "due": compiled(_first(due.order_by(heads.due, heads.namespace, heads.user_id)), "before", "limit"),
         "users": compiled(_first(users.order_by(heads.user_id)), "namespace", "after", "limit"),
         "first_scopes": compiled(_first(scopes), "limit"),
@@ -162,19 +155,30 @@ def _of_rows(tables: Tables) -> dict[str, str]:
         func.nullif(rows.c.kind, memory),
         func.nullif(rows.c.row_group, nothing),
     )
-    loaded = select(kind, rows.c.row_id, rows.c.body, group, rows.c.row_position)
-    load = union_all(tip, loaded.where(*of_user(rows.c), rows.c.kind == any_of("kinds", Text)))
-    one = select(*(rows.c[name] for name in _READ)).where(
-        *of_user(rows.c), rows.c.kind == given("kind", Text), rows.c.row_id == any_of("row_ids", Text)
+    wanted = unnested("wanted", kind=Text)
+    of_kind = (
+        select(kind.label("kind"), rows.c.row_id, rows.c.body, group.label("row_group"), rows.c.row_position)
+        .where(*of_user(rows.c), rows.c.kind == wanted.c.kind)
+        .offset(NO_JOIN)
+        .lateral("of_kind")
     )
+    load = union_all(tip, select(*of_kind.c).select_from(wanted.join(of_kind, true())))
+    asked = unnested("asked", row_id=Text)
+    one = (
+        select(*(rows.c[name] for name in _READ))
+        .where(*of_user(rows.c), rows.c.kind == given("kind", Text), rows.c.row_id == asked.c.row_id)
+        .offset(NO_JOIN)
+        .lateral("one")
+    )
+    some = select(*one.c).select_from(asked.join(one, true()))
     new = unnested("new", kind=Text, row_id=Text, row_group=Text, row_position=BigInteger, body=Text)
     values = select(given("namespace", Text), given("user_id", Text), *(new.c[name] for name in _PUT))
     put = insert(rows).from_select([*USER, *_PUT], values)
     replaced = {name: put.excluded[name] for name in ("row_group", "row_position", "body")}
     put = put.on_conflict_do_update(index_elements=list(rows.primary_key), set_=replaced)
     return {
-        "load": compiled(load, *USER, "kinds"),
-        "row": compiled(one, *USER, "kind", "row_ids"),
+        "load": compiled(load, *USER, "wanted_kind"),
+        "row": compiled(some, *USER, "kind", "asked_row_id"),
         "remove_all_rows": compiled(delete(rows).where(*of_user(rows.c)), *USER),
         "put_rows": compiled(put, *USER, *(f"new_{name}" for name in _PUT)),
     }

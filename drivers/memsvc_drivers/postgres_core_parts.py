@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ARRAY, Label, Subquery, Text, any_, bindparam, cast, func, literal_column, select, type_coerce
+from sqlalchemy import ARRAY, Label, Subquery, Text, bindparam, cast, func, literal_column, select, type_coerce
 from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 from sqlalchemy.sql.elements import ColumnElement
@@ -26,11 +26,6 @@ _Type = type[TypeEngine[Any]]
 def given(name: str, kind: _Type) -> ColumnElement[Any]:
     """Return a parameter."""
     return cast(bindparam(f"given_{name}"), kind)
-
-
-def any_of(name: str, kind: _Type) -> ColumnElement[Any]:
-    """Return what equals each element of a parameter that is an array."""
-    return any_(cast(bindparam(f"given_{name}"), ARRAY(kind)))
 
 
 def unnested(name: str, **columns: _Type) -> Subquery:

@@ -48,22 +48,19 @@ def not_text() -> InvalidArgument:
 
 async def tips(connection: Connection, statements: Statements, scopes: Sequence[Scope]) -> list[Tip]:
     """Read where journals end."""
-    first = scopes[0].namespace
-    if all(scope.namespace == first for scope in scopes):
-        asked = [scope.user_id for scope in scopes]
-        found = await connection.fetch(statements.tips, first, asked)
-        of_user = {user_id: Tip(seq, nonce) for user_id, seq, nonce in found}
-        return [of_user.get(user_id, EMPTY) for user_id in asked]
+    if len(scopes) == 1:
+        found = await connection.fetch(statements.tip, scopes[0].namespace, scopes[0].user_id)
+        return [Tip(*found[0]) if found else EMPTY]
     in_order = [EMPTY] * len(scopes)
     namespaces, user_ids = [scope.namespace for scope in scopes], [scope.user_id for scope in scopes]
-    for number, seq, nonce in await connection.fetch(statements.tips_anywhere, namespaces, user_ids):
+    for number, seq, nonce in await connection.fetch(statements.tips, namespaces, user_ids):
         in_order[number - 1] = Tip(seq, nonce)
     return in_order
 
 
 async def load(connection: Connection, statements: Statements, scope: Scope, kinds: Collection[RowKind]) -> Loaded:
     """Read tip and rows."""
-    wanted = [kind.value for kind in kinds]
+    wanted = [kind.value for kind in dict.fromkeys(kinds)]
     found = await connection.fetch(statements.load, scope.namespace, scope.user_id, wanted)
     # Without a tip there is no journal yet, whatever was seeded.
     if not found or found[0][0] != "":

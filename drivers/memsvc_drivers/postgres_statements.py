@@ -64,9 +64,9 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
     the items applied, from 1. Where one is alone: namespace, user_id, first seq if it begins, last seq, last nonce,
     due, and if it continues seq before, nonce before, none of them an array; then the same arrays but for `item`"""
 
+    tip: str
+    """namespace, user_id"""
     tips: str
-    """namespace, user_ids; read as user_id, seq, nonce"""
-    tips_anywhere: str
     """namespaces, user_ids; read as number (from 1), seq, nonce"""
     load: str
     """namespace, user_id, kinds; read as kind (NULL: memory) and row (group NULL: none); of kind "", the first, is the

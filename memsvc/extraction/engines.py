@@ -8,6 +8,7 @@ from typing import Protocol
 
 from memsvc.errors import invalid
 from memsvc.extraction.engine import Engine
+from memsvc.foreground import Foreground
 
 
 class EngineSettings(Protocol):
@@ -38,12 +39,12 @@ def chosen_engine(settings: EngineSettings) -> str:
     return "openai" if settings.openai_api_key or settings.openai_base_url else "rules"
 
 
-def build_engine(settings: EngineSettings) -> Engine:
-    """Return the engine. Raises InvalidArgument for settings that it cannot work with."""
+def build_engine(settings: EngineSettings, foreground: Foreground | None = None) -> Engine:
+    """Return the engine, which gives way to `foreground`. Raises InvalidArgument for settings it cannot work with."""
     if chosen_engine(settings) == "rules":
         from memsvc.extraction.rules import RulesEngine
 
-        return RulesEngine(Path(settings.rules_patterns) if settings.rules_patterns else None)
+        return RulesEngine(Path(settings.rules_patterns) if settings.rules_patterns else None, foreground)
     if importlib.util.find_spec("openai") is None:
         raise invalid("engine", "openai needs its library: pip install 'memsvc[openai]'")
     from memsvc.extraction.openai import OpenAIEngine, OpenAISettings

@@ -270,7 +270,8 @@ def project(before: State, after: State, record: Record, body: Body) -> tuple[li
             puts.append(Row(RowKind.EXTRACTION, extraction.extraction_id, encode(extraction), "", position))
             if extraction.state is ExtractionState.SUCCEEDED and not extraction.session_id:
                 deletes.extend(RowKey(RowKind.RUN, run_id) for run_id in extraction.run_ids)
-        else:
+        elif extraction.retries:
+            # It had ended before; any other has no row yet.
             deletes.append(RowKey(RowKind.EXTRACTION, extraction.extraction_id))
     if body.session is not None:
         session = body.session

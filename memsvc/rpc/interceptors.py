@@ -25,6 +25,7 @@ from google.protobuf.message import DecodeError, Message
 from msgspec import Struct
 
 from memsvc.errors import Error, Internal, InvalidArgument, Reason, Unavailable
+from memsvc.foreground import Foreground
 from memsvc.rpc.draining import Draining
 from memsvc.rpc.overdue import Overdue
 from memsvc.rpc.status import wire_status
@@ -53,9 +54,11 @@ class Rpc(Struct, frozen=True):
 Wrapper = Callable[[Rpc, Handler], Handler]
 
 
-def chain(drain: Draining, default_deadline_seconds: float, max_calls: int) -> tuple[Wrapper, ...]:
+def chain(
+    drain: Draining, foreground: Foreground, default_deadline_seconds: float, max_calls: int
+) -> tuple[Wrapper, ...]:
     """Return the wrappers, outermost first."""
-    return (errors, coding, draining(drain), crowds(max_calls), deadlines(default_deadline_seconds))
+    return (errors, coding, draining(drain), crowds(foreground, max_calls), deadlines(default_deadline_seconds))
 
 
 def wrapped(rpc: Rpc, handler: Handler, wrappers: tuple[Wrapper, ...]) -> Handler:
@@ -122,20 +125,18 @@ def draining(drain: Draining) -> Wrapper:
     return wrapper
 
 
-def crowds(max_calls: int) -> Wrapper:
-    """Return the wrapper that lets so many unary calls of all methods be under way, and refuses more."""
-    under_way = 0
+def crowds(foreground: Foreground, max_calls: int) -> Wrapper:
+    """Return the wrapper that counts unary calls of all methods, and refuses more than so many at once."""
 
     def wrapper(rpc: Rpc, handler: Handler) -> Handler:
         async def handle(request: Any, context: Context) -> Any:
-            nonlocal under_way
-            if under_way >= max_calls:
+            if foreground.calls >= max_calls:
                 raise Unavailable(Reason.TOO_MANY_CALLS, f"{max_calls} calls are under way", retry_after_seconds=1.0)
-            under_way += 1
+            foreground.enter()
             try:
                 return await handler(request, context)
             finally:
-                under_way -= 1
+                foreground.leave()
 
         return handler if rpc.streams else handle
 

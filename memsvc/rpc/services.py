@@ -37,7 +37,8 @@ def add_services(server: grpc.aio.Server, application: Application, drain: Drain
         "ContextService": ContextService(application, drain),
         "AdminService": AdminService(application),
     }
-    wrappers = chain(drain, application.settings.default_deadline_seconds, application.settings.max_calls)
+    settings = application.settings
+    wrappers = chain(drain, application.foreground, settings.default_deadline_seconds, settings.max_calls)
     for service in SERVICES:
         servicer = servicers[service.name]
         handlers = {rpc.name: _method_handler(rpc, servicer, wrappers) for rpc in rpcs(service)}

@@ -1,0 +1,35 @@
+"""Calls that somebody waits for, and the room that work in the background leaves them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from msgspec import Struct
+
+_RECENT_SECONDS = 0.005
+"""Who has just been answered may well ask again."""
+_PAUSES = 2
+"""While calls come, the background rests so many times as long as it has worked: it keeps a third of the loop."""
+
+
+class Foreground(Struct):
+    """How many calls are under way on the event loop."""
+
+    calls: int = 0
+    _ended: float = 0.0
+
+    def enter(self) -> None:
+        """A call begins."""
+        self.calls += 1
+
+    def leave(self) -> None:
+        """A call has ended."""
+        self.calls -= 1
+        self._ended = time.monotonic()
+
+    async def give_way(self, worked_seconds: float) -> None:
+        """Let others run: for a moment, or while calls come in proportion to what the caller has just worked."""
+        await asyncio.sleep(0)
+        if self.calls or time.monotonic() - self._ended < _RECENT_SECONDS:
+            await asyncio.sleep(_PAUSES * worked_seconds)
