@@ -35,7 +35,8 @@ from memsvc.users import Users
 logger = logging.getLogger(__name__)
 
 _DUE_USERS = 256
-_FIRST_LOOK_USERS = 100_000
+_AHEAD_USERS = 100_000
+_AHEAD_MICROS = 24 * 3600 * 1_000_000
 _SHORTEST_SLEEP_SECONDS = 0.002
 
 
@@ -53,11 +54,12 @@ class WorkerSettings(Struct, frozen=True):
     limits: Limits = field(default_factory=Limits)
 
 
-class _Sighting(Struct):
-    """A claim of somebody else, and since when it has been seen unrenewed, on the monotonic clock."""
+class _Sighting(Struct, frozen=True):
+    """A claim of somebody else, and when it will have been seen unrenewed for its lease's length."""
 
     claim_seq: int
-    since: float
+    lapses: float
+    """On the monotonic clock: clocks of other processes say nothing here."""
 
 
 class Worker(Struct):
@@ -88,6 +90,7 @@ class Worker(Struct):
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _moved(self, state: State) -> None:
+        self._free_at(state)
         due = due_time(state)
         # What is due later than that, the next look finds in time.
         soon = self.users.clock() + int(self.settings.poll_seconds * 1_000_000)
@@ -96,10 +99,14 @@ class Worker(Struct):
             self._wake.set()
 
     async def _run(self) -> None:
-        first = True
+        looked_ahead = False
         while True:
             try:
-                first = not await self._look(first) and first
+                room = await self._look()
+                if room and not looked_ahead:
+                    await self._look_ahead()
+                    looked_ahead = True
+                    self._wake.set()
             except Error as error:
                 logger.warning("action=look_for_work_failed reason=%s", error.reason)
             except Exception:
@@ -112,32 +119,51 @@ class Worker(Struct):
                     await self._wake.wait()
             self._wake.clear()
 
-    async def _look(self, first: bool) -> bool:
+    async def _look(self) -> bool:
         """Start on users with work, as far as there is room; return whether there was room for all."""
-        if len(self._busy) >= self.settings.concurrency:
-            self._next_due = 0
-            return False
-        # Claims of processes that are gone are not due before their lease ends: look for them once, at the start.
-        ahead_seconds = 24 * 3600 if first else self.settings.poll_seconds
-        horizon = self.users.clock() + int(ahead_seconds * 1_000_000)
         self._next_due = 0
-        due = list(await self.users.driver.due(horizon, _FIRST_LOOK_USERS if first else _DUE_USERS))
+        if len(self._busy) >= self.settings.concurrency:
+            return False
+        horizon = self.users.clock() + int(self.settings.poll_seconds * 1_000_000)
+        due = dict(await self.users.driver.due(horizon, _DUE_USERS))
+        now, now_seconds = self.users.clock(), time.monotonic()
+        for scope, sighting in self._sightings.items():
+            due[scope] = now + int((sighting.lapses - now_seconds) * 1_000_000)
+        scopes = list(due)
         if self.users.driver.capabilities().shared.supported:
-            random.shuffle(due)
-        for scope, due_at in due:
+            random.shuffle(scopes)
+        for scope in scopes:
             if scope in self._busy:
                 continue
             if len(self._busy) >= self.settings.concurrency:
                 return False
-            if due_at <= self.users.clock() or (first and await self._is_orphan(scope)):
+            if due[scope] <= now:
                 self._start_on(scope)
-            elif not self._next_due or due_at < self._next_due:
-                self._next_due = due_at
+            elif not self._next_due or due[scope] < self._next_due:
+                self._next_due = due[scope]
         return True
 
-    async def _is_orphan(self, scope: Scope) -> bool:
-        claim = (await self.users.latest(scope)).state.core.claim
-        return claim is not None and claim.generation < self.users.driver.generation
+    async def _look_ahead(self) -> None:
+        """See which claims there are that are not due before their lease ends: their owners may be gone."""
+        now = self.users.clock()
+        for scope, due_at in await self.users.driver.due(now + _AHEAD_MICROS, _AHEAD_USERS):
+            if due_at > now:
+                state = (await self.users.latest(scope)).state
+                if state.core.claim is not None and not self._free_at(state):
+                    self._sightings[scope] = _Sighting(state.core.claim_seq, 0.0)
+
+    def _free_at(self, state: State) -> float:
+        """Return when the user may be claimed, on the monotonic clock: 0 unless another worker's claim stands."""
+        claim, scope = state.core.claim, state.scope
+        if claim is None or claim.owner == self.owner or claim.generation < self.users.driver.generation:
+            # What this worker once claimed and does not work on, it gave up without being able to say so.
+            self._sightings.pop(scope, None)
+            return 0.0
+        sighting = self._sightings.get(scope)
+        if sighting is None or sighting.claim_seq != state.core.claim_seq:
+            sighting = _Sighting(state.core.claim_seq, time.monotonic() + claim.lease_seconds)
+            self._sightings[scope] = sighting
+        return sighting.lapses
 
     def _start_on(self, scope: Scope) -> None:
         task = asyncio.create_task(self._serve(scope))
@@ -174,19 +200,8 @@ class Worker(Struct):
 
     async def _claim_command(self, scope: Scope) -> ClaimCommand:
         """Return the command that claims the user, void claims that were seen unrenewed for their lease's length."""
-        core = (await self.users.latest(scope)).state.core
-        expired = 0
-        if core.claim is None:
-            self._sightings.pop(scope, None)
-        elif core.claim.owner == self.owner:
-            # No task of this worker serves the user now: what it once claimed, it gave up without being able to say so.
-            expired = core.claim_seq
-        else:
-            sighting = self._sightings.get(scope)
-            if sighting is None or sighting.claim_seq != core.claim_seq:
-                sighting = self._sightings[scope] = _Sighting(core.claim_seq, time.monotonic())
-            if time.monotonic() - sighting.since >= core.claim.lease_seconds:
-                expired = core.claim_seq
+        state = (await self.users.latest(scope)).state
+        expired = state.core.claim_seq if self._free_at(state) <= time.monotonic() else 0
         settings = self.settings
         generation = self.users.driver.generation
         return ClaimCommand(self.owner, generation, settings.lease_seconds, settings.limits, expired)

@@ -66,6 +66,8 @@ class Core(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=Tr
     claim: Claim | None = None
     claim_seq: int = 0
     """The record that made or last renewed the claim."""
+    claim_time: int = 0
+    """Of that record."""
     open: Mapping[str, Extraction] = {}
     """Extractions that have not ended, oldest first."""
     first_expiry: int = 0
@@ -187,11 +189,11 @@ def _fold_core(core: Core, record: Record, body: Body) -> Core:
             open_extractions.pop(extraction.extraction_id, None)
             if not extraction.state.ended:
                 open_extractions[extraction.extraction_id] = extraction
-    claim, claim_seq, epoch = core.claim, core.claim_seq, core.epoch
+    claim, claim_seq, claim_time, epoch = core.claim, core.claim_seq, core.claim_time, core.epoch
     if body.claim is not None:
-        claim, claim_seq, epoch = body.claim, record.seq, body.claim.epoch
+        claim, claim_seq, claim_time, epoch = body.claim, record.seq, record.time, body.claim.epoch
     if body.releases:
-        claim, claim_seq = None, 0
+        claim, claim_seq, claim_time = None, 0, 0
     numbers = [change.after.number for change in body.changes if change.after is not None]
     expiries = [change.after.expire_time for change in body.changes if change.after and change.after.expire_time]
     purges = core.purges
@@ -206,6 +208,7 @@ def _fold_core(core: Core, record: Record, body: Body) -> Core:
         epoch=epoch,
         claim=claim,
         claim_seq=claim_seq,
+        claim_time=claim_time,
         open=open_extractions,
         first_expiry=min(filter(None, (core.first_expiry, *expiries)), default=0),
         purges=purges,
@@ -325,7 +328,8 @@ def due_time(state: State) -> int:
     """Return when the user may have work next, microseconds since the epoch; 0: never."""
     core = state.core
     if core.claim is not None:
-        return core.time + int(core.claim.lease_seconds * 1_000_000)
+        # Of the claim, not of the user's newest record: or nobody would ever look after a dead worker of a busy user.
+        return core.claim_time + int(core.claim.lease_seconds * 1_000_000)
     times = [extraction.next_attempt_time for extraction in core.open.values()]
     if core.first_expiry:
         times.append(core.first_expiry)

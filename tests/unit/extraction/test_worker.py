@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from replica import SARAH, MakeReplica, Replica
@@ -98,6 +99,48 @@ async def test_a_worker_that_died_is_replaced_once_its_lease_was_seen_to_pass(ma
     extraction, _ = await alive.extractions.wait(SARAH, receipt.extraction_id, 10)
     assert extraction.state is ExtractionState.SUCCEEDED
     assert extraction.attempt == 2
+
+
+async def test_a_worker_that_died_is_replaced_also_while_its_user_goes_on_writing(make_replica: MakeReplica) -> None:
+    dead, alive = make_replica(), make_replica()
+    receipt = await dead.say("I ski")
+    assert await dead.writer.write(SARAH, ClaimCommand("dead", 0, 0.3, LIMITS)) is not None
+    alive.worker.start()
+
+    async def go_on_writing() -> None:
+        while True:
+            await alive.say("Hello", session_id="s2", quiet=60.0)
+            await asyncio.sleep(0.02)
+
+    writing = asyncio.create_task(go_on_writing())
+    extraction, _ = await alive.extractions.wait(SARAH, receipt.extraction_id, 5)
+    writing.cancel()
+
+    assert extraction.state is ExtractionState.SUCCEEDED
+
+
+async def test_a_claim_that_may_be_dead_is_left_alone_until_its_lease_has_passed(
+    make_replica: MakeReplica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead, alive = make_replica(), make_replica(poll_seconds=0.1)
+    receipt = await dead.say("I ski")
+    assert await dead.writer.write(SARAH, ClaimCommand("dead", 0, 0.5, LIMITS)) is not None
+    looks = 0
+    due = alive.driver.due
+
+    async def counted(before: int, limit: int) -> Any:
+        nonlocal looks
+        looks += 1
+        return await due(before, limit)
+
+    monkeypatch.setattr(alive.driver, "due", counted)
+    alive.worker.start()
+    started = asyncio.get_running_loop().time()
+    while (await dead.extractions.get(SARAH, receipt.extraction_id)).state is not ExtractionState.SUCCEEDED:
+        await asyncio.sleep(0.02)
+
+    assert asyncio.get_running_loop().time() - started < 2.0
+    assert looks < 50
 
 
 @pytest.mark.parametrize("ahead_seconds", [600.0, -600.0])
