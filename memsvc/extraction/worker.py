@@ -269,9 +269,10 @@ class Worker(Struct):
             await self._failed(scope, claimed, error)
         except Error as error:
             logger.warning("action=extraction_failed reason=%s", error.reason)
-            # A database that is away is no fault of the job; anything else would happen again.
+            # A database that was away is no fault of the job, and no reason to wait longer; anything else would recur.
             away = error.code == "UNAVAILABLE"
-            await self._postpone(scope, claimed, error.reason, error.message, finished.usage, counts=not away)
+            delay = self.settings.retry_seconds * random.uniform(0.75, 1.25) if away else None
+            await self._postpone(scope, claimed, error.reason, error.message, finished.usage, delay, counts=not away)
         except Exception:
             logger.exception("action=extraction_failed")
             await self._postpone(scope, claimed, Reason.INTERNAL, "internal error", Usage())

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 
-from memsvc.errors import ExtractionError
+from memsvc.errors import Error
 from memsvc.extraction.engine import Action, Conversation, EngineEvent, Finished, Operation, Proposal
 from memsvc.extraction.extractions import Extractions
 from memsvc.extraction.worker import Worker
@@ -27,7 +27,7 @@ class Parrot:
     calls: list[Conversation] = field(default_factory=list)
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     reading: asyncio.Event = field(default_factory=asyncio.Event)
-    failures: list[ExtractionError] = field(default_factory=list)
+    failures: list[Error] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.gate.set()

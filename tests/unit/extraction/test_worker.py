@@ -15,6 +15,7 @@ from memsvc.extraction.events import Accepted, Committed, Completed, Failed, Pro
 from memsvc.extraction.reconcile import Source, Sources
 from memsvc.extraction.worker import WorkerSettings
 from memsvc.model import ExtractionState, Origin, Usage
+from memsvc.storage.driver import StorageUnavailable
 
 LIMITS = Limits()
 
@@ -247,6 +248,19 @@ async def test_a_limited_model_counts_no_attempt(make_replica: MakeReplica) -> N
     replica.worker.start()
     receipt = await replica.say("I ski")
     extraction, _ = await replica.extractions.wait(SARAH, receipt.extraction_id, 10)
+    assert (extraction.state, extraction.attempt) == (ExtractionState.SUCCEEDED, 1)
+
+
+async def test_a_job_that_has_waited_long_is_tried_soon_after_the_database_was_away(make_replica: MakeReplica) -> None:
+    replica = make_replica()
+    receipt = await replica.say("I ski")
+    clock = replica.users.clock
+    replica.users.clock = lambda: clock() + 600_000_000
+    replica.engine.failures = [StorageUnavailable("away")]
+    replica.worker.start()
+
+    extraction, _ = await replica.extractions.wait(SARAH, receipt.extraction_id, 10)
+
     assert (extraction.state, extraction.attempt) == (ExtractionState.SUCCEEDED, 1)
 
 
