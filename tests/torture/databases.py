@@ -24,6 +24,9 @@ class Database:
     """Says what is wrong with it once no memsvc has it open; empty: nothing."""
     server: DatabaseServer | None = None
     """What can be killed besides memsvc; None: there is no server."""
+    users: int = 24
+    clients: int = 16
+    """How many work at once."""
 
     def close(self) -> None:
         if self.server is not None:
@@ -56,7 +59,8 @@ def redis(folder: Path) -> Database:
 def mongodb(folder: Path) -> Database:
     server = FerretDB()
     server.start()
-    return Database(server.url, lambda: mongodb_faults(server), server)
+    # FerretDB reads every document there is for most of what a server that starts has to ask.
+    return Database(server.url, lambda: mongodb_faults(server), server, users=8, clients=4)
 
 
 DATABASES: Mapping[str, Callable[[Path], Database]] = {

@@ -19,8 +19,6 @@ from tests.torture.service import Service
 from tests.torture.words import new_words
 from tests.torture.workload import Client
 
-USERS = 24
-CLIENTS = 16
 _CHECK_SECONDS = 60.0
 _SETTINGS = {
     "engine": "rules",
@@ -73,7 +71,7 @@ async def torture(
     `servers` is how many of memsvc serve at once; `told` hears of each round.
     """
     started = time.monotonic()
-    ledger = Ledger([Book(f"user-{number}") for number in range(USERS)], new_words())
+    ledger = Ledger([Book(f"user-{number}") for number in range(database.users)], new_words())
     service = Service(
         Installation(folder, database.url, _SETTINGS),
         Random(f"{seed}/kills"),
@@ -81,7 +79,8 @@ async def torture(
         servers,
     )
     clients = [
-        Client(service, ledger, Random(f"{seed}/client-{number}"), steady=number % 2 == 0) for number in range(CLIENTS)
+        Client(service, ledger, Random(f"{seed}/client-{number}"), steady=number % 2 == 0)
+        for number in range(database.clients)
     ]
     async with AsyncExitStack() as stack:
         stack.push_async_callback(service.abandon)
