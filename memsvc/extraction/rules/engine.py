@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import time
 from collections.abc import AsyncGenerator, Iterator, Sequence
@@ -36,36 +37,42 @@ class RulesEngine:
     """
 
     name = "rules"
-    concurrency = 1
-    """It computes on the event loop: two at once would be no faster, and hold others twice as long."""
+    concurrency = 4
+    """While one computes, others may wait for the database. Two computing at once would be no faster."""
 
     def __init__(self, extra_patterns: Path | None = None, foreground: Foreground | None = None) -> None:
         self._extra_patterns = extra_patterns
         self._foreground = foreground or Foreground()
+        self._computing = asyncio.Lock()
         if extra_patterns is not None:
             _ = self._reader
 
     async def extract(self, conversation: Conversation) -> AsyncGenerator[EngineEvent, None]:
         """Yield proposals as they are read, then `Finished`. Nothing is asked of a model."""
-        reader = self._reader
         gathering = Gathering(conversation.known)
-        busy_since = time.monotonic()
-        for index, message in enumerate(conversation.messages):
-            texts = [part.text for part in message.parts if isinstance(part, TextPart)]
-            for text in texts if message.role is Role.USER else ():
-                for found in reader.read(text, conversation.known):
-                    for operation in found:
-                        standing = gathering.add(msgspec.structs.replace(operation, message_index=index))
-                        if standing is not None:
-                            yield Proposal(standing)
-                    worked = time.monotonic() - busy_since
-                    if worked > _MAX_BUSY_SECONDS:
-                        await self._foreground.give_way(worked)
-                        busy_since = time.monotonic()
+        async with self._computing:
+            busy_since = time.monotonic()
+            for found in self._read(conversation):
+                for operation in found:
+                    standing = gathering.add(operation)
+                    if standing is not None:
+                        yield Proposal(standing)
+                worked = time.monotonic() - busy_since
+                if worked > _MAX_BUSY_SECONDS:
+                    await self._foreground.give_way(worked)
+                    busy_since = time.monotonic()
         yield Finished(gathering.operations())
 
     async def close(self) -> None:
         """Do nothing: the engine holds nothing."""
+
+    def _read(self, conversation: Conversation) -> Iterator[Sequence[Operation]]:
+        """Yield what is found in what the user says, a little at a time."""
+        for index, message in enumerate(conversation.messages):
+            if message.role is Role.USER:
+                for text in (part.text for part in message.parts if isinstance(part, TextPart)):
+                    for found in self._reader.read(text, conversation.known):
+                        yield [msgspec.structs.replace(operation, message_index=index) for operation in found]
 
     @functools.cached_property
     def _reader(self) -> _Reader:

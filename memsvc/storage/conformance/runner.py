@@ -8,14 +8,13 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from memsvc.storage.conformance.bench import Place, Skipped
 from memsvc.storage.conformance.report import Report, Result, Verdict
 from memsvc.storage.conformance.store import Store
 from memsvc.storage.conformance.suite import Case, cases
 from memsvc.storage.driver import Capabilities
-from memsvc.storage.registry import scheme_of
+from memsvc.storage.registry import scheme_of, shown
 
 TEST_SECONDS = 60.0
 """How long one test may take."""
@@ -46,7 +45,7 @@ async def run(
         results.append(result)
         if on_result:
             on_result(result)
-    return Report(_without_credentials(url), scheme_of(url), capabilities, results)
+    return Report(shown(url), scheme_of(url), capabilities, results)
 
 
 async def run_case(case: Case, place: Place, *, test_seconds: float = TEST_SECONDS) -> Result:
@@ -106,9 +105,3 @@ def _explain(error: BaseException) -> str:
 def _short(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 300 else f"{text[:300]}…"
-
-
-def _without_credentials(url: str) -> str:
-    place = url.partition("?")[0]
-    netloc = urlsplit(place).netloc
-    return place.replace(netloc, netloc.rpartition("@")[2], 1) if netloc else place
