@@ -166,7 +166,7 @@ def load(connection: sqlite3.Connection, statements: Statements, scope: Scope, k
         found = connection.execute(statements.tip, user).fetchall()
         rows: list[Row] = []
         for kind in dict.fromkeys(kinds) if found else ():
-            rows += _rows(kind, connection.execute(statements.rows_of_kind, (*user, kind.value)).fetchall())
+            rows += _placed(kind, connection.execute(statements.rows_of_kind, (*user, kind.value)).fetchall())
     finally:
         if connection.in_transaction:
             connection.execute("COMMIT")
@@ -232,4 +232,15 @@ def scopes(connection: sqlite3.Connection, statements: Statements, after: Scope 
 
 
 def _rows(kind: RowKind, found: Sequence[tuple[str, bytes, str, int]]) -> list[Row]:
-    return [Row(kind, *row) for row in found]
+    return [Row(kind, row_id, body, group, position) for row_id, body, group, position in found]
+
+
+def _placed(kind: RowKind, found: Sequence[tuple[str, bytes, str | None]]) -> list[Row]:
+    return [
+        Row(kind, row_id, body) if place is None else _at(kind, row_id, body, place) for row_id, body, place in found
+    ]
+
+
+def _at(kind: RowKind, row_id: str, body: bytes, place: str) -> Row:
+    position, _, group = place.partition(" ")
+    return Row(kind, row_id, body, group, int(position))

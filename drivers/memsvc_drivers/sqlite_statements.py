@@ -68,7 +68,7 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
     remove_all_rows: str
     """namespace, user_id"""
     rows_of_kind: str
-    """namespace, user_id, kind"""
+    """namespace, user_id, kind; read as row_id, body, place: "position group", NULL: 0 and none"""
     row: str
     """namespace, user_id, kind, row_id"""
     pages: Mapping[str, str]
