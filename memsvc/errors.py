@@ -63,6 +63,8 @@ class Reason(enum.StrEnum):
     """`at_least_revision` is ahead of what exists: `user is at revision 7, asked for 9`."""
     QUOTA_EXCEEDED = "QUOTA_EXCEEDED"
     """The user is full: `user has 10000 of 10000 memories`."""
+    TOO_MANY_EXTRACTIONS = "TOO_MANY_EXTRACTIONS"
+    """So many extractions of the user have not ended that no more are accepted: metadata `limit`."""
     RESULT_TOO_LARGE = "RESULT_TOO_LARGE"
     """The reply would pass 3 MiB: `document is 3.4 MiB`."""
     REQUEST_TOO_LARGE = "REQUEST_TOO_LARGE"

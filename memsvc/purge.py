@@ -21,18 +21,23 @@ _PAGE_RECORDS = 200
 
 async def purge(users: Users, writer: Writer, scope: Scope) -> None:
     """Blank what commits asked to purge and nobody has blanked yet. Safe to repeat, and to be cut off."""
-    hot = await users.latest(scope)
-    wanted = hot.state.core.purges
+    wanted = (await users.latest(scope)).state.core.purges
     if not wanted:
         return
-    await _redact(users.driver, scope, frozenset(wanted))
+    # Another purge may be under way, and either writes back records as it read them: so each blanks what any was asked
+    # for, and goes on until nothing more was asked for meanwhile.
+    named = set(wanted)
+    while not named.issuperset(found := await _redact(users.driver, scope, named)):
+        named |= found
     reach("purge.before_note")
     await writer.write(scope, _Purged(wanted))
     reach("purge.after_note")
 
 
-async def _redact(driver: Driver, scope: Scope, memory_ids: Collection[str]) -> None:
+async def _redact(driver: Driver, scope: Scope, memory_ids: Collection[str]) -> set[str]:
+    """Blank these memories in every record; return those that any record, to the last one, asks to blank."""
     after = 0
+    named: set[str] = set()
     while True:
         try:
             records = await driver.records(scope, after, _PAGE_RECORDS)
@@ -40,13 +45,14 @@ async def _redact(driver: Driver, scope: Scope, memory_ids: Collection[str]) -> 
             after = truncated.first - 1
             continue
         if not records:
-            return
+            return named
         after = records[-1].seq
         bodies = {}
         for record in records:
             body = decode_body(record.body)
-            if any(change.memory_id in memory_ids for change in body.changes):
-                changes = tuple(_blank(change) if change.memory_id in memory_ids else change for change in body.changes)
+            named.update(body.purges)
+            changes = tuple(_blank(change) if change.memory_id in memory_ids else change for change in body.changes)
+            if changes != body.changes:
                 bodies[record.seq] = encode_body(replace(body, changes=changes))
         if bodies:
             reach("purge.before_redact")

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from memsvc.errors import AlreadyExists, FieldViolation, NotFound, Reason
+from memsvc.errors import AlreadyExists, FieldViolation, NotFound, Reason, ResourceExhausted
 from memsvc.journal.commands import Command, Decision, Recorded
 from memsvc.journal.draft import Draft, Moment
 from memsvc.journal.records import Body, RequestNote, RunNote, SessionDeletion
@@ -36,6 +36,8 @@ from memsvc.users import Users
 
 MAX_JOINED_RUNS = 32
 MAX_JOINED_BYTES = 64 << 10
+MAX_OPEN_EXTRACTIONS = 1_000
+"""Of one user: they are part of its state, and an erasure ends them all in one record."""
 _PAGE_RUNS = 200
 _DELETED_RUNS = 1_000
 
@@ -117,7 +119,7 @@ class AppendRunCommand(Command[RunReceipt]):
         if run.replaces_run_id and (replaced is None or replaced.session_id != run.session_id):
             violation = FieldViolation("run.replaces_run_id", "must be a run of this session")
             raise NotFound(Reason.RUN_NOT_FOUND, f"no run {run.replaces_run_id} in this session", (violation,))
-        extraction = self._extraction(state, moment.time)
+        extraction = self._extraction(state, moment.now)
         run = replace(
             run,
             index=state.core.next_index,
@@ -159,12 +161,17 @@ class AppendRunCommand(Command[RunReceipt]):
                 and waiting.size_bytes + self.size_bytes <= MAX_JOINED_BYTES
             ):
                 patience = waiting.create_time + int(self.quiet.max_seconds * 1_000_000)
+                start = max(now, min(latest_start, patience))
+                if waiting.reason or waiting.next_attempt_time <= now:
+                    # Postponed because of its engine, or hastened: a further run changes neither.
+                    start = waiting.next_attempt_time
                 return replace(
                     waiting,
                     run_ids=(*waiting.run_ids, run.run_id),
                     size_bytes=waiting.size_bytes + self.size_bytes,
-                    next_attempt_time=max(now, min(latest_start, patience)),
+                    next_attempt_time=start,
                 )
+        check_room(state)
         return Extraction(
             extraction_id=self.extraction_id,
             kind=ExtractionKind.RUNS,
@@ -195,6 +202,16 @@ class AppendRunCommand(Command[RunReceipt]):
         run = recorded.body.run
         assert run is not None
         return RunReceipt(run.run_id, run.index, run.extraction_id)
+
+
+def check_room(state: State) -> None:
+    """Raise ResourceExhausted where no further extraction of the user may be open."""
+    if len(state.core.open) >= MAX_OPEN_EXTRACTIONS:
+        raise ResourceExhausted(
+            Reason.TOO_MANY_EXTRACTIONS,
+            f"{MAX_OPEN_EXTRACTIONS} extractions of the user have not ended: wait, or cancel some",
+            metadata={"limit": str(MAX_OPEN_EXTRACTIONS)},
+        )
 
 
 class DeleteSessionCommand(Command[SessionDeleted]):

@@ -289,7 +289,10 @@ class Users(Struct):
         try:
             records = await self.driver.records(scope, max(behind.seq - 1, 0), _CATCH_UP_RECORDS)
         except TruncatedJournal:
-            records = ()
+            # What came in between is gone: erased, or no longer kept.
+            if self._hot.get(scope) is hot:
+                self.forget(scope)
+            return False
         if hot.state.tip != behind:
             return False
         if behind == EMPTY:
@@ -328,12 +331,15 @@ class Users(Struct):
         mine = task is None
         if task is None:
             task = self._loads[scope] = asyncio.create_task(self._load_now(scope))
-            task.add_done_callback(lambda _: self._loads.pop(scope, None))
         return await asyncio.shield(task), mine
 
     async def _load_now(self, scope: Scope) -> HotUser:
         started = time.monotonic()
-        loaded = await self.driver.load(scope, (RowKind.STATE, RowKind.MEMORY))
+        try:
+            loaded = await self.driver.load(scope, (RowKind.STATE, RowKind.MEMORY))
+        finally:
+            # Here rather than in a callback: who looks before that ran would find the user loaded already, but evicted.
+            del self._loads[scope]
         hot = HotUser(load(scope, loaded), started)
         self._hot[scope] = hot
         self.weigh(hot)

@@ -7,6 +7,7 @@ stands, or the claim has ended: a worker that froze past its lease changes nothi
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -27,6 +28,9 @@ from memsvc.model import (
 )
 from memsvc.sessions import MAX_JOINED_BYTES
 from memsvc.storage.driver import RecordKind
+
+_MOST_GIVEN_UP: Final = 250
+"""Of so many a record holds the end; the next claim has the others."""
 
 
 class ClaimLost(Exception):
@@ -65,13 +69,14 @@ class ClaimCommand(Command[Claimed | None]):
         due: list[Extraction] = []
         for extraction in core.open.values():
             if extraction.state is ExtractionState.RUNNING:
-                extraction = replace(extraction, state=ExtractionState.WAITING, next_attempt_time=moment.time)
+                extraction = replace(extraction, state=ExtractionState.WAITING, next_attempt_time=moment.now)
                 if extraction.attempt >= self.limits.max_attempts:
                     failed.append(ended(state, extraction, moment, Reason.WORKER_LOST, "its workers died or hung"))
                     continue
-            if moment.time - extraction.create_time > self.limits.max_wait_seconds * 1_000_000:
-                failed.append(ended(state, extraction, moment, Reason.GAVE_UP, "waited too long"))
-            elif extraction.next_attempt_time <= moment.time and _goes_with(due, extraction):
+            if moment.now - extraction.create_time > self.limits.max_wait_seconds * 1_000_000:
+                if len(failed) < _MOST_GIVEN_UP:
+                    failed.append(ended(state, extraction, moment, Reason.GAVE_UP, "waited too long"))
+            elif extraction.next_attempt_time <= moment.now and _goes_with(due, extraction):
                 due.append(extraction)
         started = tuple(
             replace(
@@ -98,7 +103,7 @@ class ClaimCommand(Command[Claimed | None]):
         chosen = {extraction.extraction_id for extraction in (*failed, *started)}
         # Those that an earlier claim left RUNNING and that are not taken now wait again.
         left = tuple(
-            replace(extraction, state=ExtractionState.WAITING, next_attempt_time=moment.time)
+            replace(extraction, state=ExtractionState.WAITING, next_attempt_time=moment.now)
             for extraction in core.open.values()
             if extraction.state is ExtractionState.RUNNING and extraction.extraction_id not in chosen
         )
@@ -196,7 +201,7 @@ class FinishCommand(Command[Commit | None]):
                     extraction,
                     state=ExtractionState.WAITING,
                     attempt=extraction.attempt - 1,
-                    next_attempt_time=moment.time,
+                    next_attempt_time=moment.now,
                 )
                 for extraction in held
             )
@@ -253,9 +258,9 @@ class PostponeCommand(Command[None]):
                 detail=self.detail,
                 attempt=extraction.attempt if self.counts else extraction.attempt - 1,
                 usage=extraction.usage + self.usage if index == 0 else extraction.usage,
-                next_attempt_time=moment.time + int(self.delay_seconds * 1_000_000),
+                next_attempt_time=moment.now + int(self.delay_seconds * 1_000_000),
             )
-            too_old = moment.time - extraction.create_time > self.limits.max_wait_seconds * 1_000_000
+            too_old = moment.now - extraction.create_time > self.limits.max_wait_seconds * 1_000_000
             if self.fails or too_old or extraction.attempt >= self.limits.max_attempts:
                 extraction = ended(state, extraction, moment, self.reason, self.detail)
             settled.append(extraction)

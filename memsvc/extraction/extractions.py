@@ -293,7 +293,7 @@ class Extractions(Struct):
             raise Unavailable(error.reason, error.detail, retry_after_seconds=5.0) from error
         origin = Origin(agent_id=agent_id, team_id=team_id, engine=self.engine.name, model=finished.model)
         sources = [Source(origin, message.time or now) for message in messages]
-        moment = Moment(max(now, user.state.core.time + 1), new_nonce())
+        moment = Moment(max(now, user.state.core.time + 1), new_nonce(), now)
         draft = Draft(user.state, moment, quota=self.quota, cause=Cause.EXTRACTED)
         reconcile(draft, finished.operations, Sources(sources, Source(origin, now)))
         yield Numbered(Committed(Commit(revision=0, time=now, changes=draft.changes)))

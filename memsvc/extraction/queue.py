@@ -25,6 +25,7 @@ from memsvc.model import (
     decode,
     encode,
 )
+from memsvc.sessions import check_room
 from memsvc.storage.driver import Driver, RecordKind, Row, RowKind
 
 
@@ -41,6 +42,7 @@ class AcceptMessages(Command[str]):
         return self.note
 
     def decide(self, state: State, moment: Moment) -> Decision:
+        check_room(state)
         run = replace(
             self.run,
             session_id="",
@@ -51,12 +53,12 @@ class AcceptMessages(Command[str]):
         extraction = Extraction(
             extraction_id=self.extraction_id,
             kind=ExtractionKind.MESSAGES,
-            next_attempt_time=moment.time,
+            next_attempt_time=moment.now,
             run_ids=(run.run_id,),
             agent_id=run.agent_id,
             team_id=run.team_id,
             position=state.tip.seq + 1,
-            create_time=moment.time,
+            create_time=moment.now,
             size_bytes=self.size_bytes,
         )
         body = Body(
@@ -94,6 +96,7 @@ class AcceptRuns(Command[str]):
         self._runs = [decode(row.body, Run) for row in rows.values()]
 
     def decide(self, state: State, moment: Moment) -> Decision:
+        check_room(state)
         found = {run.run_id: run for run in self._runs if run.session_id}
         for run_id in self.run_ids:
             if run_id not in found:
@@ -104,13 +107,13 @@ class AcceptRuns(Command[str]):
         extraction = Extraction(
             extraction_id=self.extraction_id,
             kind=ExtractionKind.RUNS,
-            next_attempt_time=moment.time,
+            next_attempt_time=moment.now,
             session_id=sessions.pop(),
             run_ids=tuple(sorted(found, key=lambda run_id: found[run_id].index)),
             agent_id=self.agent_id or self._runs[-1].agent_id,
             team_id=self.team_id or self._runs[-1].team_id,
             position=state.tip.seq + 1,
-            create_time=moment.time,
+            create_time=moment.now,
         )
         rows = []
         for run in found.values():
@@ -206,8 +209,8 @@ class RetryCommand(Command[Sequence[Extraction]]):
                     detail="",
                     attempt=0,
                     retries=extraction.retries + 1,
-                    next_attempt_time=moment.time,
-                    create_time=moment.time,
+                    next_attempt_time=moment.now,
+                    create_time=moment.now,
                     end_time=0,
                 )
             )
@@ -225,12 +228,12 @@ class HastenCommand(Command[None]):
 
     def decide(self, state: State, moment: Moment) -> Decision | None:
         hastened = tuple(
-            replace(extraction, next_attempt_time=moment.time)
+            replace(extraction, next_attempt_time=moment.now)
             for extraction in state.core.open.values()
             if extraction.state is ExtractionState.WAITING
             and extraction.attempt == 0
             and not extraction.reason
-            and extraction.next_attempt_time > moment.time
+            and extraction.next_attempt_time > moment.now
             and self.extraction_id in ("", extraction.extraction_id)
         )
         if not hastened:
@@ -245,10 +248,10 @@ class SweepCommand(Command[bool]):
     """Delete memories that have expired; answers whether some are left for another sweep."""
 
     def decide(self, state: State, moment: Moment) -> Decision | None:
-        if not state.core.first_expiry or state.core.first_expiry > moment.time:
+        if not state.core.first_expiry or state.core.first_expiry > moment.now:
             return None
         expired, more = clearable(
-            each for each in state.memories() if each.expire_time and each.expire_time <= moment.time
+            each for each in state.memories() if each.expire_time and each.expire_time <= moment.now
         )
         draft = Draft(state, moment, quota=0, cause=Cause.EXPIRED)
         for memory in expired:

@@ -58,8 +58,10 @@ class _Sighting(Struct, frozen=True):
     """A claim of somebody else, and when it will have been seen unrenewed for its lease's length."""
 
     claim_seq: int
+    due: int
+    """When the journal says that the lease ends, microseconds since the epoch, by its owner's clock."""
     lapses: float
-    """On the monotonic clock: clocks of other processes say nothing here."""
+    """When it will, on this process's monotonic clock."""
 
 
 class Worker(Struct):
@@ -75,16 +77,16 @@ class Worker(Struct):
     _sightings: dict[Scope, _Sighting] = field(default_factory=dict)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _next_due: int = 0
-    _loop_task: asyncio.Task[None] | None = None
+    _tasks: Sequence[asyncio.Task[None]] = ()
 
     def start(self) -> None:
         """Begin to look for work."""
         self.users.on_move = self._moved
-        self._loop_task = asyncio.create_task(self._run())
+        self._tasks = [asyncio.create_task(self._run()), asyncio.create_task(self._look_ahead())]
 
     async def stop(self) -> None:
         """Take no more work and hand back what is under way: it waits again, for any replica."""
-        tasks = [task for task in (self._loop_task, *self._busy.values()) if task is not None]
+        tasks = [*self._tasks, *self._busy.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -99,14 +101,9 @@ class Worker(Struct):
             self._wake.set()
 
     async def _run(self) -> None:
-        looked_ahead = False
         while True:
             try:
-                room = await self._look()
-                if room and not looked_ahead:
-                    await self._look_ahead()
-                    looked_ahead = True
-                    self._wake.set()
+                await self._look()
             except Error as error:
                 logger.warning("action=look_for_work_failed reason=%s", error.reason)
             except Exception:
@@ -119,16 +116,18 @@ class Worker(Struct):
                     await self._wake.wait()
             self._wake.clear()
 
-    async def _look(self) -> bool:
-        """Start on users with work, as far as there is room; return whether there was room for all."""
+    async def _look(self) -> None:
+        """Start on users with work, as far as there is room."""
         self._next_due = 0
         if len(self._busy) >= self.settings.concurrency:
-            return False
+            return
         horizon = self.users.clock() + int(self.settings.poll_seconds * 1_000_000)
         due = dict(await self.users.driver.due(horizon, _DUE_USERS))
         now, now_seconds = self.users.clock(), time.monotonic()
         for scope, sighting in self._sightings.items():
-            due[scope] = now + int((sighting.lapses - now_seconds) * 1_000_000)
+            # Due at another time, there is something else to do by now: the claim has ended, or was renewed.
+            if due.get(scope, sighting.due) == sighting.due:
+                due[scope] = now + int((sighting.lapses - now_seconds) * 1_000_000)
         scopes = list(due)
         if self.users.driver.capabilities().shared.supported:
             random.shuffle(scopes)
@@ -136,21 +135,31 @@ class Worker(Struct):
             if scope in self._busy:
                 continue
             if len(self._busy) >= self.settings.concurrency:
-                return False
+                return
             if due[scope] <= now:
                 self._start_on(scope)
             elif not self._next_due or due[scope] < self._next_due:
                 self._next_due = due[scope]
-        return True
 
     async def _look_ahead(self) -> None:
         """See which claims there are that are not due before their lease ends: their owners may be gone."""
+        while True:
+            try:
+                return await self._see_claims()
+            except Error as error:
+                logger.warning("action=look_ahead_failed reason=%s", error.reason)
+            except Exception:
+                logger.exception("action=look_ahead_failed")
+            await asyncio.sleep(self.settings.poll_seconds)
+
+    async def _see_claims(self) -> None:
         now = self.users.clock()
         for scope, due_at in await self.users.driver.due(now + _AHEAD_MICROS, _AHEAD_USERS):
             if due_at > now:
                 state = (await self.users.latest(scope)).state
                 if state.core.claim is not None and not self._free_at(state):
-                    self._sightings[scope] = _Sighting(state.core.claim_seq, 0.0)
+                    self._sightings[scope] = _Sighting(state.core.claim_seq, due_at, 0.0)
+                    self._wake.set()
 
     def _free_at(self, state: State) -> float:
         """Return when the user may be claimed, on the monotonic clock: 0 unless another worker's claim stands."""
@@ -161,7 +170,7 @@ class Worker(Struct):
             return 0.0
         sighting = self._sightings.get(scope)
         if sighting is None or sighting.claim_seq != state.core.claim_seq:
-            sighting = _Sighting(state.core.claim_seq, time.monotonic() + claim.lease_seconds)
+            sighting = _Sighting(state.core.claim_seq, due_time(state), time.monotonic() + claim.lease_seconds)
             self._sightings[scope] = sighting
         return sighting.lapses
 
@@ -186,7 +195,7 @@ class Worker(Struct):
             while True:
                 command = await self._claim_command(scope)
                 reach("worker.before_claim")
-                claimed = await self.writer.write(scope, command)
+                claimed = await self._claim(scope, command)
                 if claimed is None:
                     break
                 reach("worker.after_claim")
@@ -197,6 +206,18 @@ class Worker(Struct):
         except Exception:
             logger.exception("action=serve_failed")
             await asyncio.sleep(self.settings.poll_seconds)
+
+    async def _claim(self, scope: Scope, command: ClaimCommand) -> Claimed | None:
+        claiming = asyncio.ensure_future(self.writer.write(scope, command))
+        try:
+            return await asyncio.shield(claiming)
+        except asyncio.CancelledError:
+            # Told to stop in the middle: what was claimed must not be kept from others.
+            with contextlib.suppress(Error):
+                claimed = await claiming
+                if claimed is not None:
+                    await self._hand_back(scope, claimed)
+            raise
 
     async def _claim_command(self, scope: Scope) -> ClaimCommand:
         """Return the command that claims the user, void claims that were seen unrenewed for their lease's length."""

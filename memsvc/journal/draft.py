@@ -26,6 +26,8 @@ class Moment(NamedTuple):
     time: int
     """Microseconds since the epoch; later than the state's own time."""
     nonce: str
+    now: int
+    """By this process's clock alone, which says what is due: a clock that was ahead must not put it off."""
 
 
 class Draft:

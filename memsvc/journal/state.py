@@ -18,6 +18,7 @@ from memsvc.storage.driver import Loaded, Record, Row, RowKey, RowKind, Tip
 REQUEST_RETENTION_SECONDS = 7 * 24 * 3600
 _SESSIONS_REMEMBERED = 8
 _RECENT_REQUESTS = 256
+_AT_ONCE = 1
 
 Memories = Mapping[str, Memory]
 
@@ -44,8 +45,7 @@ class Requests(msgspec.Struct, frozen=True, gc=False):
         recent = {**self.recent, request_id: seen}
         if len(recent) < _RECENT_REQUESTS:
             return Requests(recent, self.older)
-        kept = {key: value for key, value in self.older.items() if value.expire_time > now}
-        return Requests({}, {**kept, **recent})
+        return Requests({}, {key: value for key, value in {**self.older, **recent}.items() if value.expire_time > now})
 
     def __len__(self) -> int:
         return len(self.recent) + len(self.older)
@@ -290,7 +290,7 @@ def project(before: State, after: State, record: Record, body: Body) -> tuple[li
 
 def _pruned(before: State, after: State, now: int) -> Iterator[RowKey]:
     if before.requests is not None and after.requests is not None and before.requests.older is not after.requests.older:
-        for request_id, seen in before.requests.older.items():
+        for request_id, seen in (*before.requests.older.items(), *before.requests.recent.items()):
             if seen.expire_time <= now:
                 yield RowKey(RowKind.REQUEST, request_id)
 
@@ -321,7 +321,8 @@ def load(scope: Scope, loaded: Loaded) -> State:
 
 def load_requests(loaded: Loaded) -> Requests:
     """Return the requests that the rows hold."""
-    return Requests({}, {row.row_id: decode(row.body, SeenRequest) for row in loaded.rows})
+    # As recent ones, so that a user with few of them is rid of those that expired.
+    return Requests({row.row_id: decode(row.body, SeenRequest) for row in loaded.rows})
 
 
 def due_time(state: State) -> int:
@@ -334,5 +335,5 @@ def due_time(state: State) -> int:
     if core.first_expiry:
         times.append(core.first_expiry)
     if core.purges:
-        times.append(core.time)
+        times.append(_AT_ONCE)
     return min(times, default=0)

@@ -209,7 +209,8 @@ class Writer:
                     self._take(lane)
                     group.decided.append(_Decided(waiting, None, repeats=seen))
                     continue
-                moment = Moment(max(self._users.clock(), state.core.time + 1), new_nonce())
+                now = self._users.clock()
+                moment = Moment(max(now, state.core.time + 1), new_nonce(), now)
                 decision = command.decide(state, moment)
             except Error as error:
                 # Only a state that is fresh and durable may say no.
@@ -227,6 +228,12 @@ class Writer:
                 _fail(waiting, _internal(error))
                 continue
             if decision is None:
+                # So may only it say that there is nothing to do.
+                if group.decided:
+                    break
+                if hot.checked < waiting.arrived:
+                    self._spawn(self._prepare(scope))
+                    return None
                 self._take(lane)
                 group.decided.append(_Decided(waiting, Body(revision=state.revision)))
                 continue

@@ -30,7 +30,7 @@ class User:
 
     def learn(self, *operations: Operation, at: int = NOW, quota: int = 100) -> tuple[Change, ...]:
         seq = self.state.tip.seq + 1
-        moment = Moment(NOW * seq, f"{seq:016x}")
+        moment = Moment(NOW * seq, f"{seq:016x}", NOW * seq)
         draft = Draft(self.state, moment, quota=quota)
         source = Source(Origin(session_id="s1", engine="test"), at)
         self.refused = reconcile(draft, operations, Sources([source], source))

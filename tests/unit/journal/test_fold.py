@@ -54,7 +54,7 @@ class History(RuleBasedStateMachine):
         self.now += 1_000
         self.count += 1
         before = self.state
-        moment = Moment(max(self.now, before.core.time + 1), f"{self.count:016x}")
+        moment = Moment(max(self.now, before.core.time + 1), f"{self.count:016x}", self.now)
         try:
             decision = command.decide(before, moment)
         except Error:
@@ -237,7 +237,7 @@ class History(RuleBasedStateMachine):
         assert loaded.layers == self.state.layers
         assert loaded.keys == self.state.keys
         assert self.state.requests is not None
-        assert {**requests.older} == {**self.state.requests.older, **self.state.requests.recent}
+        assert {**requests.older, **requests.recent} == {**self.state.requests.older, **self.state.requests.recent}
 
 
 TestHistory = History.TestCase
