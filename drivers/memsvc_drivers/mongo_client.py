@@ -7,6 +7,7 @@ timeout. So a call holds one of `pool_size` permits until its thread has ended, 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, TypeVar
@@ -21,6 +22,8 @@ from memsvc_drivers.mongo_errors import DUPLICATE_KEY, failed, refused
 from memsvc_drivers.mongo_settings import Settings
 
 _T = TypeVar("_T")
+
+_log = logging.getLogger(__name__)
 
 Document = Mapping[str, Any]
 Write = DeleteMany | ReplaceOne[Any] | UpdateMany | UpdateOne
@@ -216,13 +219,16 @@ class Collection:
     async def inserted_ids(self) -> AsyncIterator[str | None]:
         """Yield the `_id`s that are inserted from now on; None where some may have been missed."""
         pipeline: list[Document] = [{"$match": {"operationType": "insert"}}, {"$project": {"documentKey._id": True}}]
+        # The only read concern that a change stream takes.
+        watched = self._motor.with_options(read_concern=ReadConcern("majority"))
         while self._client.is_open:
             try:
-                async with self._motor.watch(pipeline, max_await_time_ms=1_000) as changes:
+                async with watched.watch(pipeline, max_await_time_ms=1_000) as changes:
                     yield None
                     async for change in changes:
                         yield change["documentKey"]["_id"]
-            except PyMongoError:
+            except PyMongoError as error:
+                _log.info("action=watch_failed error=%s", type(error).__name__)
                 await asyncio.sleep(_WATCH_AGAIN_SECONDS)
 
 

@@ -16,6 +16,7 @@ from memsvc_drivers.postgres_settings import Settings
 _HEAD_START_SECONDS = 0.25
 """How long a host may take before the next one is tried beside it."""
 _WARNING = "01000"
+_WAIT_FOR_STANDBY = "SyncRepWaitForLSN"
 
 
 class Connection(Protocol):
@@ -85,8 +86,9 @@ class Connector:
 
 
 def _doubt(connection: Connection, message: Any) -> None:
-    """End a connection whose server warns: somebody cancelled a commit's wait for a standby, and it counts as made."""
-    if message.sqlstate == _WARNING:
+    """End a connection whose server warns that somebody cancelled a commit's wait for a standby: it counts as made."""
+    # Told from other warnings by where it comes from: their texts are translated, their SQLSTATE is the same.
+    if message.sqlstate == _WARNING and message.server_source_function == _WAIT_FOR_STANDBY:
         connection.terminate()
 
 

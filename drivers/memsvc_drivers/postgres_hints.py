@@ -129,9 +129,9 @@ class Hints:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_HEARTBEAT_SECONDS):
                     await self._wake.wait()
+            self._wake.clear()
             if not self._moved:
                 await self._in_time(connection, connection.execute("SELECT 1"))
-                self._wake.clear()
                 continue
             await asyncio.sleep(_COALESCE_SECONDS)
             self._wake.clear()

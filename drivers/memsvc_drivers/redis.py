@@ -36,7 +36,7 @@ from memsvc_drivers import redis_reads as reads
 from memsvc_drivers import redis_schema as schema
 from memsvc_drivers import redis_writes as writes
 from memsvc_drivers.options import described_options
-from memsvc_drivers.redis_calls import Call, Calls
+from memsvc_drivers.redis_calls import Calls
 from memsvc_drivers.redis_cluster import not_a_cluster
 from memsvc_drivers.redis_connections import tls_context
 from memsvc_drivers.redis_errors import CONNECTION_ERRORS, Lost, Rerouted, Unreachable, unavailable
@@ -93,7 +93,7 @@ class RedisDriver:
 
     async def ping(self) -> None:
         with self._using() as store:
-            await store.calls.value(Call(META, "PING"))
+            await store.calls.check(META)
 
     async def migrate(self, *, check: bool = False) -> Migration:
         async with _connected(_Store(self._settings)) as store:

@@ -24,6 +24,7 @@ from memsvc_drivers.redis_errors import (
     unavailable,
 )
 from memsvc_drivers.redis_nodes import Node
+from memsvc_drivers.redis_roles import QUESTIONS, role_reply
 from memsvc_drivers.redis_routing import Route
 from memsvc_drivers.redis_scripts import Script
 from memsvc_drivers.redis_settings import Address, Settings
@@ -35,7 +36,7 @@ _MAX_PAUSE_SECONDS = 0.1
 class Call:
     """One command, and to which bucket its keys belong."""
 
-    __slots__ = ("arguments", "asked", "bucket", "mark", "reply", "script", "sent", "unknown")
+    __slots__ = ("arguments", "asked", "asks_role", "bucket", "mark", "reply", "script", "sent", "unknown")
 
     def __init__(self, bucket: int, *arguments: bytes | str | int) -> None:
         self.bucket = bucket
@@ -46,6 +47,8 @@ class Call:
         self.mark = 0
         """Which argument says, by being 1, that the command may have been carried out before."""
         self.sent = False
+        self.asks_role = False
+        """A replica's reply is an error, and nobody's refusal is one."""
         self.asked: Address | None = None
         """Where it is to be sent just this once."""
         self.reply: Reply = None
@@ -58,6 +61,13 @@ class Call:
         call = cls(bucket, "EVALSHA", script.digest, len(keys), *keys, *values)
         call.script = script
         call.mark = 3 + len(keys) + mark if mark >= 0 else 0
+        return call
+
+    @classmethod
+    def of_role(cls, bucket: int, question: Command) -> Call:
+        """Return the call that asks a server whether it is a replica."""
+        call = cls(bucket, *question)
+        call.asks_role = True
         return call
 
     @property
@@ -133,6 +143,10 @@ class Calls:
             raise unavailable(reply) from reply
         return reply
 
+    async def check(self, bucket: int) -> None:
+        """Raise StorageUnavailable unless a server answers and is, as far as it tells, a master."""
+        await self.values([Call(bucket, "PING"), *(Call.of_role(bucket, question) for question in QUESTIONS)])
+
     def _groups(self, calls: Sequence[Call]) -> dict[Node, list[Call]]:
         groups: dict[Node, list[Call]] = {}
         for call in calls:
@@ -171,7 +185,7 @@ class Calls:
             if call.asked:
                 position += 1
                 call.asked = None
-            call.reply = replies[position]
+            call.reply = role_reply(replies[position]) if call.asks_role else replies[position]
             position += 1
             if is_deposed(call.reply):
                 node.fail(call.reply)

@@ -15,6 +15,9 @@ from memsvc_drivers.redis_settings import TLS_FILES, Address, Credentials, Setti
 Reply = Any
 Command = Sequence[bytes | str | int]
 
+QUIET_SECONDS = 10.0
+"""After so long without a message a subscribed connection is tried."""
+
 
 async def connected(
     settings: Settings, address: Address, credentials: Credentials | None = None, *, database: int | None = None
@@ -76,6 +79,18 @@ async def ask(connection: AbstractConnection, *command: bytes | str | int) -> Re
     return await connection.read_response(disable_decoding=True)
 
 
+async def next_message(connection: AbstractConnection, timeout_seconds: float) -> Reply:
+    """Return what a subscribed connection receives next, which may be an answer to a PING after a while of silence.
+
+    Raises TimeoutError where that is not answered in time, or another one of CONNECTION_ERRORS.
+    """
+    try:
+        return await _received(connection, QUIET_SECONDS)
+    except TimeoutError:
+        await connection.send_packed_command(packed((("PING",),)))
+        return await _received(connection, timeout_seconds)
+
+
 def packed(commands: Sequence[Command]) -> bytes:
     """Return commands as RESP, five times as fast as redis-py does: what an append costs here is mostly this."""
     parts: list[bytes] = []
@@ -91,3 +106,8 @@ def has_ended(connection: AbstractConnection) -> bool:
     """Whether the server closed it, as it does when nothing came for long."""
     reader = getattr(connection, "_reader", None)
     return reader is None or reader.at_eof()
+
+
+async def _received(connection: AbstractConnection, seconds: float) -> Reply:
+    async with asyncio.timeout(seconds):
+        return await connection.read_response(disable_decoding=True, disconnect_on_error=False)

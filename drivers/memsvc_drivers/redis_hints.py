@@ -11,7 +11,7 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError
 
 from memsvc.model import Scope
-from memsvc_drivers.redis_connections import Reply, abort
+from memsvc_drivers.redis_connections import abort, next_message
 from memsvc_drivers.redis_errors import CONNECTION_ERRORS, Lost, Rerouted, Unreachable
 from memsvc_drivers.redis_keys import META, Keys
 from memsvc_drivers.redis_routing import Route
@@ -19,8 +19,6 @@ from memsvc_drivers.redis_settings import Settings
 
 _MOST_NAMED = 1_000
 """More that moved at once are not told one by one."""
-_QUIET_SECONDS = 10.0
-"""After so long without a message the connection is tried."""
 _AGAIN_SECONDS = 0.25
 _ANY = b"null"
 
@@ -99,17 +97,8 @@ class Hints:
             return connection
 
     async def _received(self, connection: AbstractConnection) -> list[Scope | None]:
-        try:
-            reply = await _read(connection, _QUIET_SECONDS)
-        except TimeoutError:
-            await connection.send_packed_command(connection.pack_command("PING"))
-            reply = await _read(connection, self._settings.operation_timeout_ms / 1000)
+        reply = await next_message(connection, self._settings.operation_timeout_ms / 1000)
         if reply[0] != b"message":
             return []
         named = msgspec.json.decode(reply[2], type=list[tuple[str, str]] | None)
         return [None] if named is None else [Scope(*names) for names in named]
-
-
-async def _read(connection: AbstractConnection, seconds: float) -> Reply:
-    async with asyncio.timeout(seconds):
-        return await connection.read_response(disable_decoding=True, disconnect_on_error=False)

@@ -13,11 +13,12 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 from redis.asyncio.connection import AbstractConnection
-from redis.exceptions import AuthenticationError, NoPermissionError, ReadOnlyError, ResponseError
+from redis.exceptions import AuthenticationError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from memsvc_drivers.redis_connections import Command, Reply, abort, ask, connected, has_ended, packed
-from memsvc_drivers.redis_errors import CONNECTION_ERRORS, Lost, Rerouted, Unreachable
+from memsvc_drivers.redis_errors import CONNECTION_ERRORS, Lost, Rerouted, Switched, Unreachable
+from memsvc_drivers.redis_roles import refuse_replica
 from memsvc_drivers.redis_settings import Address, Settings
 
 _SUSPECT_SECONDS = 0.5
@@ -54,6 +55,7 @@ class Node:
         self._locate = locate
         self._on_recovery = on_recovery
         self._loop = asyncio.get_running_loop()
+        self._address: Address | None = None
         self._idle: list[AbstractConnection] = []
         self._leases: dict[_Lease, None] = {}
         self._opening = 0
@@ -107,7 +109,13 @@ class Node:
 
     async def dial(self) -> AbstractConnection:
         """Return a connection of the caller's own. Raises one of CONNECTION_ERRORS, Unreachable or a ResponseError."""
-        return await connected(self._settings, await self._locate())
+        return await self._connected()
+
+    def move(self, address: Address) -> None:
+        """Take note of where the server is found; connections to where another one was before are not used again."""
+        before, self._address = self._address, address
+        if before not in (None, address):
+            self.fail(Switched())
 
     def fail(self, error: BaseException) -> None:
         """Take the node for down until a new connection has answered."""
@@ -142,7 +150,7 @@ class Node:
                 raise Rerouted
             while self._recovery is None and self._idle:
                 connection = self._idle.pop()
-                if not has_ended(connection):
+                if not has_ended(connection) and self._is_current(connection):
                     return self._lease(connection)
                 self._spawn(abort(connection))
             until = until or self._loop.time() + self._settings.connect_timeout_ms / 1000
@@ -179,7 +187,7 @@ class Node:
         """Return a new connection; None: there is none to be had now. Raises Unreachable where there never will be."""
         self._opening += 1
         try:
-            return await connected(self._settings, await self._locate())
+            return await self._connected()
         except asyncio.CancelledError:
             self._wake_one()
             raise
@@ -194,6 +202,18 @@ class Node:
             return None
         finally:
             self._opening -= 1
+
+    async def _connected(self) -> AbstractConnection:
+        while True:
+            address = await self._locate()
+            self.move(address)
+            connection = await connected(self._settings, address)
+            if self._is_current(connection):
+                return connection
+            await abort(connection)
+
+    def _is_current(self, connection: AbstractConnection) -> bool:
+        return (getattr(connection, "host", None), getattr(connection, "port", None)) == self._address
 
     def _lease(self, connection: AbstractConnection) -> _Lease:
         lease = _Lease(connection, self._loop.time())
@@ -265,10 +285,10 @@ class Node:
 
     async def _attempt(self) -> AbstractConnection:
         async with asyncio.timeout(self._settings.connect_timeout_ms / 1000):
-            connection = await connected(self._settings, await self._locate())
+            connection = await self._connected()
             try:
                 await ask(connection, "PING")
-                await _refuse_replica(connection)
+                await refuse_replica(connection)
             except BaseException:
                 await abort(connection)
                 raise
@@ -289,15 +309,6 @@ class Node:
         task = asyncio.create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-async def _refuse_replica(connection: AbstractConnection) -> None:
-    try:
-        role = (await ask(connection, "ROLE"))[0]
-    except NoPermissionError:
-        return
-    if role != b"master":
-        raise ReadOnlyError("a replica")
 
 
 async def _first_of(attempts: set[asyncio.Task[AbstractConnection]], seconds: float | None) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from memsvc_drivers.redis_cluster import Cluster
-from memsvc_drivers.redis_errors import Switched
+from memsvc_drivers.redis_errors import Unreachable
 from memsvc_drivers.redis_nodes import Node
 from memsvc_drivers.redis_sentinel import find_master, watch_master
 from memsvc_drivers.redis_settings import Address, Mode, Settings
@@ -76,9 +77,9 @@ class _Watched(_Single):
 
     def __init__(self, settings: Settings, on_change: Callable[[], None]) -> None:
         super().__init__(settings, on_change)
-        self._master: Address | None = None
         self._watching: asyncio.Task[None] | None = None
         self._checking: asyncio.Task[None] | None = None
+        self._doubted = False
 
     async def open(self) -> None:
         self._watching = asyncio.create_task(watch_master(self._settings, self._check))
@@ -91,14 +92,16 @@ class _Watched(_Single):
         await super().close()
 
     async def _locate(self) -> Address:
-        self._master = await find_master(self._settings)
-        return self._master
+        return await find_master(self._settings)
 
     def _check(self) -> None:
+        self._doubted = True
         if self._checking is None or self._checking.done():
             self._checking = asyncio.create_task(self._compare())
 
     async def _compare(self) -> None:
-        before = self._master
-        if before is not None and await find_master(self._settings) != before:
-            self._node.fail(Switched())
+        # What is told while the Sentinels are being asked may be newer than their answer.
+        while self._doubted:
+            self._doubted = False
+            with suppress(Unreachable):
+                self._node.move(await find_master(self._settings))

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ResponseError
 
-from memsvc_drivers.redis_connections import abort, ask, connected
+from memsvc_drivers.redis_connections import abort, ask, connected, next_message
 from memsvc_drivers.redis_errors import NoMaster, Unreachable
 from memsvc_drivers.redis_settings import Address, Settings
 
@@ -54,35 +54,44 @@ async def find_master(settings: Settings) -> Address:
 
 
 async def watch_master(settings: Settings, on_switch: Callable[[], None]) -> None:
-    """Listen to one Sentinel after the other, for good, and tell when the master is another one."""
-    while True:
-        for address in settings.hosts:
-            try:
-                await _listen(settings, address, on_switch)
-            except Exception:
-                await asyncio.sleep(_AGAIN_SECONDS)
+    """Listen to all Sentinels, for good, and tell when one of them says that the master is another one.
+
+    To all, for one that is cut off from the others does not hear of it.
+    """
+    await asyncio.gather(*(_keep_listening(settings, address, on_switch) for address in settings.hosts))
 
 
 async def _ask(settings: Settings, address: Address) -> _Named | None:
     connection = await _connected(settings, address)
     try:
-        found = await ask(connection, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", settings.service)
-        if not found:
-            return None
-        facts = _pairs(await ask(connection, "SENTINEL", "MASTER", settings.service))
+        async with asyncio.timeout(settings.connect_timeout_ms / 1000):
+            found = await ask(connection, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", settings.service)
+            if not found:
+                return None
+            facts = _pairs(await ask(connection, "SENTINEL", "MASTER", settings.service))
     finally:
         await abort(connection)
     return _Named(int(facts.get(b"config-epoch", 0)), Address(found[0].decode(), int(found[1])))
 
 
+async def _keep_listening(settings: Settings, address: Address, on_switch: Callable[[], None]) -> None:
+    while True:
+        try:
+            await _listen(settings, address, on_switch)
+        except Exception:
+            await asyncio.sleep(_AGAIN_SECONDS)
+
+
 async def _listen(settings: Settings, address: Address, on_switch: Callable[[], None]) -> None:
+    timeout_seconds = settings.connect_timeout_ms / 1000
     connection = await _connected(settings, address)
     try:
-        await ask(connection, "SUBSCRIBE", "+switch-master")
+        async with asyncio.timeout(timeout_seconds):
+            await ask(connection, "SUBSCRIBE", "+switch-master")
         # What happened before this connection is not told.
         on_switch()
         while True:
-            reply = await connection.read_response(disable_decoding=True)
+            reply = await next_message(connection, timeout_seconds)
             if reply[0] == b"message" and reply[2].split(b" ")[0] == settings.service.encode():
                 on_switch()
     finally:

@@ -27,7 +27,7 @@ from memsvc.errors import (
     Unavailable,
     invalid,
 )
-from memsvc.journal.commands import Command, R_co, Recorded
+from memsvc.journal.commands import Command, Decision, R_co, Recorded
 from memsvc.journal.draft import Moment
 from memsvc.journal.records import Body, decode_body, encode_body, new_nonce
 from memsvc.journal.state import State, due_time, fold, load_requests, project, state_row
@@ -39,6 +39,7 @@ from memsvc.storage.driver import (
     Append,
     Outcome,
     Record,
+    RecordKind,
     Row,
     RowKey,
     RowKind,
@@ -84,6 +85,11 @@ class _Decided(Struct):
     repeats: int = 0
     """The record that has the answer, where the request was seen before."""
 
+    def answer(self, state: State) -> None:
+        """Tell who waits what was recorded; `state` is the one after it."""
+        assert self.body is not None
+        _answer(self.waiting, Recorded(self.body, self.time, state))
+
 
 class _Group(Struct):
     """One user's part of a batch."""
@@ -93,6 +99,16 @@ class _Group(Struct):
     state: State
     item: Append | None
     started: float = field(default_factory=time.monotonic)
+
+
+class _Confirm(Command[None]):
+    """Changes nothing: once it is acknowledged, so is by any database what was written to the journal before."""
+
+    def decide(self, state: State, moment: Moment) -> Decision:
+        return Decision(RecordKind.SETTLE, Body(revision=state.revision))
+
+    def result(self, recorded: Recorded) -> None:
+        return None
 
 
 class _Lane(Struct):
@@ -116,6 +132,8 @@ class Writer:
         self._batches = 0
         self._scheduled = False
         self._tasks: set[asyncio.Task[None]] = set()
+        self._unconfirmed: set[Scope] = set()
+        """Whose last record was found in the journal, but never acknowledged by the database."""
         self._closing = False
 
     async def write(self, scope: Scope, command: Command[R_co]) -> R_co:
@@ -347,6 +365,8 @@ class Writer:
             for group in groups:
                 outcome = next(remaining) if group.item is not None else Outcome.APPENDED
                 if outcome is Outcome.APPENDED:
+                    if group.item is not None:
+                        self._unconfirmed.discard(group.item.scope)
                     self._appended(group)
                 elif outcome is Outcome.CONFLICT:
                     self._spawn(self._conflicted(group))
@@ -356,7 +376,7 @@ class Writer:
             self._batches -= 1
             self._schedule()
 
-    def _appended(self, group: _Group) -> None:
+    def _appended(self, group: _Group, *, confirmed: bool = True) -> None:
         hot, scope = group.hot, group.hot.state.scope
         if group.item is not None:
             if hot.state.tip == group.item.after:
@@ -369,9 +389,10 @@ class Writer:
         for decided in group.decided:
             if decided.repeats:
                 self._spawn(self._repeat(scope, decided))
-            else:
-                assert decided.body is not None
-                _answer(decided.waiting, Recorded(decided.body, decided.time, group.state))
+            elif confirmed:
+                decided.answer(group.state)
+        if not confirmed:
+            self._spawn(self._confirm(group))
         now = time.monotonic()
         hot.appends += 1
         if now - hot.contended < _CONTENDED_SECONDS or hot.appends % _STREAK == 0:
@@ -420,7 +441,9 @@ class Writer:
             logger.warning("action=outcome_unknown error=%s", type(error).__name__)
             applied = False
         if applied:
-            self._appended(group)
+            # It can be read, but may have reached fewer copies than an acknowledgement stands for.
+            self._unconfirmed.add(scope)
+            self._appended(group, confirmed=False)
             return
         # What is in RAM was acknowledged, and stays good for reads that allow staleness while the database is away.
         if not isinstance(cause, StorageUnavailable):
@@ -429,10 +452,26 @@ class Writer:
             _fail(decided.waiting, cause)
         self._release(scope)
 
+    async def _confirm(self, group: _Group) -> None:
+        """Answer what was found in the journal once a later record of it is acknowledged."""
+        found = [decided for decided in group.decided if not decided.repeats]
+        try:
+            if any(isinstance(decided.waiting.command, _Confirm) for decided in found):
+                raise StorageUnavailable("the database has written, but not confirmed it")
+            await self.write(group.hot.state.scope, _Confirm())
+        except Error as error:
+            for decided in found:
+                _fail(decided.waiting, error)
+        else:
+            for decided in found:
+                decided.answer(group.state)
+
     async def _repeat(self, scope: Scope, decided: _Decided) -> None:
         """Answer a request that was seen before from the record that has its answer."""
         waiting = decided.waiting
         try:
+            if scope in self._unconfirmed:
+                await self.write(scope, _Confirm())
             records = await self._driver.records(scope, decided.repeats - 1, 1)
             hot = await self._users.latest(scope)
             record = records[0]

@@ -142,7 +142,7 @@ async def test_plans_made_for_tiny_tables_are_lookups_all_the_same(postgres_serv
 def _statements(statements: Statements) -> dict[str, str]:
     """Return those that must not read a whole table, whatever its size."""
     found = {f"append {shape}": sql for shape, sql in statements.appends.items()}
-    for name in ("tips", "tips_anywhere", "load", "records", "row", "users", "scopes", "truncate", "redact"):
+    for name in ("tip", "tips", "load", "records", "row", "users", "scopes", "truncate", "redact"):
         found[name] = getattr(statements, name)
     pages = [Page(True, True, True, True), Page(False, True, False, False), Page(False, False, False, True)]
     for kind in (RowKind.RUN, RowKind.SESSION, RowKind.EXTRACTION):

@@ -214,3 +214,41 @@ async def test_purged_text_is_blank_in_the_history(driver: Driver, users: Users,
     assert not any(b"secret" in record.body for record in records)
     assert (await users.latest(SARAH)).state.core.purges == ()
     assert (await Users(driver).latest(SARAH)).revision == 2
+
+
+async def test_what_the_database_wrote_but_never_acknowledges_is_not_acknowledged_either(
+    driver: Driver, users: Users, writer: Writer
+) -> None:
+    """As with too few replicas: what can be read there may still be lost."""
+    append = driver.append
+
+    async def doubtful(batch: Sequence[Append]) -> Sequence[Outcome]:
+        return [Outcome.UNKNOWN for _ in await append(batch)]
+
+    driver.append = doubtful  # type: ignore[method-assign]
+    for _ in range(2):
+        with pytest.raises(StorageUnavailable):
+            await writer.write(SARAH, create("Skis", request_id="r1"))
+
+    driver.append = append  # type: ignore[method-assign]
+    repeated = await writer.write(SARAH, create("Skis", request_id="r1"))
+    assert isinstance(repeated, Commit)
+    assert repeated.revision == 1
+    assert [each.text for each in (await users.latest(SARAH)).memories()] == ["Skis"]
+
+
+async def test_a_write_whose_answer_was_lost_is_acknowledged_once_a_later_one_is(
+    driver: Driver, users: Users, writer: Writer
+) -> None:
+    append, calls = driver.append, 0
+
+    async def once_doubtful(batch: Sequence[Append]) -> Sequence[Outcome]:
+        nonlocal calls
+        calls += 1
+        outcomes = await append(batch)
+        return [Outcome.UNKNOWN for _ in outcomes] if calls == 1 else outcomes
+
+    driver.append = once_doubtful  # type: ignore[method-assign]
+    commit = await writer.write(SARAH, create("Skis"))
+    assert commit.revision == 1
+    assert calls == 2
