@@ -30,7 +30,7 @@ from memsvc.model import (
     encode,
 )
 from memsvc.paging import binding, make_token, read_token
-from memsvc.purge import purge
+from memsvc.purge import learned_from, purge
 from memsvc.storage.driver import Driver, RecordKind, Row, RowKey, RowKind
 from memsvc.users import Users
 
@@ -266,7 +266,7 @@ class DeleteSessionCommand(Command[SessionDeleted]):
         cancelled_ids = {extraction.extraction_id for extraction in cancelled}
         body = draft.body(
             None if more else self.note,
-            purges=tuple(change.memory_id for change in draft.changes) if self.purges else (),
+            purges=(learned_from(self.session_id), *(each.memory_id for each in draft.changes)) if self.purges else (),
             extractions=cancelled,
             releases=state.ends_claim(cancelled_ids),
             session_deletion=SessionDeletion(

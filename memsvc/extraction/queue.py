@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from msgspec import field
 from msgspec.structs import replace
 
-from memsvc.errors import FailedPrecondition, NotFound, Reason
+from memsvc.errors import FailedPrecondition, NotFound, Reason, invalid
 from memsvc.journal.commands import Command, Decision, Recorded
 from memsvc.journal.draft import Draft, Moment
 from memsvc.journal.records import Body, RequestNote, RunNote
@@ -103,7 +103,7 @@ class AcceptRuns(Command[str]):
                 raise NotFound(Reason.RUN_NOT_FOUND, f"no run {run_id}")
         sessions = {run.session_id for run in found.values()}
         if len(sessions) > 1:
-            raise FailedPrecondition(Reason.INVALID_FIELD, "runs.run_ids must be of one session")
+            raise invalid("runs.run_ids", "must be of one session")
         extraction = Extraction(
             extraction_id=self.extraction_id,
             kind=ExtractionKind.RUNS,

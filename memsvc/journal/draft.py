@@ -49,6 +49,10 @@ class Draft:
     def changes(self) -> tuple[Change, ...]:
         return tuple(self._changes.values())
 
+    def touches(self, memory_id: str) -> bool:
+        """Return whether the memory is among those changed so far."""
+        return memory_id in self._changes
+
     def find(self, memory_id: str) -> Memory | None:
         """Return the memory as it would be after the changes so far."""
         change = self._changes.get(memory_id)

@@ -22,6 +22,11 @@ class RequestNote(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     digest: str
     """16 hexadecimal digits of the request's content: the same id with another digest is refused."""
 
+    @property
+    def key(self) -> str:
+        """What names the request among those of its user: clients choose ids for each method."""
+        return f"{self.method}/{self.request_id}"
+
 
 class RunNote(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """A run that was stored. Its messages are in its row."""

@@ -33,16 +33,16 @@ class SeenRequest(msgspec.Struct, frozen=True, gc=False):
 
 
 class Requests(msgspec.Struct, frozen=True, gc=False):
-    """Request ids of the last week. Two maps, so that adding one copies only the small one."""
+    """Requests of the last week by `RequestNote.key`. Two maps, so that adding one copies only the small one."""
 
     recent: Mapping[str, SeenRequest] = {}
     older: Mapping[str, SeenRequest] = {}
 
-    def get(self, request_id: str) -> SeenRequest | None:
-        return self.recent.get(request_id) or self.older.get(request_id)
+    def get(self, key: str) -> SeenRequest | None:
+        return self.recent.get(key) or self.older.get(key)
 
-    def plus(self, request_id: str, seen: SeenRequest, now: int) -> Requests:
-        recent = {**self.recent, request_id: seen}
+    def plus(self, key: str, seen: SeenRequest, now: int) -> Requests:
+        recent = {**self.recent, key: seen}
         if len(recent) < _RECENT_REQUESTS:
             return Requests(recent, self.older)
         return Requests({}, {key: value for key, value in {**self.older, **recent}.items() if value.expire_time > now})
@@ -177,7 +177,7 @@ def fold(state: State, record: Record, body: Body) -> State:
         core = replace(core, first_expiry=_first_expiry(layers))
     requests = state.requests
     if requests is not None and body.request is not None:
-        requests = requests.plus(body.request.request_id, _seen(body, record), record.time)
+        requests = requests.plus(body.request.key, _seen(body, record), record.time)
     return State(state.scope, record.seq, record.nonce, core, layers, keys, sessions, requests)
 
 
@@ -283,16 +283,16 @@ def project(before: State, after: State, record: Record, body: Body) -> tuple[li
         deletes.append(RowKey(RowKind.SESSION, body.session_deletion.session_id))
     if body.request is not None:
         seen = _seen(body, record)
-        puts.append(Row(RowKind.REQUEST, body.request.request_id, encode(seen), "", seen.expire_time))
+        puts.append(Row(RowKind.REQUEST, body.request.key, encode(seen), "", seen.expire_time))
         deletes.extend(_pruned(before, after, record.time))
     return puts, deletes
 
 
 def _pruned(before: State, after: State, now: int) -> Iterator[RowKey]:
     if before.requests is not None and after.requests is not None and before.requests.older is not after.requests.older:
-        for request_id, seen in (*before.requests.older.items(), *before.requests.recent.items()):
+        for key, seen in (*before.requests.older.items(), *before.requests.recent.items()):
             if seen.expire_time <= now:
-                yield RowKey(RowKind.REQUEST, request_id)
+                yield RowKey(RowKind.REQUEST, key)
 
 
 def state_row(state: State) -> Row:

@@ -490,10 +490,10 @@ def _seen(state: State, command: Command[Any], now: int) -> int:
     request = command.request
     if request is None or state.requests is None:
         return 0
-    seen = state.requests.get(request.request_id)
+    seen = state.requests.get(request.key)
     if seen is None or seen.expire_time <= now:
         return 0
-    if seen.method != request.method or seen.digest != request.digest:
+    if seen.digest != request.digest:
         raise invalid("request_id", f"was used for another {seen.method}", Reason.REQUEST_ID_REUSED)
     if seen.seq < state.core.erase_seq:
         raise FailedPrecondition(Reason.USER_ERASED, "user was erased after this request was first sent")

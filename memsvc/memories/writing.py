@@ -15,7 +15,7 @@ from memsvc.journal.state import State
 from memsvc.journal.writer import Writer
 from memsvc.limits import check_memory
 from memsvc.model import Commit, Layer, Memory, Scope, encode
-from memsvc.purge import purge
+from memsvc.purge import EVERYTHING, purge
 from memsvc.search.filter import MemoryFilter, matcher
 from memsvc.storage.driver import MAX_RECORD_CHANGES, RecordKind
 from memsvc.users import Users
@@ -102,14 +102,25 @@ class WriteCommand(Command[Commit]):
         check_revision(state, self.guard.expected_revision)
         draft = Draft(state, moment, quota=self.quota)
         for index, operation in enumerate(self.operations):
+            if self.in_batch and _is_named_again(draft, operation):
+                raise invalid(f"operations[{index}]", "names the same memory as an operation before")
             try:
                 _carry_out(draft, operation)
             except Error as error:
                 if self.in_batch:
                     _prefix(error, f"operations[{index}].{type(operation).__name__.lower()}")
                 raise
-        purged = tuple(change.memory_id for change in draft.changes if change.after is None) if self.purges else ()
-        return Decision(RecordKind.COMMIT, draft.body(self.request, actor=self.guard.actor, purges=purged))
+        return Decision(RecordKind.COMMIT, draft.body(self.request, actor=self.guard.actor, purges=self._purged(draft)))
+
+    def _purged(self, draft: Draft) -> tuple[str, ...]:
+        """Return whose text goes: also of what had been deleted before, where its id is named."""
+        if not self.purges:
+            return ()
+        named = [
+            each.target.memory_id for each in self.operations if isinstance(each, Delete) and each.target.memory_id
+        ]
+        deleted = [change.memory_id for change in draft.changes if change.after is None]
+        return tuple(dict.fromkeys([*named, *deleted]))
 
     def result(self, recorded: Recorded) -> Commit:
         commit = commit_of(recorded.body, recorded.time)
@@ -141,6 +152,12 @@ def _carry_out(draft: Draft, operation: Operation) -> None:
     draft.replace(memory, changed)
 
 
+def _is_named_again(draft: Draft, operation: Operation) -> bool:
+    """Return whether an address names what an operation before named by its id, or made; or the other way round."""
+    memory = None if isinstance(operation, Create) else operation.target.find(draft)
+    return memory is not None and draft.touches(memory.memory_id)
+
+
 def _prefix(error: Error, path: str) -> None:
     error.fields = [FieldViolation(f"{path}.{each.field}", each.description) for each in error.fields] or [
         FieldViolation(path, error.message)
@@ -170,10 +187,12 @@ class ClearCommand(Command[ClearResult]):
         chosen, more = clearable(filter(matcher(self.wanted), state.memories()))
         for memory in chosen:
             draft.delete(memory)
-        purged = tuple(change.memory_id for change in draft.changes) if self.purges else ()
+        purged = [change.memory_id for change in draft.changes] if self.purges else []
+        if self.purges and self.wanted.empty and not more:
+            purged.append(EVERYTHING)
         request = None if more else self.request
         cleared = self.cleared + len(draft.changes)
-        body = draft.body(request, actor=self.guard.actor, purges=purged, cleared=cleared, more=more)
+        body = draft.body(request, actor=self.guard.actor, purges=tuple(purged), cleared=cleared, more=more)
         return Decision(RecordKind.COMMIT, body)
 
     def result(self, recorded: Recorded) -> ClearResult:

@@ -191,4 +191,8 @@ def read_note(request: _Repeatable) -> RequestNote | None:
         return None
     check_request_id(request_id)
     method = request.DESCRIPTOR.name.removesuffix("Request")
-    return RequestNote(request_id, method, request_digest(request.SerializeToString(deterministic=True)))
+    content = request.SerializeToString(deterministic=True)
+    if request_id != request_id.lower():
+        # A UUID is the same in capitals.
+        content = content.replace(request_id.encode(), request_id.lower().encode())
+    return RequestNote(request_id.lower(), method, request_digest(content))

@@ -141,13 +141,26 @@ async def test_a_repeat_gets_the_first_reply_and_happens_once(prepared: tuple[Ha
     )
 
 
-async def test_an_id_used_for_another_method_is_refused(server: Harness) -> None:
+async def test_an_id_may_be_used_for_another_method_too(server: Harness) -> None:
     request_id = new_request_id()
     request = memory_pb2.CreateMemoryRequest(scope=SARAH, memory=memory_pb2.Memory(text="x"), request_id=request_id)
-    await server.memories.CreateMemory(request)
-    failure = await failing(server.admin.EraseUser(admin_pb2.EraseUserRequest(scope=SARAH, request_id=request_id)))
+    created = await server.memories.CreateMemory(request)
+    deletion = memory_pb2.DeleteMemoryRequest(scope=SARAH, memory_id=created.memory.memory_id, request_id=request_id)
+    deleted = await server.memories.DeleteMemory(deletion)
 
-    assert (failure.reason, failure.message) == ("REQUEST_ID_REUSED", "request_id: was used for another CreateMemory")
+    assert deleted.revision == 2
+    assert await server.memories.CreateMemory(request) == created
+    assert await server.memories.DeleteMemory(deletion) == deleted
+
+
+async def test_an_id_in_capitals_is_the_same_one(server: Harness) -> None:
+    request = memory_pb2.CreateMemoryRequest(
+        scope=SARAH, memory=memory_pb2.Memory(text="x"), request_id=new_request_id()
+    )
+    created = await server.memories.CreateMemory(request)
+    request.request_id = request.request_id.upper()
+
+    assert await server.memories.CreateMemory(request) == created
 
 
 async def test_a_repeat_is_answered_before_guards_are_looked_at(server: Harness) -> None:

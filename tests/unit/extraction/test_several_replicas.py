@@ -107,11 +107,11 @@ async def test_two_purges_at_once_leave_no_text() -> None:
     one, two = memory("SECRET-ONE"), memory("SECRET-TWO")
     await writer_on(driver).write(SARAH, [Create(one), Create(two)], Guard(), batch=True)
     driver.first_redact_seconds = 0.2
-    purging = [
-        asyncio.create_task(writer_on(driver).write(SARAH, [Delete(Target(each.memory_id))], Guard(), purge_text=True))
-        for each in (one, two)
-        if not await asyncio.sleep(0.05)
-    ]
+    purging = []
+    for each in (one, two):
+        deletion = writer_on(driver).write(SARAH, [Delete(Target(each.memory_id))], Guard(), purge_text=True)
+        purging.append(asyncio.create_task(deletion))
+        await asyncio.sleep(0.05)
     await asyncio.gather(*purging)
 
     kept = b"".join(record.body for record in await driver.records(SARAH, 0, 100))

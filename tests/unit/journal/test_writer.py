@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -11,8 +11,8 @@ from memsvc.ids import new_id
 from memsvc.journal.records import RequestNote
 from memsvc.journal.writer import Writer
 from memsvc.memories import Create, Delete, Guard, MemoryWriter, Target, Update
-from memsvc.memories.writing import WriteCommand
-from memsvc.model import Commit, Memory, Scope
+from memsvc.memories.writing import Operation, WriteCommand
+from memsvc.model import Commit, Layer, Memory, Scope
 from memsvc.storage.driver import Append, Driver, Outcome, StorageUnavailable
 from memsvc.storage.memory import MemoryDriver
 from memsvc.users import Users
@@ -252,3 +252,28 @@ async def test_a_write_whose_answer_was_lost_is_acknowledged_once_a_later_one_is
     commit = await writer.write(SARAH, create("Skis"))
     assert commit.revision == 1
     assert calls == 2
+
+
+@pytest.mark.parametrize(
+    "operations",
+    [
+        [lambda: Create(memory("Sails", "m2", key="boat")), lambda: Delete(at("boat"))],
+        [lambda: Update(Target("m1"), memory("x"), ("text",)), lambda: Delete(at("sport"))],
+    ],
+    ids=["made", "named by its id"],
+)
+async def test_a_batch_names_each_memory_once_by_whatever_name(
+    writer: Writer, users: Users, operations: Sequence[Callable[[], Operation]]
+) -> None:
+    memories = MemoryWriter(users, writer, 10_000)
+    await memories.write(SARAH, [Create(memory("Skis", "m1", key="sport"))], Guard())
+
+    with pytest.raises(InvalidArgument) as caught:
+        await memories.write(SARAH, [make() for make in operations], Guard(), batch=True)
+
+    assert [field.field for field in caught.value.fields] == ["operations[1]"]
+    assert [each.text for each in (await users.latest(SARAH)).memories()] == ["Skis"]
+
+
+def at(key: str) -> Target:
+    return Target(layer=Layer.KNOWLEDGE, key=key)
