@@ -11,7 +11,9 @@ import secrets
 
 import msgspec
 
-from memsvc.model import Change, Commit, Extraction, Session
+from memsvc.model import Change, Commit, Extraction, Scope, Session
+
+_NAMING_BYTES = 16
 
 
 class RequestNote(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -127,3 +129,9 @@ def new_nonce() -> str:
 def request_digest(content: bytes) -> str:
     """Return the digest of a request's content for `RequestNote`."""
     return hashlib.blake2b(content, digest_size=8).hexdigest()
+
+
+def reply_bytes(scope: Scope, encoded: bytes, change_count: int) -> int:
+    """Return what the commit of an encoded body takes in a reply at most: there each memory names its user."""
+    names = len(scope.namespace.encode()) + len(scope.user_id.encode()) + _NAMING_BYTES
+    return len(encoded) + 2 * change_count * names

@@ -29,7 +29,7 @@ from memsvc.errors import (
 )
 from memsvc.journal.commands import Command, Decision, R_co, Recorded
 from memsvc.journal.draft import Moment
-from memsvc.journal.records import Body, decode_body, encode_body, new_nonce
+from memsvc.journal.records import Body, decode_body, encode_body, new_nonce, reply_bytes
 from memsvc.journal.state import State, due_time, fold, load_requests, project, state_row
 from memsvc.limits import REPLY_BYTES
 from memsvc.model import Scope
@@ -263,9 +263,11 @@ class Writer:
             more_puts.extend(decision.puts)
             more_deletes.extend(decision.deletes)
             added = len(record.body) + sum(len(row.body) for row in more_puts)
-            if added > MAX_APPEND_BYTES or len(record.body) > REPLY_BYTES:
+            replied = reply_bytes(scope, record.body, len(decision.body.changes))
+            if added > MAX_APPEND_BYTES or replied > REPLY_BYTES:
                 self._take(lane)
-                _fail(waiting, _too_large(added))
+                refused = (added, MAX_APPEND_BYTES) if added > MAX_APPEND_BYTES else (replied, REPLY_BYTES)
+                _fail(waiting, _too_large(*refused))
                 continue
             if size + added > MAX_APPEND_BYTES:
                 break
@@ -517,9 +519,10 @@ def _fail(waiting: _Waiting[Any], error: Error) -> None:
         waiting.future.set_exception(error)
 
 
-def _too_large(size: int) -> Error:
+def _too_large(size: int, limit: int) -> Error:
     """A record must fit into an append, and its commit into a reply."""
-    return ResourceExhausted(Reason.REQUEST_TOO_LARGE, f"{size} bytes: more than one write may hold")
+    message = f"{size / 2**20:.1f} MiB of {limit / 2**20:.0f} MiB in one write, old texts included: split it"
+    return ResourceExhausted(Reason.REQUEST_TOO_LARGE, message, metadata={"limit": str(limit)})
 
 
 def _internal(cause: Exception) -> Error:
