@@ -20,7 +20,7 @@ from memsvc.journal.records import Body, decode_body
 from memsvc.journal.state import Memories, State, fold, load
 from memsvc.model import Change, Layer, Memory, Scope
 from memsvc.moves import Moves
-from memsvc.search.lexical import Hit, LexicalIndex
+from memsvc.search.lexical import Corpus, Hit, LexicalIndex
 from memsvc.storage.driver import EMPTY, Driver, Record, RowKind, Tip, TruncatedJournal
 
 _CATCH_UP_RECORDS = 256
@@ -184,10 +184,14 @@ class HotUser:
             if tip == self.state.tip:
                 self._index = index
 
-    def search(self, query: str, limit: int, allowed: Callable[[str], bool] | None = None) -> Sequence[Hit]:
-        """Return the visible memories that fit `query` best."""
-        if self._index is None:
-            self._index = LexicalIndex.build(self.state.memories())
+    def corpus(self, query: str) -> Corpus:
+        """Return what these memories add to how much each term of the query counts."""
+        return self._searched().corpus(query)
+
+    def search(
+        self, query: str, limit: int, allowed: Callable[[str], bool] | None = None, corpus: Corpus | None = None
+    ) -> Sequence[Hit]:
+        """Return the visible memories that fit `query` best; `corpus` is that of all who are searched together."""
         if self.hides_some:
             seen, wanted = self.visible, allowed
 
@@ -195,7 +199,12 @@ class HotUser:
                 memory = self.state.memory(memory_id)
                 return memory is not None and seen(memory) and (wanted is None or wanted(memory_id))
 
-        return self._index.search(query, limit, allowed)
+        return self._searched().search(query, limit, allowed, corpus)
+
+    def _searched(self) -> LexicalIndex:
+        if self._index is None:
+            self._index = LexicalIndex.build(self.state.memories())
+        return self._index
 
 
 def _memory_bytes(memory: Memory) -> int:

@@ -19,6 +19,7 @@ from memsvc.memories.writing import Target
 from memsvc.model import Layer, Memory, Scope, encode
 from memsvc.paging import binding, make_token, read_token
 from memsvc.search.filter import MemoryFilter, matcher
+from memsvc.search.lexical import Corpus
 from memsvc.users import LATEST, Consistency, HotUser, Users
 
 
@@ -165,11 +166,13 @@ class MemoryReader(Struct):
                 self.users.weigh(source)
         matches = None if wanted.empty else matcher(wanted)
         found: list[Found] = []
+        together = len(sources) > 1 and not by_time
+        corpus = Corpus.together(source.corpus(query) for source in sources.values()) if together else None
         for shared_user_id, source in sources.items():
             if by_time:
                 found.extend(_by_time(source, used, top_k, matches, shared_user_id))
             else:
-                found.extend(_lexical(source, query, top_k, matches, shared_user_id))
+                found.extend(_lexical(source, query, top_k, matches, shared_user_id, corpus))
         if len(sources) > 1:
             newest_first = used is not SearchMethod.FIRST_N
             found.sort(key=lambda hit: hit.memory.update_time, reverse=newest_first)
@@ -187,7 +190,7 @@ class MemoryReader(Struct):
         memories: Iterable[Memory] = user.memories()
         if not wanted.empty:
             memories = filter(matcher(wanted), memories)
-        counts = Counter(topic for memory in memories for topic in memory.topics)
+        counts = Counter(topic for memory in memories for topic in set(memory.topics))
         ordered = sorted((-count, topic) for topic, count in counts.items())
         start = bisect_right(ordered, (int(position[0]), str(position[1]))) if position is not None else 0
         page = ordered[start : start + page_size]
@@ -254,7 +257,12 @@ def _by_time(
 
 
 def _lexical(
-    user: HotUser, query: str, limit: int, matches: Callable[[Memory], bool] | None, shared_user_id: str
+    user: HotUser,
+    query: str,
+    limit: int,
+    matches: Callable[[Memory], bool] | None,
+    shared_user_id: str,
+    corpus: Corpus | None,
 ) -> list[Found]:
     allowed = None
     if matches is not None:
@@ -264,7 +272,7 @@ def _lexical(
             return memory is not None and matches(memory)
 
     found = []
-    for hit in user.search(query, limit, allowed):
+    for hit in user.search(query, limit, allowed, corpus):
         memory = user.get(hit.memory_id)
         if memory is not None:
             found.append(Found(memory, hit.score, shared_user_id))

@@ -28,6 +28,26 @@ class Hit(msgspec.Struct, frozen=True, gc=False):
     score: float
 
 
+class Corpus(msgspec.Struct, frozen=True):
+    """How many memories there are, and how many hold each term of a query: what makes a term count for more or less."""
+
+    count: int
+    holders: Mapping[str, int]
+
+    @classmethod
+    def together(cls, parts: Iterable[Corpus]) -> Corpus:
+        """Return what several indexes are as one, so that the scores of one search over all of them compare."""
+        count, holders = 0, Counter[str]()
+        for part in parts:
+            count += part.count
+            holders.update(part.holders)
+        return cls(count, holders)
+
+    def has_everywhere(self, term: str) -> bool:
+        """Whether so many memories hold a term that it is a stop word here, like a name that starts each of them."""
+        return self.holders[term] >= _MANY_HOLDERS and self.holders[term] > 0.75 * self.count
+
+
 class LexicalIndex:
     """An index that follows its memories, at most 16,777,216. Not for several threads at once.
 
@@ -92,20 +112,31 @@ class LexicalIndex:
         self._memories[slot] = None
         self._free_slots.append(slot)
 
+    def corpus(self, query: str) -> Corpus:
+        """Return what of this index decides how much each term of a query counts."""
+        terms = self._analyzer.query_terms(_ends(query))
+        return Corpus(len(self._slots), {term: len(self._postings.of(term)) for term in terms})
+
     def search(
-        self, query: str, limit: int, allowed: Callable[[str], bool] | Container[str] | None = None
+        self,
+        query: str,
+        limit: int,
+        allowed: Callable[[str], bool] | Container[str] | None = None,
+        corpus: Corpus | None = None,
     ) -> list[Hit]:
         """Return the memories nearest to a query, best first; of equals the newer, then the smaller id.
 
         `allowed` says of an id whether it may be returned. What it leaves out does not count towards `limit`, and still
         is context to its neighbours. Of a long query the first and last 4,096 characters count, of many words the 64
         rarest. A word that nearly all of many memories hold is a stop word; asked for alone it finds the newest.
+        `corpus` is that of all indexes that are searched together, where this is not the only one.
         """
-        terms = self._known_terms(query) if limit > 0 else []
+        corpus = corpus or self.corpus(query)
+        terms = self._known_terms(corpus) if limit > 0 else []
         if not terms:
             return []
         permits = self._slot_predicate(allowed)
-        if self._is_everywhere(len(terms[0].postings)):
+        if terms[0].everywhere:
             slots = terms[0].postings.slots()
             holders = slots if permits is None else list(filter(permits, slots))
             return self._hits([(slot, terms[0].rarity) for slot in self._newest(holders, limit)], limit)
@@ -151,24 +182,19 @@ class LexicalIndex:
         ]
         return [Hit(memory_id, -score) for score, _, memory_id in sorted(ranked)[:limit]]
 
-    def _known_terms(self, query: str) -> list[QueryTerm]:
+    def _known_terms(self, corpus: Corpus) -> list[QueryTerm]:
         """Return the terms of the query that there are, rarest first: those that tell memories apart, within limits."""
-        if len(query) > 2 * _QUERY_END_CHARACTERS:
-            query = f"{query[:_QUERY_END_CHARACTERS]} {query[-_QUERY_END_CHARACTERS:]}"
-        found = [(self._postings.of(term), term) for term in self._analyzer.query_terms(query)]
-        by_rarity = sorted((len(postings), term, postings) for postings, term in found if postings)
+        found = [(self._postings.of(term), term) for term in corpus.holders]
+        by_rarity = sorted((corpus.holders[term], term, postings) for postings, term in found if postings)
         known: list[QueryTerm] = []
         total = 0
-        for count, _, postings in by_rarity[:_MOST_TERMS]:
-            total += count
-            if known and (total > _MOST_POSTINGS or self._is_everywhere(count)):
+        for holders, term, postings in by_rarity[:_MOST_TERMS]:
+            total += len(postings)
+            everywhere = corpus.has_everywhere(term)
+            if known and (total > _MOST_POSTINGS or everywhere):
                 break
-            known.append(QueryTerm(postings, rarity(len(self._slots), count)))
+            known.append(QueryTerm(postings, rarity(corpus.count, holders), everywhere))
         return known
-
-    def _is_everywhere(self, holders: int) -> bool:
-        """Whether so many memories hold a term that it is a stop word here, like a name that starts each of them."""
-        return holders >= _MANY_HOLDERS and holders > 0.75 * len(self._slots)
 
     def _slot_predicate(self, allowed: Callable[[str], bool] | Container[str] | None) -> Callable[[int], bool] | None:
         if allowed is None:
@@ -204,6 +230,13 @@ class LexicalIndex:
         memory = self._memories[slot]
         assert memory is not None
         return memory
+
+
+def _ends(query: str) -> str:
+    """Return what counts of a query: of a long one its first and last characters."""
+    if len(query) <= 2 * _QUERY_END_CHARACTERS:
+        return query
+    return f"{query[:_QUERY_END_CHARACTERS]} {query[-_QUERY_END_CHARACTERS:]}"
 
 
 def _as_said(memories: Iterable[Memory]) -> list[Memory]:

@@ -23,6 +23,8 @@ class QueryTerm(msgspec.Struct, frozen=True, gc=False):
 
     postings: TermPostings
     rarity: float
+    everywhere: bool = False
+    """Whether it is a stop word: then it is the only one."""
 
 
 class Ranking:

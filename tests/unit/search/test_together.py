@@ -1,0 +1,32 @@
+"""A search over several users ranks as one over all of their memories."""
+
+from __future__ import annotations
+
+from memsvc.ids import new_id
+from memsvc.journal.writer import Writer
+from memsvc.memories import Create, Guard, MemoryWriter
+from memsvc.memories.reading import MemoryReader, SearchMethod
+from memsvc.model import Memory, Scope
+from memsvc.search.filter import MemoryFilter
+from memsvc.storage.memory import MemoryDriver
+from memsvc.users import Users
+
+SARAH, TEAM = Scope("default", "sarah"), Scope("default", "team")
+
+
+async def test_the_answer_of_a_small_team_is_not_lost_among_a_users_many_memories() -> None:
+    driver = MemoryDriver("memory://", {})
+    await driver.open()
+    users = Users(driver)
+    writer = MemoryWriter(users, Writer(users), 10_000)
+    own = [f"Note number {number} about nothing" for number in range(200)]
+    own += [f"Finds the policy of gym {number} about towels silly" for number in range(12)]
+    for scope, texts in ((SARAH, own), (TEAM, ["Vacation policy: thirty days a year"])):
+        memories = [Memory(memory_id=new_id(), number=0, text=text) for text in texts]
+        await writer.write(scope, [Create(memory) for memory in memories], Guard(), batch=True)
+
+    found = await MemoryReader(users).search(
+        SARAH, "vacation policy", SearchMethod.LEXICAL, 10, MemoryFilter(), ["team"]
+    )
+
+    assert found.hits[0].memory.text == "Vacation policy: thirty days a year"
