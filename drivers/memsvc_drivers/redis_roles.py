@@ -28,6 +28,7 @@ async def refuse_replica(connection: AbstractConnection) -> None:
             continue
         if isinstance(reply, ReadOnlyError):
             raise reply
+        return
 
 
 def _says_replica(info: Reply) -> bool:

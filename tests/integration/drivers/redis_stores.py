@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from memsvc.storage.conformance import Place
 from memsvc.storage.driver import StorageUnavailable
+from memsvc_drivers.redis_connections import Command, packed
 from memsvc_drivers.redis_keys import Keys
 from tests.servers.redis import Redis
 
@@ -58,3 +60,65 @@ class Sentinel(Redis):
 
     def command(self) -> Sequence[str]:
         return [super().command()[0], str(self._file), "--sentinel"]
+
+
+class Spokesman:
+    """Says what a Sentinel would say, be it right or not."""
+
+    def __init__(self, master: Redis) -> None:
+        self.port = 0
+        self.listeners: list[asyncio.StreamWriter] = []
+        self._named = (1, master.port)
+
+    def name(self, master: Redis) -> None:
+        """Name another master from now on to those who ask."""
+        self._named = (self._named[0] + 1, master.port)
+
+    def announce(self, master: Redis) -> None:
+        """Name another master, to those who listen too."""
+        self.name(master)
+        message = packed((("message", "+switch-master", f"memories 127.0.0.1 1 127.0.0.1 {master.port}"),))
+        for listener in self.listeners:
+            listener.write(message)
+
+    def fall_silent(self) -> None:
+        """Leave those who listen without a word for good, not even that they are left."""
+        self.listeners.clear()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while line := await reader.readline():
+                words = [await _word(reader) for _ in range(int(line[1:]))]
+                if words[0] == b"SUBSCRIBE":
+                    self.listeners.append(writer)
+                if writer in self.listeners or words[0] != b"PING":
+                    writer.write(packed((self._answer(words),)))
+        finally:
+            writer.close()
+
+    def _answer(self, words: Sequence[bytes]) -> Command:
+        epoch, port = self._named
+        match words:
+            case [b"SENTINEL", b"MASTER", _]:
+                return ("config-epoch", epoch)
+            case [b"SENTINEL", *_]:
+                return ("127.0.0.1", port)
+            case _:
+                return (words[0].lower(), "")
+
+
+@asynccontextmanager
+async def spokesmen(count: int, master: Redis) -> AsyncIterator[Sequence[Spokesman]]:
+    """Stand some up that name a master."""
+    async with AsyncExitStack() as stack:
+        found = [Spokesman(master) for _ in range(count)]
+        for spokesman in found:
+            server = await asyncio.start_server(spokesman.serve, "127.0.0.1", 0)
+            stack.callback(server.close)
+            spokesman.port = server.sockets[0].getsockname()[1]
+        yield found
+
+
+async def _word(reader: asyncio.StreamReader) -> bytes:
+    length = int((await reader.readline())[1:])
+    return (await reader.readexactly(length + 2))[:-2]

@@ -97,6 +97,35 @@ async def test_a_server_that_loads_its_data_is_waited_for(own_redis: MakeRedis) 
         assert await tip_now(driver, SARAH) == journal.tip
 
 
+@pytest.mark.parametrize("unknown", [("ROLE",), ("ROLE", "INFO")])
+async def test_a_server_that_does_not_tell_its_role_is_found_again(
+    own_redis: MakeRedis, unknown: tuple[str, ...]
+) -> None:
+    server = own_redis(_without(*unknown))
+    async with place(server.url).opened() as driver:
+        journal = Journal(driver, SARAH)
+        await journal.append()
+        server.execute("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        await journal.append()
+        assert await tip_now(driver, SARAH) == journal.tip
+
+
+@pytest.mark.parametrize("unknown", [(), ("ROLE",)])
+async def test_a_master_that_became_a_replica_is_not_read(own_redis: MakeRedis, unknown: tuple[str, ...]) -> None:
+    server = own_redis(_without(*unknown))
+    async with place(server.url).opened() as driver:
+        journal = Journal(driver, SARAH)
+        await journal.append()
+        server.execute("REPLICAOF", "127.0.0.1", 1)
+        with pytest.raises(StorageUnavailable, match="replica"):
+            await driver.ping()
+        with pytest.raises(StorageUnavailable, match="replica"):
+            await driver.tips([SARAH])
+        server.execute("REPLICAOF", "NO", "ONE")
+        await until_served(driver.ping)
+        assert await tip_now(driver, SARAH) == journal.tip
+
+
 async def test_hints_go_on_after_a_restart(own_redis: MakeRedis) -> None:
     server = own_redis()
     async with place(server.url).opened() as driver:
@@ -140,6 +169,10 @@ async def test_a_server_without_connections_to_give_is_made_do_with(own_redis: M
         scopes = [Scope("default", f"user-{number}") for number in range(40)]
         outcomes = await asyncio.gather(*(outcome_of(driver, item(scope, EMPTY)) for scope in scopes))
         assert set(outcomes) == {Outcome.APPENDED}
+
+
+def _without(*commands: str) -> dict[str, str]:
+    return {f"rename-command {command}": f"{command}-of-old" for command in commands}
 
 
 async def _is_well(driver: Driver) -> None:

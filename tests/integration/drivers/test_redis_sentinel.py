@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
 import pytest
 from redis.exceptions import ResponseError
-from redis_stores import KEYS, Sentinel, place, until, until_served
+from redis_stores import KEYS, Sentinel, Spokesman, place, spokesmen, until, until_served
 
 from memsvc.model import Scope
 from memsvc.storage.conformance.items import Journal, state, tip_now
 from memsvc.storage.driver import RowKind, StorageUnavailable
+from memsvc_drivers.redis_nodes import Node
+from memsvc_drivers.redis_settings import Address, parse_settings
 from tests.servers.redis import Redis
 
 pytestmark = pytest.mark.redis
 
 SARAH = Scope("default", "sarah")
+MakeRedis = Callable[..., Redis]
 
 
 @dataclass
@@ -34,7 +37,7 @@ class Watched:
 
 
 @pytest.fixture
-async def watched(own_redis: Callable[..., Redis]) -> AsyncIterator[Watched]:
+async def watched(own_redis: MakeRedis) -> AsyncIterator[Watched]:
     master, replica = own_redis(), own_redis()
     replica.execute("REPLICAOF", "127.0.0.1", master.port)
     await until(lambda: replica.execute("ROLE")[3] == "connected")
@@ -87,6 +90,59 @@ async def test_a_name_that_sentinels_do_not_know_is_told(watched: Watched) -> No
             await place(watched.url.replace("/memories", "/others")).connect().open()
         with pytest.raises(StorageUnavailable):
             await place(f"redis+sentinel://127.0.0.1:{watched.master.port}/memories").connect().open()
+
+
+async def test_connections_to_a_former_master_are_dropped_once_another_is_found(own_redis: MakeRedis) -> None:
+    former, elected = own_redis(), own_redis()
+    async with spokesmen(3, former) as told, place(_url(told)).opened() as driver:
+        await until(lambda: all(spokesman.listeners for spokesman in told))
+        for spokesman in told[1:]:
+            spokesman.name(elected)
+        while _callers(elected) == 0:
+            await asyncio.gather(*(driver.tips([SARAH]) for _ in range(3)))
+        await until(lambda: _callers(former) == 0)
+        for number in range(10):
+            await asyncio.gather(*(Journal(driver, Scope("default", f"u{number}-{i}")).append() for i in range(3)))
+        assert former.execute("KEYS", "*head*") == []
+
+
+async def test_a_connection_to_a_former_master_made_too_late_is_not_used(own_redis: MakeRedis) -> None:
+    former, elected = (Address("127.0.0.1", own_redis().port) for _ in range(2))
+    found = [former, elected]
+
+    async def locate() -> Address:
+        return found.pop(0) if len(found) > 1 else found[0]
+
+    node = Node(parse_settings("redis://localhost", {}), locate, lambda: None)
+    asking = asyncio.ensure_future(node.exchange((("CONFIG", "GET", "port"),)))
+    await asyncio.sleep(0)
+    node.move(elected)
+    assert await asking == [[b"port", str(elected.port).encode()]]
+    await node.retire()
+
+
+@pytest.mark.parametrize("place_of_teller", range(3))
+async def test_any_sentinel_may_tell_of_another_master(own_redis: MakeRedis, place_of_teller: int) -> None:
+    former, elected = own_redis(), own_redis()
+    async with spokesmen(3, former) as told, place(_url(told)).opened():
+        await until(lambda: all(spokesman.listeners for spokesman in told))
+        told[place_of_teller].announce(elected)
+        await until(lambda: _callers(elected) > 0 and _callers(former) == 0)
+
+
+async def test_a_sentinel_that_fell_silent_is_asked_anew(own_redis: MakeRedis, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("memsvc_drivers.redis_connections.QUIET_SECONDS", 0.1)
+    former, elected = own_redis(), own_redis()
+    async with spokesmen(1, former) as told, place(_url(told)).opened():
+        await until(lambda: bool(told[0].listeners))
+        told[0].fall_silent()
+        told[0].name(elected)
+        await until(lambda: _callers(elected) > 0 and _callers(former) == 0)
+
+
+def _url(told: Sequence[Spokesman]) -> str:
+    hosts = ",".join(f"127.0.0.1:{spokesman.port}" for spokesman in told)
+    return f"redis+sentinel://{hosts}/memories"
 
 
 def _callers(server: Redis) -> int:
