@@ -83,7 +83,7 @@ def build_application(
         users=users,
         writer=writer,
         memory_writer=MemoryWriter(users, writer, quota),
-        memory_reader=MemoryReader(users),
+        memory_reader=MemoryReader(users, bool(settings.model)),
         memory_history=MemoryHistory(users, settings.idle_seconds),
         sessions=Sessions(users, writer),
         extractions=Extractions(users, writer, engine, hints, quota, settings.heartbeat_seconds),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -164,6 +164,15 @@ def _read_file(path: str, kinds: Mapping[str, object]) -> Mapping[str, Any]:
     return values
 
 
+_WANTED: Mapping[object, str] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "a string",
+    list[str]: "a string or a list of strings",
+}
+
+
 def _parse(name: str, kind: Any, value: Any) -> Any:
     try:
         if kind is bool:
@@ -180,9 +189,8 @@ def _parse(name: str, kind: Any, value: Any) -> Any:
         if not all(separator for _, separator, _ in pairs):
             raise ValueError("not name=value")
         return {key.strip(): item.strip() for key, _, item in pairs}
-    except ValueError:
-        wanted = {bool: "true or false", int: "a whole number", float: "a number"}.get(kind, "name=value,...")
-        raise invalid(name, f"must be {wanted}, not {value!r}") from None
+    except (TypeError, ValueError, OverflowError):
+        raise invalid(name, f"must be {_WANTED.get(kind, 'name=value,...')}, not {value!r}") from None
 
 
 def _boolean(text: str) -> bool:
@@ -193,6 +201,8 @@ def _boolean(text: str) -> bool:
     raise ValueError(text)
 
 
-def _items(value: str | Sequence[str]) -> list[str]:
-    items = value.split(",") if isinstance(value, str) else list(value)
-    return [str(item).strip() for item in items if str(item).strip()]
+def _items(value: object) -> list[str]:
+    items = value.split(",") if isinstance(value, str) else value
+    if not isinstance(items, (list, tuple)) or not all(isinstance(item, str) for item in items):
+        raise ValueError("neither a string nor a list of strings")
+    return [item.strip() for item in items if item.strip()]

@@ -42,9 +42,12 @@ def chosen_engine(settings: EngineSettings) -> str:
 def build_engine(settings: EngineSettings, foreground: Foreground | None = None) -> Engine:
     """Return the engine, which gives way to `foreground`. Raises InvalidArgument for settings it cannot work with."""
     if chosen_engine(settings) == "rules":
-        from memsvc.extraction.rules import RulesEngine
+        from memsvc.extraction.rules import PatternError, RulesEngine
 
-        return RulesEngine(Path(settings.rules_patterns) if settings.rules_patterns else None, foreground)
+        try:
+            return RulesEngine(Path(settings.rules_patterns) if settings.rules_patterns else None, foreground)
+        except PatternError as error:
+            raise invalid("rules_patterns", str(error)) from error
     if importlib.util.find_spec("openai") is None:
         raise invalid("engine", "openai needs its library: pip install 'memsvc[openai]'")
     from memsvc.extraction.openai import OpenAIEngine, OpenAISettings

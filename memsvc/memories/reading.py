@@ -104,6 +104,7 @@ class MemoryReader(Struct):
     """Reads memories from hot users."""
 
     users: Users
+    has_model: bool = False
 
     async def get(self, scope: Scope, target: Target, consistency: Consistency = LATEST) -> tuple[Memory, HotUser]:
         """Return a memory. Raises NotFound (MEMORY_NOT_FOUND)."""
@@ -153,7 +154,7 @@ class MemoryReader(Struct):
         consistency: Consistency = LATEST,
     ) -> SearchResult:
         """Return the memories that fit best, or the newest or oldest ones."""
-        used = _usable_method(method)
+        used = _usable_method(method, self.has_model)
         by_time = used in (SearchMethod.LAST_N, SearchMethod.FIRST_N)
         if not by_time and not query.strip():
             raise invalid("query", "must not be empty")
@@ -229,11 +230,13 @@ def _ordered(
     return user.cache[key]  # type: ignore[return-value]
 
 
-def _usable_method(method: SearchMethod) -> SearchMethod:
+def _usable_method(method: SearchMethod, has_model: bool) -> SearchMethod:
     if method is SearchMethod.DEFAULT:
         return SearchMethod.LEXICAL
     if method in (SearchMethod.SEMANTIC, SearchMethod.HYBRID):
         raise FailedPrecondition(Reason.NO_EMBEDDER, "no embedder is configured")
+    if method is SearchMethod.AGENTIC and not has_model:
+        raise FailedPrecondition(Reason.NO_MODEL, "no model is configured")
     if method is SearchMethod.AGENTIC:
         raise Unimplemented(Reason.NOT_SUPPORTED, "method AGENTIC is not built in")
     return method

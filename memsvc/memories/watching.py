@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from memsvc.errors import OutOfRange, Reason
-from memsvc.journal.records import Body, commit_of, decode_body
+from memsvc.journal.records import Body, commit_of, decode_body, reply_bytes
 from memsvc.limits import REPLY_BYTES
 from memsvc.model import Change, ChangeKind, Commit, Memory, Scope
 from memsvc.paging import binding, make_token, read_token
@@ -96,11 +96,12 @@ class MemoryHistory(Struct):
             for record in reversed(records):
                 commit = _matching(record, memory_id)
                 if commit is not None:
-                    full = bool(commits) and size + len(record.body) > REPLY_BYTES
+                    added = reply_bytes(scope, record.body, len(commit.changes))
+                    full = bool(commits) and size + added > REPLY_BYTES
                     if full or len(commits) == page_size:
                         break
                     commits.append(commit)
-                    size += len(record.body)
+                    size += added
                 end = record.seq
             else:
                 end = start
@@ -200,8 +201,10 @@ def _visible_part(body: Body, time: int, matches: Callable[[Memory], bool] | Non
     for change in body.changes:
         before = change.before is not None and matches(change.before)
         after = change.after is not None and matches(change.after)
-        if after:
-            changes.append(change if before or change.before is None else replace(change, kind=ChangeKind.CREATED))
+        if after and not before:
+            changes.append(replace(change, kind=ChangeKind.CREATED, before=None))
+        elif after:
+            changes.append(change)
         elif before:
             changes.append(Change(ChangeKind.DELETED, change.before, None, change.cause))
     return replace(commit_of(body, time), changes=tuple(changes)) if changes else None

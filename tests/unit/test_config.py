@@ -50,6 +50,31 @@ def test_a_wrong_setting_is_named(environment: dict[str, str], name: str) -> Non
     assert caught.value.fields[0].field == name
 
 
+def test_a_repeated_flag_is_a_list() -> None:
+    config, _ = load_config({"listen": ("unix:///a", "unix:///b"), "storage_options": ("table_prefix=x_",)}, {})
+    assert config.listen == ["unix:///a", "unix:///b"]
+    assert config.storage_options == {"table_prefix": "x_"}
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("listen = 5", "listen: must be a string or a list of strings, not 5"),
+        ("listen = [5]", r"listen: must be a string or a list of strings, not \[5\]"),
+        ("listen = { a = 1 }", "listen: must be a string or a list of strings"),
+        ("storage_options = 5", "storage_options: must be name=value,..., not 5"),
+        ("lease_seconds = [1]", r"lease_seconds: must be a number, not \[1\]"),
+        ("memory_quota = inf", "memory_quota: must be a whole number, not inf"),
+        ("storage_url = true", "storage_url: must be a string, not True"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_in_a_file_is_named(tmp_path: Path, line: str, complaint: str) -> None:
+    file = tmp_path / "memsvc.toml"
+    file.write_text(f"{line}\n")
+    with pytest.raises(InvalidArgument, match=complaint):
+        load_config({}, {}, str(file))
+
+
 def test_an_unknown_setting_in_a_file_is_named(tmp_path: Path) -> None:
     file = tmp_path / "memsvc.toml"
     file.write_text("leese_seconds = 1\n")

@@ -103,12 +103,12 @@ def context(
     seconds = wait_seconds(wait)
     request = context_pb2.CompileContextRequest(
         scope=subject.scope,
-        layers=enum_numbers(Layer, layers),
+        layers=enum_numbers("layers", Layer, layers),
         query=query,
         filter=filter_to_wire(filter),
         shared_user_ids=strings("shared_user_ids", shared_user_ids),
         history=_history_to_wire(history),
-        format=enum_number(ContextFormat, format),
+        format=enum_number("format", ContextFormat, format),
         omit_wrapper=not wrapper,
         budget=_budget_to_wire(max_characters, max_tokens),
         etag=etag,

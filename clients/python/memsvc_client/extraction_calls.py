@@ -96,7 +96,7 @@ def list_extractions(
 ) -> Pages[Extraction]:
     """Iterate over the user's extractions, newest first."""
     request = extraction_pb2.ListExtractionsRequest(
-        scope=subject.scope, states=enum_numbers(ExtractionState, states), session_id=session_id
+        scope=subject.scope, states=enum_numbers("states", ExtractionState, states), session_id=session_id
     )
     return pages(
         rpcs.LIST_EXTRACTIONS, request, lambda reply: [extraction_of(each) for each in reply.extractions], timeout

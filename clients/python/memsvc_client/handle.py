@@ -13,6 +13,7 @@ import grpc
 
 from memsvc_client.calls import Subject
 from memsvc_client.channel import TIMEOUT_SECONDS, Endpoint, ServeOption
+from memsvc_client.wire import string
 
 if TYPE_CHECKING:
     from memsvc_client.sidecar import Sidecar
@@ -72,8 +73,9 @@ class Client(Handle[C], Generic[C, U]):
         `default_user` is who `user()` means when it names nobody. A call ends after `timeout_seconds` unless it names
         its own `timeout`. `token` is sent with every call; `credentials` are for TLS.
         """
+        subject = Subject(string("namespace", namespace))
         endpoint = Endpoint.of(target, token, credentials)
-        super().__init__(self._connect(endpoint, timeout_seconds), Subject(namespace))
+        super().__init__(self._connect(endpoint, timeout_seconds), subject)
         self._default_user = default_user
 
     @classmethod
@@ -102,7 +104,13 @@ class Client(Handle[C], Generic[C, U]):
         chosen = user_id if user_id is not None else self._default_user
         if not chosen:
             raise ValueError("no user: name one, or give the client a default_user")
-        return self._user(Subject(self._subject.namespace, chosen, agent_id, team_id))
+        subject = Subject(
+            self._subject.namespace,
+            string("user_id", chosen),
+            string("agent_id", agent_id),
+            string("team_id", team_id),
+        )
+        return self._user(subject)
 
     @abstractmethod
     def _connect(self, endpoint: Endpoint, timeout_seconds: float) -> C: ...

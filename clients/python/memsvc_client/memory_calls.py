@@ -12,7 +12,7 @@ from memsvc_client.enums import Layer, MemoryOrder, SearchMethod
 from memsvc_client.memory import Commit, Memory, SearchHits, TopicCount, commit_of, hit_of, memory_of
 from memsvc_client.selection import Consistency, MemoryFilter, consistency_to_wire, filter_to_wire
 from memsvc_client.wire import enum_member, enum_number, request_id_or_new, strings, time_of, to_json
-from memsvc_client.writing import MemoryFields, MemoryUpdate, Operation, changed_memory, new_memory, target
+from memsvc_client.writing import MemoryFields, MemoryUpdate, Operation, changed_memory, new_memory, set_origin, target
 
 
 def add(
@@ -119,7 +119,7 @@ def upsert(
         raise ValueError("upsert needs a value or a text")
     given: MemoryUpdate = {"value": None, **fields, "text": text or f"{key}: {_spoken(fields['value'])}"}
     memory, mask = changed_memory(None, layer, key, etag, given)
-    memory.origin.agent_id, memory.origin.team_id = subject.agent_id, subject.team_id
+    set_origin(memory, subject)
     request = memory_pb2.UpdateMemoryRequest(
         scope=subject.scope,
         memory=memory,
@@ -174,7 +174,7 @@ def batch(
     """
     request = memory_pb2.BatchWriteMemoriesRequest(
         scope=subject.scope,
-        operations=[operation.for_subject(subject) for operation in operations],
+        operations=_operations_to_wire(subject, operations),
         request_id=request_id_or_new(request_id),
         expected_revision=expected_revision,
     )
@@ -222,7 +222,7 @@ def search(
     request = memory_pb2.SearchMemoriesRequest(
         scope=subject.scope,
         query=query,
-        method=enum_number(SearchMethod, method),
+        method=enum_number("method", SearchMethod, method),
         top_k=_positive("limit", limit),
         filter=filter_to_wire(filter),
         shared_user_ids=strings("shared_user_ids", shared_user_ids),
@@ -244,7 +244,7 @@ def list_memories(
     request = memory_pb2.ListMemoriesRequest(
         scope=subject.scope,
         filter=filter_to_wire(filter),
-        order=enum_number(MemoryOrder, order),
+        order=enum_number("order", MemoryOrder, order),
         page_size=_positive("page_size", page_size),
         consistency=consistency_to_wire(consistency),
     )
@@ -271,6 +271,15 @@ def changes(subject: Subject, memory_id: str = "", *, timeout: float | None = No
     """Iterate over what happened to one memory, or to all memories of the user, newest first."""
     request = memory_pb2.ListMemoryChangesRequest(scope=subject.scope, memory_id=memory_id)
     return pages(rpcs.LIST_MEMORY_CHANGES, request, lambda reply: [commit_of(each) for each in reply.commits], timeout)
+
+
+def _operations_to_wire(subject: Subject, operations: Iterable[Operation]) -> list[memory_pb2.BatchWriteOperation]:
+    """Return a batch for the wire. Raises TypeError that names the index of what is no operation."""
+    given = list(operations)
+    for index, each in enumerate(given):
+        if not isinstance(each, Operation):
+            raise TypeError(f"operations[{index}] must be made by create, update or delete, not {each!r:.80}")
+    return [operation.for_subject(subject) for operation in given]
 
 
 def _hits_of(reply: memory_pb2.SearchMemoriesResponse) -> SearchHits:

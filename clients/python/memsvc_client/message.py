@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from memsvc.v1 import message_pb2
 from memsvc_client.enums import Role
-from memsvc_client.wire import enum_member, enum_number, time_of, timestamp, to_json
+from memsvc_client.wire import enum_member, enum_number, string, time_of, timestamp, to_json
 
 HistoryMessage: TypeAlias = dict[str, Any]
 """A message as model providers take it: role and content, and tool_calls or tool_call_id where there are any."""
@@ -169,37 +169,49 @@ def _message(given: MessageLike) -> Message:
             raise TypeError(f"must be (role, text), a dict with role and content, or a Message; got {given!r:.80}")
 
 
-_ROLE_ALIASES = {"developer": "system", "function": "tool"}
-
-
 def _from_dict(given: Mapping[str, Any]) -> Message:
     """Read an OpenAI-style dict; `time`, `author_id` and `message_id` are ours, other keys are left aside."""
     role = given.get("role")
     if not isinstance(role, str):
         raise ValueError("role is missing") if role is None else TypeError(f"role must be a string, got {role!r:.80}")
     parts: list[Part] = list(_content_parts(given.get("content")))
+    if (refusal := given.get("refusal")) is not None:
+        parts.append(string("refusal", refusal))
     if call_id := given.get("tool_call_id"):
         parts = [ToolResult(call_id, "\n".join(part for part in parts if isinstance(part, str)))]
-    for call in given.get("tool_calls") or ():
-        function = call["function"] if isinstance(call, Mapping) and "function" in call else None
-        if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
-            raise TypeError(f"tool_calls must hold {{id, type, function: {{name, arguments}}}}, got {call!r:.80}")
-        arguments = function.get("arguments", "{}")
-        parts.append(
-            ToolCall(
-                call.get("id", ""), function["name"], arguments if isinstance(arguments, str) else to_json(arguments)
-            )
-        )
+    parts.extend(_tool_calls(given))
     if not parts:
         raise ValueError("has neither content nor tool_calls")
     return Message(
-        role=_ROLE_ALIASES.get(role, role),
+        role=role,
         content=parts,
         name=given.get("name") or "",
         time=given.get("time"),
         author_id=given.get("author_id") or "",
         message_id=given.get("message_id") or given.get("id") or "",
     )
+
+
+def _tool_calls(given: Mapping[str, Any]) -> Iterator[ToolCall]:
+    """Yield the calls of a dict; `function_call` is the older form, of one call without an id."""
+    for call in given.get("tool_calls") or ():
+        tool_call = _tool_call(call.get("id", ""), call.get("function")) if isinstance(call, Mapping) else None
+        if tool_call is None:
+            raise TypeError(f"tool_calls must hold {{id, type, function: {{name, arguments}}}}, got {call!r:.80}")
+        yield tool_call
+    if (function := given.get("function_call")) is not None:
+        tool_call = _tool_call("", function)
+        if tool_call is None:
+            raise TypeError(f"function_call must be {{name, arguments}}, got {function!r:.80}")
+        yield tool_call
+
+
+def _tool_call(call_id: str, function: object) -> ToolCall | None:
+    """Return the call of a `{name, arguments}`; None where it is none."""
+    if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
+        return None
+    arguments = function.get("arguments", "{}")
+    return ToolCall(call_id, function["name"], arguments if isinstance(arguments, str) else to_json(arguments))
 
 
 def _content_parts(content: object) -> Iterator[Part]:
@@ -235,10 +247,13 @@ def _media(url: str) -> Media:
     return Media(uri=url)
 
 
+_ROLE_ALIASES: Mapping[str, str] = {"developer": "system", "function": "tool"}
+
+
 def _to_wire(message: Message) -> message_pb2.Message:
     return message_pb2.Message(
         message_id=message.message_id,
-        role=enum_number(Role, message.role),
+        role=enum_number("role", Role, _ROLE_ALIASES.get(message.role, message.role)),
         author_id=message.author_id,
         name=message.name,
         time=timestamp(message.time),

@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 
 from memsvc.v1 import common_pb2
 from memsvc_client.enums import Layer, Polarity, Trust
-from memsvc_client.wire import duration, enum_numbers, strings, timestamp
+from memsvc_client.wire import duration, enum_numbers, string_map, strings, timestamp
 
 TimeRange = tuple[datetime | None, datetime | None]
 """From, and before; None: no bound."""
@@ -64,7 +64,7 @@ def filter_to_wire(given: MemoryFilter | None) -> common_pb2.MemoryFilter | None
         known = ", ".join(MemoryFilter.__annotations__)
         raise TypeError(f"filter has no field {', '.join(sorted(unknown))}: one of {known}")
     return common_pb2.MemoryFilter(
-        layers=enum_numbers(Layer, given.get("layers")),
+        layers=enum_numbers("layers", Layer, given.get("layers")),
         topics_any=strings("topics_any", given.get("topics_any")),
         topics_all=strings("topics_all", given.get("topics_all")),
         key_prefix=given.get("key_prefix", ""),
@@ -72,10 +72,10 @@ def filter_to_wire(given: MemoryFilter | None) -> common_pb2.MemoryFilter | None
         agent_ids=strings("agent_ids", given.get("agent_ids")),
         team_ids=strings("team_ids", given.get("team_ids")),
         session_ids=strings("session_ids", given.get("session_ids")),
-        trusts=enum_numbers(Trust, given.get("trusts")),
-        polarities=enum_numbers(Polarity, given.get("polarities")),
+        trusts=enum_numbers("trusts", Trust, given.get("trusts")),
+        polarities=enum_numbers("polarities", Polarity, given.get("polarities")),
         engines=strings("engines", given.get("engines")),
-        metadata=given.get("metadata", {}),
+        metadata=string_map("metadata", given.get("metadata")),
         create_time=_range_to_wire(given.get("create_time")),
         update_time=_range_to_wire(given.get("update_time")),
         observe_time=_range_to_wire(given.get("observe_time")),

@@ -13,7 +13,16 @@ from memsvc_client.enums import Learning, LearningMode, Role
 from memsvc_client.extraction import Extraction, extraction_of
 from memsvc_client.memory import Commit, commit_of
 from memsvc_client.message import HistoryMessage, Message, MessageLike, history_of, message_of, messages_to_wire
-from memsvc_client.wire import duration, enum_member, enum_number, enum_numbers, request_id_or_new, strings, time_of
+from memsvc_client.wire import (
+    duration,
+    enum_member,
+    enum_number,
+    enum_numbers,
+    request_id_or_new,
+    string_map,
+    strings,
+    time_of,
+)
 
 WAIT_SECONDS = 60.0
 """How long `wait=True` waits at most."""
@@ -108,9 +117,9 @@ def append_run(
             team_id=subject.team_id,
             replaces_run_id=replaces_run_id,
             context_memory_ids=strings("context_memory_ids", context_memory_ids),
-            metadata=metadata or {},
+            metadata=string_map("metadata", metadata),
         ),
-        learning=enum_number(LearningMode, learning),
+        learning=enum_number("learning", LearningMode, learning),
         wait_for_learning=duration(seconds or None),
         request_id=request_id_or_new(request_id),
     )
@@ -129,7 +138,7 @@ def history(
     if last_runs < 1:
         raise ValueError(f"last_runs must be at least 1, not {last_runs}")
     request = session_pb2.GetHistoryRequest(
-        scope=subject.scope, session_id=session_id, last_runs=last_runs, roles=enum_numbers(Role, roles)
+        scope=subject.scope, session_id=session_id, last_runs=last_runs, roles=enum_numbers("roles", Role, roles)
     )
     return call(rpcs.GET_HISTORY, request, lambda reply: history_of(reply.messages), timeout)
 

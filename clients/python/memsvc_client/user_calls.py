@@ -76,7 +76,7 @@ def get(
 ) -> Call[UserMemory | None]:
     """Get the user's memories as one nested document; None where there are none."""
     request = memory_pb2.GetUserMemoryRequest(
-        scope=subject.scope, layers=enum_numbers(Layer, layers), consistency=consistency_to_wire(consistency)
+        scope=subject.scope, layers=enum_numbers("layers", Layer, layers), consistency=consistency_to_wire(consistency)
     )
     return call(rpcs.GET_USER_MEMORY, request, document_of, timeout)
 

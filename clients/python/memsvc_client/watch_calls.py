@@ -21,6 +21,7 @@ class Present:
 
     memory: Memory
     resume_token: str
+    """Empty: it cannot be resumed from. The first token that can is that of `PresentDone`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +69,10 @@ def watch(
 ) -> Stream[WatchEvent]:
     """Iterate over changes as they are committed; `send_initial` gives the present memories first.
 
-    A broken connection is taken up again. `resume_token`, from any earlier event, goes on after it; raises OutOfRange
-    where the history no longer reaches back that far. Ends with `Erased`; raises DeadlineExceeded after `timeout`
-    seconds, where that is given.
+    A broken connection is taken up again. `resume_token`, from an earlier event, goes on after it; raises OutOfRange
+    where the history no longer reaches back that far. The initial events cannot be resumed from: the token of a
+    `Present` is empty, and an empty token means from now on. A reader that stopped before `PresentDone` starts over
+    with `send_initial`. Ends with `Erased`; raises DeadlineExceeded after `timeout` seconds, where that is given.
     """
     request = memory_pb2.WatchMemoriesRequest(
         scope=subject.scope, filter=filter_to_wire(filter), send_initial=send_initial, resume_token=resume_token

@@ -7,7 +7,7 @@ import functools
 import json
 import re
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -21,22 +21,22 @@ E = TypeVar("E", bound=enum.StrEnum)
 _FILES = (common_pb2, context_pb2, extraction_pb2, memory_pb2, session_pb2)
 
 
-def enum_number(kind: type[E], value: str | None) -> Any:
+def enum_number(name: str, kind: type[E], value: str | None) -> Any:
     """Return the number of `value` in the protobuf enum named like `kind`; None is 0, UNSPECIFIED.
 
-    Raises ValueError where the set has no such value.
+    Raises TypeError for what is no string, ValueError where the set has no such value; both say `name`.
     """
     if value is None:
         return 0
     numbers = _numbers(kind)
-    if (number := numbers.get(value.lower())) is None:
-        raise ValueError(f"{value!r} is no {kind.__name__}: one of {', '.join(filter(None, numbers))}")
+    if (number := numbers.get(string(name, value).lower())) is None:
+        raise ValueError(f"{name}: {value!r} is no {kind.__name__}: one of {', '.join(filter(None, numbers))}")
     return number
 
 
-def enum_numbers(kind: type[E], values: Iterable[str] | None) -> list[Any]:
+def enum_numbers(name: str, kind: type[E], values: Iterable[str] | None) -> list[Any]:
     """Return the numbers of `values`; one plain string is not taken for a list of letters."""
-    return [enum_number(kind, value) for value in strings(kind.__name__, values)]
+    return [enum_number(f"{name}[{index}]", kind, value) for index, value in enumerate(strings(name, values))]
 
 
 def enum_member(kind: type[E], number: int) -> E:
@@ -63,11 +63,27 @@ def _numbers(kind: type[enum.StrEnum]) -> dict[str, int]:
     }
 
 
+def string(name: str, value: str) -> str:
+    """Return `value`. Raises TypeError where it is no string: protobuf would not say which field is wrong."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a string, not {value!r:.80}")
+    return value
+
+
 def strings(name: str, values: Iterable[str] | None) -> list[str]:
     """Return `values` as a list. Raises TypeError for one plain string, which is iterable too but never meant so."""
     if isinstance(values, str):
         raise TypeError(f"{name} must be a list of strings, not the string {values!r}")
-    return list(values or ())
+    if values is not None and not isinstance(values, Iterable):
+        raise TypeError(f"{name} must be a list of strings, not {values!r:.80}")
+    return [string(f"{name}[{index}]", value) for index, value in enumerate(values or ())]
+
+
+def string_map(name: str, values: Mapping[str, str] | None) -> dict[str, str]:
+    """Return `values` as a dict. Raises TypeError that names the key whose value is no string."""
+    if values is not None and not isinstance(values, Mapping):
+        raise TypeError(f"{name} must be a dict of strings, not {values!r:.80}")
+    return {string(f"a key of {name}", key): string(f"{name}[{key!r}]", value) for key, value in (values or {}).items()}
 
 
 def timestamp(time: datetime | None) -> Timestamp | None:

@@ -12,7 +12,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from memsvc.v1 import common_pb2, memory_pb2
 from memsvc_client.calls import Subject
 from memsvc_client.enums import Layer, Polarity, Trust
-from memsvc_client.wire import duration, enum_number, strings, timestamp, to_json
+from memsvc_client.wire import duration, enum_number, string_map, strings, timestamp, to_json
 
 
 class MemoryFields(TypedDict, total=False):
@@ -53,12 +53,13 @@ class Operation:
     wire: memory_pb2.BatchWriteOperation
 
     def for_subject(self, subject: Subject) -> memory_pb2.BatchWriteOperation:
-        """Return it for the wire; what it creates comes from the subject's agent and team."""
+        """Return it for the wire; what it creates, or may create, comes from the subject's agent and team."""
         wire = memory_pb2.BatchWriteOperation()
         wire.CopyFrom(self.wire)
         if wire.HasField("create"):
-            wire.create.memory.origin.agent_id = subject.agent_id
-            wire.create.memory.origin.team_id = subject.team_id
+            set_origin(wire.create.memory, subject)
+        elif wire.update.allow_missing:
+            set_origin(wire.update.memory, subject)
         return wire
 
 
@@ -116,11 +117,12 @@ def new_memory(
     """Return a memory to create."""
     memory = memory_pb2.Memory(
         memory_id=memory_id,
-        layer=enum_number(Layer, layer),
+        layer=enum_number("layer", Layer, layer),
         key=key,
         text=text,
-        origin=common_pb2.Origin(agent_id=subject.agent_id, team_id=subject.team_id, session_id=session_id),
+        origin=common_pb2.Origin(session_id=session_id),
     )
+    set_origin(memory, subject)
     _fill(memory, fields)
     return memory
 
@@ -142,12 +144,17 @@ def changed_memory(
     return memory, FieldMask(paths=[_PATHS.get(name, name) for name in fields])
 
 
+def set_origin(memory: memory_pb2.Memory, subject: Subject) -> None:
+    """Let a memory come from the subject's agent and team."""
+    memory.origin.agent_id, memory.origin.team_id = subject.agent_id, subject.team_id
+
+
 def target(memory_id: str | None, layer: Layer | str | None, key: str | None) -> dict[str, Any]:
     """Return which memory is meant. Raises ValueError unless it is an id, or a layer and key."""
     if memory_id and layer is None and key is None:
         return {"memory_id": memory_id}
     if memory_id is None and layer is not None and key:
-        return {"address": memory_pb2.KeyAddress(layer=enum_number(Layer, layer), key=key)}
+        return {"address": memory_pb2.KeyAddress(layer=enum_number("layer", Layer, layer), key=key)}
     raise ValueError("a memory is named by its memory_id, or by layer and key")
 
 
@@ -162,9 +169,9 @@ def _fill(memory: memory_pb2.Memory, fields: MemoryFields) -> None:
             value_json=to_json(fields["value"]) if fields.get("value") is not None else "",
             topics=strings("topics", fields.get("topics")),
             input=fields.get("input") or "",
-            trust=enum_number(Trust, fields.get("trust")),
-            polarity=enum_number(Polarity, fields.get("polarity")),
-            metadata=fields.get("metadata") or {},
+            trust=enum_number("trust", Trust, fields.get("trust")),
+            polarity=enum_number("polarity", Polarity, fields.get("polarity")),
+            metadata=string_map("metadata", fields.get("metadata")),
             observe_time=timestamp(fields.get("observe_time")),
             expire_time=timestamp(fields.get("expire_time")),
             ttl=duration(fields.get("ttl")),

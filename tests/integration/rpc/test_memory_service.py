@@ -277,7 +277,7 @@ async def test_last_n_and_first_n_need_no_query(server: Harness) -> None:
     [
         (pb.SEARCH_METHOD_SEMANTIC, grpc.StatusCode.FAILED_PRECONDITION, "NO_EMBEDDER"),
         (pb.SEARCH_METHOD_HYBRID, grpc.StatusCode.FAILED_PRECONDITION, "NO_EMBEDDER"),
-        (pb.SEARCH_METHOD_AGENTIC, grpc.StatusCode.UNIMPLEMENTED, "NOT_SUPPORTED"),
+        (pb.SEARCH_METHOD_AGENTIC, grpc.StatusCode.FAILED_PRECONDITION, "NO_MODEL"),
     ],
 )
 async def test_methods_that_are_not_there_say_so(
@@ -348,6 +348,13 @@ async def test_topics_come_most_frequent_first(server: Harness) -> None:
 
     assert [(each.topic, each.count) for each in (*first.topics, *second.topics)] == [("y", 2), ("x", 1)]
     assert second.next_page_token == ""
+
+
+async def test_a_memory_counts_once_for_a_topic_that_it_names_twice(server: Harness) -> None:
+    await create(server, "Skis", topics=["sport", "sport"])
+    reply = await server.memories.ListTopics(pb.ListTopicsRequest(scope=SARAH))
+
+    assert [(each.topic, each.count) for each in reply.topics] == [("sport", 1)]
 
 
 async def test_the_changes_of_one_memory_are_its_own(each_server: Harness) -> None:

@@ -74,10 +74,18 @@ async def test_what_stops_matching_is_sent_as_deleted(server: Harness) -> None:
     memory = await create(server, "Skis", topics=["sport"])
     await update(server, memory, topics=["winter"])
     await update(server, memory, topics=["sport"])
-    kinds = [(await stream.read()).commit.changes[0].kind for _ in range(3)]
+    changes = [(await stream.read()).commit.changes[0] for _ in range(3)]
     stream.cancel()
 
-    assert kinds == [pb.CHANGE_KIND_CREATED, pb.CHANGE_KIND_DELETED, pb.CHANGE_KIND_CREATED]
+    assert [change.kind for change in changes] == [
+        pb.CHANGE_KIND_CREATED,
+        pb.CHANGE_KIND_DELETED,
+        pb.CHANGE_KIND_CREATED,
+    ]
+    assert [change.HasField("before") for change in changes] == [False, True, False]
+    assert [change.HasField("after") for change in changes] == [True, False, True]
+    assert list(changes[1].before.topics) == ["sport"]
+    assert list(changes[2].after.topics) == ["sport"]
 
 
 async def test_an_idle_watch_moves_its_token_forward(server: Harness) -> None:

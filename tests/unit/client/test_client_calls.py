@@ -17,6 +17,7 @@ from memsvc_client import (
     User,
     create,
     delete,
+    update,
 )
 
 
@@ -66,6 +67,22 @@ def test_what_a_handle_writes_comes_from_its_agent_and_team(client: MemoryClient
     assert batched.agent_id == "support"
     assert upserted.user_id == "sarah"
     assert next(user.runs("s1")).agent_id == "support"
+
+
+def test_a_batched_update_that_may_create_comes_from_the_agent_and_team_too(
+    client: MemoryClient, service: FakeMemoryService
+) -> None:
+    user = client.user("sarah", agent_id="support", team_id="helpdesk")
+    user.memories.batch(
+        [
+            update(layer="profile", key="role", text="Engineer", allow_missing=True),
+            update("m-1", text="Likes tea"),
+        ]
+    )
+    upserted, changed = service.received("BatchWriteMemories")[0].request.operations
+
+    assert (upserted.update.memory.origin.agent_id, upserted.update.memory.origin.team_id) == ("support", "helpdesk")
+    assert not changed.update.memory.HasField("origin")
 
 
 def test_a_memory_goes_in_and_comes_out_whole(sarah: User) -> None:
@@ -228,6 +245,17 @@ def test_a_default_user_is_only_who_was_given_explicitly(running: Running) -> No
         client.user()
 
 
+def test_a_name_that_is_no_string_is_named(client: MemoryClient) -> None:
+    with pytest.raises(TypeError, match="user_id must be a string, not 5"):
+        client.user(5)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="agent_id must be a string"):
+        client.user("sarah", agent_id=5)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="team_id must be a string"):
+        client.user("sarah", team_id=None)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="namespace must be a string"):
+        MemoryClient("unix:///nowhere", namespace=5)  # type: ignore[arg-type]
+
+
 def test_a_call_carries_namespace_token_authority_and_deadline(running: Running) -> None:
     with MemoryClient(running.target, namespace="acme", token="secret", timeout_seconds=700) as client:
         client.user("sarah").stats()
@@ -256,6 +284,17 @@ def test_a_client_speaks_tcp_as_well() -> None:
         (lambda user: user.memories.get("m", layer="profile", key="role"), "memory_id, or by layer and key"),
         (lambda user: user.memories.add("x", layer="profil"), "'profil' is no Layer: one of profile, policy"),
         (lambda user: user.memories.add("x", topics="hobbies"), "topics must be a list"),
+        (lambda user: user.memories.add("x", topics=5), "topics must be a list of strings, not 5"),
+        (lambda user: user.memories.add("x", topics=["a", 5]), r"topics\[1\] must be a string, not 5"),
+        (lambda user: user.memories.add("x", metadata={"a": 1}), r"metadata\['a'\] must be a string, not 1"),
+        (lambda user: user.memories.add("x", metadata={1: "a"}), "a key of metadata must be a string, not 1"),
+        (lambda user: user.memories.add("x", metadata=["a"]), "metadata must be a dict of strings"),
+        (lambda user: user.memories.add("x", trust=1), "trust must be a string, not 1"),
+        (lambda user: user.memories.list({"metadata": {"a": 1}}), r"metadata\['a'\] must be a string"),
+        (lambda user: user.memories.list({"layers": ["profile", 3]}), r"layers\[1\] must be a string, not 3"),
+        (lambda user: user.memories.batch(["x"]), r"operations\[0\] must be made by create, update or delete, not 'x'"),
+        (lambda user: user.append_run("s1", [("user", "Hi")], learning=False), "learning must be a string, not False"),
+        (lambda user: user.append_run("s1", [("user", "Hi")], metadata={"a": 1}), r"metadata\['a'\] must be a string"),
         (lambda user: user.memories.add("x", topic=["a"]), "no field topic"),
         (lambda user: user.memories.add("x", value=float("nan")), "JSON"),
         (lambda user: user.memories.add("x", observe_time=datetime(2024, 1, 1)), "no time zone"),

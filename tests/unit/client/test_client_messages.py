@@ -50,6 +50,27 @@ def test_aliases_of_roles_and_empty_keys_of_a_dumped_message_are_understood() ->
     assert through_the_wire({"role": "developer", "content": "Hi"})[0]["role"] == "system"
 
 
+@pytest.mark.parametrize(("alias", "role"), [("developer", "system"), ("function", "tool")])
+def test_aliases_of_roles_are_understood_in_every_form(alias: str, role: str) -> None:
+    forms: list[MessageLike] = [(alias, "Hi"), {"role": alias, "content": "Hi"}, Message(alias, "Hi")]
+    assert [each["role"] for each in through_the_wire(*forms)] == [role, role, role]
+
+
+def test_a_refusal_is_what_the_assistant_said() -> None:
+    refused = {"role": "assistant", "content": None, "refusal": "I can't"}
+    assert through_the_wire(refused) == [{"role": "assistant", "content": "I can't"}]
+
+
+def test_the_older_form_of_a_tool_call_is_a_tool_call_without_an_id() -> None:
+    called = {
+        "role": "assistant",
+        "content": None,
+        "function_call": {"name": "weather", "arguments": '{"city":"Paris"}'},
+    }
+    wire = messages_to_wire([called])
+    assert message_of(wire[0]).parts == (ToolCall("", "weather", '{"city":"Paris"}'),)
+
+
 def test_a_message_keeps_its_time_author_and_parts() -> None:
     message = Message(
         "assistant",
@@ -69,12 +90,16 @@ def test_a_message_keeps_its_time_author_and_parts() -> None:
         (("user",), r"messages\[1\]: must be \(role, text\)"),
         (42, r"messages\[1\]: must be \(role, text\)"),
         (("user", None), r"messages\[1\]: must be \(role, text\)"),
-        (("robot", "Hi"), r"messages\[1\]: 'robot' is no Role"),
+        (("robot", "Hi"), r"messages\[1\]: role: 'robot' is no Role"),
+        (Message(5, "Hi"), r"messages\[1\]: role must be a string, not 5"),  # type: ignore[arg-type]
         ({"content": "Hi"}, r"messages\[1\]: role is missing"),
         ({"role": "assistant", "content": None}, r"messages\[1\]: has neither content nor tool_calls"),
         ({"role": "user", "content": 5}, r"messages\[1\]: content must be a string"),
         ({"role": "user", "content": ["a", 5]}, r"messages\[1\]: content\[1\] must be"),
         ({"role": "assistant", "tool_calls": [{"id": "c1"}]}, r"messages\[1\]: tool_calls must hold"),
+        ({"role": "assistant", "tool_calls": ["c1"]}, r"messages\[1\]: tool_calls must hold"),
+        ({"role": "assistant", "function_call": {"arguments": "{}"}}, r"messages\[1\]: function_call must be"),
+        ({"role": "assistant", "refusal": 5}, r"messages\[1\]: refusal must be a string"),
         (Message("user", "Hi", time=datetime(2024, 5, 1)), r"messages\[1\]: .* has no time zone"),
     ],
 )
