@@ -13,7 +13,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Sequence
-from typing import Any, Generic
+from typing import Any
 
 from msgspec import Struct, field, structs
 
@@ -21,7 +21,6 @@ from memsvc.errors import (
     Aborted,
     Error,
     FailedPrecondition,
-    Internal,
     Reason,
     ResourceExhausted,
     Unavailable,
@@ -31,6 +30,7 @@ from memsvc.journal.commands import Command, Decision, R_co, Recorded
 from memsvc.journal.draft import Moment
 from memsvc.journal.records import Body, decode_body, encode_body, new_nonce, reply_bytes
 from memsvc.journal.state import State, due_time, fold, load_requests, project, state_row
+from memsvc.journal.waiting import Decided, Waiting, internal
 from memsvc.limits import REPLY_BYTES
 from memsvc.model import Scope
 from memsvc.storage.crashpoints import reach
@@ -65,37 +65,11 @@ _STREAK = 16
 _MAX_YIELD_SECONDS = 0.1
 
 
-class _Waiting(Struct, Generic[R_co], eq=False):
-    """A command and who waits for it."""
-
-    command: Command[R_co]
-    future: asyncio.Future[R_co]
-    arrived: float
-    conflicts: int = 0
-    prepared_at: object = None
-    """The tip that `prepare` was called for."""
-
-
-class _Decided(Struct):
-    """A command with its decision, in an append that is not durable yet."""
-
-    waiting: _Waiting[Any]
-    body: Body | None
-    time: int = 0
-    repeats: int = 0
-    """The record that has the answer, where the request was seen before."""
-
-    def answer(self, state: State) -> None:
-        """Tell who waits what was recorded; `state` is the one after it."""
-        assert self.body is not None
-        _answer(self.waiting, Recorded(self.body, self.time, state))
-
-
 class _Group(Struct):
     """One user's part of a batch."""
 
     hot: HotUser
-    decided: list[_Decided]
+    decided: list[Decided]
     state: State
     item: Append | None
     started: float = field(default_factory=time.monotonic)
@@ -114,7 +88,7 @@ class _Confirm(Command[None]):
 class _Lane(Struct):
     """What waits for one user."""
 
-    waiting: deque[_Waiting[Any]] = field(default_factory=deque)
+    waiting: deque[Waiting[Any]] = field(default_factory=deque)
     busy: bool = False
     """Being prepared, or part of a batch under way."""
 
@@ -148,7 +122,7 @@ class Writer:
         if self._waiting_count >= self._max_waiting:
             raise Unavailable(Reason.STORAGE_UNAVAILABLE, "too many writes wait", retry_after_seconds=1.0)
         loop = asyncio.get_running_loop()
-        waiting: _Waiting[R_co] = _Waiting(command, loop.create_future(), time.monotonic())
+        waiting: Waiting[R_co] = Waiting(command, loop.create_future(), time.monotonic())
         lane = self._lanes.get(scope)
         if lane is None:
             lane = self._lanes[scope] = _Lane()
@@ -225,7 +199,7 @@ class Writer:
                 seen = _seen(state, command, self._users.clock())
                 if seen:
                     self._take(lane)
-                    group.decided.append(_Decided(waiting, None, repeats=seen))
+                    group.decided.append(Decided(waiting, None, repeats=seen))
                     continue
                 now = self._users.clock()
                 moment = Moment(max(now, state.core.time + 1), new_nonce(), now)
@@ -236,14 +210,14 @@ class Writer:
                     break
                 if hot.checked >= waiting.arrived:
                     self._take(lane)
-                    _fail(waiting, error)
+                    waiting.fail(error)
                     continue
                 self._spawn(self._prepare(scope))
                 return None
             except Exception as error:
                 logger.exception("action=decide_failed command=%s", type(command).__name__)
                 self._take(lane)
-                _fail(waiting, _internal(error))
+                waiting.fail(internal(error))
                 continue
             if decision is None:
                 # So may only it say that there is nothing to do.
@@ -253,7 +227,7 @@ class Writer:
                     self._spawn(self._prepare(scope))
                     return None
                 self._take(lane)
-                group.decided.append(_Decided(waiting, Body(revision=state.revision)))
+                group.decided.append(Decided(waiting, Body(revision=state.revision)))
                 continue
             if decision.body.erase is not None and records:
                 break
@@ -267,7 +241,7 @@ class Writer:
             if added > MAX_APPEND_BYTES or replied > REPLY_BYTES:
                 self._take(lane)
                 refused = (added, MAX_APPEND_BYTES) if added > MAX_APPEND_BYTES else (replied, REPLY_BYTES)
-                _fail(waiting, _too_large(*refused))
+                waiting.fail(_too_large(*refused))
                 continue
             if size + added > MAX_APPEND_BYTES:
                 break
@@ -284,7 +258,7 @@ class Writer:
                 key = RowKey(row.kind, row.row_id)
                 deletes.pop(key, None)
                 puts[key] = row
-            group.decided.append(_Decided(waiting, decision.body, moment.time))
+            group.decided.append(Decided(waiting, decision.body, moment.time))
         if records:
             row = state_row(state)
             group.state = state
@@ -334,12 +308,12 @@ class Writer:
             self._fail_all(lane, error)
         except Exception as error:
             logger.exception("action=prepare_failed")
-            self._fail_all(lane, _internal(error))
+            self._fail_all(lane, internal(error))
         self._release(scope)
 
     def _fail_all(self, lane: _Lane, error: Error) -> None:
         while lane.waiting:
-            _fail(lane.waiting[0], error)
+            lane.waiting[0].fail(error)
             self._take(lane)
 
     async def _load_requests(self, hot: HotUser) -> None:
@@ -362,7 +336,7 @@ class Writer:
                     outcomes, cause = [Outcome.UNKNOWN] * len(items), error
                 except Exception as error:
                     logger.exception("action=append_failed")
-                    outcomes, cause = [Outcome.UNKNOWN] * len(items), _internal(error)
+                    outcomes, cause = [Outcome.UNKNOWN] * len(items), internal(error)
             remaining = iter(outcomes)
             for group in groups:
                 outcome = next(remaining) if group.item is not None else Outcome.APPENDED
@@ -412,7 +386,7 @@ class Writer:
             waiting.conflicts += 1
             worst = max(worst, waiting.conflicts)
             if waiting.conflicts > MAX_CONFLICTS and time.monotonic() - waiting.arrived > _PATIENCE_SECONDS:
-                _fail(waiting, Aborted(Reason.TOO_MANY_CONFLICTS, f"gave up after {MAX_CONFLICTS} tries"))
+                waiting.fail(Aborted(Reason.TOO_MANY_CONFLICTS, f"gave up after {MAX_CONFLICTS} tries"))
                 continue
             lane.waiting.appendleft(waiting)
             self._waiting_count += 1
@@ -451,7 +425,7 @@ class Writer:
         if not isinstance(cause, StorageUnavailable):
             self._users.forget(scope)
         for decided in group.decided:
-            _fail(decided.waiting, cause)
+            decided.waiting.fail(cause)
         self._release(scope)
 
     async def _confirm(self, group: _Group) -> None:
@@ -463,12 +437,12 @@ class Writer:
             await self.write(group.hot.state.scope, _Confirm())
         except Error as error:
             for decided in found:
-                _fail(decided.waiting, error)
+                decided.waiting.fail(error)
         else:
             for decided in found:
                 decided.answer(group.state)
 
-    async def _repeat(self, scope: Scope, decided: _Decided) -> None:
+    async def _repeat(self, scope: Scope, decided: Decided) -> None:
         """Answer a request that was seen before from the record that has its answer."""
         waiting = decided.waiting
         try:
@@ -477,14 +451,14 @@ class Writer:
             records = await self._driver.records(scope, decided.repeats - 1, 1)
             hot = await self._users.latest(scope)
             record = records[0]
-            _answer(waiting, Recorded(decode_body(record.body), record.time, hot.state))
+            waiting.answer(Recorded(decode_body(record.body), record.time, hot.state))
         except TruncatedJournal:
-            _fail(waiting, FailedPrecondition(Reason.HISTORY_TRIMMED, "the first answer is no longer kept"))
+            waiting.fail(FailedPrecondition(Reason.HISTORY_TRIMMED, "the first answer is no longer kept"))
         except Error as error:
-            _fail(waiting, error)
+            waiting.fail(error)
         except Exception as error:
             logger.exception("action=repeat_failed")
-            _fail(waiting, _internal(error))
+            waiting.fail(internal(error))
 
 
 def _seen(state: State, command: Command[Any], now: int) -> int:
@@ -502,30 +476,7 @@ def _seen(state: State, command: Command[Any], now: int) -> int:
     return seen.seq
 
 
-def _answer(waiting: _Waiting[Any], recorded: Recorded) -> None:
-    if waiting.future.done():
-        return
-    try:
-        waiting.future.set_result(waiting.command.result(recorded))
-    except Error as error:
-        waiting.future.set_exception(error)
-    except Exception as error:
-        logger.exception("action=answer_failed command=%s", type(waiting.command).__name__)
-        waiting.future.set_exception(_internal(error))
-
-
-def _fail(waiting: _Waiting[Any], error: Error) -> None:
-    if not waiting.future.done():
-        waiting.future.set_exception(error)
-
-
 def _too_large(size: int, limit: int) -> Error:
     """A record must fit into an append, and its commit into a reply."""
     message = f"{size / 2**20:.1f} MiB of {limit / 2**20:.0f} MiB in one write, old texts included: split it"
     return ResourceExhausted(Reason.REQUEST_TOO_LARGE, message, metadata={"limit": str(limit)})
-
-
-def _internal(cause: Exception) -> Error:
-    error = Internal(Reason.INTERNAL, "internal error")
-    error.__cause__ = cause
-    return error
