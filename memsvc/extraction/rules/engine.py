@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import logging
 import time
+import traceback
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -23,6 +25,8 @@ from memsvc.extraction.rules.telling import Telling
 from memsvc.extraction.rules.wording import words_of
 from memsvc.foreground import Foreground
 from memsvc.model import Memory, Role, TextPart
+
+logger = logging.getLogger(__name__)
 
 _MAX_BUSY_SECONDS: Final = 0.001
 """How long the event loop is held at most before others may run."""
@@ -105,10 +109,21 @@ class _Reader:
             else:
                 yield held
                 held = []
-                for found in self._read_sentence(sentence, known):
+                for found in self._isolated(self._read_sentence(sentence, known)):
                     held += found
                     yield ()
         yield held
+
+    def _isolated(self, reading: Iterator[Sequence[Operation]]) -> Iterator[Sequence[Operation]]:
+        """Yield what reading one sentence finds; where it fails, that sentence is lost and no other."""
+        try:
+            yield from reading
+        except Exception as error:
+            # The error's own text may hold what the user said, and a log never does.
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            logger.error(
+                "action=sentence_not_read kind=%s at=%s:%s", type(error).__name__, Path(place.filename).name, place.lineno
+            )
 
     def _read_sentence(self, sentence: Sentence, known: Sequence[Memory]) -> Iterator[Sequence[Operation]]:
         rest = self._forgetting.rest(sentence)

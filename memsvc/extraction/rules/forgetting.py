@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Final
 
 import msgspec
 
@@ -36,6 +39,11 @@ class Forgetting:
         rest = tokens[command:]
         if not command or not rest or rest[0].word in self._lexicon.words("nothing_named"):
             return None
+        words = words_of(rest)
+        told = "memory" in words or "memories" in words or ("about", "me") in pairwise(words)
+        if not told and (tokens[0].word in _TASK_VERBS or (tokens[0].word == "delete" and not self._subject(words))):
+            # "Clear my home directory", "remove my name from the list": work to do, nothing to forget.
+            return None
         return Sentence(rest, ".", sentence.source)
 
     def deletions(self, rest: Sentence, known: Sequence[Memory]) -> Iterator[Operation]:
@@ -60,13 +68,9 @@ class Forgetting:
                 yield from self._facts.facts(clause)
 
     def _subject(self, words: Sequence[str]) -> Subject | None:
-        for count in (4, 3, 2, 1):
-            for at in range(len(words) - count + 1):
-                phrase = " ".join(words[at : at + count])
-                subject = self._subjects.get(phrase) or self._subjects.get(singular(phrase))
-                if subject is not None:
-                    return subject
-        return None
+        """Return the subject that is the whole object of a command: "delete my dog picture" names none."""
+        match = _OBJECT.fullmatch(" ".join(words))
+        return self._subjects.get(match[1]) or self._subjects.get(singular(match[1])) if match else None
 
     def _of_subject(self, subject: Subject, quote: str) -> Iterator[Operation]:
         for key in subject.keys:
@@ -95,6 +99,15 @@ class Forgetting:
 
     def _content(self, text: str) -> set[str]:
         return {singular(word) for word in normalised(text).split()} - self._lexicon.words("function_words")
+
+
+_TASK_VERBS: Final = frozenset({"erase", "remove", "clear"})
+_OBJECT: Final = re.compile(
+    r"(?:(?:what|everything|anything|all|that) (?:you know |i (?:said|told you) )?)?(?:about )?(?:my )?"
+    r"([a-z -]+?)(?: (?:details|detail|info|information))?"
+    r"(?: (?:from|in) (?:your |the )?(?:memory|memories))?(?: (?:please|now|\.))*"
+)
+"""The object of a command to forget, from its first word to its last."""
 
 
 def _without(memory: Memory, fact: Operation, quote: str) -> Iterator[Operation]:

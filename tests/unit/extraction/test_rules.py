@@ -130,3 +130,16 @@ def test_operations_say_where_they_come_from() -> None:
 def test_what_only_follows_is_inferred() -> None:
     (operation,) = learned("I'm in Berlin")
     assert (operation.value_json, operation.trust) == ('"Berlin"', Trust.INFERRED)
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("I'm allergic to nuts. My wife, by the way, says hi.", ['profile.allergies=["nuts"]']),
+        ("My son, sadly, is sick. I live in Rome.", ['profile.location="Rome"']),
+        ("My favorite food is, well, pizza. I live in Rome.", ['profile.location="Rome"']),
+        ("I am studying, last year of college. I live in Rome.", ['profile.location="Rome"']),
+    ],
+)
+def test_a_sentence_that_cannot_be_read_costs_no_other(said: str, expected: list[str]) -> None:
+    assert facts(said) == expected

@@ -94,3 +94,32 @@ def test_forgetting_one_of_a_list_keeps_the_others() -> None:
     deleted, added = learned("forget that I speak french", known=(known,))
     assert (deleted.action, deleted.number) == (Action.DELETE, 4)
     assert (added.action, added.text, added.value_json) == (Action.ADD, "Speaks German", '["German"]')
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Remove my name from the list.",
+        "Please clear my home directory.",
+        "Delete my email from the thread",
+        "Can you delete my dog picture?",
+        "Erase my car from the photo",
+        "Remove my address from the invoice",
+        "Clear my browser history",
+        "Delete my school folder",
+    ],
+)
+def test_requests_to_work_on_something_delete_nothing(said: str) -> None:
+    known = (
+        memory(1, "Has a dog", Layer.PROFILE, "pets", '["a dog"]'),
+        memory(2, "Name is Ava", Layer.PROFILE, "name", '"Ava"'),
+    )
+    assert facts(said, known=known) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "key"),
+    [("Forget my name", "name"), ("Delete my phone number from your memory", "phone"), ("forget my job", "company")],
+)
+def test_requests_to_forget_delete(said: str, key: str) -> None:
+    assert key in {operation.key for operation in learned(said) if operation.action is Action.DELETE}
