@@ -120,10 +120,9 @@ class _Reader:
             yield from reading
         except Exception as error:
             # The error's own text may hold what the user said, and a log never does.
-            place = traceback.extract_tb(error.__traceback__)[-1]
-            logger.error(
-                "action=sentence_not_read kind=%s at=%s:%s", type(error).__name__, Path(place.filename).name, place.lineno
-            )
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            place = f"{Path(frame.filename).name}:{frame.lineno}"
+            logger.error("action=sentence_not_read kind=%s at=%s", type(error).__name__, place)
 
     def _read_sentence(self, sentence: Sentence, known: Sequence[Memory]) -> Iterator[Sequence[Operation]]:
         rest = self._forgetting.rest(sentence)

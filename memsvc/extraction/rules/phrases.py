@@ -70,7 +70,7 @@ class Phrases:
     def read(self, kind: str, tokens: Sequence[Token], source: str) -> list[Filling]:
         """Return the fillings of a slot: several for a list of things, none when the words are not of the kind."""
         trimmed = self._things.trimmed(tokens)
-        if not trimmed or not trimmed[0].is_word:
+        if not trimmed or trimmed[0].word == ",":
             return []
         if kind[0] in self._by_list:
             return self._by_list[kind[0]](kind[1:], trimmed, source)
