@@ -8,16 +8,16 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from memsvc.errors import Reason
-from memsvc.extraction.extractions import pending_runs
+from memsvc.extraction.jobs.extractions import pending_runs
 from memsvc.journal.commands import Command, Decision, Recorded
 from memsvc.journal.draft import Moment
 from memsvc.journal.records import Body, EraseNote, RequestNote
 from memsvc.journal.state import State
-from memsvc.journal.writer import Writer
 from memsvc.model import ExtractionState, Layer, Scope, Session, decode
 from memsvc.paging import binding, make_token, read_token
 from memsvc.storage.driver import Driver, RecordKind, RowKind
 from memsvc.users import LATEST, Consistency, HotUser, Users
+from memsvc.writing.writer import Writer
 
 _PAGE_SESSIONS = 500
 

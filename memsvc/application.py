@@ -9,17 +9,17 @@ from msgspec import Struct, field, structs
 from memsvc import __version__
 from memsvc.administration import Administration
 from memsvc.extraction.engine import Engine
-from memsvc.extraction.events import Hints
-from memsvc.extraction.extractions import HEARTBEAT_SECONDS, Extractions
-from memsvc.extraction.worker import Worker, WorkerSettings
+from memsvc.extraction.jobs.events import Hints
+from memsvc.extraction.jobs.extractions import HEARTBEAT_SECONDS, Extractions
+from memsvc.extraction.jobs.worker import Worker, WorkerSettings
 from memsvc.foreground import Foreground
-from memsvc.journal.writer import Writer
 from memsvc.memories.reading import MemoryReader
 from memsvc.memories.watching import IDLE_SECONDS, MemoryHistory
 from memsvc.memories.writing import MemoryWriter
 from memsvc.sessions import Quiet, Sessions
 from memsvc.storage.driver import Driver
 from memsvc.users import Users, now_micros
+from memsvc.writing.writer import Writer
 
 DEFAULT_QUOTA: Final = 10_000
 """Memories a user may have."""

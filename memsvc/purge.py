@@ -11,11 +11,11 @@ from memsvc.journal.commands import Command, Decision, Recorded
 from memsvc.journal.draft import Moment
 from memsvc.journal.records import Body, decode_body, encode_body
 from memsvc.journal.state import State
-from memsvc.journal.writer import Writer
 from memsvc.model import Change, Memory, Scope
 from memsvc.storage.crashpoints import reach
 from memsvc.storage.driver import Driver, RecordKind, TruncatedJournal
 from memsvc.users import Users
+from memsvc.writing.writer import Writer
 
 EVERYTHING: Final = "\n*"
 """Among the ids of what a record purges: all that was there up to it. No id has a line break."""

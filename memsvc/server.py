@@ -16,10 +16,10 @@ from pathlib import Path
 from memsvc.application import ApplicationSettings, build_application
 from memsvc.config import Config
 from memsvc.errors import invalid
-from memsvc.extraction.claims import Limits
 from memsvc.extraction.engine import Engine
 from memsvc.extraction.engines import build_engine, chosen_engine
-from memsvc.extraction.worker import WorkerSettings
+from memsvc.extraction.jobs.claims import Limits
+from memsvc.extraction.jobs.worker import WorkerSettings
 from memsvc.foreground import Foreground
 from memsvc.rpc.listeners import serving
 from memsvc.sessions import Quiet

@@ -12,7 +12,6 @@ from memsvc.journal.commands import Command, Decision, Recorded
 from memsvc.journal.draft import Draft, Moment
 from memsvc.journal.records import Body, RequestNote, RunNote, SessionDeletion
 from memsvc.journal.state import State
-from memsvc.journal.writer import Writer
 from memsvc.limits import REPLY_BYTES
 from memsvc.memories.writing import clearable
 from memsvc.model import (
@@ -33,6 +32,7 @@ from memsvc.paging import binding, make_token, read_token
 from memsvc.purge import learned_from, purge
 from memsvc.storage.driver import Driver, RecordKind, Row, RowKey, RowKind
 from memsvc.users import Users
+from memsvc.writing.writer import Writer
 
 MAX_JOINED_RUNS = 32
 MAX_JOINED_BYTES = 64 << 10

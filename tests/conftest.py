@@ -1,7 +1,7 @@
 """Database servers and stores for any test: each is started when the first test asks for it.
 
 - `store_url` runs a test on every driver, all on stores that other tests use too; `fresh_store` on an empty one.
-- `postgres_server`, `redis_server`, `mongodb_server` are shared by all tests: to be used, not to be harmed.
+- `postgres.server`, `redis.server`, `mongodb_server` are shared by all tests: to be used, not to be harmed.
 - `own_postgres`, `own_redis`, `own_mongodb` make servers that belong to the test, to be killed and frozen.
 """
 

@@ -50,8 +50,8 @@ def build_engine(settings: EngineSettings, foreground: Foreground | None = None)
             raise invalid("rules_patterns", str(error)) from error
     if importlib.util.find_spec("openai") is None:
         raise invalid("engine", "openai needs its library: pip install 'memsvc[openai]'")
-    from memsvc.extraction.openai import OpenAIEngine, OpenAISettings
-    from memsvc.extraction.prompt import StructuredOutput
+    from memsvc.extraction.model.openai import OpenAIEngine, OpenAISettings
+    from memsvc.extraction.model.prompt import StructuredOutput
 
     try:
         chosen = OpenAISettings(

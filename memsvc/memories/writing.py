@@ -12,13 +12,13 @@ from memsvc.journal.commands import Command, Decision, Recorded
 from memsvc.journal.draft import Draft, Moment, check_etag, check_revision, not_found
 from memsvc.journal.records import RequestNote, commit_of
 from memsvc.journal.state import State
-from memsvc.journal.writer import Writer
 from memsvc.limits import check_memory
 from memsvc.model import Commit, Layer, Memory, Scope, encode
 from memsvc.purge import EVERYTHING, purge
 from memsvc.search.filter import MemoryFilter, matcher
 from memsvc.storage.driver import MAX_RECORD_CHANGES, RecordKind
 from memsvc.users import Users
+from memsvc.writing.writer import Writer
 
 UPDATABLE = frozenset(
     ("text", "value_json", "topics", "input", "trust", "polarity", "metadata", "observe_time", "expire_time")

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 from memsvc.application import Application
 from memsvc.context import CompiledContext, ContextFormat, ContextRequest, CutReason, compile_context
 from memsvc.errors import Reason, ResourceExhausted, Unavailable, invalid
-from memsvc.extraction.extractions import pending_runs
+from memsvc.extraction.jobs.extractions import pending_runs
 from memsvc.limits import QUERY_BYTES, REPLY_BYTES, check_id, check_text
 from memsvc.model import Scope
 from memsvc.rpc import wire

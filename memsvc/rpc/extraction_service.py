@@ -8,7 +8,7 @@ from typing import Final
 
 from memsvc.application import Application
 from memsvc.errors import invalid
-from memsvc.extraction.extractions import MAX_RETRIED, Numbered
+from memsvc.extraction.jobs.extractions import MAX_RETRIED, Numbered
 from memsvc.limits import check_id, page_size
 from memsvc.model import Message, Scope
 from memsvc.rpc.extractions import EXTRACTION_STATES, proto_event, proto_extraction

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from memsvc.extraction.engine import Action, Operation
-from memsvc.extraction.events import Accepted, Committed, Completed, Failed, Heartbeat, Progress, Proposed
-from memsvc.extraction.extractions import Numbered
+from memsvc.extraction.jobs.events import Accepted, Committed, Completed, Failed, Heartbeat, Progress, Proposed
+from memsvc.extraction.jobs.extractions import Numbered
 from memsvc.model import Extraction, ExtractionKind, ExtractionState, Scope, Usage
 from memsvc.rpc.memories import proto_commit
 from memsvc.rpc.scalars import LAYER_NUMBERS, POLARITY_NUMBERS, TRUST_NUMBERS, inverted, timestamp

@@ -1,4 +1,4 @@
-"""A tiny deterministic stand-in for a language model: it reads a prompt of `memsvc.extraction.prompt` and answers it.
+"""A tiny deterministic stand-in for a language model: it reads a prompt of the engine and answers.
 
 It knows a handful of first-person sentences, enough for a demo and for measuring, and nothing of language.
 """

@@ -11,7 +11,7 @@ from typing import Any
 
 from memsvc.application import Application, ApplicationSettings, build_application
 from memsvc.extraction.engine import Action, Conversation, EngineEvent, Finished, Operation
-from memsvc.extraction.worker import WorkerSettings
+from memsvc.extraction.jobs.worker import WorkerSettings
 from memsvc.ids import new_id
 from memsvc.memories.writing import Create, Guard
 from memsvc.model import Commit, Extraction, LearningMode, Memory, Message, Role, Run, Scope, TextPart, Usage

@@ -11,7 +11,8 @@ ROOT = Path(__file__).parents[2]
 LAYERS = [
     {"model", "errors", "v1", "__init__"},
     {"storage", "ids", "limits", "paging"},
-    {"users", "moves", "journal", "search"},
+    {"journal", "search"},
+    {"users", "writing"},
     {"memories", "sessions", "context", "document", "extraction", "administration", "purge", "copying"},
     {"application"},
     {"rpc"},

@@ -44,8 +44,8 @@ class Place(NamedTuple):
 class Bench:
     """Arranges what the driver contract has no operation for.
 
-    A driver whose entry point is `acme.driver:AcmeDriver` offers its own as the class `Bench` in a module
-    `acme.driver_conformance`. Each method may be overridden; tests that need one that is not are skipped.
+    A driver whose entry point is `acme.driver:AcmeDriver` offers its own as the class `Bench` of a module
+    `acme.conformance` beside it. Each method may be overridden; tests that need one that is not are skipped.
     """
 
     def scratch(self, place: Place) -> AbstractAsyncContextManager[Place]:
@@ -82,7 +82,7 @@ def bench_of(place: Place) -> Bench:
     point = plugins().get(scheme_of(place.url))
     if point is None:
         return Bench()
-    name = f"{point.module}_conformance"
+    name = f"{point.module.rpartition('.')[0]}.conformance"
     try:
         module = importlib.import_module(name)
     except ModuleNotFoundError as error:

@@ -12,7 +12,7 @@ from memsvc.application import ApplicationSettings, build_application
 from memsvc.config import Config
 from memsvc.copying import Comparison, Copied, Progress, Role, Side, compare, copy
 from memsvc.extraction.engines import build_engine
-from memsvc.extraction.worker import WorkerSettings
+from memsvc.extraction.jobs.worker import WorkerSettings
 from memsvc.model import Scope
 from memsvc.rpc.listeners import serving
 from memsvc.sessions import Quiet

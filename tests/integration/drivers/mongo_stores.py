@@ -8,15 +8,15 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from memsvc.storage.conformance import Place
-from memsvc_drivers.mongo import MongoDriver
-from memsvc_drivers.mongo_client import Client
-from memsvc_drivers.mongo_conformance import Bench
-from memsvc_drivers.mongo_journal import Journal
-from memsvc_drivers.mongo_knowledge import Knowledge
-from memsvc_drivers.mongo_projection import Projection
-from memsvc_drivers.mongo_schema import Collections, collections
-from memsvc_drivers.mongo_settings import parse_settings
-from memsvc_drivers.mongo_versions import Versions
+from memsvc_drivers.mongo.client import Client
+from memsvc_drivers.mongo.conformance import Bench
+from memsvc_drivers.mongo.driver import MongoDriver
+from memsvc_drivers.mongo.journal import Journal
+from memsvc_drivers.mongo.knowledge import Knowledge
+from memsvc_drivers.mongo.projection import Projection
+from memsvc_drivers.mongo.schema import Collections, collections
+from memsvc_drivers.mongo.settings import parse_settings
+from memsvc_drivers.mongo.versions import Versions
 
 NEVER = {"projection_delay_ms": "60000"}
 

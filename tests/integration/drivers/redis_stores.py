@@ -9,8 +9,8 @@ from pathlib import Path
 
 from memsvc.storage.conformance import Place
 from memsvc.storage.driver import StorageUnavailable
-from memsvc_drivers.redis_connections import Command, packed
-from memsvc_drivers.redis_keys import Keys
+from memsvc_drivers.redis.connections import Command, packed
+from memsvc_drivers.redis.keys import Keys
 from tests.servers.redis import Redis
 
 HASTY = {"connect_timeout_ms": "500", "operation_timeout_ms": "1500"}

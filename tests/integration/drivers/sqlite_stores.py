@@ -10,7 +10,7 @@ from pathlib import Path
 
 from memsvc.model import Scope
 from memsvc.storage.driver import Append, Outcome, Record, RecordKind, Row, RowKey, Tip
-from memsvc_drivers.sqlite import SQLiteDriver
+from memsvc_drivers.sqlite.driver import SQLiteDriver
 
 SARAH = Scope("default", "sarah")
 

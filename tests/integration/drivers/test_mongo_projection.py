@@ -13,8 +13,8 @@ from memsvc.storage.conformance import Place
 from memsvc.storage.conformance.items import Journal, by_key, ids, memory, request, run, session, state
 from memsvc.storage.conformance.processes import started
 from memsvc.storage.driver import Row, RowKey, RowKind
-from memsvc_drivers.mongo_documents import seeded_document, user_key
-from memsvc_drivers.mongo_projection import ABANDONED, KEPT
+from memsvc_drivers.mongo.documents import seeded_document, user_key
+from memsvc_drivers.mongo.projection import ABANDONED, KEPT
 from tests.servers.ferretdb import FerretDB
 from tests.servers.given import GivenServer
 

@@ -6,7 +6,7 @@ import pytest
 from mongo_stores import empty_store
 
 from memsvc.storage.conformance import Case, Place, Store, cases
-from memsvc_drivers.mongo_client import Client
+from memsvc_drivers.mongo.client import Client
 from tests.servers.ferretdb import FerretDB
 from tests.servers.given import GivenServer
 

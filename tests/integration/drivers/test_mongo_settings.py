@@ -18,10 +18,10 @@ from pymongo.errors import (
 from memsvc.errors import InvalidArgument, Reason
 from memsvc.storage.driver import StorageUnavailable
 from memsvc.storage.registry import connect
-from memsvc_drivers.mongo import MongoDriver
-from memsvc_drivers.mongo_errors import failed
-from memsvc_drivers.mongo_facts import Facts, capabilities_of
-from memsvc_drivers.mongo_settings import ReadConcern, parse_settings
+from memsvc_drivers.mongo.driver import MongoDriver
+from memsvc_drivers.mongo.errors import failed
+from memsvc_drivers.mongo.facts import Facts, capabilities_of
+from memsvc_drivers.mongo.settings import ReadConcern, parse_settings
 
 _URL = "mongodb://localhost/memsvc"
 

@@ -16,10 +16,10 @@ from memsvc.errors import InvalidArgument
 from memsvc.model import Scope
 from memsvc.storage.conformance.items import Journal, applied, by_key, item, memory, request, run, state, tip_of
 from memsvc.storage.driver import EMPTY, Append, Driver, Outcome, Row, RowKey, RowKind, StorageUnavailable, Tip
-from memsvc_drivers.postgres_connecting import Connector
-from memsvc_drivers.postgres_settings import parse_settings
-from memsvc_drivers.postgres_statements import Statements, statements_for
-from memsvc_drivers.sql_statements import Page
+from memsvc_drivers.postgres.connecting import Connector
+from memsvc_drivers.postgres.settings import parse_settings
+from memsvc_drivers.postgres.statements import Statements, statements_for
+from memsvc_drivers.sql.statements import Page
 
 TABLES = ("meta", "heads", "journal", "rows")
 

@@ -7,8 +7,8 @@ from postgres_stores import SARAH, MakePostgres, place
 
 from memsvc.storage.conformance.items import Journal
 from memsvc.storage.driver import Capability
-from memsvc_drivers.postgres_server import Server, capabilities_of
-from memsvc_drivers.postgres_settings import parse_settings
+from memsvc_drivers.postgres.server import Server, capabilities_of
+from memsvc_drivers.postgres.settings import parse_settings
 
 SOUND = Server(
     fsync=True,

@@ -17,8 +17,8 @@ from memsvc.model import Extraction, Memory, Message, Origin, Role, Run, Session
 from memsvc.storage.conformance import Place
 from memsvc.storage.conformance.items import Journal
 from memsvc.storage.driver import Migration, Row, RowKind, SchemaMismatch
-from memsvc_drivers.postgres_core import compile_statements
-from memsvc_drivers.postgres_statements import COMPILED, Compiled
+from memsvc_drivers.postgres.core import compile_statements
+from memsvc_drivers.postgres.statements import COMPILED, Compiled
 
 pytestmark = pytest.mark.postgresql
 
@@ -188,6 +188,8 @@ async def relations(store: Place) -> list[asyncpg.Record]:
 
 
 def test_the_driver_imports_nothing_of_sqlalchemy() -> None:
-    program = "import sys, memsvc_drivers.postgres; print(*(m for m in sys.modules if m.startswith('sqlalchemy')))"
+    program = (
+        "import sys, memsvc_drivers.postgres.driver; print(*(m for m in sys.modules if m.startswith('sqlalchemy')))"
+    )
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert found.stdout.split() == []

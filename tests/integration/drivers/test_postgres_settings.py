@@ -8,8 +8,8 @@ import pytest
 
 from memsvc.errors import InvalidArgument
 from memsvc.storage.registry import connect
-from memsvc_drivers.postgres import PostgresDriver
-from memsvc_drivers.postgres_settings import SynchronousCommit, parse_settings
+from memsvc_drivers.postgres.driver import PostgresDriver
+from memsvc_drivers.postgres.settings import SynchronousCommit, parse_settings
 
 SECRET = "hush"
 URL = "postgresql://ava:s%40cret@db.example:6432/memories"

@@ -13,8 +13,8 @@ from redis_stores import KEYS, Sentinel, Spokesman, place, spokesmen, until, unt
 from memsvc.model import Scope
 from memsvc.storage.conformance.items import Journal, state, tip_now
 from memsvc.storage.driver import RowKind, StorageUnavailable
-from memsvc_drivers.redis_nodes import Node
-from memsvc_drivers.redis_settings import Address, parse_settings
+from memsvc_drivers.redis.nodes import Node
+from memsvc_drivers.redis.settings import Address, parse_settings
 from tests.servers.redis import Redis
 
 pytestmark = pytest.mark.redis
@@ -131,7 +131,7 @@ async def test_any_sentinel_may_tell_of_another_master(own_redis: MakeRedis, pla
 
 
 async def test_a_sentinel_that_fell_silent_is_asked_anew(own_redis: MakeRedis, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("memsvc_drivers.redis_connections.QUIET_SECONDS", 0.1)
+    monkeypatch.setattr("memsvc_drivers.redis.connections.QUIET_SECONDS", 0.1)
     former, elected = own_redis(), own_redis()
     async with spokesmen(1, former) as told, place(_url(told)).opened():
         await until(lambda: bool(told[0].listeners))

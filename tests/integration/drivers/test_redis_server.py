@@ -112,8 +112,8 @@ async def test_a_user_with_too_few_rights_is_told(own_redis: MakeRedis) -> None:
 
 
 async def test_a_network_in_the_clear_is_warned_of(redis_server: Redis) -> None:
-    from memsvc_drivers.redis_server import Server, capabilities
-    from memsvc_drivers.redis_settings import parse_settings
+    from memsvc_drivers.redis.server import Server, capabilities
+    from memsvc_drivers.redis.settings import parse_settings
 
     server = Server("7.0.0", False, False, True, "always", 1 << 30, "noeviction", 0)
     for url, warned in (("redis://cache.example", True), ("rediss://cache.example", False), ("redis://[::1]", False)):

@@ -6,7 +6,7 @@ import pytest
 
 from memsvc.errors import InvalidArgument
 from memsvc.storage.registry import connect
-from memsvc_drivers.redis_settings import Address, Credentials, Mode, parse_settings
+from memsvc_drivers.redis.settings import Address, Credentials, Mode, parse_settings
 
 
 @pytest.mark.parametrize(

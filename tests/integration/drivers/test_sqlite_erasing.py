@@ -15,7 +15,7 @@ from sqlite_stores import SARAH, append_after, applied, files_holding, opened, t
 
 from memsvc.model import Scope
 from memsvc.storage.driver import EMPTY, Outcome, Row, RowKey, RowKind, StorageUnavailable, Tip
-from memsvc_drivers.sqlite import SQLiteDriver
+from memsvc_drivers.sqlite.driver import SQLiteDriver
 
 KINDS = (RowKind.MEMORY, RowKind.RUN, RowKind.SESSION, RowKind.EXTRACTION, RowKind.STATE)
 
@@ -140,7 +140,7 @@ async def test_what_a_killed_process_left_is_wiped_by_the_next(tmp_path: Path) -
         "import asyncio, os, sys\n"
         "from memsvc.model import Scope\n"
         "from memsvc.storage.driver import Append, Record, RecordKind, Tip\n"
-        "from memsvc_drivers.sqlite import SQLiteDriver\n"
+        "from memsvc_drivers.sqlite.driver import SQLiteDriver\n"
         "async def erase():\n"
         "    driver = SQLiteDriver('sqlite:///' + sys.argv[1], {})\n"
         "    await driver.open()\n"

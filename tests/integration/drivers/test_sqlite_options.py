@@ -11,7 +11,7 @@ import pytest
 from sqlite_stores import opened
 
 from memsvc.errors import InvalidArgument
-from memsvc_drivers.sqlite import SQLiteDriver
+from memsvc_drivers.sqlite.driver import SQLiteDriver
 
 
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///", "sqlite:///:memory:", "sqlite+pysqlite://"])

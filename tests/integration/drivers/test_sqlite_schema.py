@@ -26,9 +26,9 @@ from memsvc.model import (
     encode,
 )
 from memsvc.storage.driver import EMPTY, Migration, Row, RowKind, SchemaMismatch, StorageUnavailable
-from memsvc_drivers.sqlite import SQLiteDriver
-from memsvc_drivers.sqlite_core import compile_statements
-from memsvc_drivers.sqlite_statements import COMPILED, Compiled
+from memsvc_drivers.sqlite.core import compile_statements
+from memsvc_drivers.sqlite.driver import SQLiteDriver
+from memsvc_drivers.sqlite.statements import COMPILED, Compiled
 
 TIME = 1_763_715_600_123_456
 

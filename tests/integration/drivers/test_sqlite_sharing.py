@@ -15,8 +15,8 @@ import pytest
 from sqlite_stores import SARAH, append_after, applied, grown, opened
 
 from memsvc.storage.driver import EMPTY, Row, RowKind, StorageUnavailable
-from memsvc_drivers.sqlite import SQLiteDriver
-from memsvc_drivers.sqlite_locks import LockTimeoutError, Presence, Turnstile
+from memsvc_drivers.sqlite.driver import SQLiteDriver
+from memsvc_drivers.sqlite.locks import LockTimeoutError, Presence, Turnstile
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def database(tmp_path: Path) -> Path:
 def held_elsewhere(database: Path) -> Iterator[subprocess.Popen[str]]:
     """Let another process hold the room."""
     program = (
-        "import sys, pathlib; from memsvc_drivers.sqlite_locks import Turnstile\n"
+        "import sys, pathlib; from memsvc_drivers.sqlite.locks import Turnstile\n"
         "with Turnstile(pathlib.Path(sys.argv[1]), 5.0).turn(): print('in', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(
@@ -173,6 +173,6 @@ async def test_a_long_load_leaves_the_loop_seeing_what_others_append(database: P
 
 
 def test_the_driver_starts_without_sqlalchemy() -> None:
-    program = "import sys, memsvc_drivers.sqlite; print('sqlalchemy' in sys.modules)"
+    program = "import sys, memsvc_drivers.sqlite.driver; print('sqlalchemy' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert found.strip() == "False"

@@ -14,8 +14,8 @@ from sqlite_stores import SARAH, append_after, applied, commits_in_log, grown, o
 from memsvc.errors import InvalidArgument, Reason
 from memsvc.model import Scope
 from memsvc.storage.driver import EMPTY, Outcome, Record, RecordKind, Row, RowKind, StorageUnavailable
-from memsvc_drivers.sqlite_errors import unavailable
-from memsvc_drivers.sqlite_locks import Turnstile
+from memsvc_drivers.sqlite.errors import unavailable
+from memsvc_drivers.sqlite.locks import Turnstile
 
 
 async def test_batches_that_wait_together_share_a_commit(tmp_path: Path) -> None:

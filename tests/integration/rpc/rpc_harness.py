@@ -16,7 +16,7 @@ from google.rpc import error_details_pb2, status_pb2
 from memsvc.application import Application, ApplicationSettings, build_application
 from memsvc.errors import ExtractionError
 from memsvc.extraction.engine import Action, Conversation, EngineEvent, Finished, Operation, Proposal
-from memsvc.extraction.worker import WorkerSettings
+from memsvc.extraction.jobs.worker import WorkerSettings
 from memsvc.model import Role, Usage
 from memsvc.rpc.listeners import Edge, serving
 from memsvc.sessions import Quiet

@@ -5,14 +5,14 @@ from collections.abc import AsyncIterator
 import pytest
 from replica import MakeReplica, Parrot, Replica
 
-from memsvc.extraction.events import Hints
-from memsvc.extraction.extractions import Extractions
-from memsvc.extraction.worker import Worker, WorkerSettings
-from memsvc.journal.writer import Writer
+from memsvc.extraction.jobs.events import Hints
+from memsvc.extraction.jobs.extractions import Extractions
+from memsvc.extraction.jobs.worker import Worker, WorkerSettings
 from memsvc.sessions import Sessions
 from memsvc.storage.driver import Driver
 from memsvc.storage.memory import MemoryDriver
 from memsvc.users import Users
+from memsvc.writing.writer import Writer
 
 
 @pytest.fixture

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 
 from memsvc.errors import Error
 from memsvc.extraction.engine import Action, Conversation, EngineEvent, Finished, Operation, Proposal
-from memsvc.extraction.extractions import Extractions
-from memsvc.extraction.worker import Worker
+from memsvc.extraction.jobs.extractions import Extractions
+from memsvc.extraction.jobs.worker import Worker
 from memsvc.ids import new_id
-from memsvc.journal.writer import Writer
 from memsvc.model import LearningMode, Message, Role, Run, Scope, TextPart, Usage
 from memsvc.sessions import AppendRunCommand, Quiet, RunReceipt, Sessions
 from memsvc.storage.driver import Driver
 from memsvc.users import Users
+from memsvc.writing.writer import Writer
 
 SARAH = Scope("default", "sarah")
 

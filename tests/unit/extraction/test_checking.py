@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from memsvc.extraction.checking import Checker, Flaw, SaidText
 from memsvc.extraction.engine import Action, Conversation, LayerSchema, Operation
+from memsvc.extraction.model.checking import Checker, Flaw, SaidText
 from memsvc.model import Layer, Memory, Message, Polarity, Role, TextPart, Trust
 
 MESSAGES = [

@@ -18,9 +18,9 @@ import pytest
 
 from memsvc.errors import ExtractionError, Permanent, Reason, Retryable, Unusable
 from memsvc.extraction.engine import Action, Conversation, Engine, EngineEvent, Finished, Progress, Proposal
-from memsvc.extraction.openai import OpenAIEngine, OpenAISettings, OutputLimitField
-from memsvc.extraction.openai_failures import retry_after_seconds
-from memsvc.extraction.prompt import StructuredOutput
+from memsvc.extraction.model.failures import retry_after_seconds
+from memsvc.extraction.model.openai import OpenAIEngine, OpenAISettings, OutputLimitField
+from memsvc.extraction.model.prompt import StructuredOutput
 from memsvc.extraction.schemas import default_schemas
 from memsvc.model import Layer, Memory, Message, Role, TextPart, Usage
 from memsvc.testing.fake_openai import FakeOpenAI
@@ -418,7 +418,7 @@ def test_the_key_is_not_shown() -> None:
 
 def test_the_engine_does_not_load_the_client_before_it_is_needed() -> None:
     code = (
-        "import sys; from memsvc.extraction.openai import OpenAIEngine, OpenAISettings\n"
+        "import sys; from memsvc.extraction.model.openai import OpenAIEngine, OpenAISettings\n"
         "OpenAIEngine(OpenAISettings(model='m')); print('openai' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"

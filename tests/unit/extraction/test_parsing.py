@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from memsvc.errors import Unusable
-from memsvc.extraction.parsing import OperationReader, _Scanner
+from memsvc.extraction.model.parsing import OperationReader, _Scanner
 
 LIVES = {"action": "add", "layer": "profile", "text": 'Lives in "Lyon" {really}', "topics": ["a]", "b["]}
 SKIS = {"action": "add", "text": "Skis 🎿 \\", "value": {"nested": [{"deep": "}"}]}}

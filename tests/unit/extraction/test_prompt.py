@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memsvc.extraction.engine import Conversation, LayerSchema
-from memsvc.extraction.prompt import PromptBudget, StructuredOutput, build_prompt, encoded_bytes, response_format
+from memsvc.extraction.model.prompt import PromptBudget, StructuredOutput, build_prompt, encoded_bytes, response_format
 from memsvc.extraction.schemas import default_schemas
 from memsvc.model import Layer, Memory, Message, Role, TextPart
 

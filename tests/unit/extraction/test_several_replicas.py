@@ -9,16 +9,16 @@ from replica import SARAH, MakeReplica, Replica
 
 from memsvc.administration import Administration
 from memsvc.errors import Reason, ResourceExhausted, Retryable
-from memsvc.extraction.queue import HastenCommand
+from memsvc.extraction.jobs.queue import HastenCommand
 from memsvc.ids import new_id
 from memsvc.journal.records import RequestNote
-from memsvc.journal.writer import Writer
 from memsvc.memories import Create, Delete, Guard, MemoryWriter, Target
 from memsvc.model import ExtractionState, Memory, Scope
 from memsvc.sessions import MAX_OPEN_EXTRACTIONS
 from memsvc.storage.driver import Append, Driver, Loaded, Outcome, RowKind
 from memsvc.storage.memory import MemoryDriver
 from memsvc.users import Users
+from memsvc.writing.writer import Writer
 
 TOM = Scope("default", "tom")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from memsvc.extraction.engine import Conversation
-from memsvc.extraction.triage import worth_reading
+from memsvc.extraction.model.triage import worth_reading
 from memsvc.model import Message, Role, TextPart
 
 HELPFUL = "Here is how to clean data: start with the missing values."

@@ -9,9 +9,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from memsvc.administration import EraseCommand
 from memsvc.errors import Error
-from memsvc.extraction.claims import ClaimCommand, FinishCommand, Limits, PostponeCommand, RenewCommand
 from memsvc.extraction.engine import Action, Operation
-from memsvc.extraction.queue import AcceptMessages, CancelCommand, HastenCommand, RetryCommand, SweepCommand
+from memsvc.extraction.jobs.claims import ClaimCommand, FinishCommand, Limits, PostponeCommand, RenewCommand
+from memsvc.extraction.jobs.queue import AcceptMessages, CancelCommand, HastenCommand, RetryCommand, SweepCommand
 from memsvc.extraction.reconcile import Source, Sources
 from memsvc.ids import derived_id
 from memsvc.journal.commands import Command, Decision

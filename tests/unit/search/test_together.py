@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from memsvc.ids import new_id
-from memsvc.journal.writer import Writer
 from memsvc.memories import Create, Guard, MemoryWriter
 from memsvc.memories.reading import MemoryReader, SearchMethod
 from memsvc.model import Memory, Scope
 from memsvc.search.filter import MemoryFilter
 from memsvc.storage.memory import MemoryDriver
 from memsvc.users import Users
+from memsvc.writing.writer import Writer
 
 SARAH, TEAM = Scope("default", "sarah"), Scope("default", "team")
 

@@ -1,0 +1,175 @@
+"""Connections to a store's file, and its schema: created, checked and migrated."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from memsvc.storage.crashpoints import reach
+from memsvc.storage.driver import Migration, SchemaMismatch, StorageUnavailable
+from memsvc_drivers.sqlite.errors import unavailable
+from memsvc_drivers.sqlite.settings import Settings
+from memsvc_drivers.sqlite.statements import Statements
+
+VERSION_ROW = "schema_version"
+GENERATION_ROW = "generation"
+REMNANTS_ROW = "remnants"
+"""1 from an erasure until nothing of it is left in the files."""
+
+_PAGE_BYTES = 4096
+
+
+class Step(NamedTuple):
+    """What brings the schema to `version` from the one before."""
+
+    version: int
+    description: str
+    apply: Callable[[sqlite3.Connection, Statements], None]
+
+
+class FileReplacedError(StorageUnavailable):
+    """The file at the path is not the one that was opened. To go on would part from those who open it anew."""
+
+    def __init__(self) -> None:
+        super().__init__("the database file was moved, deleted or replaced while open: restart")
+
+
+def connect(settings: Settings, *, busy_timeout_ms: int | None = None, create: bool = False) -> sqlite3.Connection:
+    """Return a connection that may be handed from thread to thread, with autocommit."""
+    timeout_ms = settings.busy_timeout_ms if busy_timeout_ms is None else busy_timeout_ms
+    connection = sqlite3.connect(
+        f"{settings.path.as_uri()}?mode={'rwc' if create else 'rw'}",
+        uri=True,
+        timeout=timeout_ms / 1000,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=256,
+    )
+    try:
+        for pragma in (
+            f"page_size = {_PAGE_BYTES}",
+            f"synchronous = {settings.synchronous}",
+            # Elsewhere than on macOS these change nothing; there fsync alone does not reach the disk.
+            "fullfsync = ON",
+            "checkpoint_fullfsync = ON",
+            f"cache_size = {-(settings.cache_bytes // 1024)}",
+            "temp_store = MEMORY",
+            "wal_autocheckpoint = 0",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def connect_writer(settings: Settings, *, create: bool = False) -> sqlite3.Connection:
+    """Return a connection that overwrites what it deletes and keeps to the size allowed."""
+    connection = connect(settings, create=create)
+    try:
+        connection.execute("PRAGMA secure_delete = ON")
+        if settings.max_bytes:
+            connection.execute(f"PRAGMA max_page_count = {max(1, settings.max_bytes // _PAGE_BYTES)}")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def migrate(connection: sqlite3.Connection, statements: Statements) -> Migration:
+    """Bring the schema to the version wanted; whoever comes second finds nothing to do. Raises SchemaMismatch."""
+    plan(connection, statements)
+    if connection.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
+        raise StorageUnavailable("the file's location has no shared memory, which SQLite's WAL mode needs")
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        migration = plan(connection, statements)
+        for step in STEPS[migration.found :]:
+            step.apply(connection, statements)
+            connection.execute(statements.write_meta, (VERSION_ROW, step.version))
+        reach("sqlite.before_migrate")
+        connection.execute("COMMIT")
+        reach("sqlite.after_migrate")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return migration
+
+
+def check(settings: Settings, statements: Statements) -> Migration:
+    """Return what `migrate` would do, without touching anything. Raises SchemaMismatch."""
+    if not settings.path.exists():
+        return _pending(0)
+    uri = f"{settings.path.as_uri()}?mode=ro"
+    try:
+        connection = sqlite3.connect(uri, uri=True, timeout=settings.busy_timeout_ms / 1000, isolation_level=None)
+        try:
+            return plan(connection, statements)
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        raise unavailable(error) from error
+
+
+def plan(connection: sqlite3.Connection, statements: Statements) -> Migration:
+    """Return what is to be done to this file. Raises SchemaMismatch where it is not ours to do."""
+    if connection.execute("PRAGMA encoding").fetchone() != ("UTF-8",):
+        raise SchemaMismatch("the database file is not encoded in UTF-8")
+    names = statements.names
+    present = {name.lower() for (name,) in connection.execute("SELECT name FROM sqlite_master").fetchall()}
+    if names.meta.lower() not in present:
+        foreign = sorted(name for name in names if name.lower() in present)
+        if foreign:
+            raise SchemaMismatch(f"table {foreign[0]} is there already and was not made by memsvc: choose another name")
+        return _pending(0)
+    found = read_meta(connection, statements, VERSION_ROW)
+    if found > VERSION:
+        raise SchemaMismatch(f"schema {found}, this memsvc needs {VERSION}: run a newer memsvc")
+    missing = sorted(name for name in names if name.lower() not in present)
+    if found == VERSION and missing:
+        raise SchemaMismatch(f"table {missing[0]} is missing: was the store made with other table names?")
+    return _pending(found)
+
+
+def read_meta(connection: sqlite3.Connection, statements: Statements, name: str) -> int:
+    """Return a number of the meta table; 0 where it is not set."""
+    found = connection.execute(statements.read_meta, (name,)).fetchone()
+    return found[0] if found else 0
+
+
+def file_identity(settings: Settings) -> tuple[int, int]:
+    """Return what tells the file at the path from every other; (0, 0) if there is none."""
+    try:
+        found = os.stat(settings.path)
+    except OSError:
+        return (0, 0)
+    return (found.st_dev, found.st_ino)
+
+
+def refuse_replaced(settings: Settings, identity: tuple[int, int]) -> None:
+    """Raise FileReplacedError if the file is another one by now."""
+    if file_identity(settings) != identity:
+        raise FileReplacedError
+
+
+def make_folder(settings: Settings) -> None:
+    """Make the file's folder. Raises OSError."""
+    settings.path.parent.mkdir(parents=True, exist_ok=True)
+
+
+def _pending(found: int) -> Migration:
+    return Migration(found=found, wanted=VERSION, steps=tuple(step.description for step in STEPS[found:]))
+
+
+def _create(connection: sqlite3.Connection, statements: Statements) -> None:
+    for statement in statements.create:
+        connection.execute(statement)
+
+
+STEPS: Sequence[Step] = (Step(1, "create the tables", _create),)
+"""In order, from version 1. A published step never changes: with step 2, step 1's SQL is written out in full."""
+
+VERSION = STEPS[-1].version

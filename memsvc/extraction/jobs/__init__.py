@@ -1,0 +1,1 @@
+"""Learning as durable work: queued, claimed, run, settled, watched."""

@@ -1,0 +1,336 @@
+"""The worker: finds users with work, claims them one at a time, reads, commits.
+
+Whatever happens to it, a job runs again until its effect is committed once: a claim that is not renewed expires, and
+everything done under it is refused from then on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import time
+from collections.abc import Sequence
+
+from msgspec import Struct, field
+
+from memsvc.errors import Error, ExtractionError, Permanent, Reason, Retryable
+from memsvc.extraction.conversation import read
+from memsvc.extraction.engine import Engine, Finished
+from memsvc.extraction.engine import Progress as EngineProgress
+from memsvc.extraction.engine import Proposal as EngineProposal
+from memsvc.extraction.jobs.claims import ClaimCommand, Claimed, FinishCommand, Limits, PostponeCommand, RenewCommand
+from memsvc.extraction.jobs.events import Hints, Progress, Proposed
+from memsvc.extraction.jobs.queue import SweepCommand
+from memsvc.ids import new_id
+from memsvc.journal.records import Claim
+from memsvc.journal.state import State, due_time
+from memsvc.model import Extraction, ExtractionState, Scope, Usage
+from memsvc.purge import purge
+from memsvc.storage.crashpoints import reach
+from memsvc.users import Users
+from memsvc.writing.writer import Writer
+
+logger = logging.getLogger(__name__)
+
+_DUE_USERS = 256
+_AHEAD_USERS = 100_000
+_AHEAD_MICROS = 24 * 3600 * 1_000_000
+_SHORTEST_SLEEP_SECONDS = 0.002
+
+
+class WorkerSettings(Struct, frozen=True):
+    """How the worker works."""
+
+    lease_seconds: float = 30.0
+    concurrency: int = 8
+    """Extractions under way at once."""
+    poll_seconds: float = 1.0
+    """How often the database is asked for users with work that other processes left."""
+    retry_seconds: float = 2.0
+    max_retry_seconds: float = 300.0
+    quota: int = 10_000
+    limits: Limits = field(default_factory=Limits)
+
+
+class _Sighting(Struct, frozen=True):
+    """A claim of somebody else, and when it will have been seen unrenewed for its lease's length."""
+
+    claim_seq: int
+    due: int
+    """When the journal says that the lease ends, microseconds since the epoch, by its owner's clock."""
+    lapses: float
+    """When it will, on this process's monotonic clock."""
+
+
+class Worker(Struct):
+    """Runs extractions, sweeps and purges."""
+
+    users: Users
+    writer: Writer
+    engine: Engine
+    hints: Hints
+    settings: WorkerSettings = field(default_factory=WorkerSettings)
+    owner: str = field(default_factory=new_id)
+    _busy: dict[Scope, asyncio.Task[None]] = field(default_factory=dict)
+    _sightings: dict[Scope, _Sighting] = field(default_factory=dict)
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _next_due: int = 0
+    _tasks: Sequence[asyncio.Task[None]] = ()
+
+    def start(self) -> None:
+        """Begin to look for work."""
+        self.users.on_move = self._moved
+        self._tasks = [asyncio.create_task(self._run()), asyncio.create_task(self._look_ahead())]
+
+    async def stop(self) -> None:
+        """Take no more work and hand back what is under way: it waits again, for any replica."""
+        tasks = [*self._tasks, *self._busy.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _moved(self, state: State) -> None:
+        self._free_at(state)
+        due = due_time(state)
+        # What is due later than that, the next look finds in time.
+        soon = self.users.clock() + int(self.settings.poll_seconds * 1_000_000)
+        if due and due <= soon and (not self._next_due or due < self._next_due):
+            self._next_due = due
+            self._wake.set()
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self._look()
+            except Error as error:
+                logger.warning("action=look_for_work_failed reason=%s", error.reason)
+            except Exception:
+                logger.exception("action=look_for_work_failed")
+            wait = self.settings.poll_seconds
+            if self._next_due:
+                wait = min(wait, (self._next_due - self.users.clock()) / 1_000_000)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(wait, _SHORTEST_SLEEP_SECONDS)):
+                    await self._wake.wait()
+            self._wake.clear()
+
+    async def _look(self) -> None:
+        """Start on users with work, as far as there is room."""
+        self._next_due = 0
+        if len(self._busy) >= self.settings.concurrency:
+            return
+        horizon = self.users.clock() + int(self.settings.poll_seconds * 1_000_000)
+        due = dict(await self.users.driver.due(horizon, _DUE_USERS))
+        now, now_seconds = self.users.clock(), time.monotonic()
+        for scope, sighting in self._sightings.items():
+            # Due at another time, there is something else to do by now: the claim has ended, or was renewed.
+            if due.get(scope, sighting.due) == sighting.due:
+                due[scope] = now + int((sighting.lapses - now_seconds) * 1_000_000)
+        scopes = list(due)
+        if self.users.driver.capabilities().shared.supported:
+            random.shuffle(scopes)
+        for scope in scopes:
+            if scope in self._busy:
+                continue
+            if len(self._busy) >= self.settings.concurrency:
+                return
+            if due[scope] <= now:
+                self._start_on(scope)
+            elif not self._next_due or due[scope] < self._next_due:
+                self._next_due = due[scope]
+
+    async def _look_ahead(self) -> None:
+        """See which claims there are that are not due before their lease ends: their owners may be gone."""
+        while True:
+            try:
+                return await self._see_claims()
+            except Error as error:
+                logger.warning("action=look_ahead_failed reason=%s", error.reason)
+            except Exception:
+                logger.exception("action=look_ahead_failed")
+            await asyncio.sleep(self.settings.poll_seconds)
+
+    async def _see_claims(self) -> None:
+        now = self.users.clock()
+        for scope, due_at in await self.users.driver.due(now + _AHEAD_MICROS, _AHEAD_USERS):
+            if due_at > now:
+                state = (await self.users.latest(scope)).state
+                if state.core.claim is not None and not self._free_at(state):
+                    self._sightings[scope] = _Sighting(state.core.claim_seq, due_at, 0.0)
+                    self._wake.set()
+
+    def _free_at(self, state: State) -> float:
+        """Return when the user may be claimed, on the monotonic clock: 0 unless another worker's claim stands."""
+        claim, scope = state.core.claim, state.scope
+        if claim is None or claim.owner == self.owner or claim.generation < self.users.driver.generation:
+            # What this worker once claimed and does not work on, it gave up without being able to say so.
+            self._sightings.pop(scope, None)
+            return 0.0
+        sighting = self._sightings.get(scope)
+        if sighting is None or sighting.claim_seq != state.core.claim_seq:
+            sighting = _Sighting(state.core.claim_seq, due_time(state), time.monotonic() + claim.lease_seconds)
+            self._sightings[scope] = sighting
+        return sighting.lapses
+
+    def _start_on(self, scope: Scope) -> None:
+        task = asyncio.create_task(self._serve(scope))
+        self._busy[scope] = task
+
+        def done(_: asyncio.Task[None]) -> None:
+            del self._busy[scope]
+            self._wake.set()
+
+        task.add_done_callback(done)
+
+    async def _serve(self, scope: Scope) -> None:
+        """Do what the user has to do now."""
+        try:
+            state = (await self.users.latest(scope)).state
+            if state.core.purges:
+                await purge(self.users, self.writer, scope)
+            while await self.writer.write(scope, SweepCommand()):
+                pass
+            while True:
+                command = await self._claim_command(scope)
+                reach("worker.before_claim")
+                claimed = await self._claim(scope, command)
+                if claimed is None:
+                    break
+                reach("worker.after_claim")
+                await self._work(scope, claimed)
+        except Error as error:
+            logger.warning("action=serve_failed reason=%s", error.reason)
+            await asyncio.sleep(self.settings.poll_seconds)
+        except Exception:
+            logger.exception("action=serve_failed")
+            await asyncio.sleep(self.settings.poll_seconds)
+
+    async def _claim(self, scope: Scope, command: ClaimCommand) -> Claimed | None:
+        claiming = asyncio.ensure_future(self.writer.write(scope, command))
+        try:
+            return await asyncio.shield(claiming)
+        except asyncio.CancelledError:
+            # Told to stop in the middle: what was claimed must not be kept from others.
+            with contextlib.suppress(Error):
+                claimed = await claiming
+                if claimed is not None:
+                    await self._hand_back(scope, claimed)
+            raise
+
+    async def _claim_command(self, scope: Scope) -> ClaimCommand:
+        """Return the command that claims the user, void claims that were seen unrenewed for their lease's length."""
+        state = (await self.users.latest(scope)).state
+        expired = state.core.claim_seq if self._free_at(state) <= time.monotonic() else 0
+        settings = self.settings
+        generation = self.users.driver.generation
+        return ClaimCommand(self.owner, generation, settings.lease_seconds, settings.limits, expired)
+
+    async def _work(self, scope: Scope, claimed: Claimed) -> None:
+        """Carry out one claim, as long as it stands."""
+        started = time.monotonic()
+        attempt = asyncio.create_task(self._attempt(scope, claimed))
+        keeper = asyncio.create_task(self._keep(scope, claimed.claim, started))
+        try:
+            await asyncio.wait((attempt, keeper), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopped = not attempt.done()
+            for task in (attempt, keeper):
+                task.cancel()
+            await asyncio.gather(attempt, keeper, return_exceptions=True)
+            if stopped:
+                await self._hand_back(scope, claimed)
+
+    async def _hand_back(self, scope: Scope, claimed: Claimed) -> None:
+        with contextlib.suppress(Error):
+            await self._postpone(scope, claimed, "", "", Usage(), delay_seconds=0.0, counts=False)
+
+    async def _keep(self, scope: Scope, claim: Claim, started: float) -> None:
+        """Renew the claim; return when it no longer stands, or may not, by this worker's own clock."""
+        valid_until = started + claim.lease_seconds
+        while True:
+            await asyncio.sleep(claim.lease_seconds / 3)
+            sent = time.monotonic()
+            try:
+                async with asyncio.timeout(max(valid_until - sent, 0.001)):
+                    reach("worker.before_renew")
+                    if not await self.writer.write(scope, RenewCommand(claim)):
+                        return
+                    reach("worker.after_renew")
+                valid_until = sent + claim.lease_seconds
+            except (Error, TimeoutError):
+                if time.monotonic() + claim.lease_seconds / 3 >= valid_until:
+                    return
+
+    async def _attempt(self, scope: Scope, claimed: Claimed) -> None:
+        extractions = claimed.extractions
+        self._tell(extractions, Progress(extractions[0].attempt, ExtractionState.RUNNING))
+        finished = Finished(())
+        try:
+            reading = await read(self.users, scope, extractions)
+            if reading.runs:
+                async with contextlib.aclosing(self.engine.extract(reading.conversation)) as events:
+                    async for event in events:
+                        if isinstance(event, EngineProposal):
+                            self._tell(extractions, Proposed(extractions[0].attempt, event.operation))
+                        elif isinstance(event, EngineProgress):
+                            running = ExtractionState.RUNNING
+                            progress = Progress(extractions[0].attempt, running, "", event.output_bytes)
+                            self._tell(extractions, progress)
+                        else:
+                            finished = event
+            sources = reading.sources(extractions, self.engine.name, finished.model)
+            finish = FinishCommand(claimed.claim, finished.operations, sources, finished.usage, self.settings.quota)
+            reach("worker.before_finish")
+            await self.writer.write(scope, finish)
+            reach("worker.after_finish")
+            logger.info("action=extracted operations=%d calls=%d", len(finished.operations), finished.usage.calls)
+        except ExtractionError as error:
+            await self._failed(scope, claimed, error)
+        except Error as error:
+            logger.warning("action=extraction_failed reason=%s", error.reason)
+            # A database that was away is no fault of the job, and no reason to wait longer; anything else would recur.
+            away = error.code == "UNAVAILABLE"
+            delay = self.settings.retry_seconds * random.uniform(0.75, 1.25) if away else None
+            await self._postpone(scope, claimed, error.reason, error.message, finished.usage, delay, counts=not away)
+        except Exception:
+            logger.exception("action=extraction_failed")
+            await self._postpone(scope, claimed, Reason.INTERNAL, "internal error", Usage())
+
+    def _tell(self, extractions: Sequence[Extraction], hint: Progress | Proposed) -> None:
+        for extraction in extractions:
+            self.hints.publish(extraction.extraction_id, hint)
+
+    async def _failed(self, scope: Scope, claimed: Claimed, error: ExtractionError) -> None:
+        logger.warning("action=extraction_failed reason=%s detail=%s", error.reason, error.detail)
+        wished = error.retry_after_seconds if isinstance(error, Retryable) else 0.0
+        counts = error.counts if isinstance(error, Retryable) else True
+        delay = max(wished, self._backoff_seconds(claimed))
+        fails = isinstance(error, Permanent)
+        await self._postpone(scope, claimed, error.reason, error.detail, error.usage, delay, counts, fails)
+
+    def _backoff_seconds(self, claimed: Claimed) -> float:
+        """Return a delay that doubles, in effect, with each try: half the time waited so far, with jitter."""
+        waited = (self.users.clock() - claimed.extractions[0].create_time) / 2_000_000
+        settings = self.settings
+        delay = min(max(waited, settings.retry_seconds), settings.max_retry_seconds)
+        return delay * random.uniform(0.75, 1.25)
+
+    async def _postpone(
+        self,
+        scope: Scope,
+        claimed: Claimed,
+        reason: str,
+        detail: str,
+        usage: Usage,
+        delay_seconds: float | None = None,
+        counts: bool = True,
+        fails: bool = False,
+    ) -> None:
+        delay = self._backoff_seconds(claimed) if delay_seconds is None else delay_seconds
+        limits = self.settings.limits
+        command = PostponeCommand(claimed.claim, reason, detail, usage, delay, counts, fails, limits)
+        reach("worker.before_postpone")
+        await self.writer.write(scope, command)
+        reach("worker.after_postpone")
