@@ -8,6 +8,7 @@ from msgspec import Struct, field, structs
 
 from memsvc import __version__
 from memsvc.administration import Administration
+from memsvc.clock import now_micros
 from memsvc.extraction.engine import Engine
 from memsvc.extraction.jobs.events import Hints
 from memsvc.extraction.jobs.extractions import HEARTBEAT_SECONDS, Extractions
@@ -18,7 +19,7 @@ from memsvc.memories.watching import IDLE_SECONDS, MemoryHistory
 from memsvc.memories.writing import MemoryWriter
 from memsvc.sessions import Quiet, Sessions
 from memsvc.storage.driver import Driver
-from memsvc.users import Users, now_micros
+from memsvc.users import Users
 from memsvc.writing.writer import Writer
 
 DEFAULT_QUOTA: Final = 10_000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final, Protocol
 
+from memsvc.clock import now_micros
 from memsvc.errors import invalid
 from memsvc.limits import check_id, check_key
 from memsvc.memories.writing import Target
@@ -21,7 +22,6 @@ from memsvc.rpc.scalars import (
     read_time,
     timestamp,
 )
-from memsvc.users import now_micros
 from memsvc.v1 import common_pb2, memory_pb2
 
 _CHANGE_KINDS: Final = {

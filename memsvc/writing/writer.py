@@ -17,6 +17,7 @@ from typing import Any
 
 from msgspec import Struct, field, structs
 
+from memsvc.clock import now_micros
 from memsvc.errors import (
     Aborted,
     Error,
@@ -45,7 +46,7 @@ from memsvc.storage.driver import (
     StorageUnavailable,
     TruncatedJournal,
 )
-from memsvc.users import HotUser, Users, now_micros
+from memsvc.users import HotUser, Users
 from memsvc.writing.waiting import Decided, Waiting, internal
 
 logger = logging.getLogger(__name__)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from memsvc.application import Application, ApplicationSettings, build_application
+from memsvc.clock import now_micros
 from memsvc.extraction.engine import Action, Conversation, EngineEvent, Finished, Operation
 from memsvc.extraction.jobs.worker import WorkerSettings
 from memsvc.ids import new_id
@@ -18,7 +19,6 @@ from memsvc.model import Commit, Extraction, LearningMode, Memory, Message, Role
 from memsvc.sessions import AppendRunCommand, Quiet
 from memsvc.storage.conformance import Place
 from memsvc.storage.driver import Driver
-from memsvc.users import now_micros
 
 LEASE_SECONDS = 1.0
 _ANSWER_SECONDS = 30.0

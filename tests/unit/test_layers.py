@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 
 LAYERS = [
     {"model", "errors", "v1", "__init__"},
-    {"storage", "ids", "limits", "paging"},
+    {"storage", "clock", "ids", "limits", "paging"},
     {"journal", "search"},
     {"users", "writing"},
     {"memories", "sessions", "context", "document", "extraction", "administration", "purge", "copying"},

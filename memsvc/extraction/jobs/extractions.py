@@ -10,6 +10,7 @@ from itertools import accumulate
 from msgspec import Struct
 from msgspec.structs import replace
 
+from memsvc.clock import now_micros
 from memsvc.errors import ExtractionError, NotFound, Reason, Unavailable
 from memsvc.extraction.conversation import nearest
 from memsvc.extraction.engine import Conversation, Engine, Finished, Proposal
@@ -48,7 +49,7 @@ from memsvc.model import (
 from memsvc.paging import binding, make_token, read_token
 from memsvc.sessions import timed
 from memsvc.storage.driver import RowKind, TruncatedJournal
-from memsvc.users import Users, now_micros
+from memsvc.users import Users
 from memsvc.users.moves import Watch
 from memsvc.writing.writer import Writer
 

@@ -1,0 +1,184 @@
+"""A hot user: one user's state in RAM, and what readers derived from it."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterable, MutableMapping, Sequence
+
+from memsvc.clock import now_micros
+from memsvc.journal.records import Body
+from memsvc.journal.state import Memories, State
+from memsvc.model import Change, Layer, Memory
+from memsvc.search.lexical import Corpus, Hit, LexicalIndex
+
+_INDEX_BUILDS = 3
+"""A user that moves all the time is indexed at one go after so many tries."""
+_MEMORY_OVERHEAD_BYTES = 600
+_USER_OVERHEAD_BYTES = 2_000
+
+
+class HotUser:
+    """One user's state in RAM, and what was derived from it. Read it between awaits only: it moves on."""
+
+    __slots__ = (
+        "__weakref__",
+        "_index",
+        "_order",
+        "appends",
+        "cache",
+        "checked",
+        "checked_time",
+        "contended",
+        "encoded",
+        "memory_bytes",
+        "state",
+    )
+
+    def __init__(self, state: State, checked: float) -> None:
+        self.state = state
+        self.checked = checked
+        """When the tip was last known to be the newest, on the monotonic clock."""
+        self.checked_time = now_micros()
+        """The same by the server's clock."""
+        self.appends = 0
+        """How many this process made since the user was loaded."""
+        self.contended = -math.inf
+        """When records of another process were last folded in, on the monotonic clock."""
+        self.cache: MutableMapping[object, object] = {}
+        """What readers derived at this revision; emptied when it moves."""
+        self.encoded: dict[str, bytes] = {}
+        """Memories in a reader's own form, by id; an entry goes when its memory changes."""
+        self.memory_bytes = sum(map(_memory_bytes, state.memories()))
+        self._index: LexicalIndex | None = None
+        self._order: list[tuple[int, str]] | None = None
+
+    @property
+    def user_id(self) -> str:
+        return self.state.scope.user_id
+
+    @property
+    def revision(self) -> int:
+        return self.state.core.revision
+
+    @property
+    def size_bytes(self) -> int:
+        """About how much RAM it takes."""
+        index = self._index.size_bytes if self._index is not None else 0
+        encoded = self.memory_bytes * len(self.encoded) // max(1, self.state.memory_count)
+        requests = 250 * len(self.state.requests or ())
+        derived = sum(getattr(value, "size_bytes", 0) for value in self.cache.values())
+        return _USER_OVERHEAD_BYTES + self.memory_bytes + index + encoded + requests + derived
+
+    def move(self, state: State, bodies: Iterable[Body]) -> None:
+        """Go on to `state`, which the records with these bodies lead to."""
+        before = self.state
+        self.state = state
+        erased = False
+        for body in bodies:
+            erased = erased or body.erase is not None
+            for change in body.changes:
+                self.encoded.pop(change.memory_id, None)
+                self._reorder(change)
+                if change.before is not None:
+                    self.memory_bytes -= _memory_bytes(change.before)
+                if change.after is not None:
+                    self.memory_bytes += _memory_bytes(change.after)
+                if self._index is not None and not erased:
+                    if change.after is not None:
+                        self._index.add(change.after)
+                    elif change.memory_id in self._index:
+                        self._index.remove(change.memory_id)
+        if erased:
+            self.encoded.clear()
+            self._index = self._order = None
+            self.memory_bytes = sum(map(_memory_bytes, state.memories()))
+        if before.core.revision != state.core.revision:
+            self.cache.clear()
+
+    def _reorder(self, change: Change) -> None:
+        if self._order is None:
+            return
+        if change.before is not None:
+            entry = (change.before.update_time, change.memory_id)
+            at = bisect_left(self._order, entry)
+            if at < len(self._order) and self._order[at] == entry:
+                del self._order[at]
+        if change.after is not None:
+            insort(self._order, (change.after.update_time, change.memory_id))
+
+    def visible(self, memory: Memory) -> bool:
+        """Whether the memory has not expired."""
+        return not memory.expire_time or memory.expire_time > now_micros()
+
+    @property
+    def hides_some(self) -> bool:
+        """Whether memories have expired that no sweep has deleted yet."""
+        first = self.state.core.first_expiry
+        return bool(first) and first <= now_micros()
+
+    def layer(self, layer: Layer) -> Memories:
+        """Return a layer's visible memories by id, in the order of their numbers."""
+        memories = self.state.layers[layer]
+        if self.hides_some:
+            return {key: memory for key, memory in memories.items() if self.visible(memory)}
+        return memories
+
+    def get(self, memory_id: str) -> Memory | None:
+        """Return a visible memory."""
+        memory = self.state.memory(memory_id)
+        return memory if memory is not None and self.visible(memory) else None
+
+    def memories(self) -> Iterable[Memory]:
+        """Yield the visible memories, layer by layer."""
+        for layer in Layer:
+            yield from self.layer(layer).values()
+
+    def oldest(self) -> Sequence[tuple[int, str]]:
+        """Return (update_time, memory_id) of all memories, visible or not, in order."""
+        if self._order is None:
+            self._order = sorted((memory.update_time, memory.memory_id) for memory in self.state.memories())
+        return self._order
+
+    def newest(self) -> Iterable[Memory]:
+        """Yield the visible memories, last changed first."""
+        for _, memory_id in reversed(self.oldest()):
+            memory = self.get(memory_id)
+            if memory is not None:
+                yield memory
+
+    async def prepare_search(self) -> None:
+        """Build the search index if it is not there yet, without holding up the event loop."""
+        for _ in range(_INDEX_BUILDS):
+            if self._index is not None:
+                return
+            tip = self.state.tip
+            index = await LexicalIndex.build_async(list(self.state.memories()))
+            if tip == self.state.tip:
+                self._index = index
+
+    def corpus(self, query: str) -> Corpus:
+        """Return what these memories add to how much each term of the query counts."""
+        return self._searched().corpus(query)
+
+    def search(
+        self, query: str, limit: int, allowed: Callable[[str], bool] | None = None, corpus: Corpus | None = None
+    ) -> Sequence[Hit]:
+        """Return the visible memories that fit `query` best; `corpus` is that of all who are searched together."""
+        if self.hides_some:
+            seen, wanted = self.visible, allowed
+
+            def allowed(memory_id: str) -> bool:
+                memory = self.state.memory(memory_id)
+                return memory is not None and seen(memory) and (wanted is None or wanted(memory_id))
+
+        return self._searched().search(query, limit, allowed, corpus)
+
+    def _searched(self) -> LexicalIndex:
+        if self._index is None:
+            self._index = LexicalIndex.build(self.state.memories())
+        return self._index
+
+
+def _memory_bytes(memory: Memory) -> int:
+    return _MEMORY_OVERHEAD_BYTES + len(memory.text) + len(memory.input) + len(memory.value_json)
