@@ -11,9 +11,10 @@ from memsvc.errors import Reason
 from memsvc.extraction.jobs.extractions import pending_runs
 from memsvc.journal.commands import Command, Decision, Recorded
 from memsvc.journal.draft import Moment
+from memsvc.journal.lifecycle import cancelled
 from memsvc.journal.records import Body, EraseNote, RequestNote
 from memsvc.journal.state import State
-from memsvc.model import ExtractionState, Layer, Scope, Session, decode
+from memsvc.model import Layer, Scope, Session, decode
 from memsvc.paging import binding, make_token, read_token
 from memsvc.storage.driver import Driver, RecordKind, RowKind
 from memsvc.users import LATEST, Consistency, HotUser, Users
@@ -66,24 +67,16 @@ class EraseCommand(Command[ErasedUser]):
             before = rows[-1].position
 
     def decide(self, state: State, moment: Moment) -> Decision:
-        cancelled = tuple(
+        ended = tuple(
             replace(
-                extraction,
-                state=ExtractionState.CANCELLED,
-                reason=Reason.USER_ERASED,
-                detail="user was erased",
-                run_ids=(),
-                session_id="",
-                next_attempt_time=0,
-                end_time=moment.time,
-                end_seq=state.tip.seq + 1,
+                cancelled(extraction, state, moment, Reason.USER_ERASED, "user was erased"), run_ids=(), session_id=""
             )
             for extraction in state.core.open.values()
         )
         body = Body(
             revision=state.revision + 1,
             request=self.note,
-            extractions=cancelled,
+            extractions=ended,
             releases=True,
             erase=EraseNote(state.memory_count, self._runs),
         )

@@ -87,7 +87,9 @@ def build_application(
         memory_reader=MemoryReader(users, bool(settings.model)),
         memory_history=MemoryHistory(users, settings.idle_seconds),
         sessions=Sessions(users, writer),
-        extractions=Extractions(users, writer, engine, hints, quota, settings.heartbeat_seconds),
+        extractions=Extractions(
+            users, writer, engine, hints, quota, settings.worker.rights, settings.heartbeat_seconds
+        ),
         administration=Administration(users, writer),
         worker=Worker(users, writer, engine, hints, structs.replace(settings.worker, quota=quota)),
         foreground=foreground or Foreground(),

@@ -79,6 +79,8 @@ class Reason(enum.StrEnum):
     """It needs vectors and no embedder is configured: `no embedder is configured`."""
     NOT_SUPPORTED = "NOT_SUPPORTED"
     """This server does not offer it: `method AGENTIC is not built in`."""
+    OPERATION_FORBIDDEN = "OPERATION_FORBIDDEN"
+    """The configuration does not allow what was asked for: `clearing a user's memory is switched off`."""
     EXTRACTION_ENDED = "EXTRACTION_ENDED"
     """The extraction has ended already: `extraction 0192… has SUCCEEDED`."""
     CANCELLED_BY_REQUEST = "CANCELLED_BY_REQUEST"

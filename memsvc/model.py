@@ -51,11 +51,19 @@ class Role(enum.StrEnum):
     TOOL = "tool"
 
 
+_SHARED_PREFIXES = ("team:", "org:")
+
+
 class Scope(msgspec.Struct, frozen=True, gc=False, order=True):
     """Whose memory: one user of one namespace."""
 
     namespace: str
     user_id: str
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether the user is a team or an organisation: what any of its members says is remembered."""
+        return self.user_id.startswith(_SHARED_PREFIXES)
 
 
 class Origin(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -302,6 +310,17 @@ class Usage(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         )
 
 
+class Refusal(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """Something that was asked for in a conversation, and that is not done: told aloud, never in silence."""
+
+    reason: str
+    """A word of `errors.Reason`."""
+    detail: str
+    """A sentence for people; nothing of what was said."""
+    count: int = 1
+    """How many operations it is about."""
+
+
 class Extraction(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """The durable job that reads runs, or messages, and turns them into a commit."""
 
@@ -334,6 +353,10 @@ class Extraction(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_o
     """The record that ended it."""
     retries: int = 0
     """How often it was made to wait again after it had ended."""
+    wait_time: int = 0
+    """When it was last made to wait again after it had ended; 0: never."""
+    refusals: tuple[Refusal, ...] = ()
+    """What was proposed and not done, by reason."""
 
 
 _T = TypeVar("_T")

@@ -72,7 +72,9 @@ async def read(users: Users, scope: Scope, extractions: Sequence[Extraction]) ->
             if not run.replaced:
                 earlier.extend(timed(message, run) for message in run.messages)
     known = await nearest(await users.latest(scope), [*earlier, *messages])
-    conversation = Conversation(messages, earlier[-_EARLIER_MESSAGES:], known, default_schemas())
+    conversation = Conversation(
+        messages, earlier[-_EARLIER_MESSAGES:], known, default_schemas(), scope.user_id, scope.is_shared
+    )
     return Reading(conversation, runs)
 
 

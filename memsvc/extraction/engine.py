@@ -13,7 +13,7 @@ from typing import Protocol
 
 import msgspec
 
-from memsvc.model import Layer, Memory, Message, Polarity, Trust, Usage
+from memsvc.model import Layer, Memory, Message, Polarity, Refusal, Role, Trust, Usage
 
 
 class Action(enum.StrEnum):
@@ -25,6 +25,9 @@ class Action(enum.StrEnum):
     """Replace the memory `number` (or the one at `layer` and `key`)."""
     DELETE = "delete"
     """Forget the memory `number`, or all whose key is `key` or below it, or all about `topic`."""
+    CLEAR = "clear"
+    """Forget everything about the user. Configuration may forbid it (it does by default): that is a `Refusal` then,
+    which reconciling makes; an engine proposes it whenever it was asked for."""
 
 
 class Operation(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
@@ -67,6 +70,17 @@ class Conversation(msgspec.Struct, frozen=True, gc=False):
     known: Sequence[Memory] = ()
     """The memories nearest to the conversation, best first: bounded by the worker."""
     schemas: Sequence[LayerSchema] = ()
+    user_id: str = ""
+    """Whose memory it is."""
+    shared: bool = False
+    """The user is a team or an organisation: whoever speaks in it is a source."""
+
+    def is_source(self, message: Message) -> bool:
+        """Tell whether `message` is the user's own words: the only ones that become memories.
+
+        A message of another author is context, as what the assistant says is.
+        """
+        return message.role is Role.USER and (self.shared or message.author_id in ("", self.user_id))
 
 
 class Proposal(msgspec.Struct, frozen=True, gc=False):
@@ -87,6 +101,8 @@ class Finished(msgspec.Struct, frozen=True, gc=False):
     operations: Sequence[Operation]
     usage: Usage = Usage()
     model: str = ""
+    refusals: Sequence[Refusal] = ()
+    """What was asked for and the engine proposes nothing for. Shown in the extraction's stream."""
 
 
 EngineEvent = Proposal | Progress | Finished

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -16,7 +17,7 @@ from memsvc.extraction.engine import Action, Operation
 from memsvc.ids import derived_id
 from memsvc.journal.draft import Draft
 from memsvc.limits import TEXT_BYTES, TOPIC_BYTES, TOPICS, check_memory
-from memsvc.model import Layer, Memory, Origin, Polarity, Trust
+from memsvc.model import Layer, Memory, Origin, Polarity, Refusal, Trust
 from memsvc.search.filter import fold_text
 
 
@@ -39,14 +40,23 @@ class Sources(Struct, frozen=True):
         return self.default
 
 
-def reconcile(draft: Draft, operations: Sequence[Operation], sources: Sources) -> int:
-    """Put into `draft` what `operations` lead to; return how many memories did not fit the user's quota."""
+class Rights(Struct, frozen=True):
+    """What engines may do, whatever was asked of them."""
+
+    clear: bool = False
+    """Forget everything at once."""
+
+
+def reconcile(draft: Draft, operations: Sequence[Operation], sources: Sources, rights: Rights) -> tuple[Refusal, ...]:
+    """Put into `draft` what `operations` lead to; return what was not done, by reason."""
     texts = _Texts(draft.state.memories())
-    refused = 0
+    refused: list[Refusal] = []
     for index, operation in enumerate(operations):
         source = sources.of(operation)
         try:
-            if operation.action is Action.DELETE:
+            if operation.action is Action.CLEAR and not rights.clear:
+                refused.append(Refusal(Reason.OPERATION_FORBIDDEN, "clearing a user's memory is switched off"))
+            elif operation.action in (Action.CLEAR, Action.DELETE):
                 for memory in _meant(draft, operation):
                     draft.delete(memory)
                     texts.remove(memory)
@@ -55,8 +65,18 @@ def reconcile(draft: Draft, operations: Sequence[Operation], sources: Sources) -
                 _learn(draft, texts, _memory(memory_id, operation, source), operation)
         except Error as error:
             if error.reason is Reason.QUOTA_EXCEEDED:
-                refused += 1
-    return refused
+                refused.append(Refusal(Reason.QUOTA_EXCEEDED, "memories did not fit the quota"))
+    return joined(refused)
+
+
+def joined(*refusals: Iterable[Refusal]) -> tuple[Refusal, ...]:
+    """Return one refusal a reason, with how many operations it is about."""
+    counted: dict[str, Refusal] = {}
+    for refusal in chain(*refusals):
+        earlier = counted.get(refusal.reason)
+        count = refusal.count + (earlier.count if earlier is not None else 0)
+        counted[refusal.reason] = replace(earlier or refusal, count=count)
+    return tuple(counted.values())
 
 
 class _Texts:
@@ -153,7 +173,9 @@ def _numbered(draft: Draft, number: int) -> Memory | None:
 
 
 def _meant(draft: Draft, operation: Operation) -> list[Memory]:
-    """Return the memories that a DELETE names: by number, by key and below, or by topic."""
+    """Return the memories that are to be forgotten: all, one by number, or those by key and below, or by topic."""
+    if operation.action is Action.CLEAR:
+        return [memory for memory in map(draft.find, _ids(draft)) if memory is not None]
     if operation.number:
         named = _numbered(draft, operation.number)
         return [named] if named is not None else []
@@ -167,6 +189,12 @@ def _meant(draft: Draft, operation: Operation) -> list[Memory]:
         if (by_key or by_topic) and draft.find(memory.memory_id) is not None:
             found.append(memory)
     return found
+
+
+def _ids(draft: Draft) -> list[str]:
+    """Return the memories there are, with those of the draft."""
+    made = [change.memory_id for change in draft.changes]
+    return list(dict.fromkeys([*(memory.memory_id for memory in draft.state.memories()), *made]))
 
 
 def _merge(draft: Draft, same: Memory, proposed: Memory) -> None:

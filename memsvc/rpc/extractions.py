@@ -32,6 +32,7 @@ _ACTIONS: Final = {
     Action.ADD: memory_pb2.CHANGE_KIND_CREATED,
     Action.UPDATE: memory_pb2.CHANGE_KIND_UPDATED,
     Action.DELETE: memory_pb2.CHANGE_KIND_DELETED,
+    Action.CLEAR: memory_pb2.CHANGE_KIND_DELETED,
 }
 
 

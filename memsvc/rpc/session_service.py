@@ -10,7 +10,7 @@ from memsvc.application import Application
 from memsvc.errors import Error, invalid
 from memsvc.ids import new_id
 from memsvc.limits import check_id, page_size
-from memsvc.model import Extraction, ExtractionState, Learning, LearningMode, Scope
+from memsvc.model import LearningMode, Scope
 from memsvc.rpc.draining import Draining
 from memsvc.rpc.extractions import proto_extraction
 from memsvc.rpc.interceptors import Context, remaining_seconds
@@ -34,6 +34,7 @@ from memsvc.rpc.scalars import (
     read_scope,
 )
 from memsvc.sessions import AppendRunCommand
+from memsvc.sessions.learning import learning_of
 from memsvc.v1 import session_pb2 as pb
 
 REPLY_SECONDS: Final = 0.25
@@ -41,11 +42,6 @@ REPLY_SECONDS: Final = 0.25
 
 _LAST_RUNS: Final = 10
 _MAX_LAST_RUNS: Final = 1_000
-_LEARNINGS: Final = {
-    ExtractionState.SUCCEEDED: Learning.LEARNED,
-    ExtractionState.FAILED: Learning.FAILED,
-    ExtractionState.CANCELLED: Learning.SKIPPED,
-}
 
 
 class SessionService:
@@ -95,7 +91,7 @@ class SessionService:
             # The run is stored: that must be answered, whatever became of the wait.
             return
         reply.extraction.CopyFrom(proto_extraction(extraction))
-        reply.learning = LEARNING_NUMBERS[_learning(extraction)]
+        reply.learning = LEARNING_NUMBERS[learning_of(extraction.state)]
         if commit is not None:
             reply.commit.CopyFrom(proto_commit(commit, scope))
 
@@ -159,7 +155,3 @@ class SessionService:
         return pb.DeleteSessionResponse(
             deleted_runs=deleted.runs, forgotten_memories=deleted.memories, revision=deleted.revision
         )
-
-
-def _learning(extraction: Extraction) -> Learning:
-    return _LEARNINGS.get(extraction.state, Learning.PENDING)

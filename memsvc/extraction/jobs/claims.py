@@ -14,9 +14,10 @@ from msgspec.structs import replace
 
 from memsvc.errors import Reason
 from memsvc.extraction.engine import Operation
-from memsvc.extraction.reconcile import Sources, reconcile
+from memsvc.extraction.reconcile import Rights, Sources, joined, reconcile
 from memsvc.journal.commands import Command, Decision, Recorded
 from memsvc.journal.draft import Draft, Moment
+from memsvc.journal.lifecycle import explained, failed, has_waited_since, started, succeeded, waiting_again
 from memsvc.journal.records import Body, Claim, commit_of
 from memsvc.journal.state import State
 from memsvc.model import (
@@ -24,9 +25,10 @@ from memsvc.model import (
     Commit,
     Extraction,
     ExtractionState,
+    Refusal,
     Usage,
 )
-from memsvc.sessions import MAX_JOINED_BYTES
+from memsvc.sessions.commands import MAX_JOINED_BYTES
 from memsvc.storage.driver import RecordKind
 
 _MOST_GIVEN_UP: Final = 250
@@ -42,6 +44,10 @@ class Limits(Struct, frozen=True):
 
     max_attempts: int = 5
     max_wait_seconds: float = 7 * 24 * 3600.0
+
+    def has_waited_too_long(self, extraction: Extraction, moment: Moment) -> bool:
+        """Tell whether an extraction is given up, whatever keeps it from being learned."""
+        return moment.now - has_waited_since(extraction) > self.max_wait_seconds * 1_000_000
 
 
 class Claimed(Struct, frozen=True):
@@ -65,50 +71,46 @@ class ClaimCommand(Command[Claimed | None]):
         core = state.core
         if core.claim is not None and not self._void(core.claim, core.claim_seq):
             return None
-        failed: list[Extraction] = []
-        due: list[Extraction] = []
-        for extraction in core.open.values():
-            if extraction.state is ExtractionState.RUNNING:
-                extraction = replace(extraction, state=ExtractionState.WAITING, next_attempt_time=moment.now)
-                if extraction.attempt >= self.limits.max_attempts:
-                    failed.append(ended(state, extraction, moment, Reason.WORKER_LOST, "its workers died or hung"))
-                    continue
-            if moment.now - extraction.create_time > self.limits.max_wait_seconds * 1_000_000:
-                if len(failed) < _MOST_GIVEN_UP:
-                    failed.append(ended(state, extraction, moment, Reason.GAVE_UP, "waited too long"))
-            elif extraction.next_attempt_time <= moment.now and _goes_with(due, extraction):
-                due.append(extraction)
-        started = tuple(
-            replace(
-                extraction,
-                state=ExtractionState.RUNNING,
-                attempt=extraction.attempt + 1,
-                start_time=moment.time,
-                next_attempt_time=0,
-            )
-            for extraction in due
-        )
-        if not started:
-            if not failed and core.claim is None:
+        given_up, due = self._sorted_out(state, moment)
+        begun = tuple(started(extraction, moment) for extraction in due)
+        if not begun:
+            if not given_up and core.claim is None:
                 return None
-            body = Body(revision=state.revision, extractions=tuple(failed), releases=core.claim is not None)
+            body = Body(revision=state.revision, extractions=tuple(given_up), releases=core.claim is not None)
             return Decision(RecordKind.SETTLE, body)
         claim = Claim(
             owner=self.owner,
             epoch=core.epoch + 1,
             generation=self.generation,
-            extraction_ids=tuple(extraction.extraction_id for extraction in started),
+            extraction_ids=tuple(extraction.extraction_id for extraction in begun),
             lease_seconds=self.lease_seconds,
         )
-        chosen = {extraction.extraction_id for extraction in (*failed, *started)}
+        chosen = {extraction.extraction_id for extraction in (*given_up, *begun)}
         # Those that an earlier claim left RUNNING and that are not taken now wait again.
         left = tuple(
-            replace(extraction, state=ExtractionState.WAITING, next_attempt_time=moment.now)
+            waiting_again(extraction, moment)
             for extraction in core.open.values()
             if extraction.state is ExtractionState.RUNNING and extraction.extraction_id not in chosen
         )
-        body = Body(revision=state.revision, claim=claim, extractions=(*failed, *left, *started))
+        body = Body(revision=state.revision, claim=claim, extractions=(*given_up, *left, *begun))
         return Decision(RecordKind.CLAIM, body)
+
+    def _sorted_out(self, state: State, moment: Moment) -> tuple[list[Extraction], list[Extraction]]:
+        """Return the extractions that are given up, as FAILED, and those to be worked on together."""
+        given_up: list[Extraction] = []
+        due: list[Extraction] = []
+        for extraction in state.core.open.values():
+            if extraction.state is ExtractionState.RUNNING:
+                if extraction.attempt >= self.limits.max_attempts:
+                    given_up.append(failed(extraction, state, moment, Reason.WORKER_LOST, "its workers died or hung"))
+                    continue
+                extraction = waiting_again(extraction, moment)
+            if self.limits.has_waited_too_long(extraction, moment):
+                if len(given_up) < _MOST_GIVEN_UP:
+                    given_up.append(failed(extraction, state, moment, Reason.GAVE_UP, "waited too long"))
+            elif extraction.next_attempt_time <= moment.now and _goes_with(due, extraction):
+                due.append(extraction)
+        return given_up, due
 
     def _void(self, claim: Claim, claim_seq: int) -> bool:
         return claim_seq == self.expired_claim_seq or claim.generation < self.generation
@@ -132,19 +134,6 @@ def _goes_with(due: Sequence[Extraction], extraction: Extraction) -> bool:
         and extraction.kind is first.kind
         and extraction.attempt == first.attempt == 0
         and size <= MAX_JOINED_BYTES
-    )
-
-
-def ended(state: State, extraction: Extraction, moment: Moment, reason: str, detail: str) -> Extraction:
-    """Return the extraction as FAILED."""
-    return replace(
-        extraction,
-        state=ExtractionState.FAILED,
-        reason=reason,
-        detail=detail,
-        next_attempt_time=0,
-        end_time=moment.time,
-        end_seq=state.tip.seq + 1,
     )
 
 
@@ -189,6 +178,9 @@ class FinishCommand(Command[Commit | None]):
     sources: Sources
     usage: Usage
     quota: int
+    rights: Rights = Rights()
+    refusals: Sequence[Refusal] = ()
+    """What the engine itself did not propose, though it was asked for."""
 
     def decide(self, state: State, moment: Moment) -> Decision | None:
         try:
@@ -196,30 +188,20 @@ class FinishCommand(Command[Commit | None]):
         except ClaimLost:
             return None
         if len(held) < len(self.claim.extraction_ids):
-            waiting = tuple(
-                replace(
-                    extraction,
-                    state=ExtractionState.WAITING,
-                    attempt=extraction.attempt - 1,
-                    next_attempt_time=moment.now,
-                )
-                for extraction in held
-            )
+            waiting = tuple(waiting_again(extraction, moment, counts=False) for extraction in held)
             return Decision(RecordKind.SETTLE, Body(revision=state.revision, extractions=waiting, releases=True))
         draft = Draft(state, moment, quota=self.quota, cause=Cause.EXTRACTED)
-        refused = reconcile(draft, self.operations, self.sources)
+        refusals = reconcile(draft, self.operations, self.sources, self.rights)
         revision = state.revision + 1 if draft.changes else 0
         settled = tuple(
-            replace(
+            succeeded(
                 extraction,
-                state=ExtractionState.SUCCEEDED,
-                reason=Reason.QUOTA_EXCEEDED if refused else "",
-                detail=f"{refused} memories did not fit the quota" if refused else "",
-                end_time=moment.time,
-                end_seq=state.tip.seq + 1,
+                state,
+                moment,
                 revision=revision,
                 change_count=len(draft.changes),
-                usage=extraction.usage + self.usage if index == 0 else extraction.usage,
+                usage=self.usage if index == 0 else Usage(),
+                refusals=joined(self.refusals, refusals),
             )
             for index, extraction in enumerate(held)
         )
@@ -251,19 +233,13 @@ class PostponeCommand(Command[None]):
             return None
         settled = []
         for index, extraction in enumerate(held):
-            extraction = replace(
-                extraction,
-                state=ExtractionState.WAITING,
-                reason=self.reason,
-                detail=self.detail,
-                attempt=extraction.attempt if self.counts else extraction.attempt - 1,
-                usage=extraction.usage + self.usage if index == 0 else extraction.usage,
-                next_attempt_time=moment.now + int(self.delay_seconds * 1_000_000),
-            )
-            too_old = moment.now - extraction.create_time > self.limits.max_wait_seconds * 1_000_000
-            if self.fails or too_old or extraction.attempt >= self.limits.max_attempts:
-                extraction = ended(state, extraction, moment, self.reason, self.detail)
-            settled.append(extraction)
+            extraction = explained(extraction, self.reason, self.detail, self.usage if index == 0 else Usage())
+            waiting = waiting_again(extraction, moment, delay_seconds=self.delay_seconds, counts=self.counts)
+            too_often = waiting.attempt >= self.limits.max_attempts
+            if self.fails or too_often or self.limits.has_waited_too_long(extraction, moment):
+                settled.append(failed(waiting, state, moment, self.reason, self.detail))
+            else:
+                settled.append(waiting)
         body = Body(revision=state.revision, extractions=tuple(settled), releases=True)
         return Decision(RecordKind.SETTLE, body)
 

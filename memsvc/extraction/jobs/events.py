@@ -7,7 +7,7 @@ from collections import deque
 from msgspec import Struct, field
 
 from memsvc.extraction.engine import Operation
-from memsvc.model import Commit, Extraction, ExtractionState
+from memsvc.model import Commit, Extraction, ExtractionState, Refusal
 from memsvc.users.moves import Watch
 
 _HINTS_KEPT = 256
@@ -41,6 +41,12 @@ class Committed(Struct, frozen=True):
     commit: Commit
 
 
+class Refused(Struct, frozen=True):
+    """Something that was asked for is not done."""
+
+    refusal: Refusal
+
+
 class Failed(Struct, frozen=True):
     """It ended without effect."""
 
@@ -59,7 +65,7 @@ class Heartbeat(Struct, frozen=True):
     """Nothing happened for a while."""
 
 
-Event = Accepted | Progress | Proposed | Committed | Failed | Completed | Heartbeat
+Event = Accepted | Progress | Proposed | Refused | Committed | Failed | Completed | Heartbeat
 
 
 class Listener(Struct):

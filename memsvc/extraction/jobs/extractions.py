@@ -24,9 +24,10 @@ from memsvc.extraction.jobs.events import (
     Hints,
     Progress,
     Proposed,
+    Refused,
 )
 from memsvc.extraction.jobs.queue import AcceptMessages, AcceptRuns, CancelCommand, HastenCommand, RetryCommand
-from memsvc.extraction.reconcile import Source, Sources, reconcile
+from memsvc.extraction.reconcile import Rights, Source, Sources, joined, reconcile
 from memsvc.extraction.schemas import default_schemas
 from memsvc.ids import new_id
 from memsvc.journal.draft import Draft, Moment
@@ -83,6 +84,7 @@ class Extractions(Struct):
     engine: Engine
     hints: Hints
     quota: int
+    rights: Rights = Rights()
     heartbeat_seconds: float = HEARTBEAT_SECONDS
 
     async def accept_messages(
@@ -255,6 +257,7 @@ class Extractions(Struct):
         events: list[Event] = [Accepted(_as_accepted(extraction))]
         if extraction.state.ended:
             commit = await self._commit(scope, extraction)
+            events.extend(map(Refused, extraction.refusals))
             if commit is not None:
                 events.append(Committed(commit))
             else:
@@ -281,7 +284,8 @@ class Extractions(Struct):
         now = now_micros()
         extraction = Extraction(extraction_id="", kind=ExtractionKind.MESSAGES, create_time=now, position=0)
         yield Numbered(Accepted(extraction))
-        conversation = Conversation(messages, (), await nearest(user, messages), default_schemas())
+        known = await nearest(user, messages)
+        conversation = Conversation(messages, (), known, default_schemas(), scope.user_id, scope.is_shared)
         finished = Finished(())
         try:
             async with contextlib.aclosing(self.engine.extract(conversation)) as events:
@@ -296,7 +300,9 @@ class Extractions(Struct):
         sources = [Source(origin, message.time or now) for message in messages]
         moment = Moment(max(now, user.state.core.time + 1), new_nonce(), now)
         draft = Draft(user.state, moment, quota=self.quota, cause=Cause.EXTRACTED)
-        reconcile(draft, finished.operations, Sources(sources, Source(origin, now)))
+        refusals = reconcile(draft, finished.operations, Sources(sources, Source(origin, now)), self.rights)
+        for refusal in joined(finished.refusals, refusals):
+            yield Numbered(Refused(refusal))
         yield Numbered(Committed(Commit(revision=0, time=now, changes=draft.changes)))
         yield Numbered(Completed(extraction))
 
@@ -315,4 +321,5 @@ def _as_accepted(extraction: Extraction) -> Extraction:
         usage=Usage(),
         start_time=0,
         end_time=0,
+        refusals=(),
     )

@@ -12,12 +12,11 @@ from msgspec.structs import replace
 
 from memsvc.errors import FailedPrecondition, NotFound, Reason, invalid
 from memsvc.journal.commands import Command, Decision, Recorded
-from memsvc.journal.draft import Draft, Moment
+from memsvc.journal.draft import Moment
+from memsvc.journal.lifecycle import cancelled, hastened, retried
 from memsvc.journal.records import Body, RequestNote, RunNote
 from memsvc.journal.state import State
-from memsvc.memories.writing import clearable
 from memsvc.model import (
-    Cause,
     Extraction,
     ExtractionKind,
     ExtractionState,
@@ -25,7 +24,7 @@ from memsvc.model import (
     decode,
     encode,
 )
-from memsvc.sessions import check_room
+from memsvc.sessions.commands import check_room
 from memsvc.storage.driver import Driver, RecordKind, Row, RowKind
 
 
@@ -156,17 +155,9 @@ class CancelCommand(Command[Extraction]):
                 f"extraction {self.extraction_id} has {state_name}",
                 metadata={"state": state_name},
             )
-        cancelled = replace(
-            extraction,
-            state=ExtractionState.CANCELLED,
-            reason=Reason.CANCELLED_BY_REQUEST,
-            detail="cancelled by request",
-            next_attempt_time=0,
-            end_time=moment.time,
-            end_seq=state.tip.seq + 1,
-        )
+        ended = cancelled(extraction, state, moment, Reason.CANCELLED_BY_REQUEST, "cancelled by request")
         releases = state.ends_claim((self.extraction_id,))
-        body = Body(revision=state.revision, request=self.note, extractions=(cancelled,), releases=releases)
+        body = Body(revision=state.revision, request=self.note, extractions=(ended,), releases=releases)
         return Decision(RecordKind.SETTLE, body)
 
     def result(self, recorded: Recorded) -> Extraction:
@@ -201,19 +192,7 @@ class RetryCommand(Command[Sequence[Extraction]]):
                 raise NotFound(Reason.EXTRACTION_NOT_FOUND, f"no extraction {extraction_id}")
             if extraction.state is ExtractionState.SUCCEEDED:
                 raise FailedPrecondition(Reason.EXTRACTION_ENDED, f"extraction {extraction_id} has SUCCEEDED")
-            again.append(
-                replace(
-                    extraction,
-                    state=ExtractionState.WAITING,
-                    reason="",
-                    detail="",
-                    attempt=0,
-                    retries=extraction.retries + 1,
-                    next_attempt_time=moment.now,
-                    create_time=moment.now,
-                    end_time=0,
-                )
-            )
+            again.append(retried(extraction, moment))
         body = Body(revision=state.revision, request=self.note, extractions=tuple(again))
         return Decision(RecordKind.SETTLE, body)
 
@@ -227,8 +206,8 @@ class HastenCommand(Command[None]):
     extraction_id: str = ""
 
     def decide(self, state: State, moment: Moment) -> Decision | None:
-        hastened = tuple(
-            replace(extraction, next_attempt_time=moment.now)
+        due = tuple(
+            hastened(extraction, moment)
             for extraction in state.core.open.values()
             if extraction.state is ExtractionState.WAITING
             and extraction.attempt == 0
@@ -236,28 +215,9 @@ class HastenCommand(Command[None]):
             and extraction.next_attempt_time > moment.now
             and self.extraction_id in ("", extraction.extraction_id)
         )
-        if not hastened:
+        if not due:
             return None
-        return Decision(RecordKind.SETTLE, Body(revision=state.revision, extractions=hastened))
+        return Decision(RecordKind.SETTLE, Body(revision=state.revision, extractions=due))
 
     def result(self, recorded: Recorded) -> None:
         return None
-
-
-class SweepCommand(Command[bool]):
-    """Delete memories that have expired; answers whether some are left for another sweep."""
-
-    def decide(self, state: State, moment: Moment) -> Decision | None:
-        if not state.core.first_expiry or state.core.first_expiry > moment.now:
-            return None
-        expired, more = clearable(
-            each for each in state.memories() if each.expire_time and each.expire_time <= moment.now
-        )
-        draft = Draft(state, moment, quota=0, cause=Cause.EXPIRED)
-        for memory in expired:
-            draft.delete(memory)
-        body = draft.body(sweeps=True, more=more)
-        return Decision(RecordKind.COMMIT, body)
-
-    def result(self, recorded: Recorded) -> bool:
-        return recorded.body.more

@@ -22,10 +22,12 @@ from memsvc.extraction.engine import Progress as EngineProgress
 from memsvc.extraction.engine import Proposal as EngineProposal
 from memsvc.extraction.jobs.claims import ClaimCommand, Claimed, FinishCommand, Limits, PostponeCommand, RenewCommand
 from memsvc.extraction.jobs.events import Hints, Progress, Proposed
-from memsvc.extraction.jobs.queue import SweepCommand
+from memsvc.extraction.reconcile import Rights
 from memsvc.ids import new_id
+from memsvc.journal.lifecycle import has_waited_since
 from memsvc.journal.records import Claim
 from memsvc.journal.state import State, due_time
+from memsvc.memories.sweeping import SweepCommand
 from memsvc.model import Extraction, ExtractionState, Scope, Usage
 from memsvc.purge import purge
 from memsvc.storage.crashpoints import reach
@@ -52,6 +54,7 @@ class WorkerSettings(Struct, frozen=True):
     max_retry_seconds: float = 300.0
     quota: int = 10_000
     limits: Limits = field(default_factory=Limits)
+    rights: Rights = field(default_factory=Rights)
 
 
 class _Sighting(Struct, frozen=True):
@@ -82,7 +85,7 @@ class Worker(Struct):
     def start(self) -> None:
         """Begin to look for work."""
         self.users.on_move = self._moved
-        self._tasks = [asyncio.create_task(self._run()), asyncio.create_task(self._look_ahead())]
+        self._tasks = [asyncio.create_task(self._run()), asyncio.create_task(self._see_claims_ahead())]
 
     async def stop(self) -> None:
         """Take no more work and hand back what is under way: it waits again, for any replica."""
@@ -103,7 +106,7 @@ class Worker(Struct):
     async def _run(self) -> None:
         while True:
             try:
-                await self._look()
+                await self._start_due()
             except Error as error:
                 logger.warning("action=look_for_work_failed reason=%s", error.reason)
             except Exception:
@@ -116,7 +119,7 @@ class Worker(Struct):
                     await self._wake.wait()
             self._wake.clear()
 
-    async def _look(self) -> None:
+    async def _start_due(self) -> None:
         """Start on users with work, as far as there is room."""
         self._next_due = 0
         if len(self._busy) >= self.settings.concurrency:
@@ -141,7 +144,7 @@ class Worker(Struct):
             elif not self._next_due or due[scope] < self._next_due:
                 self._next_due = due[scope]
 
-    async def _look_ahead(self) -> None:
+    async def _see_claims_ahead(self) -> None:
         """See which claims there are that are not due before their lease ends: their owners may be gone."""
         while True:
             try:
@@ -281,7 +284,15 @@ class Worker(Struct):
                         else:
                             finished = event
             sources = reading.sources(extractions, self.engine.name, finished.model)
-            finish = FinishCommand(claimed.claim, finished.operations, sources, finished.usage, self.settings.quota)
+            finish = FinishCommand(
+                claimed.claim,
+                finished.operations,
+                sources,
+                finished.usage,
+                self.settings.quota,
+                self.settings.rights,
+                finished.refusals,
+            )
             reach("worker.before_finish")
             await self.writer.write(scope, finish)
             reach("worker.after_finish")
@@ -312,7 +323,7 @@ class Worker(Struct):
 
     def _backoff_seconds(self, claimed: Claimed) -> float:
         """Return a delay that doubles, in effect, with each try: half the time waited so far, with jitter."""
-        waited = (self.users.clock() - claimed.extractions[0].create_time) / 2_000_000
+        waited = (self.users.clock() - has_waited_since(claimed.extractions[0])) / 2_000_000
         settings = self.settings
         delay = min(max(waited, settings.retry_seconds), settings.max_retry_seconds)
         return delay * random.uniform(0.75, 1.25)

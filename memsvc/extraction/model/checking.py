@@ -15,7 +15,7 @@ import msgspec
 from memsvc.errors import InvalidArgument
 from memsvc.extraction.engine import Action, Conversation, Operation
 from memsvc.limits import TEXT_BYTES, TOPIC_BYTES, TOPICS, check_key
-from memsvc.model import Layer, Memory, Polarity, Role, Trust
+from memsvc.model import Layer, Memory, Polarity, Trust
 
 _NUMBER: Final = re.compile(r"m?(\d{1,15})")
 _TYPOGRAPHY: Final = {
@@ -51,6 +51,7 @@ class Checker:
     def __init__(self, conversation: Conversation, shown: Sequence[Memory]) -> None:
         """`shown` are the memories that the model saw: it cannot mean others."""
         self._messages = conversation.messages
+        self._is_source = conversation.is_source
         self._said_texts: dict[int, SaidText] = {}
         self._layers: Collection[Layer] = {schema.layer for schema in conversation.schemas} or set(Layer)
         self._shown: Mapping[int, Memory] = {memory.number: memory for memory in shown}
@@ -72,6 +73,8 @@ class Checker:
         return msgspec.structs.replace(target, action=action, quote=quote, message_index=message_index)
 
     def _target(self, action: Action, fields: Mapping[str, object]) -> Operation | Flaw:
+        if action is Action.CLEAR:
+            return Operation(action=action)
         number = 0 if action is Action.ADD else _number(fields.get("number"))
         if number and number not in self._shown:
             return Flaw.UNKNOWN_NUMBER
@@ -123,7 +126,7 @@ class Checker:
         if isinstance(first, int) and 0 <= first < count:
             order.insert(0, first)
         for index in order:
-            if self._messages[index].role is Role.USER:
+            if self._is_source(self._messages[index]):
                 said = self._said_texts.get(index)
                 if said is None:
                     said = self._said_texts[index] = SaidText(self._messages[index].text)

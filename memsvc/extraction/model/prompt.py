@@ -132,7 +132,8 @@ them is an operation.
 and other secrets. Never invent. Nothing to learn: an empty list.
 Operations, one fact each
 - add: a new fact. update: memory `number` has changed or is contradicted. delete: the user wants it forgotten or it \
-no longer holds; by `number`, else all under `key`, else one topic. m17 is number 17. Skip what <memories> say already.
+no longer holds; by `number`, else all under `key`, else one topic. clear: the user wants everything forgotten. \
+m17 is number 17. Skip what <memories> say already.
 - text: one self-contained sentence, names for pronouns, dates absolute (message times resolve "yesterday").
 - key: the layer's key if one fits, else "". value: what belongs there, as JSON; for a key[] the list of elements to \
 add, in an update the whole list.
@@ -141,8 +142,8 @@ inferred: implied, not said.
 - Unused fields: "", 0, [], none.
 """
 _FORM: Final = """\
-Answer with this JSON only: {"operations":[{"action":"add|update|delete","layer":"","number":0,"text":"","key":"",\
-"value":"","topics":[],"quote":"","message_index":0,"polarity":"none|positive|negative","inferred":false}]}
+Answer with this JSON only: {"operations":[{"action":"add|update|delete|clear","layer":"","number":0,"text":"",\
+"key":"","value":"","topics":[],"quote":"","message_index":0,"polarity":"none|positive|negative","inferred":false}]}
 """
 _NO_POLARITY: Final = "none"
 """Some servers reject an empty string in an enum."""

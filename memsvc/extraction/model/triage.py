@@ -41,7 +41,7 @@ def worth_reading(conversation: Conversation) -> bool:
     for message in conversation.messages:
         if message.role is Role.ASSISTANT:
             heard = message.text
-        elif message.role is Role.USER and _says_something(message.text, heard):
+        elif conversation.is_source(message) and _says_something(message.text, heard):
             return True
     return False
 

@@ -24,7 +24,7 @@ from memsvc.extraction.rules.reading import Sentence, sentences
 from memsvc.extraction.rules.telling import Telling
 from memsvc.extraction.rules.wording import words_of
 from memsvc.foreground import Foreground
-from memsvc.model import Memory, Role, TextPart
+from memsvc.model import Memory, TextPart
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ class RulesEngine:
     def _read(self, conversation: Conversation) -> Iterator[Sequence[Operation]]:
         """Yield what is found in what the user says, a little at a time."""
         for index, message in enumerate(conversation.messages):
-            if message.role is Role.USER:
+            if conversation.is_source(message):
                 for text in (part.text for part in message.parts if isinstance(part, TextPart)):
                     for found in self._reader.read(text, conversation.known):
                         yield [msgspec.structs.replace(operation, message_index=index) for operation in found]

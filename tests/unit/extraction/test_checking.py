@@ -61,7 +61,7 @@ def test_a_sound_operation_keeps_the_words_as_the_user_wrote_them() -> None:
 @pytest.mark.parametrize(
     ("changes", "flaw"),
     [
-        ({"action": "clear"}, Flaw.UNKNOWN_ACTION),
+        ({"action": "replace"}, Flaw.UNKNOWN_ACTION),
         ({"action": None}, Flaw.UNKNOWN_ACTION),
         ({"layer": "hobbies"}, Flaw.WRONG_LAYER),
         ({"text": " \x00\n"}, Flaw.EMPTY_TEXT),

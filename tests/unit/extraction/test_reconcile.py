@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import pytest
 
+from memsvc.errors import Reason
 from memsvc.extraction.engine import Action, Operation
-from memsvc.extraction.reconcile import Source, Sources, reconcile
+from memsvc.extraction.reconcile import Rights, Source, Sources, reconcile
 from memsvc.journal.draft import Draft, Moment
 from memsvc.journal.records import encode_body
 from memsvc.journal.state import State, fold
-from memsvc.model import Change, ChangeKind, Layer, Memory, Origin, Polarity, Scope, Trust
+from memsvc.model import Change, ChangeKind, Layer, Memory, Origin, Polarity, Refusal, Scope, Trust
 from memsvc.storage.driver import Record, RecordKind
 
 NOW = 1_000
@@ -26,14 +27,16 @@ class User:
 
     def __init__(self) -> None:
         self.state = State(Scope("default", "sarah"))
-        self.refused = 0
+        self.refusals: tuple[Refusal, ...] = ()
 
-    def learn(self, *operations: Operation, at: int = NOW, quota: int = 100) -> tuple[Change, ...]:
+    def learn(
+        self, *operations: Operation, at: int = NOW, quota: int = 100, rights: Rights | None = None
+    ) -> tuple[Change, ...]:
         seq = self.state.tip.seq + 1
         moment = Moment(NOW * seq, f"{seq:016x}", NOW * seq)
         draft = Draft(self.state, moment, quota=quota)
         source = Source(Origin(session_id="s1", engine="test"), at)
-        self.refused = reconcile(draft, operations, Sources([source], source))
+        self.refusals = reconcile(draft, operations, Sources([source], source), rights or Rights())
         body = draft.body()
         record = Record(seq, moment.nonce, RecordKind.COMMIT, moment.time, encode_body(body))
         self.state = fold(self.state, record, body)
@@ -127,7 +130,8 @@ def test_what_breaks_a_limit_is_dropped_and_the_rest_is_kept(user: User) -> None
 
 def test_what_does_not_fit_the_quota_is_counted(user: User) -> None:
     user.learn(*(add(f"fact {n}") for n in range(5)), quota=3)
-    assert (len(user.memories), user.refused) == (3, 2)
+    assert len(user.memories) == 3
+    assert [(each.reason, each.count) for each in user.refusals] == [(Reason.QUOTA_EXCEEDED, 2)]
 
 
 def test_polarity_is_for_feedback_only(user: User) -> None:
@@ -144,3 +148,12 @@ def test_a_known_fact_keeps_the_better_trust(user: User) -> None:
     user.learn(add("Skis", trust=Trust.INFERRED))
     user.learn(add("Skis", trust=Trust.STATED))
     assert [memory.trust for memory in user.memories] == [Trust.STATED]
+
+
+def test_clearing_is_refused_aloud_unless_it_is_allowed(user: User) -> None:
+    user.learn(add("Skis"), add("Is Ava", "name"))
+    clear = Operation(action=Action.CLEAR, quote="forget everything")
+    assert user.learn(clear) == ()
+    assert [each.reason for each in user.refusals] == [Reason.OPERATION_FORBIDDEN]
+    user.learn(clear, add("Sails"), rights=Rights(clear=True))
+    assert (user.texts, user.refusals) == (["Sails"], ())

@@ -14,7 +14,7 @@ from memsvc.ids import new_id
 from memsvc.journal.records import RequestNote
 from memsvc.memories import Create, Delete, Guard, MemoryWriter, Target
 from memsvc.model import ExtractionState, Memory, Scope
-from memsvc.sessions import MAX_OPEN_EXTRACTIONS
+from memsvc.sessions.commands import MAX_OPEN_EXTRACTIONS
 from memsvc.storage.driver import Append, Driver, Loaded, Outcome, RowKind
 from memsvc.storage.memory import MemoryDriver
 from memsvc.users import Users

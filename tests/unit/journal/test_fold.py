@@ -11,7 +11,7 @@ from memsvc.administration import EraseCommand
 from memsvc.errors import Error
 from memsvc.extraction.engine import Action, Operation
 from memsvc.extraction.jobs.claims import ClaimCommand, FinishCommand, Limits, PostponeCommand, RenewCommand
-from memsvc.extraction.jobs.queue import AcceptMessages, CancelCommand, HastenCommand, RetryCommand, SweepCommand
+from memsvc.extraction.jobs.queue import AcceptMessages, CancelCommand, HastenCommand, RetryCommand
 from memsvc.extraction.reconcile import Source, Sources
 from memsvc.ids import derived_id
 from memsvc.journal.commands import Command, Decision
@@ -19,6 +19,7 @@ from memsvc.journal.draft import Moment
 from memsvc.journal.records import Body, Claim, RequestNote, encode_body
 from memsvc.journal.state import Requests, State, apply, fold, load, load_requests, place, project, state_row
 from memsvc.memories import Create, Delete, Guard, Target, Update
+from memsvc.memories.sweeping import SweepCommand
 from memsvc.memories.writing import ClearCommand, WriteCommand
 from memsvc.model import Layer, LearningMode, Memory, Message, Origin, Role, Run, Scope, TextPart, Usage
 from memsvc.search.filter import MemoryFilter

@@ -1,8 +1,8 @@
-"""Use cases on sessions: runs go in, history comes out."""
+"""What is done to sessions: runs are stored, sessions deleted. Each is one command, decided on the user's state."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -10,35 +10,18 @@ from msgspec.structs import replace
 from memsvc.errors import AlreadyExists, FieldViolation, NotFound, Reason, ResourceExhausted
 from memsvc.journal.commands import Command, Decision, Recorded
 from memsvc.journal.draft import Draft, Moment
+from memsvc.journal.lifecycle import cancelled
 from memsvc.journal.records import Body, RequestNote, RunNote, SessionDeletion
 from memsvc.journal.state import State
-from memsvc.limits import REPLY_BYTES
 from memsvc.memories.writing import clearable
-from memsvc.model import (
-    Extraction,
-    ExtractionKind,
-    ExtractionState,
-    Learning,
-    LearningMode,
-    Message,
-    Role,
-    Run,
-    Scope,
-    Session,
-    decode,
-    encode,
-)
-from memsvc.paging import binding, make_token, read_token
-from memsvc.purge import learned_from, purge
+from memsvc.model import Extraction, ExtractionKind, ExtractionState, LearningMode, Run, Session, decode, encode
+from memsvc.purge import learned_from
 from memsvc.storage.driver import Driver, RecordKind, Row, RowKey, RowKind
-from memsvc.users import Users
-from memsvc.writing.writer import Writer
 
 MAX_JOINED_RUNS = 32
 MAX_JOINED_BYTES = 64 << 10
 MAX_OPEN_EXTRACTIONS = 1_000
 """Of one user: they are part of its state, and an erasure ends them all in one record."""
-_PAGE_RUNS = 200
 _DELETED_RUNS = 1_000
 
 
@@ -49,14 +32,6 @@ class RunReceipt(Struct, frozen=True):
     index: int
     extraction_id: str
     """Empty: it is not learned from."""
-
-
-class History(Struct, frozen=True):
-    """The last messages of a session, oldest first."""
-
-    messages: Sequence[Message]
-    run_count: int
-    has_more: bool
 
 
 class SessionDeleted(Struct, frozen=True):
@@ -251,24 +226,17 @@ class DeleteSessionCommand(Command[SessionDeleted]):
             draft.delete(memory)
         run_ids = self._run_ids[:_DELETED_RUNS]
         more = more or len(self._run_ids) > _DELETED_RUNS
-        cancelled = tuple(
-            replace(
-                extraction,
-                state=ExtractionState.CANCELLED,
-                reason=Reason.CANCELLED_BY_REQUEST,
-                detail="its session was deleted",
-                end_time=moment.time,
-                end_seq=state.tip.seq + 1,
-            )
+        ended = tuple(
+            cancelled(extraction, state, moment, Reason.CANCELLED_BY_REQUEST, "its session was deleted")
             for extraction in state.core.open.values()
             if extraction.session_id == self.session_id
         )
-        cancelled_ids = {extraction.extraction_id for extraction in cancelled}
+        ended_ids = {extraction.extraction_id for extraction in ended}
         body = draft.body(
             None if more else self.note,
             purges=(learned_from(self.session_id), *(each.memory_id for each in draft.changes)) if self.purges else (),
-            extractions=cancelled,
-            releases=state.ends_claim(cancelled_ids),
+            extractions=ended,
+            releases=state.ends_claim(ended_ids),
             session_deletion=SessionDeletion(
                 "" if more else self.session_id, self.runs + len(run_ids), self.memories + len(draft.changes)
             ),
@@ -279,172 +247,3 @@ class DeleteSessionCommand(Command[SessionDeleted]):
     def result(self, recorded: Recorded) -> SessionDeleted:
         gone = recorded.body.session_deletion or SessionDeletion("")
         return SessionDeleted(gone.runs, gone.memories, recorded.body.revision, recorded.body.more)
-
-
-class Sessions(Struct):
-    """Stores runs and reads them back."""
-
-    users: Users
-    writer: Writer
-
-    async def append(self, scope: Scope, command: AppendRunCommand) -> RunReceipt:
-        """Store a run; durable, with its extraction, on return. Raises AlreadyExists (RUN_EXISTS)."""
-        return await self.writer.write(scope, command)
-
-    async def delete(
-        self,
-        scope: Scope,
-        session_id: str,
-        note: RequestNote | None,
-        *,
-        forget_learned: bool,
-        purge_text: bool,
-        allow_missing: bool,
-    ) -> SessionDeleted:
-        """Delete a session. Raises NotFound (SESSION_NOT_FOUND) unless `allow_missing`."""
-        runs = memories = 0
-        while True:
-            result = await self.writer.write(
-                scope,
-                DeleteSessionCommand(
-                    session_id, forget_learned, purge_text, allow_missing or bool(runs), note, runs, memories
-                ),
-            )
-            runs, memories = result.runs, result.memories
-            if not result.more:
-                break
-        if purge_text:
-            await purge(self.users, self.writer, scope)
-        return result
-
-    async def get(self, scope: Scope, session_id: str) -> Session:
-        """Return a session. Raises NotFound (SESSION_NOT_FOUND)."""
-        rows = await self.users.driver.get(scope, RowKind.SESSION, (session_id,))
-        if session_id not in rows:
-            raise NotFound(Reason.SESSION_NOT_FOUND, f"no session {session_id}")
-        return decode(rows[session_id].body, Session)
-
-    async def list(self, scope: Scope, page_size: int, page_token: str) -> tuple[Sequence[Session], str]:
-        """Return a page of sessions, last used first."""
-        bound_to = binding("sessions", scope)
-        position = read_token(page_token, bound_to, int)
-        before = int(position[0]) if position is not None else None
-        rows = await self.users.driver.rows(scope, RowKind.SESSION, before=before, descending=True, limit=page_size + 1)
-        token = make_token(bound_to, rows[page_size - 1].position) if len(rows) > page_size else ""
-        return [decode(row.body, Session) for row in rows[:page_size]], token
-
-    async def runs(
-        self,
-        scope: Scope,
-        session_id: str,
-        page_size: int,
-        page_token: str,
-        *,
-        descending: bool,
-        include_replaced: bool,
-    ) -> tuple[Sequence[tuple[Run, Learning]], str]:
-        """Return a page of runs with how far learning from them has come; it ends early before it passes 3 MiB."""
-        bound_to = binding("runs", scope, session_id, descending, include_replaced)
-        position = read_token(page_token, bound_to, int)
-        edge = int(position[0]) if position is not None else None
-        found: list[Run] = []
-        size = 0
-        full = more = False
-        while not full:
-            rows = await self.users.driver.rows(
-                scope,
-                RowKind.RUN,
-                group=session_id or None,
-                after=None if descending else edge,
-                before=edge if descending else None,
-                descending=descending,
-                limit=min(page_size - len(found) + 1, _PAGE_RUNS),
-            )
-            if not rows:
-                break
-            for row in rows:
-                run = decode(row.body, Run)
-                if run.session_id and (include_replaced or not run.replaced):
-                    if len(found) == page_size or (found and size + len(row.body) > REPLY_BYTES):
-                        full = more = True
-                        break
-                    found.append(run)
-                    size += len(row.body)
-                edge = row.position
-        learnings = await self.learnings(scope, found)
-        token = make_token(bound_to, edge) if more and edge is not None else ""
-        return list(zip(found, learnings, strict=True)), token
-
-    async def history(
-        self,
-        scope: Scope,
-        session_id: str,
-        last_runs: int,
-        roles: Collection[Role] = (),
-        max_characters: int = 0,
-        max_bytes: int = REPLY_BYTES,
-    ) -> History:
-        """Return the messages of the last runs, oldest first; replaced runs are left out.
-
-        Runs are taken whole, newest first, as long as their texts have at most `max_characters` (0: any number).
-        """
-        runs: list[Run] = []
-        size, characters, before, has_more = 0, 0, None, False
-        while not has_more:
-            rows = await self.users.driver.rows(
-                scope,
-                RowKind.RUN,
-                group=session_id,
-                before=before,
-                descending=True,
-                limit=min(last_runs - len(runs) + 1, _PAGE_RUNS),
-            )
-            if not rows:
-                break
-            for row in rows:
-                run = decode(row.body, Run)
-                before = row.position
-                if run.replaced:
-                    continue
-                characters += sum(len(message.text) for message in run.messages)
-                full = bool(runs) and size + len(row.body) > max_bytes
-                if len(runs) == last_runs or full or 0 < max_characters < characters:
-                    has_more = True
-                    break
-                runs.append(run)
-                size += len(row.body)
-        messages = [
-            timed(message, run)
-            for run in reversed(runs)
-            for message in run.messages
-            if not roles or message.role in roles
-        ]
-        return History(messages, len(runs), has_more)
-
-    async def learnings(self, scope: Scope, runs: Sequence[Run]) -> Sequence[Learning]:
-        """Return how far learning from each run has come: it follows from its extraction."""
-        if not any(run.extraction_id for run in runs):
-            return [Learning.OFF] * len(runs)
-        state = (await self.users.latest(scope)).state
-        ended = {run.extraction_id for run in runs} - {"", *state.core.open}
-        rows = await self.users.driver.get(scope, RowKind.EXTRACTION, sorted(ended)) if ended else {}
-        states = {key: decode(row.body, Extraction).state for key, row in rows.items()}
-        return [_learning(run, state, states) for run in runs]
-
-
-_LEARNING = {
-    ExtractionState.SUCCEEDED: Learning.LEARNED,
-    ExtractionState.FAILED: Learning.FAILED,
-    ExtractionState.CANCELLED: Learning.SKIPPED,
-}
-
-
-def _learning(run: Run, state: State, ended: Mapping[str, ExtractionState]) -> Learning:
-    if not run.extraction_id:
-        return Learning.OFF
-    return _LEARNING.get(ended.get(run.extraction_id, ExtractionState.WAITING), Learning.PENDING)
-
-
-def timed(message: Message, run: Run) -> Message:
-    """Return the message with a time: its own, else its run's."""
-    return message if message.time else replace(message, time=run.create_time)

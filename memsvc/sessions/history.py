@@ -1,0 +1,71 @@
+"""The history of a session: its last messages, as they were said."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from memsvc.limits import REPLY_BYTES
+from memsvc.model import Message, Role, Run, Scope, decode
+from memsvc.storage.driver import Driver, RowKind
+
+_PAGE_RUNS = 200
+
+
+class History(Struct, frozen=True):
+    """The last messages of a session, oldest first."""
+
+    messages: Sequence[Message]
+    run_count: int
+    has_more: bool
+
+
+async def read_history(
+    driver: Driver,
+    scope: Scope,
+    session_id: str,
+    last_runs: int,
+    roles: Collection[Role] = (),
+    max_characters: int = 0,
+    max_bytes: int = REPLY_BYTES,
+) -> History:
+    """Return the messages of the last runs, oldest first; replaced runs are left out.
+
+    Runs are taken whole, newest first, as long as their texts have at most `max_characters` (0: any number).
+    """
+    runs: list[Run] = []
+    size, characters, before, has_more = 0, 0, None, False
+    while not has_more:
+        rows = await driver.rows(
+            scope,
+            RowKind.RUN,
+            group=session_id,
+            before=before,
+            descending=True,
+            limit=min(last_runs - len(runs) + 1, _PAGE_RUNS),
+        )
+        if not rows:
+            break
+        for row in rows:
+            run = decode(row.body, Run)
+            before = row.position
+            if run.replaced:
+                continue
+            characters += sum(len(message.text) for message in run.messages)
+            full = bool(runs) and size + len(row.body) > max_bytes
+            if len(runs) == last_runs or full or 0 < max_characters < characters:
+                has_more = True
+                break
+            runs.append(run)
+            size += len(row.body)
+    messages = [
+        timed(message, run) for run in reversed(runs) for message in run.messages if not roles or message.role in roles
+    ]
+    return History(messages, len(runs), has_more)
+
+
+def timed(message: Message, run: Run) -> Message:
+    """Return the message with a time: its own, else its run's."""
+    return message if message.time else replace(message, time=run.create_time)

@@ -1,0 +1,130 @@
+"""Use cases on sessions: runs go in, history comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from msgspec import Struct
+
+from memsvc.errors import NotFound, Reason
+from memsvc.journal.records import RequestNote
+from memsvc.limits import REPLY_BYTES
+from memsvc.model import Learning, Role, Run, Scope, Session, decode
+from memsvc.paging import binding, make_token, read_token
+from memsvc.purge import purge
+from memsvc.sessions.commands import AppendRunCommand, DeleteSessionCommand, RunReceipt, SessionDeleted
+from memsvc.sessions.history import History, read_history
+from memsvc.sessions.learning import learnings_of
+from memsvc.storage.driver import RowKind
+from memsvc.users import Users
+from memsvc.writing.writer import Writer
+
+_PAGE_RUNS = 200
+
+
+class Sessions(Struct):
+    """Stores runs and reads them back."""
+
+    users: Users
+    writer: Writer
+
+    async def append(self, scope: Scope, command: AppendRunCommand) -> RunReceipt:
+        """Store a run; durable, with its extraction, on return. Raises AlreadyExists (RUN_EXISTS)."""
+        return await self.writer.write(scope, command)
+
+    async def delete(
+        self,
+        scope: Scope,
+        session_id: str,
+        note: RequestNote | None,
+        *,
+        forget_learned: bool,
+        purge_text: bool,
+        allow_missing: bool,
+    ) -> SessionDeleted:
+        """Delete a session. Raises NotFound (SESSION_NOT_FOUND) unless `allow_missing`."""
+        runs = memories = 0
+        while True:
+            result = await self.writer.write(
+                scope,
+                DeleteSessionCommand(
+                    session_id, forget_learned, purge_text, allow_missing or bool(runs), note, runs, memories
+                ),
+            )
+            runs, memories = result.runs, result.memories
+            if not result.more:
+                break
+        if purge_text:
+            await purge(self.users, self.writer, scope)
+        return result
+
+    async def get(self, scope: Scope, session_id: str) -> Session:
+        """Return a session. Raises NotFound (SESSION_NOT_FOUND)."""
+        rows = await self.users.driver.get(scope, RowKind.SESSION, (session_id,))
+        if session_id not in rows:
+            raise NotFound(Reason.SESSION_NOT_FOUND, f"no session {session_id}")
+        return decode(rows[session_id].body, Session)
+
+    async def list(self, scope: Scope, page_size: int, page_token: str) -> tuple[Sequence[Session], str]:
+        """Return a page of sessions, last used first."""
+        bound_to = binding("sessions", scope)
+        position = read_token(page_token, bound_to, int)
+        before = int(position[0]) if position is not None else None
+        rows = await self.users.driver.rows(scope, RowKind.SESSION, before=before, descending=True, limit=page_size + 1)
+        token = make_token(bound_to, rows[page_size - 1].position) if len(rows) > page_size else ""
+        return [decode(row.body, Session) for row in rows[:page_size]], token
+
+    async def runs(
+        self,
+        scope: Scope,
+        session_id: str,
+        page_size: int,
+        page_token: str,
+        *,
+        descending: bool,
+        include_replaced: bool,
+    ) -> tuple[Sequence[tuple[Run, Learning]], str]:
+        """Return a page of runs with how far learning from them has come; it ends early before it passes 3 MiB."""
+        bound_to = binding("runs", scope, session_id, descending, include_replaced)
+        position = read_token(page_token, bound_to, int)
+        edge = int(position[0]) if position is not None else None
+        found: list[Run] = []
+        size = 0
+        full = more = False
+        while not full:
+            rows = await self.users.driver.rows(
+                scope,
+                RowKind.RUN,
+                group=session_id or None,
+                after=None if descending else edge,
+                before=edge if descending else None,
+                descending=descending,
+                limit=min(page_size - len(found) + 1, _PAGE_RUNS),
+            )
+            if not rows:
+                break
+            for row in rows:
+                run = decode(row.body, Run)
+                if run.session_id and (include_replaced or not run.replaced):
+                    if len(found) == page_size or (found and size + len(row.body) > REPLY_BYTES):
+                        full = more = True
+                        break
+                    found.append(run)
+                    size += len(row.body)
+                edge = row.position
+        learnings = await learnings_of(self.users, scope, found)
+        token = make_token(bound_to, edge) if more and edge is not None else ""
+        return list(zip(found, learnings, strict=True)), token
+
+    async def history(
+        self,
+        scope: Scope,
+        session_id: str,
+        last_runs: int,
+        roles: Collection[Role] = (),
+        max_characters: int = 0,
+        max_bytes: int = REPLY_BYTES,
+    ) -> History:
+        """Return the messages of the last runs, as `read_history` does."""
+        driver = self.users.driver
+        return await read_history(driver, scope, session_id, last_runs, roles, max_characters, max_bytes)
