@@ -100,6 +100,7 @@ class Edge:
             finally:
                 os.umask(mask)
             address.path.chmod(SOCKET_MODE)
+            lock.bound()
             return str(address)
         return str(TcpAddress(address.host, _add_port(server, address, credentials)))
 
