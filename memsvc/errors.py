@@ -5,10 +5,12 @@ Error
 ├── NotFound             what was named does not exist
 ├── AlreadyExists        the id or key is taken: names the holder
 ├── FailedPrecondition   the state does not allow it, now or ever
+│   └── SchemaMismatch   the database's schema is of another version
 ├── Aborted              an etag or expected revision is stale, or writers collided too often: read again and retry
 ├── OutOfRange           a token points before what is kept
 ├── ResourceExhausted    a quota or size limit
-├── Unavailable          the database or the model does not answer, or the server drains: retry after a while
+├── Unavailable          the model does not answer, the server drains or has too much to do: retry after a while
+│   └── StorageUnavailable   the database does not answer, or cannot write
 ├── Unimplemented        this server does not offer it
 ├── DataLoss             stored data cannot be read
 └── Internal             a defect of memsvc
@@ -157,6 +159,13 @@ class FailedPrecondition(Error):
     code = "FAILED_PRECONDITION"
 
 
+class SchemaMismatch(FailedPrecondition):
+    """The database's schema is older (run `memsvc migrate`) or newer (run a newer memsvc) than this driver."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Reason.SCHEMA_MISMATCH, message)
+
+
 class Aborted(Error):
     code = "ABORTED"
 
@@ -171,6 +180,13 @@ class ResourceExhausted(Error):
 
 class Unavailable(Error):
     code = "UNAVAILABLE"
+
+
+class StorageUnavailable(Unavailable):
+    """The database does not answer, is full or read-only, or the driver is closed. What was sent may be applied."""
+
+    def __init__(self, message: str, reason: Reason = Reason.STORAGE_UNAVAILABLE) -> None:
+        super().__init__(reason, message, retry_after_seconds=1.0)
 
 
 class Unimplemented(Error):

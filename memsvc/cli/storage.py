@@ -13,8 +13,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from memsvc.cli.settings import configuration, option_values, settings_options
-from memsvc.errors import Error, InvalidArgument
-from memsvc.storage.driver import Driver, Migration, SchemaMismatch
+from memsvc.errors import Error, InvalidArgument, SchemaMismatch
+from memsvc.storage.driver import Driver, Migration
 from memsvc.storage.registry import connect, extra_of, plugins
 
 _STORAGE = ("storage_url", "storage_options")

@@ -8,20 +8,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from memsvc.errors import Error, FailedPrecondition, Reason
+from memsvc.errors import Error, FailedPrecondition, Reason, StorageUnavailable
 from memsvc.model import Scope
-from memsvc.storage.driver import (
-    Append,
-    Driver,
-    Loaded,
-    Outcome,
-    Record,
-    Row,
-    RowKind,
-    StorageUnavailable,
-    Tip,
-    TruncatedJournal,
-)
+from memsvc.storage.driver import Append, Driver, Loaded, Outcome, Record, Row, RowKind, Tip, TruncatedJournal
 
 _T = TypeVar("_T")
 

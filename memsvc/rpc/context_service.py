@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Mapping
 from typing import Final
@@ -30,7 +31,7 @@ from memsvc.rpc.scalars import (
     read_scope,
     read_shared_users,
 )
-from memsvc.rpc.session_service import REPLY_SECONDS
+from memsvc.rpc.session_service import LATE_SECONDS, REPLY_SECONDS
 from memsvc.search.filter import matcher
 from memsvc.v1 import common_pb2
 from memsvc.v1 import context_pb2 as pb
@@ -73,7 +74,8 @@ class ContextService:
         last_runs = _read_last_runs(request.history) if has_history else 0
         if request.HasField("wait_for_learning"):
             seconds = read_duration("wait_for_learning", request.wait_for_learning, MAX_WAIT_SECONDS)
-            await self._wait(scope, min(seconds, remaining_seconds(context, self._default_deadline) - REPLY_SECONDS))
+            remaining = remaining_seconds(context, self._default_deadline) - REPLY_SECONDS
+            await self._wait(scope, max(0.0, min(seconds, remaining)))
         user = await self._users.read(scope, consistency)
         shared = await self._users.read_shared(scope, shared_user_ids, consistency) if shared_user_ids else {}
         if wanted.query:
@@ -102,9 +104,10 @@ class ContextService:
         return reply
 
     async def _wait(self, scope: Scope, seconds: float) -> None:
-        with contextlib.suppress(Unavailable):
-            async with self._drain.until_drained():
-                await self._extractions.wait_for_all(scope, max(0.0, seconds))
+        # What is in RAM may be fresh enough to answer, whatever becomes of the wait.
+        with contextlib.suppress(Unavailable, TimeoutError):
+            async with self._drain.until_drained(), asyncio.timeout(seconds + LATE_SECONDS):
+                await self._extractions.wait_for_all(scope, seconds)
 
 
 def _read_request(request: pb.CompileContextRequest) -> ContextRequest:

@@ -24,12 +24,11 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 from msgspec import Struct
 
-from memsvc.errors import Error, Internal, InvalidArgument, Reason, Unavailable
+from memsvc.errors import Error, Internal, InvalidArgument, Reason, StorageUnavailable, Unavailable
 from memsvc.foreground import Foreground
 from memsvc.rpc.draining import Draining
 from memsvc.rpc.overdue import Overdue
 from memsvc.rpc.status import wire_status
-from memsvc.storage.driver import StorageUnavailable
 
 logger = logging.getLogger(__name__)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 
 from msgspec.structs import replace
@@ -39,6 +40,8 @@ from memsvc.v1 import session_pb2 as pb
 
 REPLY_SECONDS: Final = 0.25
 """A wait ends so long before the call's deadline: time to read what came of it, and to answer."""
+LATE_SECONDS: Final = 0.05
+"""How long past its end a wait may go on for the database's last answer."""
 
 _LAST_RUNS: Final = 10
 _MAX_LAST_RUNS: Final = 1_000
@@ -85,9 +88,9 @@ class SessionService:
         """Wait for what was accepted, and put into the reply what came of it."""
         commit = None
         try:
-            async with self._drain.until_drained():
+            async with self._drain.until_drained(), asyncio.timeout(seconds + LATE_SECONDS):
                 extraction, commit = await self._extractions.wait(scope, reply.extraction_id, seconds)
-        except Error:
+        except (Error, TimeoutError):
             # The run is stored: that must be answered, whatever became of the wait.
             return
         reply.extraction.CopyFrom(proto_extraction(extraction))

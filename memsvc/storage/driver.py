@@ -14,7 +14,8 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 
-from memsvc.errors import Error, Reason
+from memsvc.errors import SchemaMismatch as SchemaMismatch
+from memsvc.errors import StorageUnavailable as StorageUnavailable
 from memsvc.model import Scope
 
 MAX_APPEND_BYTES = 4 << 20
@@ -179,24 +180,6 @@ class TruncatedJournal(Exception):
     def __init__(self, first: int) -> None:
         super().__init__(f"journal starts at {first}")
         self.first = first
-
-
-class StorageUnavailable(Error):
-    """The database does not answer, is full or read-only, or the driver is closed. What was sent may be applied."""
-
-    code = "UNAVAILABLE"
-
-    def __init__(self, message: str, reason: Reason = Reason.STORAGE_UNAVAILABLE) -> None:
-        super().__init__(reason, message, retry_after_seconds=1.0)
-
-
-class SchemaMismatch(Error):
-    """The database's schema is older (run `memsvc migrate`) or newer (run a newer memsvc) than this driver."""
-
-    code = "FAILED_PRECONDITION"
-
-    def __init__(self, message: str) -> None:
-        super().__init__(Reason.SCHEMA_MISMATCH, message)
 
 
 @runtime_checkable

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from memsvc.errors import StorageUnavailable
 from memsvc.model import Scope
 from memsvc.storage.driver import (
     EMPTY,
@@ -25,7 +26,6 @@ from memsvc.storage.driver import (
     Row,
     RowKey,
     RowKind,
-    StorageUnavailable,
     Tip,
     TruncatedJournal,
 )

@@ -24,6 +24,7 @@ from memsvc.errors import (
     FailedPrecondition,
     Reason,
     ResourceExhausted,
+    StorageUnavailable,
     Unavailable,
     invalid,
 )
@@ -43,7 +44,6 @@ from memsvc.storage.driver import (
     Row,
     RowKey,
     RowKind,
-    StorageUnavailable,
     TruncatedJournal,
 )
 from memsvc.users import HotUser, Users

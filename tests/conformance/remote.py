@@ -8,9 +8,10 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
+from memsvc.errors import StorageUnavailable
 from memsvc.model import Scope
 from memsvc.storage.conformance import Bench, Place
-from memsvc.storage.driver import Capabilities, Driver, StorageUnavailable
+from memsvc.storage.driver import Capabilities, Driver
 from memsvc.storage.memory import MemoryDriver
 
 TIMEOUT_SECONDS = 0.5

@@ -10,21 +10,10 @@ from collections.abc import Collection, Mapping, Sequence
 import msgspec
 import pytest
 
+from memsvc.errors import StorageUnavailable
 from memsvc.model import Scope
 from memsvc.storage.conformance import Verdict
-from memsvc.storage.driver import (
-    EMPTY,
-    Append,
-    Due,
-    Loaded,
-    Outcome,
-    Record,
-    Row,
-    RowKind,
-    StorageUnavailable,
-    Tip,
-    TruncatedJournal,
-)
+from memsvc.storage.driver import EMPTY, Append, Due, Loaded, Outcome, Record, Row, RowKind, Tip, TruncatedJournal
 from memsvc.storage.memory import MemoryDriver
 from tests.conformance.broken import verdict_on
 

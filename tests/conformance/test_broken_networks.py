@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from memsvc.errors import StorageUnavailable
 from memsvc.storage.conformance import Case, Verdict, calls, cases, run_case
-from memsvc.storage.driver import Outcome, StorageUnavailable
+from memsvc.storage.driver import Outcome
 from tests.conformance.remote import TIMEOUT_SECONDS, RemoteDriver, Streams, remote_place, server
 
 THEMES = ("network.*", "broken_connections.*", "cancelling.*")

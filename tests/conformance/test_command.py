@@ -6,8 +6,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from memsvc.cli.storage import conformance
-from memsvc.errors import InvalidArgument
-from memsvc.storage.driver import StorageUnavailable
+from memsvc.errors import InvalidArgument, StorageUnavailable
 from memsvc.storage.memory import MemoryDriver
 
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct, field
 
-from memsvc.errors import Error, ExtractionError, Permanent, Reason, Retryable
+from memsvc.errors import Error, ExtractionError, Permanent, Reason, Retryable, Unavailable
 from memsvc.extraction.conversation import read
 from memsvc.extraction.engine import Engine, Finished
 from memsvc.extraction.engine import Progress as EngineProgress
@@ -302,7 +302,7 @@ class Worker(Struct):
         except Error as error:
             logger.warning("action=extraction_failed reason=%s", error.reason)
             # A database that was away is no fault of the job, and no reason to wait longer; anything else would recur.
-            away = error.code == "UNAVAILABLE"
+            away = isinstance(error, Unavailable)
             delay = self.settings.retry_seconds * random.uniform(0.75, 1.25) if away else None
             await self._postpone(scope, claimed, error.reason, error.message, finished.usage, delay, counts=not away)
         except Exception:

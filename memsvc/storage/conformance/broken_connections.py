@@ -6,12 +6,13 @@ import asyncio
 import random
 from contextlib import suppress
 
+from memsvc.errors import StorageUnavailable
 from memsvc.model import Scope
 from memsvc.storage.conformance.calls import PATIENCE_SECONDS, outcome_or_unknown, until_well
 from memsvc.storage.conformance.items import item, state, tip_now, tip_of
 from memsvc.storage.conformance.network import relayed
 from memsvc.storage.conformance.store import Store
-from memsvc.storage.driver import Append, Driver, Outcome, RowKind, StorageUnavailable
+from memsvc.storage.driver import Append, Driver, Outcome, RowKind
 
 _Fate = tuple[Append, Outcome]
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
+from memsvc.errors import StorageUnavailable
 from memsvc.model import Scope
 from memsvc.storage.conformance.items import item, memory, outcome_of
-from memsvc.storage.driver import EMPTY, Append, Driver, Outcome, RowKind, StorageUnavailable
+from memsvc.storage.driver import EMPTY, Append, Driver, Outcome, RowKind
 
 Call = Callable[[], Awaitable[object]]
 

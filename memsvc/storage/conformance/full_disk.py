@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from memsvc.errors import StorageUnavailable
 from memsvc.model import Scope
 from memsvc.storage.conformance.items import Journal, item, tip_of
 from memsvc.storage.conformance.store import Store
-from memsvc.storage.driver import EMPTY, Append, Driver, Outcome, StorageUnavailable
+from memsvc.storage.driver import EMPTY, Append, Driver, Outcome
 
 
 async def test_a_full_disk_inside_a_group_acknowledges_nothing_lost(store: Store) -> None:

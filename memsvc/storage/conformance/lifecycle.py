@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from memsvc.errors import StorageUnavailable
 from memsvc.model import Scope
 from memsvc.storage.conformance.calls import every_call, refuses
 from memsvc.storage.conformance.items import (
@@ -21,7 +22,7 @@ from memsvc.storage.conformance.items import (
 from memsvc.storage.conformance.processes import started
 from memsvc.storage.conformance.store import Store
 from memsvc.storage.conformance.truncation import first_kept
-from memsvc.storage.driver import EMPTY, Driver, Due, Outcome, RowKind, StorageUnavailable, Tip
+from memsvc.storage.driver import EMPTY, Driver, Due, Outcome, RowKind, Tip
 
 
 async def test_use_before_open(store: Store) -> None:

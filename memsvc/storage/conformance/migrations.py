@@ -6,12 +6,13 @@ import asyncio
 from collections import Counter
 from contextlib import AsyncExitStack, suppress
 
+from memsvc.errors import SchemaMismatch, StorageUnavailable
 from memsvc.model import Scope
 from memsvc.storage.conformance.bench import Place
 from memsvc.storage.conformance.items import Journal, due_in, memory, tip_now
 from memsvc.storage.conformance.processes import started
 from memsvc.storage.conformance.store import Store
-from memsvc.storage.driver import Due, RowKind, SchemaMismatch, StorageUnavailable
+from memsvc.storage.driver import Due, RowKind
 
 
 async def test_a_current_schema_needs_no_step(store: Store) -> None:

@@ -8,12 +8,13 @@ from contextlib import asynccontextmanager
 from functools import partial
 from itertools import count
 
+from memsvc.errors import StorageUnavailable
 from memsvc.storage.conformance.bench import Skipped
 from memsvc.storage.conformance.calls import PATIENCE_SECONDS, Call, every_call, gives_up, refuses, until_well
 from memsvc.storage.conformance.items import Journal, item, state, tip_now
 from memsvc.storage.conformance.proxy import Proxy, proxied
 from memsvc.storage.conformance.store import Store
-from memsvc.storage.driver import EMPTY, Driver, RowKind, StorageUnavailable
+from memsvc.storage.driver import EMPTY, Driver, RowKind
 
 _MOST_CONNECTIONS = 99
 

@@ -9,11 +9,11 @@ from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Self, TypeVar
 
-from memsvc.errors import Error
+from memsvc.errors import Error, StorageUnavailable
 from memsvc.model import Scope
 from memsvc.storage.conformance.bench import Bench, Place, Skipped
 from memsvc.storage.conformance.items import Journal, applied, item
-from memsvc.storage.driver import EMPTY, Capabilities, Driver, RowKey, RowKind, StorageUnavailable
+from memsvc.storage.driver import EMPTY, Capabilities, Driver, RowKey, RowKind
 
 _T = TypeVar("_T")
 

@@ -9,20 +9,10 @@ from copying_stores import DRIVERS, Stores
 from houses import ERIN, GHOST, SARAH, SETTINGS, compared, contents, copied, grow, live_in
 
 from memsvc.copying import Fate, SideFailed
-from memsvc.errors import Reason
+from memsvc.errors import Reason, StorageUnavailable
 from memsvc.model import Scope
 from memsvc.storage.conformance.items import Journal, state
-from memsvc.storage.driver import (
-    MAX_APPEND_BYTES,
-    Append,
-    Driver,
-    Loaded,
-    Outcome,
-    Row,
-    RowKey,
-    RowKind,
-    StorageUnavailable,
-)
+from memsvc.storage.driver import MAX_APPEND_BYTES, Append, Driver, Loaded, Outcome, Row, RowKey, RowKind
 from memsvc.storage.memory import MemoryDriver
 
 AVA = Scope("default", "ava")

@@ -11,9 +11,9 @@ import pytest
 from rpc_harness import SARAH, Failure, Harness, failing, new_request_id, said, served
 from test_bad_input import RPCS, VALID
 
-from memsvc.errors import Reason, Retryable
+from memsvc.errors import Reason, Retryable, StorageUnavailable
 from memsvc.model import Scope
-from memsvc.storage.driver import Driver, StorageUnavailable
+from memsvc.storage.driver import Driver
 from memsvc.v1 import admin_pb2, context_pb2, extraction_pb2, memory_pb2, session_pb2
 
 SECRET = "password=hunter2"
@@ -174,3 +174,43 @@ async def test_long_and_foreign_texts_do_not_destroy_the_status(server: Harness)
     assert failure.message == f"no memory {memory_id}"
     reply = await server.contexts.CompileContext(context_pb2.CompileContextRequest(scope=SARAH))
     assert reply.text == ""
+
+
+@pytest.mark.parametrize("failure", ["down", "hung"])
+async def test_a_context_that_waits_for_learning_is_answered_from_ram_without_the_database(
+    server: Harness, failure: str
+) -> None:
+    await server.application.worker.stop()
+    request = memory_pb2.CreateMemoryRequest(scope=SARAH, memory=memory_pb2.Memory(text="Skis"))
+    await server.memories.CreateMemory(request)
+    run = session_pb2.Run(session_id="s1", messages=[said("I sail")])
+    await server.sessions.AppendRun(session_pb2.AppendRunRequest(scope=SARAH, run=run))
+    if failure == "down":
+        server.driver.broken = StorageUnavailable("database did not answer")
+    else:
+        server.driver.fast.clear()
+    asked = context_pb2.CompileContextRequest(
+        scope=SARAH, consistency={"max_staleness": {"seconds": 3600}}, wait_for_learning={"seconds": 30}
+    )
+    reply = await server.contexts.CompileContext(asked, timeout=1)
+
+    assert "Skis" in reply.text
+    assert reply.pending_runs == 1
+
+
+@pytest.mark.parametrize("failure", ["down", "hung"])
+async def test_a_run_that_was_stored_is_acknowledged_though_the_database_fails_while_learning_is_waited_for(
+    server: Harness, failure: str
+) -> None:
+    server.engine.gate.clear()
+    run = session_pb2.Run(session_id="s1", messages=[said("I sail")])
+    request = session_pb2.AppendRunRequest(scope=SARAH, run=run, wait_for_learning={"seconds": 30})
+    appending = asyncio.ensure_future(server.sessions.AppendRun(request, timeout=2))
+    await server.engine.reading.wait()
+    if failure == "down":
+        server.driver.broken = StorageUnavailable("database did not answer")
+    else:
+        server.driver.fast.clear()
+    reply = await appending
+
+    assert reply.learning == session_pb2.LEARNING_PENDING

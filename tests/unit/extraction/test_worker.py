@@ -9,13 +9,12 @@ import pytest
 from replica import SARAH, MakeReplica, Replica
 
 from memsvc.administration import Administration
-from memsvc.errors import FailedPrecondition, Permanent, Reason, Retryable, Unusable
+from memsvc.errors import FailedPrecondition, Permanent, Reason, Retryable, StorageUnavailable, Unusable
 from memsvc.extraction.jobs.claims import ClaimCommand, Claimed, FinishCommand, Limits
 from memsvc.extraction.jobs.events import Accepted, Committed, Completed, Failed, Proposed
 from memsvc.extraction.jobs.worker import WorkerSettings
 from memsvc.extraction.reconcile import Source, Sources
 from memsvc.model import ExtractionState, Origin, Usage
-from memsvc.storage.driver import StorageUnavailable
 
 LIMITS = Limits()
 

@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from memsvc.errors import StorageUnavailable
 from memsvc.model import Scope
-from memsvc.storage.driver import Append, Record, RecordKind, StorageUnavailable, Tip
+from memsvc.storage.driver import Append, Record, RecordKind, Tip
 from memsvc.storage.memory import MemoryDriver
 from memsvc.users import moves
 from memsvc.users.moves import Moves

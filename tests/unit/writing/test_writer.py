@@ -6,13 +6,21 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from memsvc.administration import EraseCommand
-from memsvc.errors import Aborted, AlreadyExists, FailedPrecondition, InvalidArgument, Reason, ResourceExhausted
+from memsvc.errors import (
+    Aborted,
+    AlreadyExists,
+    FailedPrecondition,
+    InvalidArgument,
+    Reason,
+    ResourceExhausted,
+    StorageUnavailable,
+)
 from memsvc.ids import new_id
 from memsvc.journal.records import RequestNote
 from memsvc.memories import Create, Delete, Guard, MemoryWriter, Target, Update
 from memsvc.memories.writing import Operation, WriteCommand
 from memsvc.model import Commit, Layer, Memory, Scope
-from memsvc.storage.driver import Append, Driver, Outcome, StorageUnavailable
+from memsvc.storage.driver import Append, Driver, Outcome
 from memsvc.storage.memory import MemoryDriver
 from memsvc.users import Users
 from memsvc.writing.writer import Writer
