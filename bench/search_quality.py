@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from memsvc.model import Memory, Origin
+from memsvc.search.bm25 import Shares
 from memsvc.search.lexical import LexicalIndex
 from memsvc.search.text import Analyzer
 
@@ -197,8 +198,8 @@ def measure() -> list[dict[str, object]]:
     for name, index in {
         "full": LexicalIndex(),
         "without_stemming": LexicalIndex(analyzer=Analyzer(stem=lambda _, word: word)),
-        "without_neighbours": LexicalIndex(neighbour_share=0.0),
-        "without_both": LexicalIndex(analyzer=Analyzer(stem=lambda _, word: word), neighbour_share=0.0),
+        "without_neighbours": LexicalIndex(shares=Shares(0, 0, 0, 0)),
+        "without_both": LexicalIndex(analyzer=Analyzer(stem=lambda _, word: word), shares=Shares(0, 0, 0, 0)),
     }.items():
         for memory in known:
             index.add(memory)

@@ -20,6 +20,7 @@ from memsvc.model import Layer, Memory, Scope, encode
 from memsvc.paging import binding, make_token, read_token
 from memsvc.search.filter import MemoryFilter, matcher
 from memsvc.search.lexical import Corpus
+from memsvc.search.scores import shown_scores
 from memsvc.users import LATEST, Consistency, HotUser, Users
 
 
@@ -80,7 +81,10 @@ class Found(Struct, frozen=True):
 
     memory: Memory
     score: float
+    """0 to 1: how sure it is."""
     shared_user_id: str = ""
+    by_context: bool = False
+    """It holds no word of the query: what was said next to it does."""
 
 
 class SearchResult(Struct, frozen=True):
@@ -152,8 +156,9 @@ class MemoryReader(Struct):
         wanted: MemoryFilter,
         shared_user_ids: Sequence[str] = (),
         consistency: Consistency = LATEST,
+        min_score: float = 0.0,
     ) -> SearchResult:
-        """Return the memories that fit best, or the newest or oldest ones."""
+        """Return the memories that fit best and score at least `min_score`, or the newest or oldest ones."""
         used = _usable_method(method, self.has_model)
         by_time = used in (SearchMethod.LAST_N, SearchMethod.FIRST_N)
         if not by_time and not query.strip():
@@ -179,7 +184,8 @@ class MemoryReader(Struct):
             found.sort(key=lambda hit: hit.memory.update_time, reverse=newest_first)
             if not by_time:
                 found.sort(key=lambda hit: hit.score, reverse=True)
-        return SearchResult(found[:top_k], used, user, shared)
+        hits = found[:top_k]
+        return SearchResult(hits if by_time else _shown(hits, min_score), used, user, shared)
 
     async def topics(
         self, scope: Scope, wanted: MemoryFilter, page_size: int, page_token: str, consistency: Consistency = LATEST
@@ -259,6 +265,16 @@ def _by_time(
     return [Found(memory, 0.0, shared_user_id) for memory in islice(memories, limit)]
 
 
+def _shown(ranked: Sequence[Found], min_score: float) -> Sequence[Found]:
+    """Return hits with the scores that a reader sees, without those below the minimum."""
+    scores = shown_scores([(hit.score, hit.by_context) for hit in ranked])
+    return [
+        msgspec.structs.replace(hit, score=score)
+        for hit, score in zip(ranked, scores, strict=True)
+        if score >= min_score
+    ]
+
+
 def _lexical(
     user: HotUser,
     query: str,
@@ -278,5 +294,5 @@ def _lexical(
     for hit in user.search(query, limit, allowed, corpus):
         memory = user.get(hit.memory_id)
         if memory is not None:
-            found.append(Found(memory, hit.score, shared_user_id))
+            found.append(Found(memory, hit.score, shared_user_id, hit.by_context))
     return found

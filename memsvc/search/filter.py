@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from memsvc.model import Layer, Memory, Polarity, Trust
+from memsvc.search.languages import fold
 
 
 class TimeRange(msgspec.Struct, frozen=True, gc=False):
@@ -53,9 +54,12 @@ ANY = MemoryFilter()
 
 
 def fold_text(text: str) -> str:
-    """Return `text` without case and accents."""
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    """Return `text` without case, accents and what is invisible, in one spelling of each letter."""
+    decomposed = unicodedata.normalize("NFKD", fold(text).casefold()).translate(_ONE_SPELLING)
     return "".join(character for character in decomposed if not unicodedata.combining(character))
+
+
+_ONE_SPELLING = str.maketrans({"\u200c": " ", "ة": "ه"})
 
 
 def matcher(wanted: MemoryFilter) -> Callable[[Memory], bool]:

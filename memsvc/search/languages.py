@@ -44,9 +44,10 @@ class Language(enum.IntEnum):
 
 
 def fold(text: str) -> str:
-    """Return the text in compatibility form without accents, vowel points and joiners; case is kept.
+    """Return the text in compatibility form without accents, vowel points and what is invisible; case is kept.
 
-    Marks that make another letter stay: й, Indic and Thai vowels, Japanese voicing.
+    Marks that make another letter stay: й, Indic and Thai vowels, Japanese voicing. So does the non-joiner between
+    Arabic letters, which parts a word as a hyphen does.
     """
     if text.isascii():
         return text
@@ -88,10 +89,19 @@ def stem(language: Language, folded_word: str) -> str:
 
 _MARKS = re.compile(
     r"(?<![иИуУ])[\u0300-\u036f]+"
-    r"|[\u0591-\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670\u00ad\u200c\u200d\u2060\ufe0e\ufe0f\U0001f3fb-\U0001f3ff]+"
+    r"|[\u0591-\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670\u06d6-\u06dc\u06df-\u06e8\u06ea-\u06ed\U0001f3fb-\U0001f3ff]+"
+    # Characters that nobody sees.
+    r"|[\u00ad\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200d-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff"
+    r"\ufff9-\ufffb\U000e0000-\U000e0fff]+"
+    r"|(?<![\u0600-\u06ff\u0750-\u077f])\u200c+|\u200c+(?![\u0600-\u06ff\u0750-\u077f])"
 )
 _LETTERS = str.maketrans({"ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "đ": "d", "Đ": "D", "ð": "d", "ı": "i", "æ": "ae",
-                          "Æ": "AE", "œ": "oe", "Œ": "OE", "þ": "th", "’": "'", "‐": "-", "‑": "-"})  # fmt: skip
+                          "Æ": "AE", "œ": "oe", "Œ": "OE", "þ": "th", "’": "'", "‐": "-", "‑": "-",
+                          # Arabic, Persian, Urdu and Kurdish spellings of one letter.
+                          "ٱ": "ا", "ٲ": "ا", "ٳ": "ا", "ک": "ك", "ڪ": "ك", "ی": "ي", "ى": "ي", "ې": "ي", "ے": "ي",
+                          "ۃ": "ة", "ہ": "ه", "ھ": "ه", "ە": "ه",
+                          **{chr(zero + digit): str(digit)
+                             for zero in (0x660, 0x6F0, 0x966, 0x9E6) for digit in range(10)}})  # fmt: skip
 
 _LEAST_EVIDENCE = 2
 _LATIN = tuple(language for language in Language if language <= Language.INDONESIAN)

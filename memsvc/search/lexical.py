@@ -1,4 +1,4 @@
-"""The lexical index of one user's memories: BM25, with what was said next to a memory as its context."""
+"""The lexical index of one user's memories: BM25F, with what was said next to a memory as its context."""
 
 from __future__ import annotations
 
@@ -13,35 +13,51 @@ from operator import attrgetter
 import msgspec
 
 from memsvc.model import Memory
-from memsvc.search.bm25 import LENGTHS, impacts, length_class, rarity
-from memsvc.search.memory_terms import memory_terms
-from memsvc.search.neighbours import Neighbours
+from memsvc.search.bm25 import LENGTHS, Shares, is_lent, length_class, rarity
+from memsvc.search.memory_terms import memory_terms, searchable_text
+from memsvc.search.neighbours import Neighbours, Place
 from memsvc.search.postings import MAX_SLOTS, Postings
 from memsvc.search.ranking import QueryTerm, Ranking
+from memsvc.search.stop_phrase import StopPhrase
 from memsvc.search.text import Analyzer
 
 
 class Hit(msgspec.Struct, frozen=True, gc=False):
-    """A memory that was found; scores compare within one search only."""
+    """A memory that was found."""
 
     memory_id: str
     score: float
+    """How much of the query it answers: 1 where it holds every word once, more where it is about nothing else."""
+    by_context: bool = False
+    """It holds no word of the query: what was said next to it does."""
 
 
 class Corpus(msgspec.Struct, frozen=True):
-    """How many memories there are, and how many hold each term of a query: what makes a term count for more or less."""
+    """How many memories there are, how long they are, and how many hold each term of a query: what makes a term count
+    for more or less."""
 
     count: int
+    total_length: int
     holders: Mapping[str, int]
 
     @classmethod
     def together(cls, parts: Iterable[Corpus]) -> Corpus:
         """Return what several indexes are as one, so that the scores of one search over all of them compare."""
-        count, holders = 0, Counter[str]()
+        count, total_length, holders = 0, 0, Counter[str]()
         for part in parts:
             count += part.count
+            total_length += part.total_length
             holders.update(part.holders)
-        return cls(count, holders)
+        return cls(count, total_length, holders)
+
+    @property
+    def mean_length(self) -> int:
+        return max(1, round(self.total_length / self.count)) if self.count else 1
+
+    @property
+    def all_once(self) -> float:
+        """The sum that a memory of mean length gets which holds each term of the query once."""
+        return sum(rarity(self.count, holders) for holders in self.holders.values())
 
     def has_everywhere(self, term: str) -> bool:
         """Whether so many memories hold a term that it is a stop word here, like a name that starts each of them."""
@@ -54,15 +70,17 @@ class LexicalIndex:
     It refers to the memories that it is given, and does not count them in `size_bytes`.
     """
 
-    def __init__(self, analyzer: Analyzer | None = None, neighbour_share: float = 0.3) -> None:
+    def __init__(self, analyzer: Analyzer | None = None, shares: Shares | None = None) -> None:
         self._analyzer = analyzer or _shared_analyzer
-        self._neighbour_share = neighbour_share
+        self._shares = shares or Shares()
         self._memories: list[Memory | None] = []
         self._slots: dict[str, int] = {}
         self._free_slots: list[int] = []
         self._total_length = 0
         self._postings = Postings()
-        self._neighbours = Neighbours(self._memories)
+        memories = self._memories
+        # Not a method of its own: then only the collector would free an index.
+        self._neighbours = Neighbours(lambda slot: _place(memories[slot]))
 
     @classmethod
     def build(cls, memories: Iterable[Memory]) -> LexicalIndex:
@@ -92,30 +110,31 @@ class LexicalIndex:
         slot = self._slots.get(memory.memory_id)
         if slot is None:
             slot = self._take_slot(memory)
-            self._neighbours.insert(slot)
+            self._neighbours.insert(slot, _place(memory))
         else:
             old = self._memory(slot)
             self._forget_terms(slot, old)
             moves = _place(old) != _place(memory)
             if moves:
-                self._neighbours.remove(slot)
+                self._neighbours.remove(slot, _place(old))
             self._memories[slot] = memory
             if moves:
-                self._neighbours.insert(slot)
+                self._neighbours.insert(slot, _place(memory))
         self._note_terms(slot, memory)
 
     def remove(self, memory_id: str) -> None:
         """Forget a memory. Raises KeyError if it is not here."""
         slot = self._slots.pop(memory_id)
-        self._forget_terms(slot, self._memory(slot))
-        self._neighbours.remove(slot)
+        memory = self._memory(slot)
+        self._forget_terms(slot, memory)
+        self._neighbours.remove(slot, _place(memory))
         self._memories[slot] = None
         self._free_slots.append(slot)
 
     def corpus(self, query: str) -> Corpus:
         """Return what of this index decides how much each term of a query counts."""
         terms = self._analyzer.query_terms(_ends(query))
-        return Corpus(len(self._slots), {term: len(self._postings.of(term)) for term in terms})
+        return Corpus(len(self._slots), self._total_length, {term: len(self._postings.of(term)) for term in terms})
 
     def search(
         self,
@@ -128,21 +147,30 @@ class LexicalIndex:
 
         `allowed` says of an id whether it may be returned. What it leaves out does not count towards `limit`, and still
         is context to its neighbours. Of a long query the first and last 4,096 characters count, of many words the 64
-        rarest. A word that nearly all of many memories hold is a stop word; asked for alone it finds the newest.
+        rarest. A word that nearly all of many memories hold is a stop word; asked for alone it finds the newest. Stop
+        words count where nothing else is asked for.
         `corpus` is that of all indexes that are searched together, where this is not the only one.
         """
+        if limit <= 0 or not self._slots:
+            return []
+        phrase = StopPhrase.of(_ends(query), self._analyzer)
+        if phrase is not None:
+            return self._saying(phrase, limit, self._slot_predicate(allowed))
         corpus = corpus or self.corpus(query)
-        terms = self._known_terms(corpus) if limit > 0 else []
+        terms = self._known_terms(corpus)
         if not terms:
             return []
         permits = self._slot_predicate(allowed)
         if terms[0].everywhere:
             slots = terms[0].postings.slots()
             holders = slots if permits is None else list(filter(permits, slots))
-            return self._hits([(slot, terms[0].rarity) for slot in self._newest(holders, limit)], limit)
-        mean_length = max(1, round(self._total_length / len(self._slots)))
-        ranking = Ranking(impacts(mean_length), self._neighbours, self._neighbour_share, limit, permits)
-        return self._first(ranking.scores(terms), limit)
+            return self._hits([(slot, 1.0) for slot in self._newest(holders, limit)], limit)
+        ranking = Ranking(corpus.mean_length, self._neighbours, self._shares, limit, permits)
+        all_once = corpus.all_once
+        return [
+            Hit(hit.memory_id, hit.score / all_once, not ranking.holds_any(self._slots[hit.memory_id], terms))
+            for hit in self._first(ranking.scores(terms), limit)
+        ]
 
     @property
     def size_bytes(self) -> int:
@@ -156,6 +184,16 @@ class LexicalIndex:
 
     def __contains__(self, memory_id: str) -> bool:
         return memory_id in self._slots
+
+    def _saying(self, phrase: StopPhrase, limit: int, permits: Callable[[int], bool] | None) -> list[Hit]:
+        """Return the memories that say words which are in no index, as a query of stop words alone asks for."""
+        scores: dict[int, float] = {}
+        for slot, memory in enumerate(self._memories):
+            if memory is not None:
+                score = phrase.score(searchable_text(memory))
+                if score and (permits is None or permits(slot)):
+                    scores[slot] = score
+        return self._first(scores, limit)
 
     def _first(self, scores: Mapping[int, float], limit: int) -> list[Hit]:
         if not scores:
@@ -193,7 +231,8 @@ class LexicalIndex:
             everywhere = corpus.has_everywhere(term)
             if known and (total > _MOST_POSTINGS or everywhere):
                 break
-            known.append(QueryTerm(postings, rarity(corpus.count, holders), everywhere))
+            lent = is_lent(corpus.count, holders)
+            known.append(QueryTerm(postings, rarity(corpus.count, holders), lent, everywhere))
         return known
 
     def _slot_predicate(self, allowed: Callable[[str], bool] | Container[str] | None) -> Callable[[int], bool] | None:
@@ -244,7 +283,8 @@ def _as_said(memories: Iterable[Memory]) -> list[Memory]:
     return sorted(memories, key=attrgetter("observe_time", "number"))
 
 
-def _place(memory: Memory) -> tuple[str, int, int]:
+def _place(memory: Memory | None) -> Place:
+    assert memory is not None
     return memory.origin.session_id, memory.observe_time, memory.number
 
 

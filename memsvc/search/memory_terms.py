@@ -1,4 +1,4 @@
-"""What a memory can be found by: its text, topics, key, value and the day it was said."""
+"""What a memory can be found by: its text, topics, key, value, who said it and on which day."""
 
 from __future__ import annotations
 
@@ -13,15 +13,22 @@ from memsvc.search.text import Analyzer
 
 def memory_terms(memory: Memory, analyzer: Analyzer) -> list[str]:
     """Return the terms of a memory, repeated as they are in it. The same memory has the same terms for ever."""
+    terms = analyzer.document_terms(searchable_text(memory))
+    if memory.observe_time:
+        terms += _day_terms(analyzer, memory.observe_time // _DAY_MICROSECONDS)
+    return terms
+
+
+def searchable_text(memory: Memory) -> str:
+    """Return the words of a memory, a line for each of its parts."""
     parts = [memory.text, *memory.topics]
     if memory.key:
         parts.append(_KEY_JOINTS.sub(" ", memory.key))
     if memory.value_json:
         parts.append(_plain_value(memory.value_json))
-    terms = analyzer.document_terms("\n".join(parts))
-    if memory.observe_time:
-        terms += _day_terms(analyzer, memory.observe_time // _DAY_MICROSECONDS)
-    return terms
+    if memory.origin.author_id:
+        parts.append(memory.origin.author_id)
+    return "\n".join(parts)
 
 
 def _plain_value(value_json: str) -> str:

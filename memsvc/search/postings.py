@@ -16,6 +16,8 @@ import sys
 from array import array
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from zlib import crc32
 
 import msgspec
 
@@ -26,9 +28,15 @@ SLOT_SHIFT = 8
 TALLY_MASK = 0xFF
 
 _TERM_SHIFT = 32
-_HASH_MASK = (1 << 32) - 1
+_LOW_BYTE = slice(0 if sys.byteorder == "little" else 7, None, 8)
 _LOW_HALF = slice(0 if sys.byteorder == "little" else 1, None, 2)
 _BUCKET_POSTINGS = 1024
+
+
+@lru_cache(maxsize=1 << 14)
+def term_code(term: str) -> int:
+    """Return the 32 bits that stand for a term: the same in every process, so that they can be stored."""
+    return crc32(term.encode("utf-8", "surrogatepass"))
 
 
 class Postings:
@@ -44,7 +52,7 @@ class Postings:
         low = slot << SLOT_SHIFT | first_tally(length_class)
         buckets, shift = self._buckets, self._bucket_shift
         for term, count in occurrences.items():
-            prefix = (hash(term) & _HASH_MASK) << _TERM_SHIFT
+            prefix = term_code(term) << _TERM_SHIFT
             insort(buckets[prefix >> shift], prefix | low + (count if count < MAX_OCCURRENCES else MAX_OCCURRENCES) - 1)
         self._count += len(occurrences)
         while self._count > _BUCKET_POSTINGS * len(self._buckets):
@@ -53,14 +61,14 @@ class Postings:
     def remove(self, terms: Iterable[str], slot: int) -> None:
         """Forget the document at `slot`, which holds just these terms."""
         for term in terms:
-            key = (hash(term) & _HASH_MASK) << _TERM_SHIFT | slot << SLOT_SHIFT
+            key = term_code(term) << _TERM_SHIFT | slot << SLOT_SHIFT
             bucket = self._buckets[key >> self._bucket_shift]
             del bucket[bisect_left(bucket, key)]
             self._count -= 1
 
     def of(self, term: str) -> TermPostings:
         """Return the postings of a term, perhaps none."""
-        prefix = (hash(term) & _HASH_MASK) << _TERM_SHIFT
+        prefix = term_code(term) << _TERM_SHIFT
         bucket = self._buckets[prefix >> self._bucket_shift]
         start = bisect_left(bucket, prefix)
         return TermPostings(bucket, prefix, start, bisect_left(bucket, prefix + (1 << _TERM_SHIFT), start))
@@ -95,6 +103,10 @@ class TermPostings(msgspec.Struct, frozen=True, gc=False):
 
     def slots(self) -> list[int]:
         return [posting >> SLOT_SHIFT for posting in self.read()]
+
+    def tallies(self) -> set[int]:
+        """Return the tallies that there are among the postings."""
+        return set(bytes(memoryview(self.bucket[self.start : self.stop]).cast("B")[_LOW_BYTE]))
 
     def tally(self, slot: int) -> int:
         """Return the tally of one document, -1 if it does not hold the term."""

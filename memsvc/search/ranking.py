@@ -1,8 +1,8 @@
 """The best documents for the terms of a query, without reading all that is known of the common ones.
 
-A document's score is the BM25 sum of its terms, plus a share of the better of its neighbours' sums. Terms are read
-rarest first. Once the unread ones could not lift a document past those found, only the documents within reach are
-looked up in them (MaxScore: Turtle and Flood 1995). The result is exact.
+A document's score is the sum, over the terms, of rarity times the saturated weight that the term has in it and in its
+neighbours. Terms are read rarest first. Once the unread ones could not lift a document past those found, only the
+documents within reach are looked up in them (MaxScore: Turtle and Flood 1995). The result is exact.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from itertools import islice
 
 import msgspec
 
-from memsvc.search.bm25 import HIGHEST_IMPACT
-from memsvc.search.neighbours import Neighbours
+from memsvc.search.bm25 import K1, Shares, saturated, weights
+from memsvc.search.neighbours import NONE, Neighbours
 from memsvc.search.postings import SLOT_SHIFT, TALLY_MASK, TermPostings
 
 
@@ -23,6 +23,8 @@ class QueryTerm(msgspec.Struct, frozen=True, gc=False):
 
     postings: TermPostings
     rarity: float
+    lent: bool = True
+    """Whether documents lend it to their neighbours."""
     everywhere: bool = False
     """Whether it is a stop word: then it is the only one."""
 
@@ -32,17 +34,21 @@ class Ranking:
 
     def __init__(
         self,
-        impacts: Sequence[float],
+        mean_length: int,
         neighbours: Neighbours,
-        neighbour_share: float,
+        shares: Shares,
         limit: int,
         permits: Callable[[int], bool] | None,
+        factors: Sequence[float] | None = None,
     ) -> None:
-        self._impacts = impacts
+        """`factors`, at most 1, are what each slot's score is multiplied by; None: all are 1."""
+        self._weights = weights(mean_length, shares)
         self._neighbours = neighbours
-        self._share = neighbour_share if neighbours else 0.0
+        self._lends = bool(neighbours) and shares.total > 0
+        self._shares_total = shares.total
         self._limit = limit
         self._permits = permits
+        self._factors = factors
         self._sums: dict[int, float] = {}
 
     def scores(self, terms: Sequence[QueryTerm]) -> dict[int, float]:
@@ -51,83 +57,145 @@ class Ranking:
         The terms come rarest first, and their parts are added up in that order, whatever is skipped.
         """
         for number, term in enumerate(terms):
-            if len(term.postings) >= max(_COMMON, len(self._sums) // 2):
+            if len(term.postings) >= max(_COMMON, len(self._sums) // 8):
                 finalists = self._finalists_before(terms[number:])
                 if finalists is not None:
-                    return self._with_context(finalists)
+                    return self._final(finalists)
             self._read(term)
-        return self._with_context(self._within_reach(*self._floor()))
+        return self._final(self._within_reach(self._floor()))
+
+    def holds_any(self, slot: int, terms: Iterable[QueryTerm]) -> bool:
+        """Return whether a document holds one of the terms itself."""
+        return any(term.postings.tally(slot) >= 0 for term in terms)
 
     def _read(self, term: QueryTerm) -> None:
-        sums, impacts, rarity = self._sums, self._impacts, term.rarity
-        if not sums:
-            self._sums = {
-                posting >> SLOT_SHIFT: rarity * impacts[posting & TALLY_MASK] for posting in term.postings.read()
-            }
-            return
+        sums, rarity = self._sums, term.rarity
         sum_of = sums.get
-        for posting in term.postings.read():
+        if not (term.lent and self._lends):
+            impacts = self._weights.impacts
+            for posting in term.postings.read():
+                slot = posting >> SLOT_SHIFT
+                sums[slot] = sum_of(slot, 0.0) + rarity * impacts[posting & TALLY_MASK]
+            return
+        for slot, weight in self._weights_with_context(term.postings).items():
+            sums[slot] = sum_of(slot, 0.0) + rarity * (weight * _SCALE / (weight + K1))
+
+    def _weights_with_context(self, postings: TermPostings) -> dict[int, float]:
+        """Return the weight of a term in each document that holds it, or stands beside one that does."""
+        known = self._weights
+        own, to_after, to_before = known.own, known.to_after, known.to_before
+        to_second_after, to_second_before = known.to_second_after, known.to_second_before
+        before, after = self._neighbours.before, self._neighbours.after
+        found: dict[int, float] = {}
+        weight_of = found.get
+        for posting in postings.read():
             slot = posting >> SLOT_SHIFT
-            sums[slot] = sum_of(slot, 0.0) + rarity * impacts[posting & TALLY_MASK]
+            tally = posting & TALLY_MASK
+            found[slot] = weight_of(slot, 0.0) + own[tally]
+            near = after[slot]
+            if near != NONE:
+                found[near] = weight_of(near, 0.0) + to_after[tally]
+                near = after[near]
+                if near != NONE:
+                    found[near] = weight_of(near, 0.0) + to_second_after[tally]
+            near = before[slot]
+            if near != NONE:
+                found[near] = weight_of(near, 0.0) + to_before[tally]
+                near = before[near]
+                if near != NONE:
+                    found[near] = weight_of(near, 0.0) + to_second_before[tally]
+        return found
+
+    def _part(self, term: QueryTerm, slot: int) -> float:
+        """Return what a term adds to the score of one document."""
+        tally_of = term.postings.tally
+        known = self._weights
+        tally = tally_of(slot)
+        if not (term.lent and self._lends):
+            return term.rarity * known.impacts[tally] if tally >= 0 else 0.0
+        weight = known.own[tally] if tally >= 0 else 0.0
+        before, after = self._neighbours.before, self._neighbours.after
+        for near, further, lent, further_lent in (
+            (before[slot], before, known.to_after, known.to_second_after),
+            (after[slot], after, known.to_before, known.to_second_before),
+        ):
+            if near != NONE:
+                tally = tally_of(near)
+                if tally >= 0:
+                    weight += lent[tally]
+                second = further[near]
+                if second != NONE:
+                    tally = tally_of(second)
+                    if tally >= 0:
+                        weight += further_lent[tally]
+        return term.rarity * (weight * _SCALE / (weight + K1))
+
+    def _most(self, term: QueryTerm) -> float:
+        """Return more than the term adds to the score of any document."""
+        tallies = term.postings.tallies()
+        known = self._weights
+        weight = max(known.own[tally] for tally in tallies)
+        if term.lent and self._lends:
+            weight += self._shares_total * max(known.lent[tally] for tally in tallies)
+        return term.rarity * saturated(weight)
 
     def _finalists_before(self, unread: Sequence[QueryTerm]) -> Collection[int] | None:
         """Return who may be among the best, looked up in the unread terms; None: reading on is needed, or cheaper."""
-        lift = (1 + self._share) * HIGHEST_IMPACT * sum(term.rarity for term in unread)
-        floor, leading_sum = self._floor()
-        if floor <= lift:
+        floor = self._floor()
+        if not floor:
             return None
-        finalists = self._within_reach(floor - lift, leading_sum)
-        slots = finalists.union(*map(self._neighbours.of, finalists)) if self._share else finalists
-        if len(slots) * len(unread) * _POSTINGS_PER_LOOKUP > sum(len(term.postings) for term in unread):
+        lift = sum(map(self._most, unread))
+        if floor <= lift + _ROUNDING:
+            return None
+        finalists = self._within_reach(floor - lift)
+        lookups = sum(_LOOKUPS_LENT if term.lent and self._lends else 1 for term in unread)
+        reads = sum(len(term.postings) * (_READS_LENT if term.lent and self._lends else 1) for term in unread)
+        if len(finalists) * lookups * _POSTINGS_PER_LOOKUP > reads:
             return None
         for term in unread:
-            for slot in slots:
-                tally = term.postings.tally(slot)
-                if tally >= 0:
-                    self._sums[slot] = self._sums.get(slot, 0.0) + term.rarity * self._impacts[tally]
+            for slot in finalists:
+                self._sums[slot] += self._part(term, slot)
         return finalists
 
-    def _floor(self) -> tuple[float, float]:
-        """Return a score that `limit` results reach already (0: there are not as many), and the least leader's sum."""
+    def _floor(self) -> float:
+        """Return a score that `limit` results reach already; 0: there are not as many."""
+        if self._permits is None and self._factors is None:
+            best = nlargest(self._limit, self._sums.values())
+            return best[-1] if len(best) == self._limit else 0.0
         width = _LEADERS_PER_RESULT * self._limit
         while self._sums:
             leading_sum = nlargest(width, self._sums.values())[-1]
             leaders = self._permitted([slot for slot, own in self._sums.items() if own >= leading_sum])
-            best = nlargest(self._limit, self._with_context(islice(leaders, width)).values())
+            best = nlargest(self._limit, self._final(islice(leaders, width)).values())
             if len(best) == self._limit:
-                return best[-1], leading_sum
+                return best[-1]
             if width >= len(self._sums):
                 break
             width *= 8
-        return 0.0, 0.0
+        return 0.0
 
-    def _within_reach(self, floor: float, leading_sum: float) -> set[int]:
-        """Return the permitted slots that get to `floor`, by themselves or with what a neighbour lends.
-
-        Neighbours with more than `leading_sum` are few and followed one by one; the others lend at most that.
-        """
+    def _within_reach(self, floor: float) -> Collection[int]:
+        """Return the permitted slots that get to `floor`."""
         floor -= _ROUNDING
-        sums, share = self._sums, self._share
-        lent = share * leading_sum
-        reach = {slot for slot, own in sums.items() if own + lent >= floor}
-        if share:
-            lenders = [slot for slot, own in sums.items() if own > leading_sum or share * own >= floor]
-            reach.update(*map(self._neighbours.of, lenders))
-            reach.update(lenders)
-        return set(self._permitted(reach))
+        return self._permitted([slot for slot, own in self._sums.items() if own >= floor])
 
-    def _with_context(self, slots: Iterable[int]) -> dict[int, float]:
-        if self._share:
-            return self._neighbours.lend(self._sums, slots, self._share)
-        return {slot: self._sums[slot] for slot in slots}
+    def _final(self, slots: Iterable[int]) -> dict[int, float]:
+        sums, factors = self._sums, self._factors
+        if factors is None:
+            return {slot: sums[slot] for slot in slots}
+        return {slot: factors[slot] * sums[slot] for slot in slots}
 
     def _permitted(self, slots: Collection[int]) -> Collection[int]:
         return slots if self._permits is None else [slot for slot in slots if self._permits(slot)]
 
 
-_COMMON = 256
+_SCALE = K1 + 1
+_COMMON = 64
 """From as many postings on it pays to see whether a term must be read."""
-_POSTINGS_PER_LOOKUP = 12
+_POSTINGS_PER_LOOKUP = 8
 """How many postings are read in the time that one document is looked up in a term."""
+_LOOKUPS_LENT = 5
+_READS_LENT = 8
+"""A lent term is read into, and looked up in, five documents, and its weights are saturated one by one."""
 _LEADERS_PER_RESULT = 2
 _ROUNDING = 1e-9

@@ -50,6 +50,15 @@ class Analyzer:
         terms = self._word_terms(words, keep_stop_words=not telling)
         return list(dict.fromkeys(terms + (telling or ([] if terms else grams))))
 
+    def stop_words(self, text: str) -> list[str]:
+        """Return the words of a text, in order, if all are stop words of one language, in which case they matter."""
+        words, runs = _split(text)
+        known = [self._words.get(token) or self._learn(token) for token in words]
+        if runs or not known or not all(word.stop_bits for word in known):
+            return []
+        bit = 1 << dominant_language([word.stop_bits for word in known])
+        return words if all(word.stop_bits & bit for word in known) else []
+
     def _word_terms(self, tokens: list[str], keep_stop_words: bool = True) -> list[str]:
         known = self._words
         words = [known.get(token) or self._learn(token) for token in tokens]
@@ -83,18 +92,27 @@ class Analyzer:
             # IT, US and WHO are names where it, us and who are not.
             bits = 0 if len(token) > 1 and token.isupper() else stop_languages(folded)
             latin = folded if language is Language.ENGLISH and not folded.isdecimal() else ""
-            return _Word((self._stem(language, folded),), bits, latin)
+            return _Word(tuple(self._stems(language, folded)), bits, latin)
         parts = [part for part in _JOINTS.split(folded) if part]
         bits = stop_languages(folded)
         if "'" in folded:
             parts = [part for part in parts if part not in _CLITICS] or parts
-        terms = [self._stem(script_language(part), part) for part in parts]
+        terms = [term for part in parts for term in self._stems(script_language(part), part)]
         if len(parts) > 1:
             terms.append(self._stem(language, _joined(folded)))
         if folded.endswith(("#", "++")):
             terms.append(folded)
         latin = parts[0] if len(parts) == 1 and language is Language.ENGLISH else ""
         return _Word(tuple(terms), bits, latin)
+
+    def _stems(self, language: Language, folded: str) -> list[str]:
+        terms = [self._stem(language, folded)]
+        if language is Language.ARABIC and folded.endswith("ه"):
+            # Many write so what ends in ta marbuta, which the stemmer knows as an ending of its own.
+            other = self._stem(language, folded[:-1] + "ة")
+            if other not in terms:
+                terms.append(other)
+        return terms
 
 
 class _Word(msgspec.Struct, frozen=True, gc=False):
@@ -148,7 +166,7 @@ def _token_pattern() -> re.Pattern[str]:
     letter = rf"(?:[^\W_{_UNSPACED}]|[\u0300-\u036f\u0900-\u0963\u0966-\u0dff])"
     return re.compile(
         rf"(?P<run>[{_HAN}]+|[{_HIRAGANA}]+|[{_KATAKANA}]+|[{_HANGUL}]+|[{_SOUTH_EAST_ASIAN}]+)"
-        rf"|(?P<word>{letter}+(?:[.@_'-]{letter}+)*(?:\+\+|\#)?)"
+        rf"|(?P<word>{letter}+(?:[.@_'\u200c-]{letter}+)*(?:\+\+|\#)?)"
         r"|(?P<emoji>[\U0001f1e6-\U0001f1ff]{2}|[\u2190-\u21ff\u2300-\u27bf\u2900-\u2bff\U0001f000-\U0001faff])"
     )
 
@@ -166,5 +184,5 @@ _UNSPACED = _HAN + _HIRAGANA + _KATAKANA + _HANGUL + _SOUTH_EAST_ASIAN
 
 _ASCII_WORD = re.compile(r"[^\W_]+(?:[.@_'-][^\W_]+)*(?:\+\+|#)?", re.ASCII)
 _FIRST_EAST_ASIAN = "\u2e80"
-_SIMPLE_WORD = re.compile(r"[^.@_'#+-]+")
-_JOINTS = re.compile(r"[.@_'#+-]+")
+_SIMPLE_WORD = re.compile(r"[^.@_'#+\u200c-]+")
+_JOINTS = re.compile(r"[.@_'#+\u200c-]+")

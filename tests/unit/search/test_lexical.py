@@ -141,9 +141,79 @@ def test_neighbours_in_the_session_are_found_after_what_they_stand_beside() -> N
         ]
     )
 
-    assert found(index, "puppy") == ["puppy", "name"]
-    scores = {hit.memory_id: hit.score for hit in index.search("puppy", 5)}
-    assert scores["name"] == pytest.approx(0.3 * scores["puppy"])
+    assert found(index, "puppy") == ["puppy", "name", "walks"]
+    assert [hit.by_context for hit in index.search("puppy", 5)] == [False, True, True]
+
+
+def test_the_words_of_a_neighbour_and_ones_own_are_not_counted_as_two() -> None:
+    """Weights are added before saturation: a memory that is about it, said twice around it, is not twice as good."""
+    index = LexicalIndex.build(
+        [
+            *(memory("Has a puppy", f"beside{number}", "s", observe_time=number) for number in range(5)),
+            memory("Has a puppy", "alone"),
+            *(memory("Something else entirely", f"other{number}") for number in range(20)),
+        ]
+    )
+
+    scores = {hit.memory_id: hit.score for hit in index.search("puppy", 10)}
+    assert scores["alone"] < scores["beside2"] < 1.5 * scores["alone"]
+
+
+def test_a_word_that_many_hold_is_not_lent() -> None:
+    index = LexicalIndex.build(
+        [
+            *(memory(f"Sarah likes thing{number}", f"m{number}", f"s{number % 30}") for number in range(120)),
+            *(memory(f"Calls it unit{number}", f"n{number}", f"s{number % 30}") for number in range(120)),
+        ]
+    )
+
+    assert {hit.by_context for hit in index.search("sarah", 200)} == {False}
+    assert found(index, "thing7", 10)[0] == "m7"
+    assert any(hit.by_context for hit in index.search("thing7", 10))
+
+
+def test_who_said_it_is_searchable() -> None:
+    index = LexicalIndex.build(
+        [
+            Memory(memory_id="a", number=1, text="The build breaks on Fridays", origin=Origin(author_id="ann.lee")),
+            Memory(memory_id="b", number=2, text="The build is slow", origin=Origin(author_id="bob@acme.example")),
+        ]
+    )
+
+    assert found(index, "what did Ann say about the build?") == ["a", "b"]
+    assert found(index, "bob") == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("query", "wanted"),
+    [
+        ("The Who", "band"),
+        ("the who", "band"),
+        ("Who are The Who?", "band"),
+        ("It", "film"),
+        ("to be or not to be", "quote"),
+        ("be or not", "quote"),
+        ("der die das", "german"),
+        ("مَن هو", "arabic"),
+    ],
+)
+def test_a_query_of_stop_words_alone_finds_who_says_them_together(query: str, wanted: str) -> None:
+    index = LexicalIndex.build(
+        [
+            memory("Is the one who walks the dog", "who"),
+            memory("Favourite band of the eighties: The Who", "band"),
+            memory("Likes it when it rains", "rain"),
+            memory("Favourite film is It", "film"),
+            memory("Asked not to be called", "called"),
+            memory("Had 'to be, or not to be' put on a mug", "quote"),
+            memory("Mixes up der, die, das", "german"),
+            memory("يسأل دائما من هو", "arabic"),
+        ]
+    )
+
+    assert found(index, query)[0] == wanted
+    assert found(index, query, allowed={wanted}) == [wanted]
+    assert found(index, query, allowed={"nobody"}) == []
 
 
 def test_memories_without_a_session_have_no_neighbours() -> None:
@@ -161,7 +231,7 @@ def test_neighbours_follow_the_time_of_saying_and_close_up_after_a_removal() -> 
     between = memory("Calls him Biscuit", "between", "s", observe_time=20)
 
     index.add(between)
-    assert found(index, "puppy") == ["first", "between"]
+    assert found(index, "puppy") == ["first", "between", "last"]
     index.remove("between")
     assert found(index, "puppy") == ["first", "last"]
     index.add(memory("Feels tired", "last", "elsewhere", observe_time=30))
@@ -267,7 +337,9 @@ async def test_building_leaves_the_loop_to_others() -> None:
     assert index.search("tea 17", 5) == LexicalIndex.build(memories).search("tea 17", 5)
 
 
-# The reference: BM25 and neighbours as their definitions say, with no index at all.
+# The reference: BM25F and neighbours as their definitions say, with no index at all.
+
+SHARES = {-1: 0.4, +1: 0.3, -2: 0.3, +2: 0.2}
 
 
 def reference(
@@ -277,39 +349,53 @@ def reference(
     occurrences = {memory.memory_id: Counter(memory_terms(memory, analyzer)) for memory in memories}
     lengths = {memory_id: bm25.LENGTHS[bm25.length_class(terms.total())] for memory_id, terms in occurrences.items()}
     holders = Counter(term for terms in occurrences.values() for term in terms)
-    asked = sorted(
-        (term for term in analyzer.query_terms(query) if holders[term]), key=lambda term: (holders[term], term)
-    )
+    asked = analyzer.query_terms(query)
     mean = max(1, round(sum(lengths.values()) / len(lengths))) if lengths else 1
+    sessions: dict[str, list[str]] = {}
+    for memory in sorted(memories, key=lambda memory: (memory.observe_time, memory.number)):
+        if memory.origin.session_id:
+            sessions.setdefault(memory.origin.session_id, []).append(memory.memory_id)
 
-    def own(memory_id: str) -> float:
+    def weight(memory_id: str, term: str, b: float) -> float:
+        count = min(occurrences[memory_id][term], 8)
+        return count / (1 - b + b * lengths[memory_id] / mean)
+
+    def score(memory: Memory) -> float:
+        said = sessions.get(memory.origin.session_id, [memory.memory_id])
+        here = said.index(memory.memory_id)
         total = 0.0
         for term in asked:
-            count = min(occurrences[memory_id][term], bm25.MAX_OCCURRENCES)
-            norm = 1 - bm25.B + bm25.B * lengths[memory_id] / mean
-            total += bm25.rarity(len(memories), holders[term]) * (count * (bm25.K1 + 1) / (count + bm25.K1 * norm))
+            combined = weight(memory.memory_id, term, 0.5)
+            if holders[term] <= max(64, len(memories) / 5):
+                for distance, share in SHARES.items():
+                    if 0 <= here + distance < len(said):
+                        combined += share * weight(said[here + distance], term, 0.75)
+            total += bm25.rarity(len(memories), holders[term]) * combined * 2.2 / (combined + 1.2)
         return total
 
-    scores = {memory.memory_id: own(memory.memory_id) for memory in memories}
-    lent: Counter[str] = Counter()
-    said = sorted(memories, key=lambda memory: (memory.origin.session_id, memory.observe_time, memory.number))
-    for one, other in itertools.pairwise(said):
-        if one.origin.session_id and one.origin.session_id == other.origin.session_id:
-            lent[one.memory_id] = max(lent[one.memory_id], scores[other.memory_id])  # type: ignore[assignment]
-            lent[other.memory_id] = max(lent[other.memory_id], scores[one.memory_id])  # type: ignore[assignment]
+    all_once = sum(bm25.rarity(len(memories), holders[term]) for term in asked)
     ranked = sorted(
-        (-(scores[memory.memory_id] + 0.3 * lent[memory.memory_id]), -memory.update_time, memory.memory_id)
+        # Equals are equal although their parts were added up in another order.
+        (-round(score(memory), 6), -memory.update_time, memory.memory_id, memory)
         for memory in memories
         if allowed(memory.memory_id)
     )
-    return [Hit(memory_id, -score) for score, _, memory_id in ranked[:limit] if score < 0]
+    return [
+        Hit(memory_id, -negative / all_once, not any(occurrences[memory_id][term] for term in asked))
+        for negative, _, memory_id, _ in ranked[:limit]
+        if negative < 0
+    ]
 
 
-def contents(hits: Iterable[Hit]) -> list[tuple[str, object]]:
-    return [(hit.memory_id, pytest.approx(hit.score)) for hit in hits]
+def contents(hits: Iterable[Hit]) -> list[tuple[str, object, bool]]:
+    return [(hit.memory_id, pytest.approx(hit.score, abs=1e-5), hit.by_context) for hit in hits]
 
 
-vocabulary = ["tea", "ski", "dog", "red", "blue", "walks", "café", "猫", "🍕", "the", "user"]
+def exactly(hits: Iterable[Hit]) -> list[tuple[str, float, bool]]:
+    return [(hit.memory_id, hit.score, hit.by_context) for hit in hits]
+
+
+vocabulary = ["tea", "ski", "dog", "red", "blue", "walks", "café", "猫", "🍕", "user"]
 texts = st.lists(st.sampled_from(vocabulary), min_size=0, max_size=14).map(" ".join)
 memories_drawn = st.builds(
     lambda slot, text, session, observed, updated: Memory(
@@ -349,7 +435,7 @@ def test_results_are_those_of_the_definition_after_any_changes(
 
     wanted = reference(list(kept.values()), query, limit, allowed)
     given_filter = None if hidden is None else allowed
-    assert contents(index.search(query, limit, given_filter)) == [(hit.memory_id, hit.score) for hit in wanted]
+    assert contents(index.search(query, limit, given_filter)) == exactly(wanted)
     rebuilt = LexicalIndex.build(kept.values())
     assert rebuilt.search(query, limit, given_filter) == index.search(query, limit, given_filter)
 
@@ -378,4 +464,4 @@ def test_what_is_skipped_among_many_changes_no_result(seed: int, limit: int) -> 
         query = " ".join({*source.choices(words, weights, k=3), *source.choices(words, k=2)})
         allowed = (lambda memory_id: int(memory_id[-1]) % 3 == 0) if source.random() < 0.5 else (lambda _: True)
         wanted = reference(memories, query, limit, allowed)
-        assert contents(index.search(query, limit, allowed)) == [(hit.memory_id, hit.score) for hit in wanted]
+        assert contents(index.search(query, limit, allowed)) == exactly(wanted)

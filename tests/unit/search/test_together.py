@@ -5,7 +5,7 @@ from __future__ import annotations
 from memsvc.ids import new_id
 from memsvc.memories import Create, Guard, MemoryWriter
 from memsvc.memories.reading import MemoryReader, SearchMethod
-from memsvc.model import Memory, Scope
+from memsvc.model import Memory, Origin, Scope
 from memsvc.search.filter import MemoryFilter
 from memsvc.storage.memory import MemoryDriver
 from memsvc.users import Users
@@ -30,3 +30,22 @@ async def test_the_answer_of_a_small_team_is_not_lost_among_a_users_many_memorie
     )
 
     assert found.hits[0].memory.text == "Vacation policy: thirty days a year"
+
+
+async def test_what_only_stands_beside_the_answer_does_not_look_certain_and_a_minimum_score_leaves_it_out() -> None:
+    driver = MemoryDriver("memory://", {})
+    await driver.open()
+    users = Users(driver)
+    texts = ("Likes tea", "Name is Ann", "Works at Acme")
+    memories = [Memory(memory_id=new_id(), number=0, text=text, origin=Origin(session_id="s")) for text in texts]
+    writer = MemoryWriter(users, Writer(users), 10_000)
+    await writer.write(SARAH, [Create(memory) for memory in memories], Guard(), batch=True)
+    reader = MemoryReader(users)
+
+    every = (await reader.search(SARAH, "tea", SearchMethod.LEXICAL, 10, MemoryFilter())).hits
+    sure = (await reader.search(SARAH, "tea", SearchMethod.LEXICAL, 10, MemoryFilter(), min_score=0.5)).hits
+
+    assert [hit.memory.text for hit in every] == list(texts)
+    assert every[0].score > 0.9
+    assert all(hit.score < 0.4 for hit in every[1:])
+    assert [hit.memory.text for hit in sure] == ["Likes tea"]
