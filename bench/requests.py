@@ -97,7 +97,7 @@ def _keyless(memory: memory_pb2.Memory) -> memory_pb2.Memory:
 def appends(
     users: Iterable[str],
     seed: int,
-    learning: session_pb2.LearningMode.ValueType = session_pb2.LEARNING_MODE_UNSPECIFIED,
+    learning: common_pb2.LearningMode.ValueType = common_pb2.LEARNING_MODE_UNSPECIFIED,
 ) -> list[bytes]:
     """Return one AppendRun for each of `users`, in order: a turn of the user and one of the assistant."""
     source = random.Random(seed)
@@ -107,7 +107,7 @@ def appends(
 def append(
     user: str,
     said: tuple[str, str],
-    learning: session_pb2.LearningMode.ValueType = session_pb2.LEARNING_MODE_UNSPECIFIED,
+    learning: common_pb2.LearningMode.ValueType = common_pb2.LEARNING_MODE_UNSPECIFIED,
 ) -> session_pb2.AppendRunRequest:
     roles = (common_pb2.ROLE_USER, common_pb2.ROLE_ASSISTANT)
     messages = [
@@ -115,7 +115,9 @@ def append(
         for role, text in zip(roles, said, strict=True)
     ]
     run = session_pb2.Run(session_id="session-1", messages=messages, agent_id="assistant")
-    return session_pb2.AppendRunRequest(scope=scope(user), run=run, learning=learning, request_id=str(uuid.uuid4()))
+    return session_pb2.AppendRunRequest(
+        scope=scope(user), run=run, learning_mode=learning, request_id=str(uuid.uuid4())
+    )
 
 
 def list_pages(server: Server, user: str, page_size: int) -> tuple[list[bytes], list[str]]:

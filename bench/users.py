@@ -15,7 +15,7 @@ from bench.load import Calls, Load, Rounds, Turn
 from bench.measuring import Figure, Goal, at_most
 from bench.processes import Server, memsvc
 from bench.sentences import questions
-from memsvc.v1 import session_pb2
+from memsvc.v1 import common_pb2
 
 _FEW, _MANY = 10, 10_000
 _MEMORIES_EACH = 20
@@ -104,7 +104,7 @@ def _contexts(users: int) -> list[bytes]:
 
 def _appends(server: Server, users: Sequence[str]) -> Calls:
     # Not learned from: with many users each run would be an extraction of its own, with few they are taken together.
-    sent = requests.appends(islice(cycle(users), _ENOUGH), 8, session_pb2.LEARNING_MODE_OFF)
+    sent = requests.appends(islice(cycle(users), _ENOUGH), 8, common_pb2.LEARNING_MODE_OFF)
     return Calls(server.address, requests.APPEND_RUN, sent, once=True)
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from memsvc.errors import invalid
-from memsvc.model import Layer, Memory, Message, Polarity
+from memsvc.model import Layer, Memory, Message, Part, Polarity, ProviderPart, ToolCallPart, ToolResultPart
 
 ID_BYTES = 256
 TEXT_BYTES = 8 << 10
@@ -20,13 +20,14 @@ TOPIC_BYTES = 64
 METADATA_BYTES = 4 << 10
 MESSAGE_BYTES = 256 << 10
 RUN_BYTES = 2 << 20
+MESSAGE_PARTS = 1_000
 RUN_MESSAGES = 1_000
 BATCH_OPERATIONS = 1_000
 QUERY_BYTES = 8 << 10
 REPLY_BYTES = 3 << 20
 PAGE_SIZE = 100
 MAX_PAGE_SIZE = 1_000
-MAX_FILTER_VALUES = 1_000
+MAX_FILTER_VALUES = 100
 MAX_SHARED_USERS = 8
 
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*)*\Z")
@@ -91,8 +92,13 @@ def check_json(field: str, value_json: str) -> None:
     if not value_json:
         return
     check_text(field, value_json)
+    _parsed(field, value_json)
+
+
+def _parsed(field: str, text: str) -> object:
+    """Return what JSON says. Raises InvalidArgument for what is none: NaN is not."""
     try:
-        json.loads(value_json, parse_constant=_no_constant)
+        return json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         raise invalid(field, "must be JSON") from None
 
@@ -138,17 +144,30 @@ def check_message(message: Message, path: str) -> int:
         value = getattr(message, name)
         if value:
             check_id(f"{path}.{name}", value)
-    size = 0
-    for part in message.parts:
-        for name in part.__struct_fields__:
-            value = getattr(part, name)
-            for text in value if isinstance(value, tuple) else (value,):
-                if isinstance(text, str):
-                    if "\0" in text:
-                        raise invalid(f"{path}.parts", "must not contain NUL")
-                    size += len(text.encode())
+    size = sum(_check_part(part, f"{path}.parts[{index}]") for index, part in enumerate(message.parts))
     if size > MESSAGE_BYTES:
         raise invalid(path, f"must be at most {MESSAGE_BYTES} bytes")
+    return size
+
+
+def _check_part(part: Part, path: str) -> int:
+    """Raise if the part breaks a limit; return its size in bytes."""
+    if isinstance(part, ToolCallPart):
+        # Clients parse it before they look: it must be what they expect.
+        if not isinstance(_parsed(f"{path}.tool_call.arguments_json", part.arguments_json), dict):
+            raise invalid(f"{path}.tool_call.arguments_json", "must be a JSON object")
+    elif isinstance(part, ProviderPart):
+        check_id(f"{path}.provider.provider", part.provider, required=False)
+        _parsed(f"{path}.provider.json", part.json)
+    size = 0
+    for name in part.__struct_fields__:
+        value = getattr(part, name)
+        if isinstance(value, str):
+            if "\0" in value:
+                raise invalid(path, "must not contain NUL")
+            size += len(value.encode())
+    if isinstance(part, ToolResultPart):
+        size += sum(_check_part(each, f"{path}.tool_result.parts[{index}]") for index, each in enumerate(part.parts))
     return size
 
 

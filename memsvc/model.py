@@ -10,7 +10,7 @@ All times are microseconds since the Unix epoch (`..._time`); 0 means not set.
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
 import msgspec
@@ -167,14 +167,6 @@ class ToolCallPart(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, ta
     arguments_json: str = ""
 
 
-class ToolResultPart(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag="tool_result"):
-    """What a tool answered; `parts` are texts."""
-
-    call_id: str
-    texts: tuple[str, ...] = ()
-    is_error: bool = False
-
-
 class MediaPart(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag="media"):
     """A reference to an image, sound or file; never its bytes."""
 
@@ -186,10 +178,24 @@ class MediaPart(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag="
 class ProviderPart(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag="provider"):
     """A part in its model provider's own form, kept as it is."""
 
-    provider_json: str
+    provider: str
+    """Whose form it is: openai, anthropic; empty: not said."""
+    json: str
 
 
-Part = TextPart | ToolCallPart | ToolResultPart | MediaPart | ProviderPart
+PlainPart = TextPart | MediaPart | ProviderPart
+"""What needs no tool."""
+
+
+class ToolResultPart(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, tag="tool_result"):
+    """What a tool answered."""
+
+    call_id: str
+    parts: tuple[PlainPart, ...] = ()
+    is_error: bool = False
+
+
+Part = PlainPart | ToolCallPart | ToolResultPart
 
 
 class Message(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -205,18 +211,20 @@ class Message(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
     @property
     def text(self) -> str:
-        """Its text parts and captions, joined by newlines."""
+        """Its text parts and captions, those of tools' answers too, joined by newlines."""
         if len(self.parts) == 1 and isinstance(self.parts[0], TextPart):
             return self.parts[0].text
-        texts = []
-        for part in self.parts:
-            if isinstance(part, TextPart):
-                texts.append(part.text)
-            elif isinstance(part, ToolResultPart):
-                texts.extend(part.texts)
-            elif isinstance(part, MediaPart) and part.caption:
-                texts.append(part.caption)
-        return "\n".join(texts)
+        return "\n".join(_texts(self.parts))
+
+
+def _texts(parts: Iterable[Part]) -> Iterator[str]:
+    for part in parts:
+        if isinstance(part, TextPart):
+            yield part.text
+        elif isinstance(part, ToolResultPart):
+            yield from _texts(part.parts)
+        elif isinstance(part, MediaPart) and part.caption:
+            yield part.caption
 
 
 class LearningMode(enum.StrEnum):
@@ -226,7 +234,7 @@ class LearningMode(enum.StrEnum):
     OFF = "off"
 
 
-class Learning(enum.StrEnum):
+class LearningState(enum.StrEnum):
     """How far learning from a run has come."""
 
     OFF = "off"

@@ -32,7 +32,7 @@ def make_token(bound_to: str, *position: int | str) -> str:
 def read_token(token: str, bound_to: str, *kinds: type, field: str = "page_token") -> Position | None:
     """Return the position in a token; None for an empty one.
 
-    Raises InvalidArgument (PAGE_TOKEN_MISMATCH) for one that is malformed or of another request.
+    Raises InvalidArgument (TOKEN_MISMATCH) for one that is malformed or of another request.
     """
     if not token:
         return None
@@ -54,4 +54,4 @@ def _is_whole(value: int | str, kind: type) -> bool:
 
 
 def _mismatch(field: str, description: str) -> InvalidArgument:
-    return invalid(field, description, Reason.PAGE_TOKEN_MISMATCH)
+    return invalid(field, description, Reason.TOKEN_MISMATCH)

@@ -10,6 +10,7 @@ from memsvc.context.contract import (
     Cut,
     CutReason,
     Section,
+    SectionKind,
     Source,
     count_tokens,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "Cut",
     "CutReason",
     "Section",
+    "SectionKind",
     "Source",
     "compile_context",
     "count_tokens",

@@ -20,6 +20,7 @@ from memsvc.context.contract import (
     Cut,
     CutReason,
     Section,
+    SectionKind,
     Source,
     count_tokens,
     utf8_bytes,
@@ -64,7 +65,7 @@ def _cached(own: Source, shared: Sequence[Source], request: ContextRequest) -> C
         request.format,
         request.max_characters,
         request.max_tokens,
-        request.omit_wrapper,
+        request.wrapper,
         request.layers,
         tuple((source.user_id, source.revision) for source in shared) if shared else (),
     )
@@ -78,8 +79,7 @@ def _cached(own: Source, shared: Sequence[Source], request: ContextRequest) -> C
 
 def _compile(own: Source, shared: Sequence[Source], request: ContextRequest) -> tuple[CompiledContext, bool, bool]:
     """Return the context, whether it depends on the query, and whether a memory in it expires."""
-    wrapped = not request.omit_wrapper
-    forms = _form(request.format, wrapped, False), _form(request.format, wrapped, True)
+    forms = _form(request.format, request.wrapper, False), _form(request.format, request.wrapper, True)
     measure: Callable[[str], int] = len
     limit = request.max_characters or DEFAULT_MAX_CHARACTERS
     if request.max_tokens and not request.max_characters:
@@ -143,7 +143,8 @@ class _Writer:
         if text:
             text = self._separator + text
             self._separator = ""
-            self.sections.append(Section(layer, text, count_tokens(text), self._stable, shared_user_id))
+            kind = SectionKind.WRAPPER if layer is None else SectionKind.MEMORIES
+            self.sections.append(Section(kind, layer, text, count_tokens(text), self._stable, shared_user_id))
 
 
 def _body(form: Form, entries: Sequence[Entry], depth: int, memory_ids: list[str]) -> str:

@@ -66,7 +66,8 @@ class ContextRequest(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     matches: Callable[[Memory], bool] | None = None
     """Among which memories; None: all."""
     format: ContextFormat = ContextFormat.XML
-    omit_wrapper: bool = False
+    wrapper: bool = True
+    """Whether there is a wrapper around the layers' blocks."""
     max_characters: int = 0
     """Unicode characters of the whole text."""
     max_tokens: int = 0
@@ -75,14 +76,25 @@ class ContextRequest(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """That of the text which the caller holds."""
 
 
+class SectionKind(enum.StrEnum):
+    """What a block of the text is."""
+
+    WRAPPER = "wrapper"
+    """A line around others: of the wrapper, or of a shared user."""
+    MEMORIES = "memories"
+    """The memories of one layer."""
+
+
 class Section(msgspec.Struct, frozen=True, gc=False):
     """One block of the text; those that do not depend on the query (`stable`) come first."""
 
+    kind: SectionKind
     layer: Layer | None
-    """None: a line around layers, of the wrapper or of a shared user."""
+    """The layer that it shows; None around layers."""
     text: str
     tokens: int
     stable: bool
+    """Whether neither it nor what is before it depends on the query."""
     shared_user_id: str = ""
 
 

@@ -193,9 +193,9 @@ def check_etag(memory: Memory, etag: str) -> None:
         )
 
 
-def check_revision(state: State, expected: int) -> None:
-    """Raise Aborted unless `expected` is 0 or the user's revision."""
-    if expected and expected != state.revision:
+def check_revision(state: State, expected: int | None) -> None:
+    """Raise Aborted unless `expected` is None or the user's revision."""
+    if expected is not None and expected != state.revision:
         raise Aborted(
             Reason.REVISION_MISMATCH,
             f"user is at revision {state.revision}, expected {expected}",

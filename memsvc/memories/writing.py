@@ -73,7 +73,8 @@ class Guard(Struct, frozen=True):
     """What makes a write safe: to repeat, and against others."""
 
     request: RequestNote | None = None
-    expected_revision: int = 0
+    expected_revision: int | None = None
+    """0: there must be none yet; None: not checked."""
     actor: str = ""
 
 
@@ -240,7 +241,7 @@ class MemoryWriter(Struct):
             await purge(self.users, self.writer, scope)
         return commit
 
-    async def would_clear(self, scope: Scope, wanted: MemoryFilter, expected_revision: int) -> ClearResult:
+    async def would_clear(self, scope: Scope, wanted: MemoryFilter, expected_revision: int | None) -> ClearResult:
         """Count what `clear` would delete."""
         user = await self.users.latest(scope)
         check_revision(user.state, expected_revision)

@@ -31,8 +31,8 @@ class AdminService:
             layers=[pb.LayerCount(layer=LAYER_NUMBERS[layer], count=count) for layer, count in stats.layers.items()],
             memory_quota=self._application.settings.quota,
             run_count=stats.runs,
-            pending_runs=stats.pending_runs,
-            open_extractions=stats.open_extractions,
+            pending_run_count=stats.pending_runs,
+            open_extraction_count=stats.open_extractions,
             update_time=timestamp(stats.update_time),
             revision=stats.user.revision,
             read_time=timestamp(stats.user.checked_time),
@@ -41,7 +41,9 @@ class AdminService:
     async def erase_user(self, request: pb.EraseUserRequest, context: Context) -> pb.EraseUserResponse:
         scope, note = read_scope(request.scope), read_note(request)
         erased = await self._administration.erase(scope, note)
-        return pb.EraseUserResponse(erased_memories=erased.memories, erased_runs=erased.runs, revision=erased.revision)
+        return pb.EraseUserResponse(
+            erased_memory_count=erased.memories, erased_run_count=erased.runs, revision=erased.revision
+        )
 
     async def get_server_info(self, request: pb.GetServerInfoRequest, context: Context) -> pb.GetServerInfoResponse:
         application = self._application

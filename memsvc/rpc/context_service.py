@@ -9,7 +9,7 @@ from typing import Final
 from weakref import WeakKeyDictionary
 
 from memsvc.application import Application
-from memsvc.context import CompiledContext, ContextFormat, ContextRequest, CutReason, compile_context
+from memsvc.context import CompiledContext, ContextFormat, ContextRequest, CutReason, SectionKind, compile_context
 from memsvc.errors import Reason, ResourceExhausted, Unavailable, invalid
 from memsvc.extraction.jobs.extractions import pending_runs
 from memsvc.limits import QUERY_BYTES, REPLY_BYTES, check_id, check_text
@@ -48,6 +48,10 @@ _FORMATS: Final[Mapping[int, ContextFormat]] = {
     pb.CONTEXT_FORMAT_XML: ContextFormat.XML,
     pb.CONTEXT_FORMAT_MARKDOWN: ContextFormat.MARKDOWN,
     pb.CONTEXT_FORMAT_JSON: ContextFormat.JSON,
+}
+_SECTION_KINDS: Final = {
+    SectionKind.WRAPPER: pb.CONTEXT_SECTION_KIND_WRAPPER,
+    SectionKind.MEMORIES: pb.CONTEXT_SECTION_KIND_MEMORIES,
 }
 _CUT_REASONS: Final = {
     CutReason.BUDGET: pb.CUT_REASON_BUDGET,
@@ -89,7 +93,7 @@ class ContextService:
             if not compiled.unchanged:
                 self._serialized[compiled] = known
                 self._users.weigh(user)
-        rest = wire.number_field(pb.CompileContextResponse.PENDING_RUNS_FIELD_NUMBER, pending_runs(user.state))
+        rest = wire.number_field(pb.CompileContextResponse.PENDING_RUN_COUNT_FIELD_NUMBER, pending_runs(user.state))
         rest += wire.freshness(user, pb.CompileContextResponse.REVISION_FIELD_NUMBER)
         if has_history:
             asked = request.history
@@ -123,7 +127,7 @@ def _read_request(request: pb.CompileContextRequest) -> ContextRequest:
         query=request.query.strip(),
         matches=matches,
         format=read_enum("format", request.format, _FORMATS, ContextFormat.XML),
-        omit_wrapper=request.omit_wrapper,
+        wrapper=request.wrapper or not request.HasField("wrapper"),
         max_characters=max_characters,
         max_tokens=max_tokens,
         etag=request.etag,
@@ -155,6 +159,7 @@ def _proto_context(compiled: CompiledContext) -> pb.CompileContextResponse:
     return pb.CompileContextResponse(
         sections=[
             pb.ContextSection(
+                kind=_SECTION_KINDS[section.kind],
                 layer=LAYER_NUMBERS[section.layer] if section.layer is not None else common_pb2.LAYER_UNSPECIFIED,
                 text=section.text,
                 tokens=section.tokens,
@@ -173,7 +178,7 @@ def _proto_context(compiled: CompiledContext) -> pb.CompileContextResponse:
             pb.ContextCut(
                 layer=LAYER_NUMBERS[cut.layer],
                 reason=_CUT_REASONS[cut.reason],
-                count=cut.count,
+                memory_count=cut.count,
                 memory_ids=cut.memory_ids,
                 shared_user_id=cut.shared_user_id,
             )

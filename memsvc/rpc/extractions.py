@@ -11,7 +11,7 @@ from memsvc.extraction.jobs.extractions import Numbered
 from memsvc.model import Extraction, ExtractionKind, ExtractionState, Scope, Usage
 from memsvc.rpc.memories import proto_commit
 from memsvc.rpc.scalars import LAYER_NUMBERS, POLARITY_NUMBERS, TRUST_NUMBERS, inverted, timestamp
-from memsvc.v1 import extraction_pb2, memory_pb2
+from memsvc.v1 import common_pb2, extraction_pb2, memory_pb2
 
 EXTRACTION_STATES: Final[Mapping[int, ExtractionState]] = {
     extraction_pb2.EXTRACTION_STATE_WAITING: ExtractionState.WAITING,
@@ -34,6 +34,7 @@ _ACTIONS: Final = {
     Action.DELETE: memory_pb2.CHANGE_KIND_DELETED,
     Action.CLEAR: memory_pb2.CHANGE_KIND_DELETED,
 }
+_MOST: Final = 2**31 - 1
 
 
 def proto_extraction(extraction: Extraction) -> extraction_pb2.Extraction:
@@ -53,20 +54,16 @@ def proto_extraction(extraction: Extraction) -> extraction_pb2.Extraction:
         run_ids=run_ids,
         revision=extraction.revision,
         change_count=extraction.change_count,
-        usage=_proto_usage(extraction.usage),
+        usage=proto_usage(extraction.usage),
         create_time=timestamp(extraction.create_time),
         start_time=timestamp(extraction.start_time),
         end_time=timestamp(extraction.end_time),
     )
 
 
-def _proto_usage(usage: Usage) -> extraction_pb2.Usage:
-    return extraction_pb2.Usage(
-        calls=usage.calls,
-        input_tokens=usage.input_tokens,
-        cached_tokens=usage.cached_tokens,
-        output_tokens=usage.output_tokens,
-    )
+def proto_usage(usage: Usage) -> common_pb2.Usage:
+    """Return the message for a usage. What passes an int32 is counted no further: endpoints may say anything."""
+    return common_pb2.Usage(**{name: min(getattr(usage, name), _MOST) for name in usage.__struct_fields__})
 
 
 def proto_event(numbered: Numbered, scope: Scope) -> extraction_pb2.ExtractionEvent:
@@ -95,9 +92,9 @@ def proto_event(numbered: Numbered, scope: Scope) -> extraction_pb2.ExtractionEv
     return message
 
 
-def _proto_proposed(proposed: Proposed) -> extraction_pb2.Proposed:
+def _proto_proposed(proposed: Proposed) -> extraction_pb2.ExtractionProposed:
     operation = proposed.operation
-    return extraction_pb2.Proposed(
+    return extraction_pb2.ExtractionProposed(
         attempt=proposed.attempt, kind=_ACTIONS[operation.action], memory=_proto_operation(operation)
     )
 

@@ -25,9 +25,11 @@ def read_filter(request: _Filtered) -> MemoryFilter:
     if not request.HasField("filter"):
         return ANY
     wanted = request.filter
-    if wanted.key_prefix:
-        check_key("filter.key_prefix", wanted.key_prefix)
+    if wanted.key_path:
+        check_key("filter.key_path", wanted.key_path)
     check_text("filter.text_contains", wanted.text_contains, QUERY_BYTES)
+    if len(wanted.engines) > MAX_FILTER_VALUES:
+        raise invalid("filter.engines", f"must be at most {MAX_FILTER_VALUES}")
     for index, engine in enumerate(wanted.engines):
         check_id(f"filter.engines[{index}]", engine, required=False)
     check_metadata("filter.metadata", wanted.metadata)
@@ -35,7 +37,7 @@ def read_filter(request: _Filtered) -> MemoryFilter:
         layers=read_enums("filter.layers", wanted.layers, LAYERS),
         topics_any=_read_topics("filter.topics_any", wanted.topics_any),
         topics_all=_read_topics("filter.topics_all", wanted.topics_all),
-        key_prefix=wanted.key_prefix,
+        key_path=wanted.key_path,
         text_contains=wanted.text_contains,
         agent_ids=read_ids("filter.agent_ids", wanted.agent_ids, MAX_FILTER_VALUES),
         team_ids=read_ids("filter.team_ids", wanted.team_ids, MAX_FILTER_VALUES),

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from memsvc.errors import invalid
-from memsvc.limits import RUN_MESSAGES, check_id, check_messages, check_metadata
+from memsvc.limits import MESSAGE_PARTS, RUN_MESSAGES, check_id, check_messages, check_metadata
 from memsvc.model import (
-    Learning,
     LearningMode,
+    LearningState,
     MediaPart,
     Message,
     Part,
+    PlainPart,
     ProviderPart,
     Run,
     Session,
@@ -21,21 +22,21 @@ from memsvc.model import (
     ToolResultPart,
 )
 from memsvc.rpc.scalars import ROLE_NUMBERS, ROLES, read_enum, read_ids, read_time, timestamp
-from memsvc.v1 import message_pb2, session_pb2
+from memsvc.v1 import common_pb2, message_pb2, session_pb2
 
 MAX_CONTEXT_MEMORIES: Final = 1_000
 """How many memories a run may say that its model saw."""
 
 LEARNING_MODES: Final[Mapping[int, LearningMode]] = {
-    session_pb2.LEARNING_MODE_AUTOMATIC: LearningMode.AUTOMATIC,
-    session_pb2.LEARNING_MODE_OFF: LearningMode.OFF,
+    common_pb2.LEARNING_MODE_AUTOMATIC: LearningMode.AUTOMATIC,
+    common_pb2.LEARNING_MODE_OFF: LearningMode.OFF,
 }
 LEARNING_NUMBERS: Final = {
-    Learning.OFF: session_pb2.LEARNING_OFF,
-    Learning.PENDING: session_pb2.LEARNING_PENDING,
-    Learning.LEARNED: session_pb2.LEARNING_LEARNED,
-    Learning.SKIPPED: session_pb2.LEARNING_SKIPPED,
-    Learning.FAILED: session_pb2.LEARNING_FAILED,
+    LearningState.OFF: common_pb2.LEARNING_STATE_OFF,
+    LearningState.PENDING: common_pb2.LEARNING_STATE_PENDING,
+    LearningState.LEARNED: common_pb2.LEARNING_STATE_LEARNED,
+    LearningState.SKIPPED: common_pb2.LEARNING_STATE_SKIPPED,
+    LearningState.FAILED: common_pb2.LEARNING_STATE_FAILED,
 }
 
 
@@ -50,7 +51,7 @@ def read_messages(messages: Sequence[message_pb2.Message], path: str) -> tuple[t
 def _read_message(message: message_pb2.Message, path: str) -> Message:
     return Message(
         role=read_enum(f"{path}.role", message.role, ROLES),
-        parts=tuple(_read_part(part, f"{path}.parts[{index}]") for index, part in enumerate(message.parts)),
+        parts=_read_parts(message.parts, f"{path}.parts"),
         message_id=message.message_id,
         author_id=message.author_id,
         name=message.name,
@@ -58,21 +59,36 @@ def _read_message(message: message_pb2.Message, path: str) -> Message:
     )
 
 
+def _read_parts(parts: Sequence[message_pb2.Part], path: str) -> tuple[Part, ...]:
+    count = sum(1 + len(part.tool_result.parts) for part in parts)
+    if count > MESSAGE_PARTS:
+        raise invalid(path, f"must be at most {MESSAGE_PARTS}")
+    return tuple(_read_part(part, f"{path}[{index}]") for index, part in enumerate(parts))
+
+
 def _read_part(part: message_pb2.Part, path: str) -> Part:
+    kind = part.WhichOneof("part")
+    if kind == "tool_call":
+        call = part.tool_call
+        return ToolCallPart(call.id, call.name, call.arguments_json or "{}")
+    if kind == "tool_result":
+        result = part.tool_result
+        answer = (
+            _read_plain_part(each, f"{path}.tool_result.parts[{index}]") for index, each in enumerate(result.parts)
+        )
+        return ToolResultPart(result.call_id, tuple(answer), result.is_error)
+    return _read_plain_part(part, path, "text, tool_call, tool_result, media or provider")
+
+
+def _read_plain_part(part: message_pb2.Part, path: str, allowed: str = "text, media or provider") -> PlainPart:
     kind = part.WhichOneof("part")
     if kind == "text":
         return TextPart(part.text.text)
-    if kind == "tool_call":
-        call = part.tool_call
-        return ToolCallPart(call.id, call.name, call.arguments_json)
-    if kind == "tool_result":
-        result = part.tool_result
-        return ToolResultPart(result.call_id, tuple(each.text for each in result.parts), result.is_error)
     if kind == "media":
         return MediaPart(part.media.mime_type, part.media.uri, part.media.caption)
-    if kind == "provider_json":
-        return ProviderPart(part.provider_json)
-    raise invalid(path, "must be set: text, tool_call, tool_result, media or provider_json")
+    if kind == "provider":
+        return ProviderPart(part.provider.provider, part.provider.json)
+    raise invalid(path, f"must be set: {allowed}")
 
 
 def read_run(run: session_pb2.Run) -> tuple[Run, int]:
@@ -117,16 +133,16 @@ def _proto_part(part: Part) -> message_pb2.Part:
         call = message_pb2.ToolCallPart(id=part.call_id, name=part.name, arguments_json=part.arguments_json)
         return message_pb2.Part(tool_call=call)
     if isinstance(part, ToolResultPart):
-        texts = [message_pb2.TextPart(text=text) for text in part.texts]
-        result = message_pb2.ToolResultPart(call_id=part.call_id, parts=texts, is_error=part.is_error)
+        answer = [_proto_part(each) for each in part.parts]
+        result = message_pb2.ToolResultPart(call_id=part.call_id, parts=answer, is_error=part.is_error)
         return message_pb2.Part(tool_result=result)
     if isinstance(part, MediaPart):
         media = message_pb2.MediaPart(mime_type=part.mime_type, uri=part.uri, caption=part.caption)
         return message_pb2.Part(media=media)
-    return message_pb2.Part(provider_json=part.provider_json)
+    return message_pb2.Part(provider=message_pb2.ProviderPart(provider=part.provider, json=part.json))
 
 
-def proto_run(run: Run, learning: Learning) -> session_pb2.Run:
+def proto_run(run: Run, learning: LearningState) -> session_pb2.Run:
     """Return the message for a run."""
     return session_pb2.Run(
         session_id=run.session_id,

@@ -52,12 +52,15 @@ class _Guarded(Protocol):
     def request_id(self) -> str: ...
     @property
     def expected_revision(self) -> int: ...
+    def HasField(self, field_name: Any) -> bool: ...  # noqa: N802
     def SerializeToString(self, *, deterministic: bool = ...) -> bytes: ...  # noqa: N802
 
 
 def read_guard(request: _Guarded) -> Guard:
     """Return what makes a write safe."""
-    expected = check_not_negative("expected_revision", request.expected_revision)
+    expected = None
+    if request.HasField("expected_revision"):
+        expected = check_not_negative("expected_revision", request.expected_revision)
     return Guard(read_note(request), expected)
 
 

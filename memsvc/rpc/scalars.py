@@ -3,7 +3,7 @@ path in the request."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, Protocol, TypeVar
 
 from google.protobuf.duration_pb2 import Duration
@@ -11,7 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from memsvc.errors import Reason, Unimplemented, invalid
 from memsvc.journal.records import RequestNote, request_digest
-from memsvc.limits import MAX_SHARED_USERS, check_id, check_request_id
+from memsvc.limits import MAX_FILTER_VALUES, MAX_SHARED_USERS, check_id, check_request_id
 from memsvc.model import Layer, Polarity, Role, Scope, Trust
 from memsvc.users import LATEST, Consistency
 from memsvc.v1 import common_pb2
@@ -90,8 +90,10 @@ def read_enum(field: str, number: int, values: Mapping[int, V], default: V | Non
     return default
 
 
-def read_enums(field: str, numbers: Iterable[int], values: Mapping[int, V]) -> tuple[V, ...]:
+def read_enums(field: str, numbers: Collection[int], values: Mapping[int, V]) -> tuple[V, ...]:
     """Return the values of a repeated enum, each once."""
+    if len(numbers) > MAX_FILTER_VALUES:
+        raise invalid(field, f"must be at most {MAX_FILTER_VALUES}")
     chosen = (read_enum(f"{field}[{index}]", number, values) for index, number in enumerate(numbers))
     return tuple(dict.fromkeys(chosen))
 
@@ -168,6 +170,8 @@ def read_consistency(request: _Fresh) -> Consistency:
     if asked == "max_staleness":
         staleness = read_duration("consistency.max_staleness", consistency.max_staleness, MAX_TTL_SECONDS)
         return Consistency(max_staleness_seconds=staleness) if staleness else LATEST
+    if asked == "latest" and not consistency.latest:
+        raise invalid("consistency.latest", "must be true, or another requirement set")
     if asked in ("as_of_revision", "as_of_time"):
         error = invalid(f"consistency.{asked}", "is not built in")
         raise Unimplemented(Reason.NOT_SUPPORTED, error.message, error.fields)

@@ -11,7 +11,7 @@ from memsvc.application import Application
 from memsvc.errors import Error, invalid
 from memsvc.ids import new_id
 from memsvc.limits import check_id, page_size
-from memsvc.model import LearningMode, Scope
+from memsvc.model import LearningMode, LearningState, Scope
 from memsvc.rpc.draining import Draining
 from memsvc.rpc.extractions import proto_extraction
 from memsvc.rpc.interceptors import Context, remaining_seconds
@@ -59,7 +59,7 @@ class SessionService:
     async def append_run(self, request: pb.AppendRunRequest, context: Context) -> pb.AppendRunResponse:
         scope, note = read_scope(request.scope), read_note(request)
         run, size_bytes = read_run(request.run)
-        mode = read_enum("learning", request.learning, LEARNING_MODES, LearningMode.AUTOMATIC)
+        mode = read_enum("learning_mode", request.learning_mode, LEARNING_MODES, LearningMode.AUTOMATIC)
         wait = 0.0
         if request.HasField("wait_for_learning"):
             wait = read_duration("wait_for_learning", request.wait_for_learning, MAX_WAIT_SECONDS)
@@ -77,7 +77,7 @@ class SessionService:
             run_id=receipt.run_id,
             index=receipt.index,
             extraction_id=receipt.extraction_id,
-            learning=pb.LEARNING_PENDING if receipt.extraction_id else pb.LEARNING_OFF,
+            learning=LEARNING_NUMBERS[LearningState.PENDING if receipt.extraction_id else LearningState.OFF],
         )
         if receipt.extraction_id and request.HasField("wait_for_learning"):
             remaining = remaining_seconds(context, self._settings.default_deadline_seconds) - REPLY_SECONDS
@@ -156,5 +156,5 @@ class SessionService:
             allow_missing=request.allow_missing,
         )
         return pb.DeleteSessionResponse(
-            deleted_runs=deleted.runs, forgotten_memories=deleted.memories, revision=deleted.revision
+            deleted_run_count=deleted.runs, forgotten_memory_count=deleted.memories, revision=deleted.revision
         )

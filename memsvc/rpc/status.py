@@ -13,7 +13,7 @@ from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 
 from memsvc.errors import Error
 
-DOMAIN: Final = "memsvc"
+DOMAIN: Final = "memsvc.dev"
 DETAILS_KEY: Final = "grpc-status-details-bin"
 
 _MESSAGE_BYTES: Final = 400

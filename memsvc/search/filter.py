@@ -30,7 +30,7 @@ class MemoryFilter(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw
     layers: tuple[Layer, ...] = ()
     topics_any: tuple[str, ...] = ()
     topics_all: tuple[str, ...] = ()
-    key_prefix: str = ""
+    key_path: str = ""
     text_contains: str = ""
     agent_ids: tuple[str, ...] = ()
     team_ids: tuple[str, ...] = ()
@@ -72,8 +72,8 @@ def matcher(wanted: MemoryFilter) -> Callable[[Memory], bool]:
     if wanted.topics_all:
         all_of = {topic.casefold() for topic in wanted.topics_all}
         tests.append(lambda memory: all_of <= {topic.casefold() for topic in memory.topics})
-    if wanted.key_prefix:
-        prefix, below = wanted.key_prefix, wanted.key_prefix + "."
+    if wanted.key_path:
+        prefix, below = wanted.key_path, wanted.key_path + "."
         tests.append(lambda memory: memory.key == prefix or memory.key.startswith(below))
     if wanted.text_contains:
         needle = fold_text(wanted.text_contains)

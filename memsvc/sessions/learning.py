@@ -5,31 +5,31 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from memsvc.model import Extraction, ExtractionState, Learning, Run, Scope, decode
+from memsvc.model import Extraction, ExtractionState, LearningState, Run, Scope, decode
 from memsvc.storage.driver import RowKind
 from memsvc.users import Users
 
-_OF_STATE: Final[Mapping[ExtractionState, Learning]] = {
-    ExtractionState.SUCCEEDED: Learning.LEARNED,
-    ExtractionState.FAILED: Learning.FAILED,
-    ExtractionState.CANCELLED: Learning.SKIPPED,
+_OF_STATE: Final[Mapping[ExtractionState, LearningState]] = {
+    ExtractionState.SUCCEEDED: LearningState.LEARNED,
+    ExtractionState.FAILED: LearningState.FAILED,
+    ExtractionState.CANCELLED: LearningState.SKIPPED,
 }
 
 
-def learning_of(state: ExtractionState) -> Learning:
+def learning_of(state: ExtractionState) -> LearningState:
     """Return how far learning is when its extraction is in `state`."""
-    return _OF_STATE.get(state, Learning.PENDING)
+    return _OF_STATE.get(state, LearningState.PENDING)
 
 
-async def learnings_of(users: Users, scope: Scope, runs: Sequence[Run]) -> Sequence[Learning]:
+async def learnings_of(users: Users, scope: Scope, runs: Sequence[Run]) -> Sequence[LearningState]:
     """Return how far learning from each run has come."""
     if not any(run.extraction_id for run in runs):
-        return [Learning.OFF] * len(runs)
+        return [LearningState.OFF] * len(runs)
     state = (await users.latest(scope)).state
     ended = {run.extraction_id for run in runs} - {"", *state.core.open}
     rows = await users.driver.get(scope, RowKind.EXTRACTION, sorted(ended)) if ended else {}
     states = {key: decode(row.body, Extraction).state for key, row in rows.items()}
     return [
-        learning_of(states.get(run.extraction_id, ExtractionState.WAITING)) if run.extraction_id else Learning.OFF
+        learning_of(states.get(run.extraction_id, ExtractionState.WAITING)) if run.extraction_id else LearningState.OFF
         for run in runs
     ]

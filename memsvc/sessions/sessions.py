@@ -9,7 +9,7 @@ from msgspec import Struct
 from memsvc.errors import NotFound, Reason
 from memsvc.journal.records import RequestNote
 from memsvc.limits import REPLY_BYTES
-from memsvc.model import Learning, Role, Run, Scope, Session, decode
+from memsvc.model import LearningState, Role, Run, Scope, Session, decode
 from memsvc.paging import binding, make_token, read_token
 from memsvc.purge import purge
 from memsvc.sessions.commands import AppendRunCommand, DeleteSessionCommand, RunReceipt, SessionDeleted
@@ -83,7 +83,7 @@ class Sessions(Struct):
         *,
         descending: bool,
         include_replaced: bool,
-    ) -> tuple[Sequence[tuple[Run, Learning]], str]:
+    ) -> tuple[Sequence[tuple[Run, LearningState]], str]:
         """Return a page of runs with how far learning from them has come; it ends early before it passes 3 MiB."""
         bound_to = binding("runs", scope, session_id, descending, include_replaced)
         position = read_token(page_token, bound_to, int)

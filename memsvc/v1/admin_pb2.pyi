@@ -34,7 +34,9 @@ class ListUsersRequest(_message.Message):
     page_size: _builtins.int
     """How many at most: 0 is 100, more than 1,000 is 1,000."""
     page_token: _builtins.str
-    """From the response before."""
+    """From the response before; the rest of the request, but for page_size, must be the same (INVALID_ARGUMENT,
+    TOKEN_MISMATCH).
+    """
     def __init__(
         self,
         *,
@@ -62,7 +64,7 @@ class ListUsersResponse(_message.Message):
     """For the next page; empty: this was the last."""
     @_builtins.property
     def user_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Their ids."""
+        """Their ids, at most 1,000."""
 
     def __init__(
         self,
@@ -144,8 +146,8 @@ class GetStatsResponse(_message.Message):
     LAYERS_FIELD_NUMBER: _builtins.int
     MEMORY_QUOTA_FIELD_NUMBER: _builtins.int
     RUN_COUNT_FIELD_NUMBER: _builtins.int
-    PENDING_RUNS_FIELD_NUMBER: _builtins.int
-    OPEN_EXTRACTIONS_FIELD_NUMBER: _builtins.int
+    PENDING_RUN_COUNT_FIELD_NUMBER: _builtins.int
+    OPEN_EXTRACTION_COUNT_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
     READ_TIME_FIELD_NUMBER: _builtins.int
@@ -155,9 +157,9 @@ class GetStatsResponse(_message.Message):
     """How many memories the user may have."""
     run_count: _builtins.int
     """How many runs were ever stored."""
-    pending_runs: _builtins.int
+    pending_run_count: _builtins.int
     """How many runs are not learned from yet."""
-    open_extractions: _builtins.int
+    open_extraction_count: _builtins.int
     """How many extractions have not ended."""
     revision: _builtins.int
     """The user's revision that it was read at."""
@@ -180,15 +182,15 @@ class GetStatsResponse(_message.Message):
         layers: _abc.Iterable[Global___LayerCount] | None = ...,
         memory_quota: _builtins.int = ...,
         run_count: _builtins.int = ...,
-        pending_runs: _builtins.int = ...,
-        open_extractions: _builtins.int = ...,
+        pending_run_count: _builtins.int = ...,
+        open_extraction_count: _builtins.int = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         revision: _builtins.int = ...,
         read_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["read_time", b"read_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["layers", b"layers", "memory_count", b"memory_count", "memory_quota", b"memory_quota", "open_extractions", b"open_extractions", "pending_runs", b"pending_runs", "read_time", b"read_time", "revision", b"revision", "run_count", b"run_count", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["layers", b"layers", "memory_count", b"memory_count", "memory_quota", b"memory_quota", "open_extraction_count", b"open_extraction_count", "pending_run_count", b"pending_run_count", "read_time", b"read_time", "revision", b"revision", "run_count", b"run_count", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -228,25 +230,25 @@ class EraseUserResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    ERASED_MEMORIES_FIELD_NUMBER: _builtins.int
-    ERASED_RUNS_FIELD_NUMBER: _builtins.int
+    ERASED_MEMORY_COUNT_FIELD_NUMBER: _builtins.int
+    ERASED_RUN_COUNT_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
-    erased_memories: _builtins.int
+    erased_memory_count: _builtins.int
     """How many memories were erased."""
-    erased_runs: _builtins.int
+    erased_run_count: _builtins.int
     """How many runs were erased."""
     revision: _builtins.int
     """The revision of the erasure."""
     def __init__(
         self,
         *,
-        erased_memories: _builtins.int = ...,
-        erased_runs: _builtins.int = ...,
+        erased_memory_count: _builtins.int = ...,
+        erased_run_count: _builtins.int = ...,
         revision: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["erased_memories", b"erased_memories", "erased_runs", b"erased_runs", "revision", b"revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["erased_memory_count", b"erased_memory_count", "erased_run_count", b"erased_run_count", "revision", b"revision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -327,7 +329,7 @@ class GetServerInfoResponse(_message.Message):
     """The largest message that the server accepts, in bytes."""
     @_builtins.property
     def capabilities(self) -> _containers.RepeatedCompositeFieldContainer[Global___CapabilityInfo]:
-        """What its database promises."""
+        """What its database promises: each of the names once."""
 
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:

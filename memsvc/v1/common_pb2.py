@@ -26,40 +26,40 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16memsvc/v1/common.proto\x12\tmemsvc.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"+\n\x05Scope\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\"\xac\x01\n\x06Origin\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\x12\x0f\n\x07team_id\x18\x02 \x01(\t\x12\x12\n\nsession_id\x18\x03 \x01(\t\x12\x0e\n\x06run_id\x18\x04 \x01(\t\x12\x12\n\nmessage_id\x18\x05 \x01(\t\x12\x11\n\tauthor_id\x18\x06 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x07 \x01(\t\x12\r\n\x05model\x18\x08 \x01(\t\x12\x15\n\rextraction_id\x18\t \x01(\t\"\xd3\x01\n\x0b\x43onsistency\x12\x10\n\x06latest\x18\x01 \x01(\x08H\x00\x12\x1f\n\x11\x61t_least_revision\x18\x02 \x01(\x03\x42\x02\x30\x01H\x00\x12\x32\n\rmax_staleness\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationH\x00\x12\x1c\n\x0e\x61s_of_revision\x18\x04 \x01(\x03\x42\x02\x30\x01H\x00\x12\x30\n\nas_of_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x42\r\n\x0brequirement\"i\n\tTimeRange\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xb4\x04\n\x0cMemoryFilter\x12 \n\x06layers\x18\x01 \x03(\x0e\x32\x10.memsvc.v1.Layer\x12\x12\n\ntopics_any\x18\x02 \x03(\t\x12\x12\n\ntopics_all\x18\x03 \x03(\t\x12\x12\n\nkey_prefix\x18\x04 \x01(\t\x12\x15\n\rtext_contains\x18\x05 \x01(\t\x12\x11\n\tagent_ids\x18\x06 \x03(\t\x12\x10\n\x08team_ids\x18\x07 \x03(\t\x12\x13\n\x0bsession_ids\x18\x08 \x03(\t\x12 \n\x06trusts\x18\t \x03(\x0e\x32\x10.memsvc.v1.Trust\x12\'\n\npolarities\x18\n \x03(\x0e\x32\x13.memsvc.v1.Polarity\x12\x0f\n\x07\x65ngines\x18\x0b \x03(\t\x12\x37\n\x08metadata\x18\x0c \x03(\x0b\x32%.memsvc.v1.MemoryFilter.MetadataEntry\x12)\n\x0b\x63reate_time\x18\r \x01(\x0b\x32\x14.memsvc.v1.TimeRange\x12)\n\x0bupdate_time\x18\x0e \x01(\x0b\x32\x14.memsvc.v1.TimeRange\x12*\n\x0cobserve_time\x18\x0f \x01(\x0b\x32\x14.memsvc.v1.TimeRange\x12\x12\n\nmemory_ids\x18\x10 \x03(\t\x12\x19\n\rconfig_before\x18\x11 \x01(\x03\x42\x02\x30\x01\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*l\n\x05Layer\x12\x15\n\x11LAYER_UNSPECIFIED\x10\x00\x12\x11\n\rLAYER_PROFILE\x10\x01\x12\x10\n\x0cLAYER_POLICY\x10\x02\x12\x13\n\x0fLAYER_KNOWLEDGE\x10\x03\x12\x12\n\x0eLAYER_FEEDBACK\x10\x04*m\n\x05Trust\x12\x15\n\x11TRUST_UNSPECIFIED\x10\x00\x12\x10\n\x0cTRUST_STATED\x10\x01\x12\x12\n\x0eTRUST_INFERRED\x10\x02\x12\x13\n\x0fTRUST_FROM_TOOL\x10\x03\x12\x12\n\x0eTRUST_IMPORTED\x10\x04*R\n\x08Polarity\x12\x18\n\x14POLARITY_UNSPECIFIED\x10\x00\x12\x15\n\x11POLARITY_POSITIVE\x10\x01\x12\x15\n\x11POLARITY_NEGATIVE\x10\x02*_\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_SYSTEM\x10\x01\x12\r\n\tROLE_USER\x10\x02\x12\x12\n\x0eROLE_ASSISTANT\x10\x03\x12\r\n\tROLE_TOOL\x10\x04\x42H\n\x0cio.memsvc.v1P\x01Z6github.com/memsvc/memsvc/clients/go/memsvc/v1;memsvcv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16memsvc/v1/common.proto\x12\tmemsvc.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"+\n\x05Scope\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\"Z\n\x05Usage\x12\r\n\x05\x63\x61lls\x18\x01 \x01(\x05\x12\x14\n\x0cinput_tokens\x18\x02 \x01(\x05\x12\x15\n\rcached_tokens\x18\x03 \x01(\x05\x12\x15\n\routput_tokens\x18\x04 \x01(\x05\"\xac\x01\n\x06Origin\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\x12\x0f\n\x07team_id\x18\x02 \x01(\t\x12\x12\n\nsession_id\x18\x03 \x01(\t\x12\x0e\n\x06run_id\x18\x04 \x01(\t\x12\x12\n\nmessage_id\x18\x05 \x01(\t\x12\x11\n\tauthor_id\x18\x06 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x07 \x01(\t\x12\r\n\x05model\x18\x08 \x01(\t\x12\x15\n\rextraction_id\x18\t \x01(\t\"\xcb\x01\n\x0b\x43onsistency\x12\x10\n\x06latest\x18\x01 \x01(\x08H\x00\x12\x1b\n\x11\x61t_least_revision\x18\x02 \x01(\x03H\x00\x12\x32\n\rmax_staleness\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationH\x00\x12\x18\n\x0e\x61s_of_revision\x18\x04 \x01(\x03H\x00\x12\x30\n\nas_of_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x42\r\n\x0brequirement\"i\n\tTimeRange\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xae\x04\n\x0cMemoryFilter\x12 \n\x06layers\x18\x01 \x03(\x0e\x32\x10.memsvc.v1.Layer\x12\x12\n\ntopics_any\x18\x02 \x03(\t\x12\x12\n\ntopics_all\x18\x03 \x03(\t\x12\x10\n\x08key_path\x18\x04 \x01(\t\x12\x15\n\rtext_contains\x18\x05 \x01(\t\x12\x11\n\tagent_ids\x18\x06 \x03(\t\x12\x10\n\x08team_ids\x18\x07 \x03(\t\x12\x13\n\x0bsession_ids\x18\x08 \x03(\t\x12 \n\x06trusts\x18\t \x03(\x0e\x32\x10.memsvc.v1.Trust\x12\'\n\npolarities\x18\n \x03(\x0e\x32\x13.memsvc.v1.Polarity\x12\x0f\n\x07\x65ngines\x18\x0b \x03(\t\x12\x37\n\x08metadata\x18\x0c \x03(\x0b\x32%.memsvc.v1.MemoryFilter.MetadataEntry\x12)\n\x0b\x63reate_time\x18\r \x01(\x0b\x32\x14.memsvc.v1.TimeRange\x12)\n\x0bupdate_time\x18\x0e \x01(\x0b\x32\x14.memsvc.v1.TimeRange\x12*\n\x0cobserve_time\x18\x0f \x01(\x0b\x32\x14.memsvc.v1.TimeRange\x12\x12\n\nmemory_ids\x18\x10 \x03(\t\x12\x15\n\rconfig_before\x18\x11 \x01(\x03\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*l\n\x05Layer\x12\x15\n\x11LAYER_UNSPECIFIED\x10\x00\x12\x11\n\rLAYER_PROFILE\x10\x01\x12\x10\n\x0cLAYER_POLICY\x10\x02\x12\x13\n\x0fLAYER_KNOWLEDGE\x10\x03\x12\x12\n\x0eLAYER_FEEDBACK\x10\x04*m\n\x05Trust\x12\x15\n\x11TRUST_UNSPECIFIED\x10\x00\x12\x10\n\x0cTRUST_STATED\x10\x01\x12\x12\n\x0eTRUST_INFERRED\x10\x02\x12\x13\n\x0fTRUST_FROM_TOOL\x10\x03\x12\x12\n\x0eTRUST_IMPORTED\x10\x04*R\n\x08Polarity\x12\x18\n\x14POLARITY_UNSPECIFIED\x10\x00\x12\x15\n\x11POLARITY_POSITIVE\x10\x01\x12\x15\n\x11POLARITY_NEGATIVE\x10\x02*_\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_SYSTEM\x10\x01\x12\r\n\tROLE_USER\x10\x02\x12\x12\n\x0eROLE_ASSISTANT\x10\x03\x12\r\n\tROLE_TOOL\x10\x04*a\n\x0cLearningMode\x12\x1d\n\x19LEARNING_MODE_UNSPECIFIED\x10\x00\x12\x1b\n\x17LEARNING_MODE_AUTOMATIC\x10\x01\x12\x15\n\x11LEARNING_MODE_OFF\x10\x02*\xb6\x01\n\rLearningState\x12\x1e\n\x1aLEARNING_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12LEARNING_STATE_OFF\x10\x01\x12\x1a\n\x16LEARNING_STATE_PENDING\x10\x02\x12\x1a\n\x16LEARNING_STATE_LEARNED\x10\x03\x12\x1a\n\x16LEARNING_STATE_SKIPPED\x10\x04\x12\x19\n\x15LEARNING_STATE_FAILED\x10\x05\x42\x99\x01\n\rdev.memsvc.v1B\x0b\x43ommonProtoP\x01Z6github.com/memsvc/memsvc/clients/go/memsvc/v1;memsvcv1\xa2\x02\x03MSV\xaa\x02\tMemsvc.V1\xca\x02\tMemsvc\\V1\xe2\x02\x15Memsvc\\V1\\GPBMetadata\xea\x02\nMemsvc::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'memsvc.v1.common_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'\n\014io.memsvc.v1P\001Z6github.com/memsvc/memsvc/clients/go/memsvc/v1;memsvcv1'
-  _globals['_CONSISTENCY'].fields_by_name['at_least_revision']._loaded_options = None
-  _globals['_CONSISTENCY'].fields_by_name['at_least_revision']._serialized_options = b'0\001'
-  _globals['_CONSISTENCY'].fields_by_name['as_of_revision']._loaded_options = None
-  _globals['_CONSISTENCY'].fields_by_name['as_of_revision']._serialized_options = b'0\001'
+  _globals['DESCRIPTOR']._serialized_options = b'\n\rdev.memsvc.v1B\013CommonProtoP\001Z6github.com/memsvc/memsvc/clients/go/memsvc/v1;memsvcv1\242\002\003MSV\252\002\tMemsvc.V1\312\002\tMemsvc\\V1\342\002\025Memsvc\\V1\\GPBMetadata\352\002\nMemsvc::V1'
   _globals['_MEMORYFILTER_METADATAENTRY']._loaded_options = None
   _globals['_MEMORYFILTER_METADATAENTRY']._serialized_options = b'8\001'
-  _globals['_MEMORYFILTER'].fields_by_name['config_before']._loaded_options = None
-  _globals['_MEMORYFILTER'].fields_by_name['config_before']._serialized_options = b'0\001'
-  _globals['_LAYER']._serialized_start=1210
-  _globals['_LAYER']._serialized_end=1318
-  _globals['_TRUST']._serialized_start=1320
-  _globals['_TRUST']._serialized_end=1429
-  _globals['_POLARITY']._serialized_start=1431
-  _globals['_POLARITY']._serialized_end=1513
-  _globals['_ROLE']._serialized_start=1515
-  _globals['_ROLE']._serialized_end=1610
+  _globals['_LAYER']._serialized_start=1288
+  _globals['_LAYER']._serialized_end=1396
+  _globals['_TRUST']._serialized_start=1398
+  _globals['_TRUST']._serialized_end=1507
+  _globals['_POLARITY']._serialized_start=1509
+  _globals['_POLARITY']._serialized_end=1591
+  _globals['_ROLE']._serialized_start=1593
+  _globals['_ROLE']._serialized_end=1688
+  _globals['_LEARNINGMODE']._serialized_start=1690
+  _globals['_LEARNINGMODE']._serialized_end=1787
+  _globals['_LEARNINGSTATE']._serialized_start=1790
+  _globals['_LEARNINGSTATE']._serialized_end=1972
   _globals['_SCOPE']._serialized_start=102
   _globals['_SCOPE']._serialized_end=145
-  _globals['_ORIGIN']._serialized_start=148
-  _globals['_ORIGIN']._serialized_end=320
-  _globals['_CONSISTENCY']._serialized_start=323
-  _globals['_CONSISTENCY']._serialized_end=534
-  _globals['_TIMERANGE']._serialized_start=536
-  _globals['_TIMERANGE']._serialized_end=641
-  _globals['_MEMORYFILTER']._serialized_start=644
-  _globals['_MEMORYFILTER']._serialized_end=1208
-  _globals['_MEMORYFILTER_METADATAENTRY']._serialized_start=1161
-  _globals['_MEMORYFILTER_METADATAENTRY']._serialized_end=1208
+  _globals['_USAGE']._serialized_start=147
+  _globals['_USAGE']._serialized_end=237
+  _globals['_ORIGIN']._serialized_start=240
+  _globals['_ORIGIN']._serialized_end=412
+  _globals['_CONSISTENCY']._serialized_start=415
+  _globals['_CONSISTENCY']._serialized_end=618
+  _globals['_TIMERANGE']._serialized_start=620
+  _globals['_TIMERANGE']._serialized_end=725
+  _globals['_MEMORYFILTER']._serialized_start=728
+  _globals['_MEMORYFILTER']._serialized_end=1286
+  _globals['_MEMORYFILTER_METADATAENTRY']._serialized_start=1239
+  _globals['_MEMORYFILTER_METADATAENTRY']._serialized_end=1286
 # @@protoc_insertion_point(module_scope)

@@ -141,6 +141,66 @@ ROLE_TOOL: Role.ValueType  # 4
 """A tool's answer."""
 Global___Role: _TypeAlias = Role  # noqa: Y015
 
+class _LearningMode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _LearningModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LearningMode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    LEARNING_MODE_UNSPECIFIED: _LearningMode.ValueType  # 0
+    """As configured; AUTOMATIC by default."""
+    LEARNING_MODE_AUTOMATIC: _LearningMode.ValueType  # 1
+    """Learn from every run."""
+    LEARNING_MODE_OFF: _LearningMode.ValueType  # 2
+    """Learn nothing."""
+
+class LearningMode(_LearningMode, metaclass=_LearningModeEnumTypeWrapper):
+    """Whether a run is to be learned from."""
+
+LEARNING_MODE_UNSPECIFIED: LearningMode.ValueType  # 0
+"""As configured; AUTOMATIC by default."""
+LEARNING_MODE_AUTOMATIC: LearningMode.ValueType  # 1
+"""Learn from every run."""
+LEARNING_MODE_OFF: LearningMode.ValueType  # 2
+"""Learn nothing."""
+Global___LearningMode: _TypeAlias = LearningMode  # noqa: Y015
+
+class _LearningState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _LearningStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LearningState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    LEARNING_STATE_UNSPECIFIED: _LearningState.ValueType  # 0
+    """Never sent."""
+    LEARNING_STATE_OFF: _LearningState.ValueType  # 1
+    """Not to be learned from."""
+    LEARNING_STATE_PENDING: _LearningState.ValueType  # 2
+    """Waiting, or being read."""
+    LEARNING_STATE_LEARNED: _LearningState.ValueType  # 3
+    """Read: what there was to learn is a memory."""
+    LEARNING_STATE_SKIPPED: _LearningState.ValueType  # 4
+    """Its extraction was cancelled."""
+    LEARNING_STATE_FAILED: _LearningState.ValueType  # 5
+    """Its extraction failed; RetryExtractions tries again."""
+
+class LearningState(_LearningState, metaclass=_LearningStateEnumTypeWrapper):
+    """How far learning from a run has come."""
+
+LEARNING_STATE_UNSPECIFIED: LearningState.ValueType  # 0
+"""Never sent."""
+LEARNING_STATE_OFF: LearningState.ValueType  # 1
+"""Not to be learned from."""
+LEARNING_STATE_PENDING: LearningState.ValueType  # 2
+"""Waiting, or being read."""
+LEARNING_STATE_LEARNED: LearningState.ValueType  # 3
+"""Read: what there was to learn is a memory."""
+LEARNING_STATE_SKIPPED: LearningState.ValueType  # 4
+"""Its extraction was cancelled."""
+LEARNING_STATE_FAILED: LearningState.ValueType  # 5
+"""Its extraction failed; RetryExtractions tries again."""
+Global___LearningState: _TypeAlias = LearningState  # noqa: Y015
+
 @_typing.final
 class Scope(_message.Message):
     """Whose memory a request is about."""
@@ -170,6 +230,40 @@ class Scope(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Scope: _TypeAlias = Scope  # noqa: Y015
+
+@_typing.final
+class Usage(_message.Message):
+    """What a model cost, as its provider counted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALLS_FIELD_NUMBER: _builtins.int
+    INPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    CACHED_TOKENS_FIELD_NUMBER: _builtins.int
+    OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    calls: _builtins.int
+    """Calls of the model."""
+    input_tokens: _builtins.int
+    """Tokens read."""
+    cached_tokens: _builtins.int
+    """Of these, read from the provider's prompt cache."""
+    output_tokens: _builtins.int
+    """Tokens written."""
+    def __init__(
+        self,
+        *,
+        calls: _builtins.int = ...,
+        input_tokens: _builtins.int = ...,
+        cached_tokens: _builtins.int = ...,
+        output_tokens: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached_tokens", b"cached_tokens", "calls", b"calls", "input_tokens", b"input_tokens", "output_tokens", b"output_tokens"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Usage: _TypeAlias = Usage  # noqa: Y015
 
 @_typing.final
 class Origin(_message.Message):
@@ -237,9 +331,11 @@ class Consistency(_message.Message):
     AS_OF_REVISION_FIELD_NUMBER: _builtins.int
     AS_OF_TIME_FIELD_NUMBER: _builtins.int
     latest: _builtins.bool
-    """Everything acknowledged before the call, by any replica. The default."""
+    """Everything acknowledged before the call, by any replica. The default. false is INVALID_ARGUMENT."""
     at_least_revision: _builtins.int
-    """At least this revision of the user; answered from RAM where that suffices, also while the database is down."""
+    """At least this revision of the user; answered from RAM where that suffices, also while the database is down. Ahead
+    of what exists it is UNAVAILABLE, REVISION_NOT_REACHED.
+    """
     as_of_revision: _builtins.int
     """The memories as they were at this revision."""
     @_builtins.property
@@ -301,7 +397,9 @@ Global___TimeRange: _TypeAlias = TimeRange  # noqa: Y015
 
 @_typing.final
 class MemoryFilter(_message.Message):
-    """Which memories are meant. Fields are combined with AND, values of one field with OR. Empty: all."""
+    """Which memories are meant. Fields are combined with AND, values of one field with OR. Empty: all. A field has at most
+    100 values; one that this server does not know is INVALID_ARGUMENT, UNKNOWN_FIELD.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -328,7 +426,7 @@ class MemoryFilter(_message.Message):
     LAYERS_FIELD_NUMBER: _builtins.int
     TOPICS_ANY_FIELD_NUMBER: _builtins.int
     TOPICS_ALL_FIELD_NUMBER: _builtins.int
-    KEY_PREFIX_FIELD_NUMBER: _builtins.int
+    KEY_PATH_FIELD_NUMBER: _builtins.int
     TEXT_CONTAINS_FIELD_NUMBER: _builtins.int
     AGENT_IDS_FIELD_NUMBER: _builtins.int
     TEAM_IDS_FIELD_NUMBER: _builtins.int
@@ -342,10 +440,10 @@ class MemoryFilter(_message.Message):
     OBSERVE_TIME_FIELD_NUMBER: _builtins.int
     MEMORY_IDS_FIELD_NUMBER: _builtins.int
     CONFIG_BEFORE_FIELD_NUMBER: _builtins.int
-    key_prefix: _builtins.str
+    key_path: _builtins.str
     """With this key, or one below it: "stack" means stack and stack.languages."""
     text_contains: _builtins.str
-    """Whose text contains this (case and accents ignored)."""
+    """Whose text contains this (case and accents ignored); at most 8 KiB."""
     config_before: _builtins.int
     """Validated by a configuration older than this config_revision."""
     @_builtins.property
@@ -386,7 +484,7 @@ class MemoryFilter(_message.Message):
 
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """With all of these metadata entries."""
+        """With all of these metadata entries; at most 4 KiB in all."""
 
     @_builtins.property
     def create_time(self) -> Global___TimeRange:
@@ -410,7 +508,7 @@ class MemoryFilter(_message.Message):
         layers: _abc.Iterable[Global___Layer.ValueType] | None = ...,
         topics_any: _abc.Iterable[_builtins.str] | None = ...,
         topics_all: _abc.Iterable[_builtins.str] | None = ...,
-        key_prefix: _builtins.str = ...,
+        key_path: _builtins.str = ...,
         text_contains: _builtins.str = ...,
         agent_ids: _abc.Iterable[_builtins.str] | None = ...,
         team_ids: _abc.Iterable[_builtins.str] | None = ...,
@@ -427,7 +525,7 @@ class MemoryFilter(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "observe_time", b"observe_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_ids", b"agent_ids", "config_before", b"config_before", "create_time", b"create_time", "engines", b"engines", "key_prefix", b"key_prefix", "layers", b"layers", "memory_ids", b"memory_ids", "metadata", b"metadata", "observe_time", b"observe_time", "polarities", b"polarities", "session_ids", b"session_ids", "team_ids", b"team_ids", "text_contains", b"text_contains", "topics_all", b"topics_all", "topics_any", b"topics_any", "trusts", b"trusts", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_ids", b"agent_ids", "config_before", b"config_before", "create_time", b"create_time", "engines", b"engines", "key_path", b"key_path", "layers", b"layers", "memory_ids", b"memory_ids", "metadata", b"metadata", "observe_time", b"observe_time", "polarities", b"polarities", "session_ids", b"session_ids", "team_ids", b"team_ids", "text_contains", b"text_contains", "topics_all", b"topics_all", "topics_any", b"topics_any", "trusts", b"trusts", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -51,6 +51,42 @@ CONTEXT_FORMAT_JSON: ContextFormat.ValueType  # 3
 """One JSON object."""
 Global___ContextFormat: _TypeAlias = ContextFormat  # noqa: Y015
 
+class _ContextSectionKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ContextSectionKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ContextSectionKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CONTEXT_SECTION_KIND_UNSPECIFIED: _ContextSectionKind.ValueType  # 0
+    """Never sent."""
+    CONTEXT_SECTION_KIND_WRAPPER: _ContextSectionKind.ValueType  # 1
+    """A line around others: of the wrapper, or of a shared user."""
+    CONTEXT_SECTION_KIND_MEMORIES: _ContextSectionKind.ValueType  # 2
+    """The memories of one layer."""
+    CONTEXT_SECTION_KIND_SUMMARY: _ContextSectionKind.ValueType  # 3
+    """A summary of a session. Not sent yet."""
+    CONTEXT_SECTION_KIND_HISTORY: _ContextSectionKind.ValueType  # 4
+    """The last messages of a session. Not sent yet."""
+    CONTEXT_SECTION_KIND_RECALL: _ContextSectionKind.ValueType  # 5
+    """Passages of past conversations that fit the query. Not sent yet."""
+
+class ContextSectionKind(_ContextSectionKind, metaclass=_ContextSectionKindEnumTypeWrapper):
+    """What a block of the text is."""
+
+CONTEXT_SECTION_KIND_UNSPECIFIED: ContextSectionKind.ValueType  # 0
+"""Never sent."""
+CONTEXT_SECTION_KIND_WRAPPER: ContextSectionKind.ValueType  # 1
+"""A line around others: of the wrapper, or of a shared user."""
+CONTEXT_SECTION_KIND_MEMORIES: ContextSectionKind.ValueType  # 2
+"""The memories of one layer."""
+CONTEXT_SECTION_KIND_SUMMARY: ContextSectionKind.ValueType  # 3
+"""A summary of a session. Not sent yet."""
+CONTEXT_SECTION_KIND_HISTORY: ContextSectionKind.ValueType  # 4
+"""The last messages of a session. Not sent yet."""
+CONTEXT_SECTION_KIND_RECALL: ContextSectionKind.ValueType  # 5
+"""Passages of past conversations that fit the query. Not sent yet."""
+Global___ContextSectionKind: _TypeAlias = ContextSectionKind  # noqa: Y015
+
 class _CutReason:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -152,7 +188,7 @@ class CompileContextRequest(_message.Message):
     SHARED_USER_IDS_FIELD_NUMBER: _builtins.int
     HISTORY_FIELD_NUMBER: _builtins.int
     FORMAT_FIELD_NUMBER: _builtins.int
-    OMIT_WRAPPER_FIELD_NUMBER: _builtins.int
+    WRAPPER_FIELD_NUMBER: _builtins.int
     BUDGET_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     WAIT_FOR_LEARNING_FIELD_NUMBER: _builtins.int
@@ -161,8 +197,8 @@ class CompileContextRequest(_message.Message):
     """What the user just said: under a budget the memories nearest to it stay. At most 8 KiB. Empty: the newest stay."""
     format: Global___ContextFormat.ValueType
     """The form of the text."""
-    omit_wrapper: _builtins.bool
-    """Leave out the wrapper (<user_memory>): only the layer blocks."""
+    wrapper: _builtins.bool
+    """Put the wrapper (<user_memory>) around the layers' blocks. Default: true."""
     etag: _builtins.str
     """The etag of the text that the caller holds: if it is still the same, `unchanged` is answered instead of text."""
     @_builtins.property
@@ -171,7 +207,7 @@ class CompileContextRequest(_message.Message):
 
     @_builtins.property
     def layers(self) -> _containers.RepeatedScalarFieldContainer[_common_pb2.Layer.ValueType]:
-        """Which layers; empty: all."""
+        """Which layers; empty: all. At most 100."""
 
     @_builtins.property
     def filter(self) -> _common_pb2.MemoryFilter:
@@ -191,7 +227,9 @@ class CompileContextRequest(_message.Message):
 
     @_builtins.property
     def wait_for_learning(self) -> _duration_pb2.Duration:
-        """Skip quiet periods and wait at most this long until what is pending is learned. Not set: do not wait."""
+        """Skip quiet periods and wait at most this long until what is pending is learned: at most an hour, and no longer than
+        the call's deadline. Not set: do not wait.
+        """
 
     @_builtins.property
     def consistency(self) -> _common_pb2.Consistency:
@@ -207,17 +245,19 @@ class CompileContextRequest(_message.Message):
         shared_user_ids: _abc.Iterable[_builtins.str] | None = ...,
         history: Global___ContextHistory | None = ...,
         format: Global___ContextFormat.ValueType = ...,
-        omit_wrapper: _builtins.bool = ...,
+        wrapper: _builtins.bool | None = ...,
         budget: Global___ContextBudget | None = ...,
         etag: _builtins.str = ...,
         wait_for_learning: _duration_pb2.Duration | None = ...,
         consistency: _common_pb2.Consistency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget", "consistency", b"consistency", "filter", b"filter", "history", b"history", "scope", b"scope", "wait_for_learning", b"wait_for_learning"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_wrapper", b"_wrapper", "budget", b"budget", "consistency", b"consistency", "filter", b"filter", "history", b"history", "scope", b"scope", "wait_for_learning", b"wait_for_learning", "wrapper", b"wrapper"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget", "consistency", b"consistency", "etag", b"etag", "filter", b"filter", "format", b"format", "history", b"history", "layers", b"layers", "omit_wrapper", b"omit_wrapper", "query", b"query", "scope", b"scope", "shared_user_ids", b"shared_user_ids", "wait_for_learning", b"wait_for_learning"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_wrapper", b"_wrapper", "budget", b"budget", "consistency", b"consistency", "etag", b"etag", "filter", b"filter", "format", b"format", "history", b"history", "layers", b"layers", "query", b"query", "scope", b"scope", "shared_user_ids", b"shared_user_ids", "wait_for_learning", b"wait_for_learning", "wrapper", b"wrapper"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__wrapper: _TypeAlias = _typing.Literal["wrapper"]  # noqa: Y015
+    _WhichOneofArgType__wrapper: _TypeAlias = _typing.Literal["_wrapper", b"_wrapper"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__wrapper) -> _WhichOneofReturnType__wrapper | None: ...
 
 Global___CompileContextRequest: _TypeAlias = CompileContextRequest  # noqa: Y015
 
@@ -227,24 +267,28 @@ class ContextSection(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    KIND_FIELD_NUMBER: _builtins.int
     LAYER_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
     TOKENS_FIELD_NUMBER: _builtins.int
     STABLE_FIELD_NUMBER: _builtins.int
     SHARED_USER_ID_FIELD_NUMBER: _builtins.int
+    kind: Global___ContextSectionKind.ValueType
+    """What it is."""
     layer: _common_pb2.Layer.ValueType
-    """The layer it shows. Not set: the wrapper's opening or closing line."""
+    """The layer that it shows; only of MEMORIES."""
     text: _builtins.str
     """The text, with its line break."""
     tokens: _builtins.int
     """Its tokens, by the budget's counter."""
     stable: _builtins.bool
-    """It does not depend on the query: a provider's prompt cache holds it between calls."""
+    """Neither it nor what is before it depends on the query: a provider's prompt cache holds the text up to its end."""
     shared_user_id: _builtins.str
     """The shared user it is from; empty: the user itself."""
     def __init__(
         self,
         *,
+        kind: Global___ContextSectionKind.ValueType = ...,
         layer: _common_pb2.Layer.ValueType = ...,
         text: _builtins.str = ...,
         tokens: _builtins.int = ...,
@@ -253,7 +297,7 @@ class ContextSection(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["layer", b"layer", "shared_user_id", b"shared_user_id", "stable", b"stable", "text", b"text", "tokens", b"tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "layer", b"layer", "shared_user_id", b"shared_user_id", "stable", b"stable", "text", b"text", "tokens", b"tokens"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -267,14 +311,14 @@ class ContextCut(_message.Message):
 
     LAYER_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
-    COUNT_FIELD_NUMBER: _builtins.int
+    MEMORY_COUNT_FIELD_NUMBER: _builtins.int
     MEMORY_IDS_FIELD_NUMBER: _builtins.int
     SHARED_USER_ID_FIELD_NUMBER: _builtins.int
     layer: _common_pb2.Layer.ValueType
     """The layer."""
     reason: Global___CutReason.ValueType
     """Why."""
-    count: _builtins.int
+    memory_count: _builtins.int
     """How many."""
     shared_user_id: _builtins.str
     """The shared user they are of; empty: the user itself."""
@@ -287,13 +331,13 @@ class ContextCut(_message.Message):
         *,
         layer: _common_pb2.Layer.ValueType = ...,
         reason: Global___CutReason.ValueType = ...,
-        count: _builtins.int = ...,
+        memory_count: _builtins.int = ...,
         memory_ids: _abc.Iterable[_builtins.str] | None = ...,
         shared_user_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "layer", b"layer", "memory_ids", b"memory_ids", "reason", b"reason", "shared_user_id", b"shared_user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["layer", b"layer", "memory_count", b"memory_count", "memory_ids", b"memory_ids", "reason", b"reason", "shared_user_id", b"shared_user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -314,7 +358,7 @@ class CompileContextResponse(_message.Message):
     MEMORY_IDS_FIELD_NUMBER: _builtins.int
     CUTS_FIELD_NUMBER: _builtins.int
     HISTORY_FIELD_NUMBER: _builtins.int
-    PENDING_RUNS_FIELD_NUMBER: _builtins.int
+    PENDING_RUN_COUNT_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
     READ_TIME_FIELD_NUMBER: _builtins.int
     text: _builtins.str
@@ -327,13 +371,15 @@ class CompileContextResponse(_message.Message):
     """Its tokens, by `token_counter`."""
     token_counter: _builtins.str
     """The counter used."""
-    pending_runs: _builtins.int
+    pending_run_count: _builtins.int
     """How many runs are not learned from yet."""
     revision: _builtins.int
     """The user's revision that it was read at."""
     @_builtins.property
     def sections(self) -> _containers.RepeatedCompositeFieldContainer[Global___ContextSection]:
-        """The sections, those that do not depend on the query first. Empty when unchanged."""
+        """The sections, those that do not depend on the query first. Empty when unchanged. No more than the text has room
+        for.
+        """
 
     @_builtins.property
     def memory_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -363,13 +409,13 @@ class CompileContextResponse(_message.Message):
         memory_ids: _abc.Iterable[_builtins.str] | None = ...,
         cuts: _abc.Iterable[Global___ContextCut] | None = ...,
         history: _abc.Iterable[_message_pb2.Message] | None = ...,
-        pending_runs: _builtins.int = ...,
+        pending_run_count: _builtins.int = ...,
         revision: _builtins.int = ...,
         read_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["read_time", b"read_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cuts", b"cuts", "etag", b"etag", "history", b"history", "memory_ids", b"memory_ids", "pending_runs", b"pending_runs", "read_time", b"read_time", "revision", b"revision", "sections", b"sections", "text", b"text", "token_counter", b"token_counter", "tokens", b"tokens", "unchanged", b"unchanged"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cuts", b"cuts", "etag", b"etag", "history", b"history", "memory_ids", b"memory_ids", "pending_run_count", b"pending_run_count", "read_time", b"read_time", "revision", b"revision", "sections", b"sections", "text", b"text", "token_counter", b"token_counter", "tokens", b"tokens", "unchanged", b"unchanged"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

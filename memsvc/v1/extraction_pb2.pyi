@@ -96,40 +96,6 @@ EXTRACTION_STATE_CANCELLED: ExtractionState.ValueType  # 5
 Global___ExtractionState: _TypeAlias = ExtractionState  # noqa: Y015
 
 @_typing.final
-class Usage(_message.Message):
-    """What the model cost, as its provider counted."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    CALLS_FIELD_NUMBER: _builtins.int
-    INPUT_TOKENS_FIELD_NUMBER: _builtins.int
-    CACHED_TOKENS_FIELD_NUMBER: _builtins.int
-    OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
-    calls: _builtins.int
-    """Calls of the model."""
-    input_tokens: _builtins.int
-    """Tokens read."""
-    cached_tokens: _builtins.int
-    """Of these, read from the provider's prompt cache."""
-    output_tokens: _builtins.int
-    """Tokens written."""
-    def __init__(
-        self,
-        *,
-        calls: _builtins.int = ...,
-        input_tokens: _builtins.int = ...,
-        cached_tokens: _builtins.int = ...,
-        output_tokens: _builtins.int = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached_tokens", b"cached_tokens", "calls", b"calls", "input_tokens", b"input_tokens", "output_tokens", b"output_tokens"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___Usage: _TypeAlias = Usage  # noqa: Y015
-
-@_typing.final
 class Extraction(_message.Message):
     """A durable job of learning."""
 
@@ -157,7 +123,7 @@ class Extraction(_message.Message):
     state: Global___ExtractionState.ValueType
     """Where it is."""
     reason: _builtins.str
-    """Why it waits, failed or was cancelled: a value of the documented reasons. Empty: no special reason."""
+    """Why it waits, failed or was cancelled: a value of Reason, without REASON_. Empty: no special reason."""
     detail: _builtins.str
     """The reason in words."""
     attempt: _builtins.int
@@ -177,12 +143,12 @@ class Extraction(_message.Message):
         """The runs that it reads."""
 
     @_builtins.property
-    def usage(self) -> Global___Usage:
+    def usage(self) -> _common_pb2.Usage:
         """What the model cost, over all attempts."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was accepted."""
+        """When it was accepted; a retry does not change it."""
 
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
@@ -206,7 +172,7 @@ class Extraction(_message.Message):
         run_ids: _abc.Iterable[_builtins.str] | None = ...,
         revision: _builtins.int = ...,
         change_count: _builtins.int = ...,
-        usage: Global___Usage | None = ...,
+        usage: _common_pb2.Usage | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         start_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
@@ -228,7 +194,7 @@ class MessageList(_message.Message):
     MESSAGES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[_message_pb2.Message]:
-        """In order; at most 2 MiB in all."""
+        """In order; at least one, at most 1,000 and 2 MiB in all."""
 
     def __init__(
         self,
@@ -252,7 +218,7 @@ class RunList(_message.Message):
     RUN_IDS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def run_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Their ids; all of one session; at most 100."""
+        """Their ids; all of one session; at least one, at most 100."""
 
     def __init__(
         self,
@@ -285,7 +251,10 @@ class ExtractMemoriesRequest(_message.Message):
     team_id: _builtins.str
     """The team of agents it belongs to."""
     validate_only: _builtins.bool
-    """Only answer what would be learned: nothing is stored, and no job made."""
+    """Only answer what would be learned: nothing is stored, and no job made. The stream is then Accepted, Proposed …,
+    Committed and Completed: without resume tokens or numbers, with an empty extraction_id, a commit of revision 0 and
+    memories of ids and numbers that will not be theirs.
+    """
     request_id: _builtins.str
     """A UUID that makes the call safe to repeat: a repeat watches the same extraction."""
     @_builtins.property
@@ -357,7 +326,9 @@ class WatchExtractionRequest(_message.Message):
     extraction_id: _builtins.str
     """Which. Required."""
     resume_token: _builtins.str
-    """From an earlier event: go on after it."""
+    """From an earlier event: go on after it. One that is malformed, or of another extraction, is INVALID_ARGUMENT,
+    TOKEN_MISMATCH.
+    """
     @_builtins.property
     def scope(self) -> _common_pb2.Scope:
         """Whose extraction. user_id is required."""
@@ -405,6 +376,10 @@ Global___WatchExtractionResponse: _TypeAlias = WatchExtractionResponse  # noqa: 
 class ExtractionEvent(_message.Message):
     """Something that happened to an extraction. Accepted, Committed, Failed and Completed are derived from what is stored:
     numbered, neither lost nor doubled, on any replica. Progress and Proposed are live hints, never replayed.
+
+    The events of an extraction are those of its present try: RetryExtractions begins it anew. Its first try has the
+    numbers 1, 2 and 3, the next goes on at 4: Accepted, then Committed or Failed, then Completed. A token of an earlier
+    try goes on with the first event of the present one.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -421,33 +396,33 @@ class ExtractionEvent(_message.Message):
     resume_token: _builtins.str
     """Opaque: to resume after this event. Empty on hints."""
     number: _builtins.int
-    """1, 2, 3, … on stored events; 0 on hints."""
+    """From 1, growing, without gaps in a try (see above), on stored events; 0 on hints."""
     @_builtins.property
-    def accepted(self) -> Global___Accepted:
+    def accepted(self) -> Global___ExtractionAccepted:
         """The job is durable."""
 
     @_builtins.property
-    def progress(self) -> Global___Progress:
+    def progress(self) -> Global___ExtractionProgress:
         """A sign of work."""
 
     @_builtins.property
-    def proposed(self) -> Global___Proposed:
+    def proposed(self) -> Global___ExtractionProposed:
         """An operation that the engine proposes, as soon as it is read."""
 
     @_builtins.property
-    def committed(self) -> Global___Committed:
+    def committed(self) -> Global___ExtractionCommitted:
         """What was learned is committed."""
 
     @_builtins.property
-    def failed(self) -> Global___Failed:
+    def failed(self) -> Global___ExtractionFailed:
         """The extraction ended without effect: FAILED or CANCELLED."""
 
     @_builtins.property
-    def completed(self) -> Global___Completed:
+    def completed(self) -> Global___ExtractionCompleted:
         """The extraction ended: the last event."""
 
     @_builtins.property
-    def heartbeat(self) -> Global___Heartbeat:
+    def heartbeat(self) -> Global___ExtractionHeartbeat:
         """Nothing happened for 15 seconds."""
 
     def __init__(
@@ -455,13 +430,13 @@ class ExtractionEvent(_message.Message):
         *,
         resume_token: _builtins.str = ...,
         number: _builtins.int = ...,
-        accepted: Global___Accepted | None = ...,
-        progress: Global___Progress | None = ...,
-        proposed: Global___Proposed | None = ...,
-        committed: Global___Committed | None = ...,
-        failed: Global___Failed | None = ...,
-        completed: Global___Completed | None = ...,
-        heartbeat: Global___Heartbeat | None = ...,
+        accepted: Global___ExtractionAccepted | None = ...,
+        progress: Global___ExtractionProgress | None = ...,
+        proposed: Global___ExtractionProposed | None = ...,
+        committed: Global___ExtractionCommitted | None = ...,
+        failed: Global___ExtractionFailed | None = ...,
+        completed: Global___ExtractionCompleted | None = ...,
+        heartbeat: Global___ExtractionHeartbeat | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "committed", b"committed", "completed", b"completed", "event", b"event", "failed", b"failed", "heartbeat", b"heartbeat", "progress", b"progress", "proposed", b"proposed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -474,7 +449,7 @@ class ExtractionEvent(_message.Message):
 Global___ExtractionEvent: _TypeAlias = ExtractionEvent  # noqa: Y015
 
 @_typing.final
-class Accepted(_message.Message):
+class ExtractionAccepted(_message.Message):
     """The job is durable."""
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -495,10 +470,10 @@ class Accepted(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Accepted: _TypeAlias = Accepted  # noqa: Y015
+Global___ExtractionAccepted: _TypeAlias = ExtractionAccepted  # noqa: Y015
 
 @_typing.final
-class Progress(_message.Message):
+class ExtractionProgress(_message.Message):
     """A sign of work."""
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -512,7 +487,7 @@ class Progress(_message.Message):
     state: Global___ExtractionState.ValueType
     """Where the extraction is."""
     reason: _builtins.str
-    """Why it waits."""
+    """Why it waits: a value of Reason, without REASON_."""
     output_bytes: _builtins.int
     """Bytes of the model's answer so far."""
     def __init__(
@@ -529,10 +504,10 @@ class Progress(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Progress: _TypeAlias = Progress  # noqa: Y015
+Global___ExtractionProgress: _TypeAlias = ExtractionProgress  # noqa: Y015
 
 @_typing.final
-class Proposed(_message.Message):
+class ExtractionProposed(_message.Message):
     """An operation that the engine proposes. A hint: what counts is the commit."""
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -561,10 +536,10 @@ class Proposed(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Proposed: _TypeAlias = Proposed  # noqa: Y015
+Global___ExtractionProposed: _TypeAlias = ExtractionProposed  # noqa: Y015
 
 @_typing.final
-class Committed(_message.Message):
+class ExtractionCommitted(_message.Message):
     """What was learned is committed."""
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -585,10 +560,10 @@ class Committed(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Committed: _TypeAlias = Committed  # noqa: Y015
+Global___ExtractionCommitted: _TypeAlias = ExtractionCommitted  # noqa: Y015
 
 @_typing.final
-class Failed(_message.Message):
+class ExtractionFailed(_message.Message):
     """The extraction ended without effect."""
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -599,7 +574,7 @@ class Failed(_message.Message):
     state: Global___ExtractionState.ValueType
     """FAILED or CANCELLED."""
     reason: _builtins.str
-    """Why: a value of the documented reasons."""
+    """Why: a value of Reason, without REASON_."""
     detail: _builtins.str
     """The reason in words."""
     def __init__(
@@ -615,10 +590,10 @@ class Failed(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Failed: _TypeAlias = Failed  # noqa: Y015
+Global___ExtractionFailed: _TypeAlias = ExtractionFailed  # noqa: Y015
 
 @_typing.final
-class Completed(_message.Message):
+class ExtractionCompleted(_message.Message):
     """The extraction ended: the last event."""
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -639,10 +614,10 @@ class Completed(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Completed: _TypeAlias = Completed  # noqa: Y015
+Global___ExtractionCompleted: _TypeAlias = ExtractionCompleted  # noqa: Y015
 
 @_typing.final
-class Heartbeat(_message.Message):
+class ExtractionHeartbeat(_message.Message):
     """Nothing happened for a while."""
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -656,7 +631,7 @@ class Heartbeat(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Heartbeat: _TypeAlias = Heartbeat  # noqa: Y015
+Global___ExtractionHeartbeat: _TypeAlias = ExtractionHeartbeat  # noqa: Y015
 
 @_typing.final
 class GetExtractionRequest(_message.Message):
@@ -726,7 +701,9 @@ class ListExtractionsRequest(_message.Message):
     page_size: _builtins.int
     """How many at most: 0 is 100, more than 1,000 is 1,000."""
     page_token: _builtins.str
-    """From the response before."""
+    """From the response before; the rest of the request, but for page_size, must be the same (INVALID_ARGUMENT,
+    TOKEN_MISMATCH).
+    """
     @_builtins.property
     def scope(self) -> _common_pb2.Scope:
         """Whose extractions. user_id is required."""

@@ -136,13 +136,13 @@ class _SearchMethodEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SearchMe
     SEARCH_METHOD_SEMANTIC: _SearchMethod.ValueType  # 2
     """By meaning: vectors. FAILED_PRECONDITION, NO_EMBEDDER without an embedder."""
     SEARCH_METHOD_HYBRID: _SearchMethod.ValueType  # 3
-    """Both, scores fused."""
+    """Both, scores fused. FAILED_PRECONDITION, NO_EMBEDDER without an embedder."""
     SEARCH_METHOD_AGENTIC: _SearchMethod.ValueType  # 4
     """A model picks. FAILED_PRECONDITION, NO_MODEL without a model."""
     SEARCH_METHOD_LAST_N: _SearchMethod.ValueType  # 5
-    """Newest first by update_time; no query needed."""
+    """Newest first by update_time. A query is INVALID_ARGUMENT."""
     SEARCH_METHOD_FIRST_N: _SearchMethod.ValueType  # 6
-    """Oldest first by update_time; no query needed."""
+    """Oldest first by update_time. A query is INVALID_ARGUMENT."""
 
 class SearchMethod(_SearchMethod, metaclass=_SearchMethodEnumTypeWrapper):
     """How to search."""
@@ -154,13 +154,13 @@ SEARCH_METHOD_LEXICAL: SearchMethod.ValueType  # 1
 SEARCH_METHOD_SEMANTIC: SearchMethod.ValueType  # 2
 """By meaning: vectors. FAILED_PRECONDITION, NO_EMBEDDER without an embedder."""
 SEARCH_METHOD_HYBRID: SearchMethod.ValueType  # 3
-"""Both, scores fused."""
+"""Both, scores fused. FAILED_PRECONDITION, NO_EMBEDDER without an embedder."""
 SEARCH_METHOD_AGENTIC: SearchMethod.ValueType  # 4
 """A model picks. FAILED_PRECONDITION, NO_MODEL without a model."""
 SEARCH_METHOD_LAST_N: SearchMethod.ValueType  # 5
-"""Newest first by update_time; no query needed."""
+"""Newest first by update_time. A query is INVALID_ARGUMENT."""
 SEARCH_METHOD_FIRST_N: SearchMethod.ValueType  # 6
-"""Oldest first by update_time; no query needed."""
+"""Oldest first by update_time. A query is INVALID_ARGUMENT."""
 Global___SearchMethod: _TypeAlias = SearchMethod  # noqa: Y015
 
 @_typing.final
@@ -263,7 +263,7 @@ class Memory(_message.Message):
 
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
-        """At this time."""
+        """At this time. One that is past makes the memory invisible at once."""
 
     @_builtins.property
     def ttl(self) -> _duration_pb2.Duration:
@@ -356,7 +356,9 @@ class Commit(_message.Message):
     revision: _builtins.int
     """The user's revision after it: from 1, without gaps, never restarting. 0: nothing was changed."""
     request_id: _builtins.str
-    """The request that asked for it."""
+    """The request that asked for it, where that named itself. Empty where an extraction made it: then extraction_id is
+    set.
+    """
     actor: _builtins.str
     """Who asked, by the server's tokens. Empty where the server asks for none."""
     extraction_id: _builtins.str
@@ -426,7 +428,9 @@ class CreateMemoryRequest(_message.Message):
     request_id: _builtins.str
     """A UUID that makes the call safe to repeat."""
     expected_revision: _builtins.int
-    """Fail (ABORTED, REVISION_MISMATCH) unless the user is at this revision; 0: not checked."""
+    """Fail (ABORTED, REVISION_MISMATCH) unless the user is at this revision; 0: only if there is none yet. Not set: not
+    checked.
+    """
     @_builtins.property
     def scope(self) -> _common_pb2.Scope:
         """Whose memory. user_id is required."""
@@ -441,13 +445,15 @@ class CreateMemoryRequest(_message.Message):
         scope: _common_pb2.Scope | None = ...,
         memory: Global___Memory | None = ...,
         request_id: _builtins.str = ...,
-        expected_revision: _builtins.int = ...,
+        expected_revision: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["memory", b"memory", "scope", b"scope"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_revision", b"_expected_revision", "expected_revision", b"expected_revision", "memory", b"memory", "scope", b"scope"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expected_revision", b"expected_revision", "memory", b"memory", "request_id", b"request_id", "scope", b"scope"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_revision", b"_expected_revision", "expected_revision", b"expected_revision", "memory", b"memory", "request_id", b"request_id", "scope", b"scope"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__expected_revision: _TypeAlias = _typing.Literal["expected_revision"]  # noqa: Y015
+    _WhichOneofArgType__expected_revision: _TypeAlias = _typing.Literal["_expected_revision", b"_expected_revision"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_revision) -> _WhichOneofReturnType__expected_revision | None: ...
 
 Global___CreateMemoryRequest: _TypeAlias = CreateMemoryRequest  # noqa: Y015
 
@@ -496,21 +502,25 @@ class UpdateMemoryRequest(_message.Message):
     request_id: _builtins.str
     """A UUID that makes the call safe to repeat."""
     expected_revision: _builtins.int
-    """Fail (ABORTED, REVISION_MISMATCH) unless the user is at this revision; 0: not checked."""
+    """Fail (ABORTED, REVISION_MISMATCH) unless the user is at this revision; 0: only if there is none yet. Not set: not
+    checked.
+    """
     @_builtins.property
     def scope(self) -> _common_pb2.Scope:
         """Whose memory. user_id is required."""
 
     @_builtins.property
     def memory(self) -> Global___Memory:
-        """Addressed by memory_id, or by layer and key; with the new values. Its etag, if set, must be the current one
-        (ABORTED, ETAG_MISMATCH).
+        """Addressed by memory_id, or by layer and key; with the new values. Where both are given, the memory must be at that
+        place (INVALID_ARGUMENT). Its etag, if set, must be the current one (ABORTED, ETAG_MISMATCH). An update that
+        changes nothing makes a revision all the same, and sets update_time.
         """
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which fields to set; "*" replaces all that can be. A masked field that is not set is cleared; maps go whole.
-        Required. memory_id, number, layer, key, origin and output-only fields are INVALID_ARGUMENT here.
+        """Which fields to set, by their names as they are here (value_json); "*" replaces all that can be. A masked field
+        that is not set is cleared; maps go whole. Required. memory_id, number, layer, key, origin and output-only fields
+        are INVALID_ARGUMENT here.
         """
 
     def __init__(
@@ -521,13 +531,15 @@ class UpdateMemoryRequest(_message.Message):
         update_mask: _field_mask_pb2.FieldMask | None = ...,
         allow_missing: _builtins.bool = ...,
         request_id: _builtins.str = ...,
-        expected_revision: _builtins.int = ...,
+        expected_revision: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["memory", b"memory", "scope", b"scope", "update_mask", b"update_mask"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_revision", b"_expected_revision", "expected_revision", b"expected_revision", "memory", b"memory", "scope", b"scope", "update_mask", b"update_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow_missing", b"allow_missing", "expected_revision", b"expected_revision", "memory", b"memory", "request_id", b"request_id", "scope", b"scope", "update_mask", b"update_mask"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_revision", b"_expected_revision", "allow_missing", b"allow_missing", "expected_revision", b"expected_revision", "memory", b"memory", "request_id", b"request_id", "scope", b"scope", "update_mask", b"update_mask"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__expected_revision: _TypeAlias = _typing.Literal["expected_revision"]  # noqa: Y015
+    _WhichOneofArgType__expected_revision: _TypeAlias = _typing.Literal["_expected_revision", b"_expected_revision"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_revision) -> _WhichOneofReturnType__expected_revision | None: ...
 
 Global___UpdateMemoryRequest: _TypeAlias = UpdateMemoryRequest  # noqa: Y015
 
@@ -584,7 +596,9 @@ class DeleteMemoryRequest(_message.Message):
     request_id: _builtins.str
     """A UUID that makes the call safe to repeat."""
     expected_revision: _builtins.int
-    """Fail (ABORTED, REVISION_MISMATCH) unless the user is at this revision; 0: not checked."""
+    """Fail (ABORTED, REVISION_MISMATCH) unless the user is at this revision; 0: only if there is none yet. Not set: not
+    checked.
+    """
     @_builtins.property
     def scope(self) -> _common_pb2.Scope:
         """Whose memory. user_id is required."""
@@ -603,14 +617,19 @@ class DeleteMemoryRequest(_message.Message):
         allow_missing: _builtins.bool = ...,
         purge: _builtins.bool = ...,
         request_id: _builtins.str = ...,
-        expected_revision: _builtins.int = ...,
+        expected_revision: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "memory_id", b"memory_id", "scope", b"scope", "target", b"target"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_revision", b"_expected_revision", "address", b"address", "expected_revision", b"expected_revision", "memory_id", b"memory_id", "scope", b"scope", "target", b"target"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "allow_missing", b"allow_missing", "etag", b"etag", "expected_revision", b"expected_revision", "memory_id", b"memory_id", "purge", b"purge", "request_id", b"request_id", "scope", b"scope", "target", b"target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_revision", b"_expected_revision", "address", b"address", "allow_missing", b"allow_missing", "etag", b"etag", "expected_revision", b"expected_revision", "memory_id", b"memory_id", "purge", b"purge", "request_id", b"request_id", "scope", b"scope", "target", b"target"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__expected_revision: _TypeAlias = _typing.Literal["expected_revision"]  # noqa: Y015
+    _WhichOneofArgType__expected_revision: _TypeAlias = _typing.Literal["_expected_revision", b"_expected_revision"]  # noqa: Y015
     _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["memory_id", "address"]  # noqa: Y015
     _WhichOneofArgType_target: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_revision) -> _WhichOneofReturnType__expected_revision | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType_target) -> _WhichOneofReturnType_target | None: ...
 
 Global___DeleteMemoryRequest: _TypeAlias = DeleteMemoryRequest  # noqa: Y015
@@ -784,14 +803,18 @@ class BatchWriteMemoriesRequest(_message.Message):
     request_id: _builtins.str
     """A UUID that makes the call safe to repeat."""
     expected_revision: _builtins.int
-    """Fail (ABORTED, REVISION_MISMATCH) unless the user is at this revision; 0: not checked."""
+    """Fail (ABORTED, REVISION_MISMATCH) unless the user is at this revision; 0: only if there is none yet. Not set: not
+    checked.
+    """
     @_builtins.property
     def scope(self) -> _common_pb2.Scope:
         """Whose memories. user_id is required."""
 
     @_builtins.property
     def operations(self) -> _containers.RepeatedCompositeFieldContainer[Global___BatchWriteOperation]:
-        """At most 1,000; each memory is named at most once."""
+        """At least one, at most 1,000. Each memory is named at most once, by whatever name: INVALID_ARGUMENT, before any
+        other error of theirs.
+        """
 
     def __init__(
         self,
@@ -799,13 +822,15 @@ class BatchWriteMemoriesRequest(_message.Message):
         scope: _common_pb2.Scope | None = ...,
         operations: _abc.Iterable[Global___BatchWriteOperation] | None = ...,
         request_id: _builtins.str = ...,
-        expected_revision: _builtins.int = ...,
+        expected_revision: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["scope", b"scope"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_revision", b"_expected_revision", "expected_revision", b"expected_revision", "scope", b"scope"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expected_revision", b"expected_revision", "operations", b"operations", "request_id", b"request_id", "scope", b"scope"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_revision", b"_expected_revision", "expected_revision", b"expected_revision", "operations", b"operations", "request_id", b"request_id", "scope", b"scope"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__expected_revision: _TypeAlias = _typing.Literal["expected_revision"]  # noqa: Y015
+    _WhichOneofArgType__expected_revision: _TypeAlias = _typing.Literal["_expected_revision", b"_expected_revision"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_revision) -> _WhichOneofReturnType__expected_revision | None: ...
 
 Global___BatchWriteMemoriesRequest: _TypeAlias = BatchWriteMemoriesRequest  # noqa: Y015
 
@@ -930,7 +955,9 @@ class ListMemoriesRequest(_message.Message):
     page_size: _builtins.int
     """How many at most: 0 is 100, more than 1,000 is 1,000. A page may hold fewer."""
     page_token: _builtins.str
-    """From the response before; the rest of the request must be the same (INVALID_ARGUMENT, PAGE_TOKEN_MISMATCH)."""
+    """From the response before; the rest of the request, but for page_size and consistency, must be the same
+    (INVALID_ARGUMENT, TOKEN_MISMATCH).
+    """
     @_builtins.property
     def scope(self) -> _common_pb2.Scope:
         """Whose memories. user_id is required."""
@@ -980,7 +1007,7 @@ class ListMemoriesResponse(_message.Message):
     """The user's revision that it was read at."""
     @_builtins.property
     def memories(self) -> _containers.RepeatedCompositeFieldContainer[Global___Memory]:
-        """The page. What does not change while paging appears exactly once."""
+        """The page, at most 1,000. What does not change while paging appears exactly once."""
 
     @_builtins.property
     def read_time(self) -> _timestamp_pb2.Timestamp:
@@ -1017,7 +1044,9 @@ class SearchMemoriesRequest(_message.Message):
     SHARED_USER_IDS_FIELD_NUMBER: _builtins.int
     CONSISTENCY_FIELD_NUMBER: _builtins.int
     query: _builtins.str
-    """A question in natural language, or words; at most 8 KiB. Required but for LAST_N and FIRST_N."""
+    """A question in natural language, or words; at most 8 KiB. Required, but for LAST_N and FIRST_N, where it must be
+    empty.
+    """
     method: Global___SearchMethod.ValueType
     """How."""
     top_k: _builtins.int
@@ -1098,20 +1127,20 @@ class SearchMemoriesResponse(_message.Message):
     HITS_FIELD_NUMBER: _builtins.int
     METHOD_FIELD_NUMBER: _builtins.int
     METHOD_REASON_FIELD_NUMBER: _builtins.int
-    VECTORS_PENDING_FIELD_NUMBER: _builtins.int
+    PENDING_VECTOR_COUNT_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
     READ_TIME_FIELD_NUMBER: _builtins.int
     method: Global___SearchMethod.ValueType
     """The method used."""
     method_reason: _builtins.str
     """Why it was less than asked; empty: it was not."""
-    vectors_pending: _builtins.int
+    pending_vector_count: _builtins.int
     """How many memories have no vector yet."""
     revision: _builtins.int
     """The user's revision that it was read at."""
     @_builtins.property
     def hits(self) -> _containers.RepeatedCompositeFieldContainer[Global___SearchHit]:
-        """Best first."""
+        """Best first; at most top_k."""
 
     @_builtins.property
     def read_time(self) -> _timestamp_pb2.Timestamp:
@@ -1123,13 +1152,13 @@ class SearchMemoriesResponse(_message.Message):
         hits: _abc.Iterable[Global___SearchHit] | None = ...,
         method: Global___SearchMethod.ValueType = ...,
         method_reason: _builtins.str = ...,
-        vectors_pending: _builtins.int = ...,
+        pending_vector_count: _builtins.int = ...,
         revision: _builtins.int = ...,
         read_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["read_time", b"read_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["hits", b"hits", "method", b"method", "method_reason", b"method_reason", "read_time", b"read_time", "revision", b"revision", "vectors_pending", b"vectors_pending"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hits", b"hits", "method", b"method", "method_reason", b"method_reason", "pending_vector_count", b"pending_vector_count", "read_time", b"read_time", "revision", b"revision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1157,7 +1186,9 @@ class ClearMemoriesRequest(_message.Message):
     request_id: _builtins.str
     """A UUID that makes the call safe to repeat."""
     expected_revision: _builtins.int
-    """Fail (ABORTED, REVISION_MISMATCH) unless the user is at this revision; 0: not checked."""
+    """Fail (ABORTED, REVISION_MISMATCH) unless the user is at this revision; 0: only if there is none yet. Not set: not
+    checked.
+    """
     @_builtins.property
     def scope(self) -> _common_pb2.Scope:
         """Whose memories. user_id is required."""
@@ -1175,13 +1206,15 @@ class ClearMemoriesRequest(_message.Message):
         purge: _builtins.bool = ...,
         validate_only: _builtins.bool = ...,
         request_id: _builtins.str = ...,
-        expected_revision: _builtins.int = ...,
+        expected_revision: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "scope", b"scope"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_revision", b"_expected_revision", "expected_revision", b"expected_revision", "filter", b"filter", "scope", b"scope"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["all", b"all", "expected_revision", b"expected_revision", "filter", b"filter", "purge", b"purge", "request_id", b"request_id", "scope", b"scope", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_revision", b"_expected_revision", "all", b"all", "expected_revision", b"expected_revision", "filter", b"filter", "purge", b"purge", "request_id", b"request_id", "scope", b"scope", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__expected_revision: _TypeAlias = _typing.Literal["expected_revision"]  # noqa: Y015
+    _WhichOneofArgType__expected_revision: _TypeAlias = _typing.Literal["_expected_revision", b"_expected_revision"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_revision) -> _WhichOneofReturnType__expected_revision | None: ...
 
 Global___ClearMemoriesRequest: _TypeAlias = ClearMemoriesRequest  # noqa: Y015
 
@@ -1226,7 +1259,7 @@ class GetUserMemoryRequest(_message.Message):
 
     @_builtins.property
     def layers(self) -> _containers.RepeatedScalarFieldContainer[_common_pb2.Layer.ValueType]:
-        """Which layers; empty: all."""
+        """Which layers; empty: all. At most 100."""
 
     @_builtins.property
     def consistency(self) -> _common_pb2.Consistency:
@@ -1259,7 +1292,9 @@ class GetUserMemoryResponse(_message.Message):
     READ_TIME_FIELD_NUMBER: _builtins.int
     document_json: _builtins.str
     """A JSON object with the layers asked for ("profile", "policy", "knowledge", "feedback"): keyed memories at their
-    place, unkeyed texts under "notes", feedback as {"positive": [], "negative": []}. Empty: the user has no memory.
+    place, unkeyed texts under "notes". In feedback, the texts of what worked are under "positive" and of what did not
+    under "negative", whether they have a key or not. A key that begins with the name of one of these lists is written
+    with an underscore before it ("_notes"), which no key begins with. {}: these layers have no memory.
     """
     memory_count: _builtins.int
     """How many memories are in it."""
@@ -1299,7 +1334,9 @@ class ListTopicsRequest(_message.Message):
     page_size: _builtins.int
     """How many at most: 0 is 100, more than 1,000 is 1,000."""
     page_token: _builtins.str
-    """From the response before."""
+    """From the response before; the rest of the request, but for page_size, must be the same (INVALID_ARGUMENT,
+    TOKEN_MISMATCH).
+    """
     @_builtins.property
     def scope(self) -> _common_pb2.Scope:
         """Whose topics. user_id is required."""
@@ -1338,7 +1375,7 @@ class TopicCount(_message.Message):
     TOPIC_FIELD_NUMBER: _builtins.int
     COUNT_FIELD_NUMBER: _builtins.int
     topic: _builtins.str
-    """The topic."""
+    """The topic, as most memories write it."""
     count: _builtins.int
     """How many memories have it."""
     def __init__(
@@ -1371,7 +1408,7 @@ class ListTopicsResponse(_message.Message):
     """The user's revision that it was read at."""
     @_builtins.property
     def topics(self) -> _containers.RepeatedCompositeFieldContainer[Global___TopicCount]:
-        """Most frequent first."""
+        """Most frequent first; at most 1,000. Case is ignored: a topic is written as most of them write it."""
 
     @_builtins.property
     def read_time(self) -> _timestamp_pb2.Timestamp:
@@ -1401,31 +1438,41 @@ class ListMemoryChangesRequest(_message.Message):
 
     SCOPE_FIELD_NUMBER: _builtins.int
     MEMORY_ID_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     memory_id: _builtins.str
-    """Only of this memory; empty: of all."""
+    """By id."""
     page_size: _builtins.int
     """How many commits at most: 0 is 100, more than 1,000 is 1,000."""
     page_token: _builtins.str
-    """From the response before."""
+    """From the response before; the rest of the request, but for page_size, must be the same (INVALID_ARGUMENT,
+    TOKEN_MISMATCH).
+    """
     @_builtins.property
     def scope(self) -> _common_pb2.Scope:
         """Whose changes. user_id is required."""
+
+    @_builtins.property
+    def address(self) -> Global___KeyAddress:
+        """By layer and key: of every memory that was ever at this place."""
 
     def __init__(
         self,
         *,
         scope: _common_pb2.Scope | None = ...,
         memory_id: _builtins.str = ...,
+        address: Global___KeyAddress | None = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["scope", b"scope"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "memory_id", b"memory_id", "scope", b"scope", "target", b"target"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["memory_id", b"memory_id", "page_size", b"page_size", "page_token", b"page_token", "scope", b"scope"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "memory_id", b"memory_id", "page_size", b"page_size", "page_token", b"page_token", "scope", b"scope", "target", b"target"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["memory_id", "address"]  # noqa: Y015
+    _WhichOneofArgType_target: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_target) -> _WhichOneofReturnType_target | None: ...
 
 Global___ListMemoryChangesRequest: _TypeAlias = ListMemoryChangesRequest  # noqa: Y015
 
@@ -1444,7 +1491,7 @@ class ListMemoryChangesResponse(_message.Message):
     """The history no longer reaches back to the user's first revision."""
     @_builtins.property
     def commits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Commit]:
-        """Newest first; with a memory_id, only that memory's changes are in them."""
+        """Newest first; with a target, only its changes are in them. At most 1,000."""
 
     def __init__(
         self,
@@ -1472,9 +1519,11 @@ class WatchMemoriesRequest(_message.Message):
     SEND_INITIAL_FIELD_NUMBER: _builtins.int
     RESUME_TOKEN_FIELD_NUMBER: _builtins.int
     send_initial: _builtins.bool
-    """Send the present memories first."""
+    """Send the present memories first. INVALID_ARGUMENT beside a resume_token."""
     resume_token: _builtins.str
-    """From an earlier event: go on after it. OUT_OF_RANGE, HISTORY_TRIMMED where the journal no longer reaches back."""
+    """From an earlier event: go on after it. OUT_OF_RANGE, HISTORY_TRIMMED where the journal no longer reaches back; one
+    that is malformed, or of another watch, is INVALID_ARGUMENT, TOKEN_MISMATCH.
+    """
     @_builtins.property
     def scope(self) -> _common_pb2.Scope:
         """Whose memories. user_id is required."""
@@ -1512,13 +1561,13 @@ class WatchMemoriesResponse(_message.Message):
     BOOKMARK_FIELD_NUMBER: _builtins.int
     ERASED_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
-    """Opaque: to resume after this event, on any replica."""
+    """Opaque: to resume after this event, on any replica. Empty on the present memories: cut off there, start over."""
     @_builtins.property
     def initial(self) -> Global___Memory:
         """One of the present memories (send_initial)."""
 
     @_builtins.property
-    def initial_done(self) -> Global___InitialDone:
+    def initial_done(self) -> Global___WatchInitialDone:
         """All present memories were sent."""
 
     @_builtins.property
@@ -1526,11 +1575,11 @@ class WatchMemoriesResponse(_message.Message):
         """A commit, with the changes that match."""
 
     @_builtins.property
-    def bookmark(self) -> Global___Bookmark:
-        """Nothing happened; sent when idle, and to move the token forward."""
+    def bookmark(self) -> Global___WatchBookmark:
+        """Nothing happened; sent at the start, when idle, and to move the token forward."""
 
     @_builtins.property
-    def erased(self) -> Global___Erased:
+    def erased(self) -> Global___WatchErased:
         """The user was erased: the last event."""
 
     def __init__(
@@ -1538,10 +1587,10 @@ class WatchMemoriesResponse(_message.Message):
         *,
         resume_token: _builtins.str = ...,
         initial: Global___Memory | None = ...,
-        initial_done: Global___InitialDone | None = ...,
+        initial_done: Global___WatchInitialDone | None = ...,
         commit: Global___Commit | None = ...,
-        bookmark: Global___Bookmark | None = ...,
-        erased: Global___Erased | None = ...,
+        bookmark: Global___WatchBookmark | None = ...,
+        erased: Global___WatchErased | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["bookmark", b"bookmark", "commit", b"commit", "erased", b"erased", "event", b"event", "initial", b"initial", "initial_done", b"initial_done"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -1554,7 +1603,7 @@ class WatchMemoriesResponse(_message.Message):
 Global___WatchMemoriesResponse: _TypeAlias = WatchMemoriesResponse  # noqa: Y015
 
 @_typing.final
-class InitialDone(_message.Message):
+class WatchInitialDone(_message.Message):
     """The present memories were sent."""
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -1573,10 +1622,10 @@ class InitialDone(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___InitialDone: _TypeAlias = InitialDone  # noqa: Y015
+Global___WatchInitialDone: _TypeAlias = WatchInitialDone  # noqa: Y015
 
 @_typing.final
-class Bookmark(_message.Message):
+class WatchBookmark(_message.Message):
     """A sign of life."""
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -1595,10 +1644,10 @@ class Bookmark(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Bookmark: _TypeAlias = Bookmark  # noqa: Y015
+Global___WatchBookmark: _TypeAlias = WatchBookmark  # noqa: Y015
 
 @_typing.final
-class Erased(_message.Message):
+class WatchErased(_message.Message):
     """The user was erased."""
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -1617,4 +1666,4 @@ class Erased(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Erased: _TypeAlias = Erased  # noqa: Y015
+Global___WatchErased: _TypeAlias = WatchErased  # noqa: Y015

@@ -29,7 +29,8 @@ class MemoryServiceStub(object):
     """Memories of a user: write, read, search, watch.
 
     Every write takes a request_id that makes it safe to repeat: a repeat gets the first result, the same id with another
-    request is INVALID_ARGUMENT, REQUEST_ID_REUSED. Ids are kept for 7 days.
+    request is INVALID_ARGUMENT, REQUEST_ID_REUSED. Ids are kept for 7 days. A field that the server does not know is
+    INVALID_ARGUMENT, UNKNOWN_FIELD in every write and in every filter; elsewhere it is ignored.
     """
 
     def __init__(self, channel):
@@ -104,7 +105,8 @@ class MemoryServiceServicer(object):
     """Memories of a user: write, read, search, watch.
 
     Every write takes a request_id that makes it safe to repeat: a repeat gets the first result, the same id with another
-    request is INVALID_ARGUMENT, REQUEST_ID_REUSED. Ids are kept for 7 days.
+    request is INVALID_ARGUMENT, REQUEST_ID_REUSED. Ids are kept for 7 days. A field that the server does not know is
+    INVALID_ARGUMENT, UNKNOWN_FIELD in every write and in every filter; elsewhere it is ignored.
     """
 
     def CreateMemory(self, request, context):
@@ -185,7 +187,8 @@ class MemoryServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def WatchMemories(self, request, context):
-        """Stream a user's changes as they are committed.
+        """Stream a user's changes as they are committed. The first event comes at once: with send_initial the present
+        memories and then InitialDone, else a bookmark. From its token on, nothing is missed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -266,7 +269,8 @@ class MemoryService(object):
     """Memories of a user: write, read, search, watch.
 
     Every write takes a request_id that makes it safe to repeat: a repeat gets the first result, the same id with another
-    request is INVALID_ARGUMENT, REQUEST_ID_REUSED. Ids are kept for 7 days.
+    request is INVALID_ARGUMENT, REQUEST_ID_REUSED. Ids are kept for 7 days. A field that the server does not know is
+    INVALID_ARGUMENT, UNKNOWN_FIELD in every write and in every filter; elsewhere it is ignored.
     """
 
     @staticmethod

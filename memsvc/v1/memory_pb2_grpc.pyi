@@ -30,7 +30,8 @@ class MemoryServiceStub:
     """Memories of a user: write, read, search, watch.
 
     Every write takes a request_id that makes it safe to repeat: a repeat gets the first result, the same id with another
-    request is INVALID_ARGUMENT, REQUEST_ID_REUSED. Ids are kept for 7 days.
+    request is INVALID_ARGUMENT, REQUEST_ID_REUSED. Ids are kept for 7 days. A field that the server does not know is
+    INVALID_ARGUMENT, UNKNOWN_FIELD in every write and in every filter; elsewhere it is ignored.
     """
 
     @_typing.overload
@@ -60,14 +61,17 @@ class MemoryServiceStub:
     ListMemoryChanges: _grpc.UnaryUnaryMultiCallable[_memory_pb2.ListMemoryChangesRequest, _memory_pb2.ListMemoryChangesResponse]
     """List what happened to one memory, or to all memories of a user, newest first."""
     WatchMemories: _grpc.UnaryStreamMultiCallable[_memory_pb2.WatchMemoriesRequest, _memory_pb2.WatchMemoriesResponse]
-    """Stream a user's changes as they are committed."""
+    """Stream a user's changes as they are committed. The first event comes at once: with send_initial the present
+    memories and then InitialDone, else a bookmark. From its token on, nothing is missed.
+    """
 
 @_typing.type_check_only
 class MemoryServiceAsyncStub(MemoryServiceStub):
     """Memories of a user: write, read, search, watch.
 
     Every write takes a request_id that makes it safe to repeat: a repeat gets the first result, the same id with another
-    request is INVALID_ARGUMENT, REQUEST_ID_REUSED. Ids are kept for 7 days.
+    request is INVALID_ARGUMENT, REQUEST_ID_REUSED. Ids are kept for 7 days. A field that the server does not know is
+    INVALID_ARGUMENT, UNKNOWN_FIELD in every write and in every filter; elsewhere it is ignored.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -94,13 +98,16 @@ class MemoryServiceAsyncStub(MemoryServiceStub):
     ListMemoryChanges: _aio.UnaryUnaryMultiCallable[_memory_pb2.ListMemoryChangesRequest, _memory_pb2.ListMemoryChangesResponse]  # type: ignore[assignment]
     """List what happened to one memory, or to all memories of a user, newest first."""
     WatchMemories: _aio.UnaryStreamMultiCallable[_memory_pb2.WatchMemoriesRequest, _memory_pb2.WatchMemoriesResponse]  # type: ignore[assignment]
-    """Stream a user's changes as they are committed."""
+    """Stream a user's changes as they are committed. The first event comes at once: with send_initial the present
+    memories and then InitialDone, else a bookmark. From its token on, nothing is missed.
+    """
 
 class MemoryServiceServicer(metaclass=_abc_1.ABCMeta):
     """Memories of a user: write, read, search, watch.
 
     Every write takes a request_id that makes it safe to repeat: a repeat gets the first result, the same id with another
-    request is INVALID_ARGUMENT, REQUEST_ID_REUSED. Ids are kept for 7 days.
+    request is INVALID_ARGUMENT, REQUEST_ID_REUSED. Ids are kept for 7 days. A field that the server does not know is
+    INVALID_ARGUMENT, UNKNOWN_FIELD in every write and in every filter; elsewhere it is ignored.
     """
 
     @_abc_1.abstractmethod
@@ -197,6 +204,8 @@ class MemoryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _memory_pb2.WatchMemoriesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_memory_pb2.WatchMemoriesResponse], _abc.AsyncIterator[_memory_pb2.WatchMemoriesResponse]]:
-        """Stream a user's changes as they are committed."""
+        """Stream a user's changes as they are committed. The first event comes at once: with send_initial the present
+        memories and then InitialDone, else a bookmark. From its token on, nothing is missed.
+        """
 
 def add_MemoryServiceServicer_to_server(servicer: MemoryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -26,24 +26,26 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from memsvc.v1 import common_pb2 as memsvc_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17memsvc/v1/message.proto\x12\tmemsvc.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16memsvc/v1/common.proto\"\x18\n\x08TextPart\x12\x0c\n\x04text\x18\x01 \x01(\t\"@\n\x0cToolCallPart\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x16\n\x0e\x61rguments_json\x18\x03 \x01(\t\"W\n\x0eToolResultPart\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\"\n\x05parts\x18\x02 \x03(\x0b\x32\x13.memsvc.v1.TextPart\x12\x10\n\x08is_error\x18\x03 \x01(\x08\"<\n\tMediaPart\x12\x11\n\tmime_type\x18\x01 \x01(\t\x12\x0b\n\x03uri\x18\x02 \x01(\t\x12\x0f\n\x07\x63\x61ption\x18\x03 \x01(\t\"\xd3\x01\n\x04Part\x12#\n\x04text\x18\x01 \x01(\x0b\x32\x13.memsvc.v1.TextPartH\x00\x12,\n\ttool_call\x18\x02 \x01(\x0b\x32\x17.memsvc.v1.ToolCallPartH\x00\x12\x30\n\x0btool_result\x18\x03 \x01(\x0b\x32\x19.memsvc.v1.ToolResultPartH\x00\x12%\n\x05media\x18\x04 \x01(\x0b\x32\x14.memsvc.v1.MediaPartH\x00\x12\x17\n\rprovider_json\x18\x05 \x01(\tH\x00\x42\x06\n\x04part\"\xa7\x01\n\x07Message\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x1d\n\x04role\x18\x02 \x01(\x0e\x32\x0f.memsvc.v1.Role\x12\x11\n\tauthor_id\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\x12(\n\x04time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1e\n\x05parts\x18\x06 \x03(\x0b\x32\x0f.memsvc.v1.PartBH\n\x0cio.memsvc.v1P\x01Z6github.com/memsvc/memsvc/clients/go/memsvc/v1;memsvcv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17memsvc/v1/message.proto\x12\tmemsvc.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16memsvc/v1/common.proto\"\x18\n\x08TextPart\x12\x0c\n\x04text\x18\x01 \x01(\t\"@\n\x0cToolCallPart\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x16\n\x0e\x61rguments_json\x18\x03 \x01(\t\"S\n\x0eToolResultPart\x12\x0f\n\x07\x63\x61ll_id\x18\x01 \x01(\t\x12\x1e\n\x05parts\x18\x02 \x03(\x0b\x32\x0f.memsvc.v1.Part\x12\x10\n\x08is_error\x18\x03 \x01(\x08\"<\n\tMediaPart\x12\x11\n\tmime_type\x18\x01 \x01(\t\x12\x0b\n\x03uri\x18\x02 \x01(\t\x12\x0f\n\x07\x63\x61ption\x18\x03 \x01(\t\".\n\x0cProviderPart\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\x0c\n\x04json\x18\x02 \x01(\t\"\xe7\x01\n\x04Part\x12#\n\x04text\x18\x01 \x01(\x0b\x32\x13.memsvc.v1.TextPartH\x00\x12,\n\ttool_call\x18\x02 \x01(\x0b\x32\x17.memsvc.v1.ToolCallPartH\x00\x12\x30\n\x0btool_result\x18\x03 \x01(\x0b\x32\x19.memsvc.v1.ToolResultPartH\x00\x12%\n\x05media\x18\x04 \x01(\x0b\x32\x14.memsvc.v1.MediaPartH\x00\x12+\n\x08provider\x18\x05 \x01(\x0b\x32\x17.memsvc.v1.ProviderPartH\x00\x42\x06\n\x04part\"\xa7\x01\n\x07Message\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x1d\n\x04role\x18\x02 \x01(\x0e\x32\x0f.memsvc.v1.Role\x12\x11\n\tauthor_id\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\x12(\n\x04time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1e\n\x05parts\x18\x06 \x03(\x0b\x32\x0f.memsvc.v1.PartB\x9a\x01\n\rdev.memsvc.v1B\x0cMessageProtoP\x01Z6github.com/memsvc/memsvc/clients/go/memsvc/v1;memsvcv1\xa2\x02\x03MSV\xaa\x02\tMemsvc.V1\xca\x02\tMemsvc\\V1\xe2\x02\x15Memsvc\\V1\\GPBMetadata\xea\x02\nMemsvc::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'memsvc.v1.message_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'\n\014io.memsvc.v1P\001Z6github.com/memsvc/memsvc/clients/go/memsvc/v1;memsvcv1'
+  _globals['DESCRIPTOR']._serialized_options = b'\n\rdev.memsvc.v1B\014MessageProtoP\001Z6github.com/memsvc/memsvc/clients/go/memsvc/v1;memsvcv1\242\002\003MSV\252\002\tMemsvc.V1\312\002\tMemsvc\\V1\342\002\025Memsvc\\V1\\GPBMetadata\352\002\nMemsvc::V1'
   _globals['_TEXTPART']._serialized_start=95
   _globals['_TEXTPART']._serialized_end=119
   _globals['_TOOLCALLPART']._serialized_start=121
   _globals['_TOOLCALLPART']._serialized_end=185
   _globals['_TOOLRESULTPART']._serialized_start=187
-  _globals['_TOOLRESULTPART']._serialized_end=274
-  _globals['_MEDIAPART']._serialized_start=276
-  _globals['_MEDIAPART']._serialized_end=336
-  _globals['_PART']._serialized_start=339
-  _globals['_PART']._serialized_end=550
-  _globals['_MESSAGE']._serialized_start=553
-  _globals['_MESSAGE']._serialized_end=720
+  _globals['_TOOLRESULTPART']._serialized_end=270
+  _globals['_MEDIAPART']._serialized_start=272
+  _globals['_MEDIAPART']._serialized_end=332
+  _globals['_PROVIDERPART']._serialized_start=334
+  _globals['_PROVIDERPART']._serialized_end=380
+  _globals['_PART']._serialized_start=383
+  _globals['_PART']._serialized_end=614
+  _globals['_MESSAGE']._serialized_start=617
+  _globals['_MESSAGE']._serialized_end=784
 # @@protoc_insertion_point(module_scope)

@@ -56,7 +56,7 @@ class ToolCallPart(_message.Message):
     name: _builtins.str
     """The tool."""
     arguments_json: _builtins.str
-    """Its arguments, a JSON object."""
+    """Its arguments, a JSON object; anything else is INVALID_ARGUMENT. Empty in a request: {}."""
     def __init__(
         self,
         *,
@@ -86,14 +86,14 @@ class ToolResultPart(_message.Message):
     is_error: _builtins.bool
     """The tool failed."""
     @_builtins.property
-    def parts(self) -> _containers.RepeatedCompositeFieldContainer[Global___TextPart]:
-        """The answer."""
+    def parts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Part]:
+        """The answer: any parts but those of tools (INVALID_ARGUMENT). At most 1,000; they count as parts of the message."""
 
     def __init__(
         self,
         *,
         call_id: _builtins.str = ...,
-        parts: _abc.Iterable[Global___TextPart] | None = ...,
+        parts: _abc.Iterable[Global___Part] | None = ...,
         is_error: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
@@ -135,6 +135,32 @@ class MediaPart(_message.Message):
 Global___MediaPart: _TypeAlias = MediaPart  # noqa: Y015
 
 @_typing.final
+class ProviderPart(_message.Message):
+    """A part in its model provider's own form, kept as it is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    JSON_FIELD_NUMBER: _builtins.int
+    provider: _builtins.str
+    """Whose form it is: "openai", "anthropic", … At most 256 bytes. Empty: not said."""
+    json: _builtins.str
+    """The part, JSON; anything else is INVALID_ARGUMENT. Required."""
+    def __init__(
+        self,
+        *,
+        provider: _builtins.str = ...,
+        json: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["json", b"json", "provider", b"provider"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProviderPart: _TypeAlias = ProviderPart  # noqa: Y015
+
+@_typing.final
 class Part(_message.Message):
     """One piece of a message."""
 
@@ -144,9 +170,7 @@ class Part(_message.Message):
     TOOL_CALL_FIELD_NUMBER: _builtins.int
     TOOL_RESULT_FIELD_NUMBER: _builtins.int
     MEDIA_FIELD_NUMBER: _builtins.int
-    PROVIDER_JSON_FIELD_NUMBER: _builtins.int
-    provider_json: _builtins.str
-    """In the model provider's own form, JSON; kept as it is."""
+    PROVIDER_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def text(self) -> Global___TextPart:
         """Text."""
@@ -163,6 +187,10 @@ class Part(_message.Message):
     def media(self) -> Global___MediaPart:
         """A reference to media."""
 
+    @_builtins.property
+    def provider(self) -> Global___ProviderPart:
+        """In the model provider's own form."""
+
     def __init__(
         self,
         *,
@@ -170,13 +198,13 @@ class Part(_message.Message):
         tool_call: Global___ToolCallPart | None = ...,
         tool_result: Global___ToolResultPart | None = ...,
         media: Global___MediaPart | None = ...,
-        provider_json: _builtins.str = ...,
+        provider: Global___ProviderPart | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["media", b"media", "part", b"part", "provider_json", b"provider_json", "text", b"text", "tool_call", b"tool_call", "tool_result", b"tool_result"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["media", b"media", "part", b"part", "provider", b"provider", "text", b"text", "tool_call", b"tool_call", "tool_result", b"tool_result"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["media", b"media", "part", b"part", "provider_json", b"provider_json", "text", b"text", "tool_call", b"tool_call", "tool_result", b"tool_result"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["media", b"media", "part", b"part", "provider", b"provider", "text", b"text", "tool_call", b"tool_call", "tool_result", b"tool_result"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_part: _TypeAlias = _typing.Literal["text", "tool_call", "tool_result", "media", "provider_json"]  # noqa: Y015
+    _WhichOneofReturnType_part: _TypeAlias = _typing.Literal["text", "tool_call", "tool_result", "media", "provider"]  # noqa: Y015
     _WhichOneofArgType_part: _TypeAlias = _typing.Literal["part", b"part"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_part) -> _WhichOneofReturnType_part | None: ...
 
@@ -195,7 +223,7 @@ class Message(_message.Message):
     TIME_FIELD_NUMBER: _builtins.int
     PARTS_FIELD_NUMBER: _builtins.int
     message_id: _builtins.str
-    """The client's; optional."""
+    """The client's; optional. At most 256 bytes of printable Unicode, as every id and name here."""
     role: _common_pb2.Role.ValueType
     """Who wrote it. Required."""
     author_id: _builtins.str
@@ -208,7 +236,7 @@ class Message(_message.Message):
 
     @_builtins.property
     def parts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Part]:
-        """What it says. At least one."""
+        """What it says. At least one; at most 1,000, the parts of tools' answers counted."""
 
     def __init__(
         self,

@@ -9,7 +9,6 @@ from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
-from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from memsvc.v1 import common_pb2 as _common_pb2
 from memsvc.v1 import extraction_pb2 as _extraction_pb2
 from memsvc.v1 import memory_pb2 as _memory_pb2
@@ -24,66 +23,6 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
-
-class _LearningMode:
-    ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
-
-class _LearningModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LearningMode.ValueType], _builtins.type):
-    DESCRIPTOR: _descriptor.EnumDescriptor
-    LEARNING_MODE_UNSPECIFIED: _LearningMode.ValueType  # 0
-    """As configured; AUTOMATIC by default."""
-    LEARNING_MODE_AUTOMATIC: _LearningMode.ValueType  # 1
-    """Learn from every run."""
-    LEARNING_MODE_OFF: _LearningMode.ValueType  # 2
-    """Learn nothing."""
-
-class LearningMode(_LearningMode, metaclass=_LearningModeEnumTypeWrapper):
-    """Whether a run is to be learned from."""
-
-LEARNING_MODE_UNSPECIFIED: LearningMode.ValueType  # 0
-"""As configured; AUTOMATIC by default."""
-LEARNING_MODE_AUTOMATIC: LearningMode.ValueType  # 1
-"""Learn from every run."""
-LEARNING_MODE_OFF: LearningMode.ValueType  # 2
-"""Learn nothing."""
-Global___LearningMode: _TypeAlias = LearningMode  # noqa: Y015
-
-class _Learning:
-    ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
-
-class _LearningEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Learning.ValueType], _builtins.type):
-    DESCRIPTOR: _descriptor.EnumDescriptor
-    LEARNING_UNSPECIFIED: _Learning.ValueType  # 0
-    """Never sent."""
-    LEARNING_OFF: _Learning.ValueType  # 1
-    """Not to be learned from."""
-    LEARNING_PENDING: _Learning.ValueType  # 2
-    """Waiting, or being read."""
-    LEARNING_LEARNED: _Learning.ValueType  # 3
-    """Read: what there was to learn is a memory."""
-    LEARNING_SKIPPED: _Learning.ValueType  # 4
-    """Its extraction was cancelled."""
-    LEARNING_FAILED: _Learning.ValueType  # 5
-    """Its extraction failed; RetryExtractions tries again."""
-
-class Learning(_Learning, metaclass=_LearningEnumTypeWrapper):
-    """How far learning from a run has come."""
-
-LEARNING_UNSPECIFIED: Learning.ValueType  # 0
-"""Never sent."""
-LEARNING_OFF: Learning.ValueType  # 1
-"""Not to be learned from."""
-LEARNING_PENDING: Learning.ValueType  # 2
-"""Waiting, or being read."""
-LEARNING_LEARNED: Learning.ValueType  # 3
-"""Read: what there was to learn is a memory."""
-LEARNING_SKIPPED: Learning.ValueType  # 4
-"""Its extraction was cancelled."""
-LEARNING_FAILED: Learning.ValueType  # 5
-"""Its extraction failed; RetryExtractions tries again."""
-Global___Learning: _TypeAlias = Learning  # noqa: Y015
 
 @_typing.final
 class Run(_message.Message):
@@ -125,7 +64,7 @@ class Run(_message.Message):
     CONTEXT_MEMORY_IDS_FIELD_NUMBER: _builtins.int
     METADATA_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
-    """The client's, unique per user."""
+    """The client's, unique per user. At most 256 bytes of printable Unicode, as every id here."""
     run_id: _builtins.str
     """The client's, or made by the server (a UUIDv7); unique per user."""
     index: _builtins.int
@@ -135,16 +74,18 @@ class Run(_message.Message):
     team_id: _builtins.str
     """The team of agents it belongs to."""
     replaces_run_id: _builtins.str
-    """The run that this one replaces (regenerate, edit): it leaves the history."""
+    """A run of the session that this one replaces (regenerate, edit): it leaves the history. Where it was replaced
+    before, the run that took its place is: of a chain of replacements, one is left in the history.
+    """
     replaced: _builtins.bool
     """A later run replaced this one. Output only."""
-    learning: Global___Learning.ValueType
+    learning: _common_pb2.LearningState.ValueType
     """How far learning from it has come. Output only."""
     extraction_id: _builtins.str
     """The extraction that learns from it. Output only."""
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[_message_pb2.Message]:
-        """The messages, in order."""
+        """The messages, in order; at least one, at most 1,000."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -152,7 +93,7 @@ class Run(_message.Message):
 
     @_builtins.property
     def context_memory_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Which memories the model saw in this run."""
+        """Which memories the model saw in this run; at most 1,000."""
 
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
@@ -170,7 +111,7 @@ class Run(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         replaces_run_id: _builtins.str = ...,
         replaced: _builtins.bool = ...,
-        learning: Global___Learning.ValueType = ...,
+        learning: _common_pb2.LearningState.ValueType = ...,
         extraction_id: _builtins.str = ...,
         context_memory_ids: _abc.Iterable[_builtins.str] | None = ...,
         metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
@@ -203,9 +144,9 @@ class Session(_message.Message):
     message_count: _builtins.int
     """How many messages these have."""
     agent_id: _builtins.str
-    """The agent of its last run."""
+    """The agent of the last run that named one."""
     team_id: _builtins.str
-    """The team of its last run."""
+    """The team of the last run that named one."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When its first run was stored."""
@@ -241,10 +182,10 @@ class AppendRunRequest(_message.Message):
 
     SCOPE_FIELD_NUMBER: _builtins.int
     RUN_FIELD_NUMBER: _builtins.int
-    LEARNING_FIELD_NUMBER: _builtins.int
+    LEARNING_MODE_FIELD_NUMBER: _builtins.int
     WAIT_FOR_LEARNING_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
-    learning: Global___LearningMode.ValueType
+    learning_mode: _common_pb2.LearningMode.ValueType
     """Overrides the configured mode."""
     request_id: _builtins.str
     """A UUID that makes the call safe to repeat."""
@@ -258,20 +199,22 @@ class AppendRunRequest(_message.Message):
 
     @_builtins.property
     def wait_for_learning(self) -> _duration_pb2.Duration:
-        """Skip the quiet period and wait at most this long until the run is learned from. Not set: do not wait."""
+        """Skip the quiet period and wait at most this long until the run is learned from: at most an hour, and no longer than
+        the call's deadline. Not set: do not wait.
+        """
 
     def __init__(
         self,
         *,
         scope: _common_pb2.Scope | None = ...,
         run: Global___Run | None = ...,
-        learning: Global___LearningMode.ValueType = ...,
+        learning_mode: _common_pb2.LearningMode.ValueType = ...,
         wait_for_learning: _duration_pb2.Duration | None = ...,
         request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["run", b"run", "scope", b"scope", "wait_for_learning", b"wait_for_learning"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["learning", b"learning", "request_id", b"request_id", "run", b"run", "scope", b"scope", "wait_for_learning", b"wait_for_learning"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["learning_mode", b"learning_mode", "request_id", b"request_id", "run", b"run", "scope", b"scope", "wait_for_learning", b"wait_for_learning"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -295,7 +238,7 @@ class AppendRunResponse(_message.Message):
     """The run's index."""
     extraction_id: _builtins.str
     """The extraction that learns from it; empty: learning is off."""
-    learning: Global___Learning.ValueType
+    learning: _common_pb2.LearningState.ValueType
     """How far learning from it has come."""
     @_builtins.property
     def extraction(self) -> _extraction_pb2.Extraction:
@@ -311,7 +254,7 @@ class AppendRunResponse(_message.Message):
         run_id: _builtins.str = ...,
         index: _builtins.int = ...,
         extraction_id: _builtins.str = ...,
-        learning: Global___Learning.ValueType = ...,
+        learning: _common_pb2.LearningState.ValueType = ...,
         extraction: _extraction_pb2.Extraction | None = ...,
         commit: _memory_pb2.Commit | None = ...,
     ) -> None: ...
@@ -344,7 +287,9 @@ class ListRunsRequest(_message.Message):
     page_size: _builtins.int
     """How many at most: 0 is 100, more than 1,000 is 1,000. A page ends early before it passes 3 MiB."""
     page_token: _builtins.str
-    """From the response before."""
+    """From the response before; the rest of the request, but for page_size, must be the same (INVALID_ARGUMENT,
+    TOKEN_MISMATCH).
+    """
     @_builtins.property
     def scope(self) -> _common_pb2.Scope:
         """Whose runs. user_id is required."""
@@ -379,7 +324,7 @@ class ListRunsResponse(_message.Message):
     """For the next page; empty: this was the last."""
     @_builtins.property
     def runs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Run]:
-        """The page."""
+        """The page, at most 1,000 runs."""
 
     def __init__(
         self,
@@ -415,7 +360,7 @@ class GetHistoryRequest(_message.Message):
 
     @_builtins.property
     def roles(self) -> _containers.RepeatedScalarFieldContainer[_common_pb2.Role.ValueType]:
-        """Only messages of these roles; empty: all."""
+        """Only messages of these roles; empty: all. At most 100."""
 
     def __init__(
         self,
@@ -529,7 +474,9 @@ class ListSessionsRequest(_message.Message):
     page_size: _builtins.int
     """How many at most: 0 is 100, more than 1,000 is 1,000."""
     page_token: _builtins.str
-    """From the response before."""
+    """From the response before; the rest of the request, but for page_size, must be the same (INVALID_ARGUMENT,
+    TOKEN_MISMATCH).
+    """
     @_builtins.property
     def scope(self) -> _common_pb2.Scope:
         """Whose sessions. user_id is required."""
@@ -561,7 +508,7 @@ class ListSessionsResponse(_message.Message):
     """For the next page; empty: this was the last."""
     @_builtins.property
     def sessions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Session]:
-        """Last used first."""
+        """Last used first; at most 1,000."""
 
     def __init__(
         self,
@@ -627,25 +574,25 @@ class DeleteSessionResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    DELETED_RUNS_FIELD_NUMBER: _builtins.int
-    FORGOTTEN_MEMORIES_FIELD_NUMBER: _builtins.int
+    DELETED_RUN_COUNT_FIELD_NUMBER: _builtins.int
+    FORGOTTEN_MEMORY_COUNT_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
-    deleted_runs: _builtins.int
+    deleted_run_count: _builtins.int
     """How many runs were deleted."""
-    forgotten_memories: _builtins.int
+    forgotten_memory_count: _builtins.int
     """How many memories were deleted."""
     revision: _builtins.int
     """The user's revision after the write."""
     def __init__(
         self,
         *,
-        deleted_runs: _builtins.int = ...,
-        forgotten_memories: _builtins.int = ...,
+        deleted_run_count: _builtins.int = ...,
+        forgotten_memory_count: _builtins.int = ...,
         revision: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["deleted_runs", b"deleted_runs", "forgotten_memories", b"forgotten_memories", "revision", b"revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deleted_run_count", b"deleted_run_count", "forgotten_memory_count", b"forgotten_memory_count", "revision", b"revision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

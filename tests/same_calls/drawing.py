@@ -142,7 +142,7 @@ class Drawing:
             {"layers": self.random.sample(_LAYERS, self.random.randint(1, 3))},
             {"topics_any": self.random.sample(LABELS, 2)},
             {"topics_all": self.random.sample(LABELS, 2)},
-            {"key_prefix": self.random.choice(KEYS)},
+            {"key_path": self.random.choice(KEYS)},
             {"text_contains": self.random.choice(QUERIES)},
             {"trusts": self.random.sample((1, 2, 3, 4), 2)},
             {"session_ids": [self.session_id()]},

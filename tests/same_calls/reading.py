@@ -137,7 +137,7 @@ class Reading:
             "layers": self._draw.layers(),
             "format": self._draw.random.randrange(4),
             "query": self._draw.random.choice(("", *QUERIES)),
-            "omit_wrapper": self._draw.chance(0.3),
+            "wrapper": self._draw.chance(0.7),
             "shared_user_ids": self._draw.shared_user_ids(user_id),
         }
         request |= self._draw.filtered(0.2) | self._draw.consistency(user_id)

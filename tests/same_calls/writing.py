@@ -74,7 +74,7 @@ class Writing:
 
     def append_run(self) -> Action:
         user_id = self._draw.world.user_id()
-        request = {"run": self._draw.run(user_id), "learning": self._draw.random.choices((0, 1, 2), (6, 1, 2))[0]}
+        request = {"run": self._draw.run(user_id), "learning_mode": self._draw.random.choices((0, 1, 2), (6, 1, 2))[0]}
         yield self._draw.call("AppendRun", self._draw.repeatable(request), user_id)
 
     def learn_from_run(self) -> Action:

@@ -63,10 +63,10 @@ def test_only_the_layers_asked_for_are_shown():
 
 
 @pytest.mark.parametrize("form", ContextFormat)
-@pytest.mark.parametrize("omit_wrapper", [False, True])
-def test_no_memory_is_no_text(form, omit_wrapper):
+@pytest.mark.parametrize("wrapper", [True, False])
+def test_no_memory_is_no_text(form, wrapper):
     context = compile_context(
-        Notebook().source(), [Notebook().source("team")], ContextRequest(format=form, omit_wrapper=omit_wrapper)
+        Notebook().source(), [Notebook().source("team")], ContextRequest(format=form, wrapper=wrapper)
     )
 
     assert (context.text, context.sections, context.memory_ids, context.tokens) == ("", (), (), 0)
@@ -328,7 +328,7 @@ def test_whatever_the_query_what_fits_whole_is_compiled_once():
     [
         tight("Kyoto"),
         tight("skiing", format=ContextFormat.JSON),
-        tight("skiing", omit_wrapper=True),
+        tight("skiing", wrapper=False),
         tight("skiing", layers=(Layer.KNOWLEDGE,)),
         ContextRequest(query="skiing", max_characters=TIGHT + 100),
         ContextRequest(query="skiing", max_tokens=100),

@@ -79,16 +79,14 @@ def small_budget() -> tuple[UserSource, list[UserSource], ContextRequest]:
 
 @pytest.mark.parametrize("scene", [all_layers, escapes, shared, small_budget])
 @pytest.mark.parametrize("form", ContextFormat)
-@pytest.mark.parametrize("omit_wrapper", [False, True], ids=["wrapped", "bare"])
-def test_the_text_is_as_in_the_golden_file(scene, form, omit_wrapper):
+@pytest.mark.parametrize("wrapper", [True, False], ids=["wrapped", "bare"])
+def test_the_text_is_as_in_the_golden_file(scene, form, wrapper):
     own, others, request = scene()
-    request = ContextRequest(
-        query=request.query, max_characters=request.max_characters, format=form, omit_wrapper=omit_wrapper
-    )
+    request = ContextRequest(query=request.query, max_characters=request.max_characters, format=form, wrapper=wrapper)
 
     text = compile_context(own, others, request).text
 
-    path = GOLDEN / f"{scene.__name__}{'.bare' if omit_wrapper else ''}.{SUFFIXES[form]}"
+    path = GOLDEN / f"{scene.__name__}{'' if wrapper else '.bare'}.{SUFFIXES[form]}"
     if os.environ.get("MEMSVC_UPDATE_GOLDEN"):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text.encode())

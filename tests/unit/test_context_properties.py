@@ -89,12 +89,12 @@ def without_outranked(memories: list[Memory]) -> list[Memory]:
 
 @quick
 @given(notebooks(), texts, st.booleans())
-def test_xml_has_the_tags_of_its_layers_and_no_other(memories, user_id, omit_wrapper):
+def test_xml_has_the_tags_of_its_layers_and_no_other(memories, user_id, wrapper):
     own, team = UserSource(memories), UserSource(memories, "team:" + user_id)
 
-    text = compile_context(own, [team], whole(ContextFormat.XML, omit_wrapper=omit_wrapper)).text
+    text = compile_context(own, [team], whole(ContextFormat.XML, wrapper=wrapper)).text
 
-    root = ElementTree.fromstring(f"<root>{text}</root>" if omit_wrapper or not text else text)
+    root = ElementTree.fromstring(text if wrapper and text else f"<root>{text}</root>")
     tags = [tag for tag, layer in TAGS.items() if any(memory.layer is layer for memory in without_outranked(memories))]
     assert [element.tag for element in root] == tags + (["shared_memory"] if tags else [])
     for element in root:
@@ -145,10 +145,10 @@ def test_a_shared_user_is_a_plain_heading_in_markdown(user_id):
 
 @quick
 @given(notebooks(text=visible_texts), st.booleans())
-def test_json_is_the_document_with_the_texts_as_they_are(memories, omit_wrapper):
+def test_json_is_the_document_with_the_texts_as_they_are(memories, wrapper):
     source = UserSource(memories)
 
-    text = compile_context(source, (), whole(ContextFormat.JSON, omit_wrapper=omit_wrapper)).text
+    text = compile_context(source, (), whole(ContextFormat.JSON, wrapper=wrapper)).text
 
     document = build_document(UserSource(without_outranked(memories)), ORDER)
     shown = {layer: without_empty_lists(part) for layer, part in document.items()}
@@ -157,7 +157,7 @@ def test_json_is_the_document_with_the_texts_as_they_are(memories, omit_wrapper)
         assert text == ""
         return
     found = json.loads(text)
-    assert (found if omit_wrapper else found["user_memory"]) == expected
+    assert (found["user_memory"] if wrapper else found) == expected
 
 
 @quick
@@ -185,10 +185,10 @@ def test_json_holds_no_tag_and_nothing_invisible(memories, user_id):
     visible_texts,
 )
 def test_a_budget_is_never_exceeded_and_everything_is_accounted_for(
-    memories, team, form, omit_wrapper, limit, in_tokens, query
+    memories, team, form, wrapper, limit, in_tokens, query
 ):
     budget = {"max_tokens": limit} if in_tokens else {"max_characters": limit}
-    request = ContextRequest(format=form, omit_wrapper=omit_wrapper, query=query, **budget)
+    request = ContextRequest(format=form, wrapper=wrapper, query=query, **budget)
 
     context = compile_context(UserSource(memories), [UserSource(team, "team")], request)
 
@@ -228,15 +228,15 @@ def test_stable_sections_are_the_same_for_any_query(memories, team, form, limit,
 
 @quick
 @given(notebooks(), notebooks(max_size=4), st.sampled_from(ContextFormat), st.booleans())
-def test_what_just_fits_goes_in_whole_and_what_does_not_is_cut(memories, team, form, omit_wrapper):
+def test_what_just_fits_goes_in_whole_and_what_does_not_is_cut(memories, team, form, wrapper):
     own, others = UserSource(memories), [UserSource(team, "team")]
-    full = compile_context(own, others, whole(form, omit_wrapper=omit_wrapper))
+    full = compile_context(own, others, whole(form, wrapper=wrapper))
     size = len(full.text)
     if size < 2:
         return
 
     exact, short = (
-        compile_context(own, others, ContextRequest(format=form, omit_wrapper=omit_wrapper, max_characters=limit))
+        compile_context(own, others, ContextRequest(format=form, wrapper=wrapper, max_characters=limit))
         for limit in (size, size - 1)
     )
 

@@ -7,6 +7,7 @@
 `AsyncMemoryClient` has the same methods for asyncio. Calls raise `MemoryServiceError` and its kinds.
 """
 
+from memsvc.v1.reasons import Reason
 from memsvc_client.async_client import AsyncExtractions, AsyncMemories, AsyncMemoryClient, AsyncUser
 from memsvc_client.client import Extractions, Memories, MemoryClient, User
 from memsvc_client.context_calls import Context, ContextCut, ContextHistory, ContextSection
@@ -14,12 +15,13 @@ from memsvc_client.enums import (
     ChangeCause,
     ChangeKind,
     ContextFormat,
+    ContextSectionKind,
     CutReason,
     ExtractionKind,
     ExtractionState,
     Layer,
-    Learning,
     LearningMode,
+    LearningState,
     MemoryOrder,
     Polarity,
     Role,
@@ -100,6 +102,7 @@ __all__ = [
     "ContextFormat",
     "ContextHistory",
     "ContextSection",
+    "ContextSectionKind",
     "CutReason",
     "DataLoss",
     "DeadlineExceeded",
@@ -118,8 +121,8 @@ __all__ = [
     "Internal",
     "InvalidArgument",
     "Layer",
-    "Learning",
     "LearningMode",
+    "LearningState",
     "Media",
     "Memories",
     "Memory",
@@ -142,6 +145,7 @@ __all__ = [
     "Progress",
     "Proposed",
     "ProviderPart",
+    "Reason",
     "ResourceExhausted",
     "Role",
     "Run",

@@ -9,7 +9,7 @@ from datetime import datetime
 from memsvc.v1 import context_pb2
 from memsvc_client import rpcs
 from memsvc_client.calls import Call, Subject, call
-from memsvc_client.enums import ContextFormat, CutReason, Layer
+from memsvc_client.enums import ContextFormat, ContextSectionKind, CutReason, Layer
 from memsvc_client.message import HistoryMessage, history_of
 from memsvc_client.selection import Consistency, MemoryFilter, consistency_to_wire, filter_to_wire
 from memsvc_client.session_calls import wait_seconds
@@ -30,12 +30,13 @@ class ContextHistory:
 class ContextSection:
     """One block of the text."""
 
+    kind: ContextSectionKind
     layer: Layer | None
-    """None: the wrapper's opening or closing line."""
+    """The layer that it shows; only of MEMORIES."""
     text: str
     tokens: int
     stable: bool
-    """It does not depend on the query: a provider's prompt cache holds it between calls."""
+    """Neither it nor what is before it depends on the query: a prompt cache holds the text up to its end."""
     shared_user_id: str
 
 
@@ -45,7 +46,7 @@ class ContextCut:
 
     layer: Layer
     reason: CutReason
-    count: int
+    memory_count: int
     memory_ids: tuple[str, ...]
     """Some of them: at most 50 over all cuts."""
     shared_user_id: str
@@ -68,7 +69,7 @@ class Context:
     cuts: tuple[ContextCut, ...]
     """What was left out."""
     history: tuple[HistoryMessage, ...]
-    pending_runs: int
+    pending_run_count: int
     """How many runs are not learned from yet."""
     revision: int
     read_time: datetime | None
@@ -109,7 +110,7 @@ def context(
         shared_user_ids=strings("shared_user_ids", shared_user_ids),
         history=_history_to_wire(history),
         format=enum_number("format", ContextFormat, format),
-        omit_wrapper=not wrapper,
+        wrapper=wrapper,
         budget=_budget_to_wire(max_characters, max_tokens),
         etag=etag,
         wait_for_learning=duration(seconds or None),
@@ -148,7 +149,7 @@ def _context_of(reply: context_pb2.CompileContextResponse) -> Context:
         memory_ids=tuple(reply.memory_ids),
         cuts=tuple(_cut_of(cut) for cut in reply.cuts),
         history=tuple(history_of(reply.history)),
-        pending_runs=reply.pending_runs,
+        pending_run_count=reply.pending_run_count,
         revision=reply.revision,
         read_time=time_of(reply, "read_time"),
     )
@@ -156,14 +157,15 @@ def _context_of(reply: context_pb2.CompileContextResponse) -> Context:
 
 def _section_of(wire: context_pb2.ContextSection) -> ContextSection:
     layer = enum_member(Layer, wire.layer) if wire.layer else None
-    return ContextSection(layer, wire.text, wire.tokens, wire.stable, wire.shared_user_id)
+    kind = enum_member(ContextSectionKind, wire.kind)
+    return ContextSection(kind, layer, wire.text, wire.tokens, wire.stable, wire.shared_user_id)
 
 
 def _cut_of(wire: context_pb2.ContextCut) -> ContextCut:
     return ContextCut(
         enum_member(Layer, wire.layer),
         enum_member(CutReason, wire.reason),
-        wire.count,
+        wire.memory_count,
         tuple(wire.memory_ids),
         wire.shared_user_id,
     )

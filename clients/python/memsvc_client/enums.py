@@ -93,9 +93,9 @@ class SearchMethod(enum.StrEnum):
     AGENTIC = "agentic"
     """A model picks."""
     LAST_N = "last_n"
-    """Newest first; no query needed."""
+    """Newest first; takes no query."""
     FIRST_N = "first_n"
-    """Oldest first; no query needed."""
+    """Oldest first; takes no query."""
     UNKNOWN = "unknown"
 
 
@@ -106,7 +106,7 @@ class LearningMode(enum.StrEnum):
     OFF = "off"
 
 
-class Learning(enum.StrEnum):
+class LearningState(enum.StrEnum):
     """How far learning from a run has come."""
 
     OFF = "off"
@@ -146,6 +146,19 @@ class ContextFormat(enum.StrEnum):
     XML = "xml"
     MARKDOWN = "markdown"
     JSON = "json"
+
+
+class ContextSectionKind(enum.StrEnum):
+    """What a block of a context's text is."""
+
+    WRAPPER = "wrapper"
+    """A line around others: of the wrapper, or of a shared user."""
+    MEMORIES = "memories"
+    """The memories of one layer."""
+    SUMMARY = "summary"
+    HISTORY = "history"
+    RECALL = "recall"
+    UNKNOWN = "unknown"
 
 
 class CutReason(enum.StrEnum):

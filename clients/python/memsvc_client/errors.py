@@ -31,6 +31,7 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
 
+from memsvc.v1.reasons import Reason
 from memsvc_client.enums import ExtractionState
 
 DETAILS_KEY = "grpc-status-details-bin"
@@ -52,7 +53,8 @@ class MemoryServiceError(Exception):
 
     message: str
     reason: str = ""
-    """Why, in one word that programs can switch on: KEY_TAKEN. Empty where the transport failed, not the server."""
+    """Why, in one word that programs can switch on: `Reason.KEY_TAKEN`. Empty where the transport failed, not the
+    server; a newer server may send one that `Reason` does not have yet."""
     fields: tuple[FieldViolation, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
     """More about the reason, for example the id of the memory that holds a key."""
@@ -158,7 +160,7 @@ def error_from_status(code: grpc.StatusCode, message: str, trailers: Iterable[An
 
 def server_is_gone(failure: MemoryServiceError) -> bool:
     """Tell whether nobody answers there, or only to say goodbye; not so where a server answers without its database."""
-    return isinstance(failure, Unavailable) and failure.reason in ("", "SERVER_DRAINING")
+    return isinstance(failure, Unavailable) and failure.reason in ("", Reason.SERVER_DRAINING)
 
 
 def _unpack(trailers: Iterable[Any] | None, wanted: tuple[Message, ...]) -> list[Message]:

@@ -33,19 +33,19 @@ class Extraction:
     kind: ExtractionKind
     state: ExtractionState
     reason: str
-    """Why it waits, failed or was cancelled; empty: no special reason."""
+    """Why it waits, failed or was cancelled, a value of `Reason`; empty: no special reason."""
     detail: str
     attempt: int
-    next_attempt_at: datetime | None
+    next_attempt_time: datetime | None
     session_id: str
     run_ids: tuple[str, ...]
     revision: int
     """The commit that it made; 0: none, or there was nothing to learn."""
     change_count: int
     usage: Usage
-    created_at: datetime | None
-    started_at: datetime | None
-    ended_at: datetime | None
+    create_time: datetime | None
+    start_time: datetime | None
+    end_time: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Accepted:
 
     extraction: Extraction
     number: int
-    """1, 2, 3, … over the events that are stored: none is lost or seen twice."""
+    """From 1, growing, over the events that are stored: none is lost or seen twice; a retry goes on counting."""
     resume_token: str
     """`extractions.watch` goes on after this event."""
 
@@ -120,15 +120,15 @@ def extraction_of(wire: extraction_pb2.Extraction) -> Extraction:
         reason=wire.reason,
         detail=wire.detail,
         attempt=wire.attempt,
-        next_attempt_at=time_of(wire, "next_attempt_time"),
+        next_attempt_time=time_of(wire, "next_attempt_time"),
         session_id=wire.session_id,
         run_ids=tuple(wire.run_ids),
         revision=wire.revision,
         change_count=wire.change_count,
         usage=Usage(**{each.name: getattr(wire.usage, each.name) for each in fields(Usage)}),
-        created_at=time_of(wire, "create_time"),
-        started_at=time_of(wire, "start_time"),
-        ended_at=time_of(wire, "end_time"),
+        create_time=time_of(wire, "create_time"),
+        start_time=time_of(wire, "start_time"),
+        end_time=time_of(wire, "end_time"),
     )
 
 

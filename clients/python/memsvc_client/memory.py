@@ -52,11 +52,11 @@ class Memory:
     trust: Trust = Trust.STATED
     polarity: Polarity = Polarity.NONE
     metadata: Mapping[str, str] = field(default_factory=dict)
-    created_at: datetime | None = None
-    updated_at: datetime | None = None
-    observed_at: datetime | None = None
-    """When it was said; differs from `created_at` where messages are dated back."""
-    expires_at: datetime | None = None
+    create_time: datetime | None = None
+    update_time: datetime | None = None
+    observe_time: datetime | None = None
+    """When it was said; differs from `create_time` where messages are dated back."""
+    expire_time: datetime | None = None
     etag: str = ""
     """Names the write that last changed it; guards a write that gives it back."""
     config_revision: int = 0
@@ -70,7 +70,7 @@ class Memory:
         return self.origin.team_id
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what JSON can hold; times in ISO 8601, UTC."""
+        """Return what JSON can hold, by the names of the columns of the table `memories`; times in ISO 8601, UTC."""
         return {
             "memory_id": self.memory_id,
             "memory": self.memory,
@@ -79,8 +79,8 @@ class Memory:
             "user_id": self.user_id,
             "agent_id": self.agent_id,
             "team_id": self.team_id,
-            "updated_at": _iso(self.updated_at),
-            "created_at": _iso(self.created_at),
+            "updated_at": _iso(self.update_time),
+            "created_at": _iso(self.create_time),
             "layer": str(self.layer),
             "key": self.key,
             "value": self.value,
@@ -106,7 +106,7 @@ class SearchHits(list[SearchHit]):
         hits: Iterable[SearchHit] = (),
         method: SearchMethod = SearchMethod.UNKNOWN,
         method_reason: str = "",
-        vectors_pending: int = 0,
+        pending_vector_count: int = 0,
         revision: int = 0,
         read_time: datetime | None = None,
     ) -> None:
@@ -115,7 +115,7 @@ class SearchHits(list[SearchHit]):
         """The method used."""
         self.method_reason = method_reason
         """Why it was less than asked; empty: it was not."""
-        self.vectors_pending = vectors_pending
+        self.pending_vector_count = pending_vector_count
         self.revision = revision
         self.read_time = read_time
 
@@ -224,8 +224,8 @@ def commit_of(wire: memory_pb2.Commit) -> Commit:
 
 
 def document_of(reply: memory_pb2.GetUserMemoryResponse) -> UserMemory | None:
-    """Read a user's document, None where the user has no memory."""
-    if not reply.document_json:
+    """Read a user's document, None where there is no memory in it."""
+    if not reply.memory_count:
         return None
     return UserMemory(json.loads(reply.document_json), reply.memory_count, reply.revision, time_of(reply, "read_time"))
 
@@ -246,10 +246,10 @@ def _memory_fields(wire: memory_pb2.Memory) -> dict[str, Any]:
         "trust": enum_member(Trust, wire.trust),
         "polarity": enum_member(Polarity, wire.polarity),
         "metadata": dict(wire.metadata),
-        "created_at": time_of(wire, "create_time"),
-        "updated_at": time_of(wire, "update_time"),
-        "observed_at": time_of(wire, "observe_time"),
-        "expires_at": time_of(wire, "expire_time"),
+        "create_time": time_of(wire, "create_time"),
+        "update_time": time_of(wire, "update_time"),
+        "observe_time": time_of(wire, "observe_time"),
+        "expire_time": time_of(wire, "expire_time"),
         "etag": wire.etag,
         "config_revision": wire.config_revision,
     }

@@ -23,7 +23,7 @@ def add(
     key: str = "",
     memory_id: str = "",
     session_id: str = "",
-    expected_revision: int = 0,
+    expected_revision: int | None = None,
     request_id: str | None = None,
     timeout: float | None = None,
     **fields: Unpack[MemoryFields],
@@ -64,7 +64,7 @@ def update(
     layer: Layer | str | None = None,
     key: str | None = None,
     etag: str = "",
-    expected_revision: int = 0,
+    expected_revision: int | None = None,
     request_id: str | None = None,
     timeout: float | None = None,
     **fields: Unpack[MemoryUpdate],
@@ -106,7 +106,7 @@ def upsert(
     text: str = "",
     *,
     etag: str = "",
-    expected_revision: int = 0,
+    expected_revision: int | None = None,
     request_id: str | None = None,
     timeout: float | None = None,
     **fields: Unpack[MemoryFields],
@@ -138,21 +138,21 @@ def delete(
     layer: Layer | str | None = None,
     key: str | None = None,
     etag: str = "",
-    missing_ok: bool = False,
+    allow_missing: bool = False,
     purge: bool = False,
-    expected_revision: int = 0,
+    expected_revision: int | None = None,
     request_id: str | None = None,
     timeout: float | None = None,
 ) -> Call[int]:
     """Delete a memory named by id, or by layer and key; `purge` blanks its text in the history too.
 
-    Returns the user's revision. Raises NotFound unless `missing_ok`.
+    Returns the user's revision. Raises NotFound unless `allow_missing`.
     """
     request = memory_pb2.DeleteMemoryRequest(
         scope=subject.scope,
         **target(memory_id, layer, key),
         etag=etag,
-        allow_missing=missing_ok,
+        allow_missing=allow_missing,
         purge=purge,
         request_id=request_id_or_new(request_id),
         expected_revision=expected_revision,
@@ -164,7 +164,7 @@ def batch(
     subject: Subject,
     operations: Iterable[Operation],
     *,
-    expected_revision: int = 0,
+    expected_revision: int | None = None,
     request_id: str | None = None,
     timeout: float | None = None,
 ) -> Call[Commit]:
@@ -188,7 +188,7 @@ def clear(
     all: bool = False,  # noqa: A002
     purge: bool = False,
     validate_only: bool = False,
-    expected_revision: int = 0,
+    expected_revision: int | None = None,
     request_id: str | None = None,
     timeout: float | None = None,
 ) -> Call[int]:
@@ -267,9 +267,18 @@ def topics(
     )
 
 
-def changes(subject: Subject, memory_id: str = "", *, timeout: float | None = None) -> Pages[Commit]:
-    """Iterate over what happened to one memory, or to all memories of the user, newest first."""
-    request = memory_pb2.ListMemoryChangesRequest(scope=subject.scope, memory_id=memory_id)
+def changes(
+    subject: Subject,
+    memory_id: str | None = None,
+    *,
+    layer: Layer | str | None = None,
+    key: str | None = None,
+    timeout: float | None = None,
+) -> Pages[Commit]:
+    """Iterate over what happened to one memory, at one layer and key, or to all memories of the user; newest first."""
+    everything = not memory_id and layer is None and key is None
+    asked = {} if everything else target(memory_id, layer, key)
+    request = memory_pb2.ListMemoryChangesRequest(scope=subject.scope, **asked)
     return pages(rpcs.LIST_MEMORY_CHANGES, request, lambda reply: [commit_of(each) for each in reply.commits], timeout)
 
 
@@ -287,7 +296,7 @@ def _hits_of(reply: memory_pb2.SearchMemoriesResponse) -> SearchHits:
         (hit_of(hit) for hit in reply.hits),
         method=enum_member(SearchMethod, reply.method),
         method_reason=reply.method_reason,
-        vectors_pending=reply.vectors_pending,
+        pending_vector_count=reply.pending_vector_count,
         revision=reply.revision,
         read_time=time_of(reply, "read_time"),
     )

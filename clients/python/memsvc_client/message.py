@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeAlias
 
@@ -29,15 +29,6 @@ class ToolCall:
 
 
 @dataclass(frozen=True, slots=True)
-class ToolResult:
-    """What a tool answered."""
-
-    call_id: str
-    text: str
-    is_error: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Media:
     """A reference to an image, sound or file; never its bytes. Extraction reads the caption."""
 
@@ -51,6 +42,26 @@ class ProviderPart:
     """A part in the model provider's own form; kept as it is."""
 
     json: str
+    provider: str = ""
+    """Whose form it is: openai, anthropic; empty: not said."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """What a tool answered: a text, or texts, media and provider's parts."""
+
+    call_id: str
+    content: str | Sequence[str | Media | ProviderPart]
+    is_error: bool = False
+
+    @property
+    def parts(self) -> tuple[str | Media | ProviderPart, ...]:
+        return (self.content,) if isinstance(self.content, str) else tuple(self.content)
+
+    @property
+    def text(self) -> str:
+        """Its text, without media."""
+        return "\n".join(part for part in self.parts if isinstance(part, str))
 
 
 Part: TypeAlias = str | ToolCall | ToolResult | Media | ProviderPart
@@ -121,7 +132,7 @@ def _history_entries(message: Message) -> Iterator[HistoryMessage]:
     """One dict a message; a message with several tool results is one dict for each of them."""
     for part in message.parts:
         if isinstance(part, ToolResult):
-            yield {"role": "tool", "tool_call_id": part.call_id, "content": part.text}
+            yield {"role": "tool", "tool_call_id": part.call_id, "content": _content(part.parts)}
     calls = [part for part in message.parts if isinstance(part, ToolCall)]
     rest = [part for part in message.parts if not isinstance(part, (ToolCall, ToolResult))]
     if not calls and not rest:
@@ -178,7 +189,7 @@ def _from_dict(given: Mapping[str, Any]) -> Message:
     if (refusal := given.get("refusal")) is not None:
         parts.append(string("refusal", refusal))
     if call_id := given.get("tool_call_id"):
-        parts = [ToolResult(call_id, "\n".join(part for part in parts if isinstance(part, str)))]
+        parts = [_tool_result(call_id, parts)]
     parts.extend(_tool_calls(given))
     if not parts:
         raise ValueError("has neither content nor tool_calls")
@@ -190,6 +201,13 @@ def _from_dict(given: Mapping[str, Any]) -> Message:
         author_id=given.get("author_id") or "",
         message_id=given.get("message_id") or given.get("id") or "",
     )
+
+
+def _tool_result(call_id: str, parts: Sequence[Part]) -> ToolResult:
+    answer = tuple(part for part in parts if not isinstance(part, (ToolCall, ToolResult)))
+    if len(answer) != len(parts):
+        raise ValueError("a tool's answer holds no tool parts")
+    return ToolResult(call_id, answer[0] if len(answer) == 1 and isinstance(answer[0], str) else answer)
 
 
 def _tool_calls(given: Mapping[str, Any]) -> Iterator[ToolCall]:
@@ -269,14 +287,14 @@ def _part_to_wire(part: Part) -> message_pb2.Part:
             call = message_pb2.ToolCallPart(id=part.id, name=part.name, arguments_json=part.arguments_json)
             return message_pb2.Part(tool_call=call)
         case ToolResult():
-            texts = [message_pb2.TextPart(text=part.text)]
-            result = message_pb2.ToolResultPart(call_id=part.call_id, parts=texts, is_error=part.is_error)
+            answer = [_part_to_wire(each) for each in part.parts]
+            result = message_pb2.ToolResultPart(call_id=part.call_id, parts=answer, is_error=part.is_error)
             return message_pb2.Part(tool_result=result)
         case Media():
             media = message_pb2.MediaPart(mime_type=part.mime_type, uri=part.uri, caption=part.caption)
             return message_pb2.Part(media=media)
         case ProviderPart():
-            return message_pb2.Part(provider_json=part.json)
+            return message_pb2.Part(provider=message_pb2.ProviderPart(provider=part.provider, json=part.json))
         case _:
             raise TypeError(f"content must hold strings and parts, got {part!r:.80}")
 
@@ -289,8 +307,9 @@ def _read_part(part: message_pb2.Part) -> Part:
             return ToolCall(part.tool_call.id, part.tool_call.name, part.tool_call.arguments_json)
         case "tool_result":
             result = part.tool_result
-            return ToolResult(result.call_id, "\n".join(text.text for text in result.parts), result.is_error)
+            answer = _tool_result(result.call_id, [_read_part(each) for each in result.parts])
+            return replace(answer, is_error=result.is_error)
         case "media":
             return Media(part.media.mime_type, part.media.uri, part.media.caption)
         case _:
-            return ProviderPart(part.provider_json)
+            return ProviderPart(part.provider.json, part.provider.provider)

@@ -25,7 +25,7 @@ class MemoryFilter(TypedDict, total=False):
     topics_any: Iterable[str]
     """With at least one of these topics (case ignored)."""
     topics_all: Iterable[str]
-    key_prefix: str
+    key_path: str
     """With this key, or one below it: "stack" means stack and stack.languages."""
     text_contains: str
     """Whose text contains this (case and accents ignored)."""
@@ -67,7 +67,7 @@ def filter_to_wire(given: MemoryFilter | None) -> common_pb2.MemoryFilter | None
         layers=enum_numbers("layers", Layer, given.get("layers")),
         topics_any=strings("topics_any", given.get("topics_any")),
         topics_all=strings("topics_all", given.get("topics_all")),
-        key_prefix=given.get("key_prefix", ""),
+        key_path=given.get("key_path", ""),
         text_contains=given.get("text_contains", ""),
         agent_ids=strings("agent_ids", given.get("agent_ids")),
         team_ids=strings("team_ids", given.get("team_ids")),

@@ -9,7 +9,7 @@ from datetime import datetime
 from memsvc.v1 import session_pb2
 from memsvc_client import rpcs
 from memsvc_client.calls import Call, Pages, Subject, call, pages
-from memsvc_client.enums import Learning, LearningMode, Role
+from memsvc_client.enums import LearningMode, LearningState, Role
 from memsvc_client.extraction import Extraction, extraction_of
 from memsvc_client.memory import Commit, commit_of
 from memsvc_client.message import HistoryMessage, Message, MessageLike, history_of, message_of, messages_to_wire
@@ -37,7 +37,7 @@ class RunReceipt:
     """Its place among all runs of the user, from 1."""
     extraction_id: str
     """The extraction that learns from it; empty: learning is off."""
-    learning: Learning
+    learning: LearningState
     extraction: Extraction | None = None
     """The extraction as it is now; only with `wait`."""
     commit: Commit | None = None
@@ -54,11 +54,11 @@ class Run:
     messages: tuple[Message, ...]
     agent_id: str
     team_id: str
-    created_at: datetime | None
+    create_time: datetime | None
     replaces_run_id: str
     replaced: bool
     """A later run replaced this one."""
-    learning: Learning
+    learning: LearningState
     extraction_id: str
     context_memory_ids: tuple[str, ...]
     metadata: Mapping[str, str]
@@ -72,18 +72,18 @@ class Session:
     run_count: int
     message_count: int
     agent_id: str
-    """The agent of its last run."""
+    """The agent of the last run that named one."""
     team_id: str
-    created_at: datetime | None
-    updated_at: datetime | None
+    create_time: datetime | None
+    update_time: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
 class DeletedSession:
     """What deleting a session removed."""
 
-    deleted_runs: int
-    forgotten_memories: int
+    deleted_run_count: int
+    forgotten_memory_count: int
     revision: int
 
 
@@ -94,7 +94,7 @@ def append_run(
     *,
     run_id: str = "",
     wait: bool | float = False,
-    learning: LearningMode | str | None = None,
+    learning_mode: LearningMode | str | None = None,
     replaces_run_id: str = "",
     context_memory_ids: Iterable[str] = (),
     metadata: Mapping[str, str] | None = None,
@@ -119,7 +119,7 @@ def append_run(
             context_memory_ids=strings("context_memory_ids", context_memory_ids),
             metadata=string_map("metadata", metadata),
         ),
-        learning=enum_number("learning", LearningMode, learning),
+        learning_mode=enum_number("learning_mode", LearningMode, learning_mode),
         wait_for_learning=duration(seconds or None),
         request_id=request_id_or_new(request_id),
     )
@@ -176,26 +176,26 @@ def delete_session(
     *,
     forget_learned: bool = False,
     purge: bool = False,
-    missing_ok: bool = False,
+    allow_missing: bool = False,
     request_id: str | None = None,
     timeout: float | None = None,
 ) -> Call[DeletedSession]:
     """Delete a session with its runs. What was learned from it stays, unless `forget_learned`.
 
-    Raises NotFound unless `missing_ok`.
+    Raises NotFound unless `allow_missing`.
     """
     request = session_pb2.DeleteSessionRequest(
         scope=subject.scope,
         session_id=session_id,
         forget_learned=forget_learned,
         purge=purge,
-        allow_missing=missing_ok,
+        allow_missing=allow_missing,
         request_id=request_id_or_new(request_id),
     )
     return call(
         rpcs.DELETE_SESSION,
         request,
-        lambda reply: DeletedSession(reply.deleted_runs, reply.forgotten_memories, reply.revision),
+        lambda reply: DeletedSession(reply.deleted_run_count, reply.forgotten_memory_count, reply.revision),
         timeout,
     )
 
@@ -214,7 +214,7 @@ def _receipt_of(reply: session_pb2.AppendRunResponse) -> RunReceipt:
         run_id=reply.run_id,
         index=reply.index,
         extraction_id=reply.extraction_id,
-        learning=enum_member(Learning, reply.learning),
+        learning=enum_member(LearningState, reply.learning),
         extraction=extraction_of(reply.extraction) if reply.HasField("extraction") else None,
         commit=commit_of(reply.commit) if reply.HasField("commit") else None,
     )
@@ -228,10 +228,10 @@ def _run_of(wire: session_pb2.Run) -> Run:
         messages=tuple(message_of(message) for message in wire.messages),
         agent_id=wire.agent_id,
         team_id=wire.team_id,
-        created_at=time_of(wire, "create_time"),
+        create_time=time_of(wire, "create_time"),
         replaces_run_id=wire.replaces_run_id,
         replaced=wire.replaced,
-        learning=enum_member(Learning, wire.learning),
+        learning=enum_member(LearningState, wire.learning),
         extraction_id=wire.extraction_id,
         context_memory_ids=tuple(wire.context_memory_ids),
         metadata=dict(wire.metadata),
@@ -245,6 +245,6 @@ def _session_of(wire: session_pb2.Session) -> Session:
         message_count=wire.message_count,
         agent_id=wire.agent_id,
         team_id=wire.team_id,
-        created_at=time_of(wire, "create_time"),
-        updated_at=time_of(wire, "update_time"),
+        create_time=time_of(wire, "create_time"),
+        update_time=time_of(wire, "update_time"),
     )

@@ -25,10 +25,10 @@ class UserStats:
     memory_quota: int
     run_count: int
     """Runs that were ever stored."""
-    pending_runs: int
+    pending_run_count: int
     """Runs that are not learned from yet."""
-    open_extractions: int
-    updated_at: datetime | None
+    open_extraction_count: int
+    update_time: datetime | None
     revision: int
     read_time: datetime | None
 
@@ -37,8 +37,8 @@ class UserStats:
 class ErasedUser:
     """What an erasure removed."""
 
-    erased_memories: int
-    erased_runs: int
+    erased_memory_count: int
+    erased_run_count: int
     revision: int
 
 
@@ -62,7 +62,7 @@ class ServerInfo:
     engine: str
     model: str
     """Empty: none."""
-    started_at: datetime | None
+    start_time: datetime | None
     memory_quota: int
     max_request_bytes: int
 
@@ -93,7 +93,7 @@ def erase(subject: Subject, *, request_id: str | None = None, timeout: float | N
     return call(
         rpcs.ERASE_USER,
         request,
-        lambda reply: ErasedUser(reply.erased_memories, reply.erased_runs, reply.revision),
+        lambda reply: ErasedUser(reply.erased_memory_count, reply.erased_run_count, reply.revision),
         timeout,
     )
 
@@ -115,9 +115,9 @@ def _stats_of(reply: admin_pb2.GetStatsResponse) -> UserStats:
         layers={enum_member(Layer, each.layer): each.count for each in reply.layers},
         memory_quota=reply.memory_quota,
         run_count=reply.run_count,
-        pending_runs=reply.pending_runs,
-        open_extractions=reply.open_extractions,
-        updated_at=time_of(reply, "update_time"),
+        pending_run_count=reply.pending_run_count,
+        open_extraction_count=reply.open_extraction_count,
+        update_time=time_of(reply, "update_time"),
         revision=reply.revision,
         read_time=time_of(reply, "read_time"),
     )
@@ -130,7 +130,7 @@ def _info_of(reply: admin_pb2.GetServerInfoResponse) -> ServerInfo:
         capabilities=tuple(Capability(each.name, each.supported, each.reason) for each in reply.capabilities),
         engine=reply.engine,
         model=reply.model,
-        started_at=time_of(reply, "start_time"),
+        start_time=time_of(reply, "start_time"),
         memory_quota=reply.memory_quota,
         max_request_bytes=reply.max_request_bytes,
     )

@@ -98,10 +98,10 @@ def delete(
     layer: Layer | str | None = None,
     key: str | None = None,
     etag: str = "",
-    missing_ok: bool = False,
+    allow_missing: bool = False,
 ) -> Operation:
     """Return the deletion of a memory, by id or by layer and key, for `memories.batch`."""
-    removal = memory_pb2.DeleteOperation(**target(memory_id, layer, key), etag=etag, allow_missing=missing_ok)
+    removal = memory_pb2.DeleteOperation(**target(memory_id, layer, key), etag=etag, allow_missing=allow_missing)
     return Operation(memory_pb2.BatchWriteOperation(delete=removal))
 
 

@@ -42,7 +42,7 @@ async def test_stats_count_what_a_user_has(server: Harness) -> None:
 
     assert (stats.memory_count, stats.memory_quota, stats.revision) == (2, 10_000, 2)
     assert {each.layer: each.count for each in stats.layers} == {common.LAYER_PROFILE: 1, common.LAYER_KNOWLEDGE: 1}
-    assert (stats.run_count, stats.pending_runs, stats.open_extractions) == (1, 1, 1)
+    assert (stats.run_count, stats.pending_run_count, stats.open_extraction_count) == (1, 1, 1)
     assert stats.update_time.seconds > 0
 
 
@@ -74,7 +74,7 @@ async def test_an_erased_user_is_gone_its_watchers_know_and_revisions_go_on(each
     each_server.engine.gate.set()
 
     assert erased == again
-    assert (erased.erased_memories, erased.erased_runs, erased.revision) == (1, 1, 2)
+    assert (erased.erased_memory_count, erased.erased_run_count, erased.revision) == (1, 1, 2)
     assert [event.WhichOneof("event") for event in watched] == ["erased"]
     assert watched[0].erased.revision == 2
     failed = next(event.failed for event in learned if event.WhichOneof("event") == "failed")

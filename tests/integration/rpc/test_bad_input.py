@@ -113,6 +113,7 @@ def everywhere(rpc: Rpc) -> Iterator[tuple[Spoil, str]]:
             yield put(name, "x" * 10_000), name
             yield put(name, "WyIwMTIzNDU2Nzg5YWJjZGVmIixbMV1d"), name
     if "consistency" in fields:
+        yield put("consistency.latest", False), "consistency.latest"
         yield put("consistency.at_least_revision", -1), "consistency.at_least_revision"
         yield put("consistency.max_staleness", Duration(seconds=-1)), "consistency.max_staleness"
         yield put("consistency.max_staleness", Duration(seconds=1, nanos=-1)), "consistency.max_staleness"
@@ -134,8 +135,10 @@ def filters() -> Iterator[tuple[Spoil, str]]:
         ("layers", [1, 0], "layers[1]"),
         ("topics_any", ["a", "b", ""], "topics_any[2]"),
         ("topics_all", ["x" * 65], "topics_all[0]"),
-        ("topics_any", ["x"] * 1001, "topics_any"),
-        ("key_prefix", "a..b", "key_prefix"),
+        ("topics_any", ["x"] * 101, "topics_any"),
+        ("layers", [1] * 101, "layers"),
+        ("engines", ["x"] * 101, "engines"),
+        ("key_path", "a..b", "key_path"),
         ("text_contains", "x" * 8193, "text_contains"),
         ("text_contains", "\0", "text_contains"),
         ("agent_ids", [LONG], "agent_ids[0]"),
@@ -145,7 +148,7 @@ def filters() -> Iterator[tuple[Spoil, str]]:
         ("polarities", [5], "polarities[0]"),
         ("engines", [LONG], "engines[0]"),
         ("metadata", {"a": "x" * 5000}, "metadata"),
-        ("memory_ids", ["x"] * 1001, "memory_ids"),
+        ("memory_ids", ["x"] * 101, "memory_ids"),
         ("config_before", -1, "config_before"),
     ):
         yield put(f"filter.{name}", value), f"filter.{field}"
@@ -211,6 +214,22 @@ def masks(path: str) -> Iterator[tuple[Spoil, str]]:
         yield put(f"{path}update_mask", spoilt), f"{prefix}update_mask.paths[1]"
 
 
+JSON = ".provider.json"
+NO_JSON = ("", "not json", "{", "{'a': 1}", "NaN", '{"a": Infinity}', "{} {}", "[" * 5000)
+
+
+def answer(parts: list[message_pb2.Part]) -> message_pb2.Part:
+    return message_pb2.Part(tool_result=message_pb2.ToolResultPart(call_id="c1", parts=parts))
+
+
+def asking(arguments_json: str) -> message_pb2.Part:
+    return message_pb2.Part(tool_call=message_pb2.ToolCallPart(id="c1", name="look", arguments_json=arguments_json))
+
+
+def own_form(json: str, provider: str = "openai") -> message_pb2.Part:
+    return message_pb2.Part(provider=message_pb2.ProviderPart(provider=provider, json=json))
+
+
 def messages(path: str, field: str) -> Iterator[tuple[Spoil, str]]:
     part = message_pb2.Part(text=message_pb2.TextPart(text="x"))
     user = common_pb2.ROLE_USER
@@ -222,7 +241,18 @@ def messages(path: str, field: str) -> Iterator[tuple[Spoil, str]]:
         (message_pb2.Message(role=user, parts=[part], message_id=LONG), "[0].message_id"),
         (message_pb2.Message(role=user, parts=[part], name="a\nb"), "[0].name"),
         (message_pb2.Message(role=user, parts=[part], time=Timestamp(seconds=1 << 60)), "[0].time"),
-        (said("a\0b"), "[0].parts"),
+        (said("a\0b"), "[0].parts[0]"),
+        (message_pb2.Message(role=user, parts=[part] * 1001), "[0].parts"),
+        (message_pb2.Message(role=user, parts=[part, answer([part] * 999)]), "[0].parts"),
+        (message_pb2.Message(role=user, parts=[answer([part, answer([part])])]), "[0].parts[0].tool_result.parts[1]"),
+        (message_pb2.Message(role=user, parts=[answer([asking("{}")])]), "[0].parts[0].tool_result.parts[0]"),
+        (message_pb2.Message(role=user, parts=[answer([own_form("{")])]), f"[0].parts[0].tool_result.parts[0]{JSON}"),
+        *((message_pb2.Message(role=user, parts=[part, own_form(bad)]), f"[0].parts[1]{JSON}") for bad in NO_JSON),
+        *(
+            (message_pb2.Message(role=user, parts=[asking(bad)]), "[0].parts[0].tool_call.arguments_json")
+            for bad in (*NO_JSON[1:], "[1]", '"a"', "1", "null", "true")
+        ),
+        (message_pb2.Message(role=user, parts=[own_form("{}", LONG)]), "[0].parts[0].provider.provider"),
         (said("x" * 262_145), "[0]"),
     ):
         yield put(path, [spoilt]), f"{field}{name}"
@@ -335,7 +365,7 @@ def runs() -> Iterator[tuple[Spoil, str]]:
     yield both(put("run.run_id", "r1"), put("run.replaces_run_id", "r1")), "run.replaces_run_id"
     yield put("run.metadata", {"a": "x" * 4096}), "run.metadata"
     yield put("run.context_memory_ids", ["a", ""]), "run.context_memory_ids[1]"
-    yield put("learning", 99), "learning"
+    yield put("learning_mode", 99), "learning_mode"
     yield from messages("run.messages", "run.messages")
 
 

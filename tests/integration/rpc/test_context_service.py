@@ -74,7 +74,7 @@ async def test_what_does_not_fit_is_counted(server: Harness) -> None:
     assert by_tokens.tokens <= 100
     (cut,) = reply.cuts
     assert (cut.layer, cut.reason) == (common.LAYER_KNOWLEDGE, pb.CUT_REASON_BUDGET)
-    assert cut.count == 40 - len(reply.memory_ids) == len(cut.memory_ids)
+    assert cut.memory_count == 40 - len(reply.memory_ids) == len(cut.memory_ids)
 
 
 async def test_a_query_chooses_what_stays(server: Harness) -> None:
@@ -94,7 +94,7 @@ async def test_filters_formats_and_layers_shape_the_text(server: Harness) -> Non
     await create(server, "Reads", topics=["books"])
     await create(server, "Answer briefly", layer=common.LAYER_POLICY)
     wanted = common.MemoryFilter(topics_any=["sport"])
-    filtered = await compiled(server, filter=wanted, format=pb.CONTEXT_FORMAT_MARKDOWN, omit_wrapper=True)
+    filtered = await compiled(server, filter=wanted, format=pb.CONTEXT_FORMAT_MARKDOWN, wrapper=False)
     layered = await compiled(server, layers=[common.LAYER_POLICY], format=pb.CONTEXT_FORMAT_JSON)
 
     assert "Skis" in filtered.text
@@ -117,7 +117,7 @@ async def test_history_comes_with_it_under_its_own_budget(server: Harness) -> No
     for index in range(4):
         run = session_pb2.Run(session_id="s1", messages=[said(f"text {index}")])
         await server.sessions.AppendRun(
-            session_pb2.AppendRunRequest(scope=SARAH, run=run, learning=session_pb2.LEARNING_MODE_OFF)
+            session_pb2.AppendRunRequest(scope=SARAH, run=run, learning_mode=common.LEARNING_MODE_OFF)
         )
 
     async def texts(**fields: Any) -> list[str]:
@@ -137,8 +137,8 @@ async def test_pending_runs_are_counted_and_can_be_waited_for(server: Harness) -
     before = await compiled(server)
     after = await compiled(server, wait_for_learning=Duration(seconds=10))
 
-    assert (before.pending_runs, "I ski" in before.text) == (1, False)
-    assert (after.pending_runs, "I ski" in after.text) == (0, True)
+    assert (before.pending_run_count, "I ski" in before.text) == (1, False)
+    assert (after.pending_run_count, "I ski" in after.text) == (0, True)
 
 
 async def test_a_context_beyond_the_size_of_a_reply_is_refused(server: Harness) -> None:

@@ -50,7 +50,7 @@ async def test_calls_under_way_end_well_and_waits_end_early(server: Harness) -> 
     await server.edge.drain(30.0)
 
     assert (await waiting).run_id == "r1"
-    assert (await context).pending_runs == 1
+    assert (await context).pending_run_count == 1
 
 
 async def test_no_call_begins_once_the_server_drains(server: Harness) -> None:

@@ -137,7 +137,7 @@ async def test_stored_runs_are_learned_from_by_name(each_server: Harness) -> Non
     for run_id in ("r1", "r2"):
         run = session_pb2.Run(session_id="s1", run_id=run_id, messages=[said(f"I like {run_id}")])
         await each_server.sessions.AppendRun(
-            session_pb2.AppendRunRequest(scope=SARAH, run=run, learning=session_pb2.LEARNING_MODE_OFF)
+            session_pb2.AppendRunRequest(scope=SARAH, run=run, learning_mode=common.LEARNING_MODE_OFF)
         )
     named = pb.RunList(run_ids=["r2", "r1"])
     preview = await events_of(
@@ -152,7 +152,7 @@ async def test_stored_runs_are_learned_from_by_name(each_server: Harness) -> Non
         committed = next(event.committed for event in seen if event.WhichOneof("event") == "committed")
         assert [change.after.text for change in committed.commit.changes] == ["I like r1", "I like r2"]
     assert list(events[-1].completed.extraction.run_ids) == ["r1", "r2"]
-    assert [run.learning for run in runs.runs] == [session_pb2.LEARNING_LEARNED] * 2
+    assert [run.learning for run in runs.runs] == [common.LEARNING_STATE_LEARNED] * 2
 
 
 async def test_unknown_runs_and_extractions_are_not_found(server: Harness) -> None:
@@ -193,7 +193,7 @@ async def test_a_cancelled_extraction_ends_its_streams_and_skips_its_runs(each_s
     assert kinds(rest) == ["failed", "completed"]
     assert rest[-2].failed.reason == "CANCELLED_BY_REQUEST"
     assert (failure.code, failure.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "EXTRACTION_ENDED")
-    assert (runs.runs[0].learning, listed.total_size) == (session_pb2.LEARNING_SKIPPED, 0)
+    assert (runs.runs[0].learning, listed.total_size) == (common.LEARNING_STATE_SKIPPED, 0)
 
 
 async def test_extractions_are_listed_newest_first_by_state_and_session(each_server: Harness) -> None:

@@ -121,7 +121,7 @@ async def test_a_token_of_another_request_is_refused(server: Harness) -> None:
         failure = await failing(call)
         assert (failure.code, failure.reason, failure.fields) == (
             grpc.StatusCode.INVALID_ARGUMENT,
-            "PAGE_TOKEN_MISMATCH",
+            "TOKEN_MISMATCH",
             ("page_token",),
         )
     larger = await server.memories.ListMemories(pb.ListMemoriesRequest(scope=SARAH, page_size=100, page_token=token))

@@ -28,22 +28,22 @@ async def test_a_run_is_stored_and_learned_from(each_server: Harness) -> None:
     )
     runs = await each_server.sessions.ListRuns(pb.ListRunsRequest(scope=SARAH, session_id="s1"))
 
-    assert (reply.index, reply.learning) == (1, pb.LEARNING_LEARNED)
+    assert (reply.index, reply.learning) == (1, common.LEARNING_STATE_LEARNED)
     assert reply.extraction.state == extraction_pb2.EXTRACTION_STATE_SUCCEEDED
     assert reply.extraction.usage.input_tokens == 10
     assert [change.after.text for change in reply.commit.changes] == ["I ski"]
     assert reply.commit.changes[0].after.origin.run_id == reply.run_id
-    assert (runs.runs[0].run_id, runs.runs[0].learning) == (reply.run_id, pb.LEARNING_LEARNED)
+    assert (runs.runs[0].run_id, runs.runs[0].learning) == (reply.run_id, common.LEARNING_STATE_LEARNED)
     assert runs.runs[0].extraction_id == reply.extraction_id == reply.extraction.extraction_id
 
 
 async def test_a_run_without_learning_has_no_extraction(server: Harness) -> None:
     run = pb.Run(session_id="s1", run_id="r1", messages=[said("I ski")])
     reply = await server.sessions.AppendRun(
-        pb.AppendRunRequest(scope=SARAH, run=run, learning=pb.LEARNING_MODE_OFF, wait_for_learning=WAIT)
+        pb.AppendRunRequest(scope=SARAH, run=run, learning_mode=common.LEARNING_MODE_OFF, wait_for_learning=WAIT)
     )
 
-    assert (reply.run_id, reply.extraction_id, reply.learning) == ("r1", "", pb.LEARNING_OFF)
+    assert (reply.run_id, reply.extraction_id, reply.learning) == ("r1", "", common.LEARNING_STATE_OFF)
     assert not reply.HasField("extraction")
 
 
@@ -53,7 +53,7 @@ async def test_a_wait_ends_when_its_time_is_over(server: Harness) -> None:
     request = pb.AppendRunRequest(scope=SARAH, run=run, wait_for_learning=Duration(nanos=20_000_000))
     reply = await server.sessions.AppendRun(request)
 
-    assert reply.learning == pb.LEARNING_PENDING
+    assert reply.learning == common.LEARNING_STATE_PENDING
     assert reply.extraction.state in (
         extraction_pb2.EXTRACTION_STATE_WAITING,
         extraction_pb2.EXTRACTION_STATE_RUNNING,
@@ -68,7 +68,7 @@ async def test_a_wait_ends_before_the_deadline_of_its_call(server: Harness) -> N
         pb.AppendRunRequest(scope=SARAH, run=run, wait_for_learning=Duration(seconds=3600)), timeout=2.0
     )
 
-    assert reply.learning == pb.LEARNING_PENDING
+    assert reply.learning == common.LEARNING_STATE_PENDING
 
 
 async def test_a_taken_run_id_is_refused(server: Harness) -> None:
@@ -102,7 +102,7 @@ async def test_messages_of_every_kind_come_back_as_they_were(each_server: Harnes
                 message_pb2.Part(
                     tool_call=message_pb2.ToolCallPart(id="c1", name="weather", arguments_json='{"city": "Oslo"}')
                 ),
-                message_pb2.Part(provider_json='{"type": "thinking"}'),
+                message_pb2.Part(provider=message_pb2.ProviderPart(provider="anthropic", json='{"type": "thinking"}')),
             ],
         ),
         message_pb2.Message(
@@ -111,7 +111,13 @@ async def test_messages_of_every_kind_come_back_as_they_were(each_server: Harnes
             parts=[
                 message_pb2.Part(
                     tool_result=message_pb2.ToolResultPart(
-                        call_id="c1", parts=[message_pb2.TextPart(text="cold")], is_error=True
+                        call_id="c1",
+                        parts=[
+                            message_pb2.Part(text=message_pb2.TextPart(text="cold")),
+                            message_pb2.Part(media=message_pb2.MediaPart(mime_type="image/png", uri="s3://b/snow.png")),
+                            message_pb2.Part(provider=message_pb2.ProviderPart(json="[1, null]")),
+                        ],
+                        is_error=True,
                     )
                 )
             ],
@@ -120,7 +126,9 @@ async def test_messages_of_every_kind_come_back_as_they_were(each_server: Harnes
     run = pb.Run(
         session_id="s1", run_id="r1", messages=messages, agent_id="a", metadata={"k": "v"}, context_memory_ids=["m"]
     )
-    await each_server.sessions.AppendRun(pb.AppendRunRequest(scope=SARAH, run=run, learning=pb.LEARNING_MODE_OFF))
+    await each_server.sessions.AppendRun(
+        pb.AppendRunRequest(scope=SARAH, run=run, learning_mode=common.LEARNING_MODE_OFF)
+    )
     history = await each_server.sessions.GetHistory(pb.GetHistoryRequest(scope=SARAH, session_id="s1"))
     listed = await each_server.sessions.ListRuns(pb.ListRunsRequest(scope=SARAH))
 
@@ -178,12 +186,12 @@ async def test_a_deleted_session_leaves_what_was_learned_unless_told_otherwise(s
     listed = await server.memories.ListMemories(memory_pb2.ListMemoriesRequest(scope=SARAH))
     runs = await server.sessions.ListRuns(pb.ListRunsRequest(scope=SARAH))
 
-    assert (deleted.deleted_runs, deleted.forgotten_memories) == (1, int(forget))
+    assert (deleted.deleted_run_count, deleted.forgotten_memory_count) == (1, int(forget))
     assert (listed.total_size, len(runs.runs)) == (1 - forget, 0)
     missing = pb.DeleteSessionRequest(scope=SARAH, session_id="s1")
     assert (await failing(server.sessions.DeleteSession(missing))).reason == "SESSION_NOT_FOUND"
     missing.allow_missing = True
-    assert (await server.sessions.DeleteSession(missing)).deleted_runs == 0
+    assert (await server.sessions.DeleteSession(missing)).deleted_run_count == 0
 
 
 async def test_pages_of_runs_go_on_where_they_ended(each_server: Harness) -> None:
@@ -205,7 +213,9 @@ async def test_large_runs_make_short_pages_and_short_histories(server: Harness) 
     for _ in range(4):
         messages = [said("x" * 250_000) for _ in range(4)]
         run = pb.Run(session_id="s1", messages=messages)
-        await server.sessions.AppendRun(pb.AppendRunRequest(scope=SARAH, run=run, learning=pb.LEARNING_MODE_OFF))
+        await server.sessions.AppendRun(
+            pb.AppendRunRequest(scope=SARAH, run=run, learning_mode=common.LEARNING_MODE_OFF)
+        )
     page = await server.sessions.ListRuns(pb.ListRunsRequest(scope=SARAH))
     rest = await server.sessions.ListRuns(pb.ListRunsRequest(scope=SARAH, page_token=page.next_page_token))
     history = await server.sessions.GetHistory(pb.GetHistoryRequest(scope=SARAH, session_id="s1"))

@@ -26,6 +26,7 @@ from google.rpc import error_details_pb2, status_pb2
 from memsvc.v1 import (
     admin_pb2,
     admin_pb2_grpc,
+    common_pb2,
     context_pb2,
     context_pb2_grpc,
     extraction_pb2,
@@ -221,7 +222,7 @@ class FakeMemoryService(
             runs.append(run)
             reply = session_pb2.AppendRunResponse(run_id=run.run_id, index=run.index, extraction_id="x-1", learning=2)
             if request.HasField("wait_for_learning"):
-                reply.learning = session_pb2.LEARNING_LEARNED
+                reply.learning = common_pb2.LEARNING_STATE_LEARNED
                 reply.commit.revision = 3
             return reply
 
@@ -247,7 +248,7 @@ class FakeMemoryService(
             runs = self._runs[request.scope.user_id]
             kept = [run for run in runs if run.session_id != request.session_id]
             self._runs[request.scope.user_id] = kept
-            return session_pb2.DeleteSessionResponse(deleted_runs=len(runs) - len(kept))
+            return session_pb2.DeleteSessionResponse(deleted_run_count=len(runs) - len(kept))
 
         return self._once("DeleteSession", request, context, write)
 
@@ -287,7 +288,7 @@ class FakeMemoryService(
     def EraseUser(self, request: Any, context: Any) -> Any:  # noqa: N802
         def write() -> Any:
             erased = len(self._memories.pop(request.scope.user_id, {}))
-            return admin_pb2.EraseUserResponse(erased_memories=erased, revision=self._revision)
+            return admin_pb2.EraseUserResponse(erased_memory_count=erased, revision=self._revision)
 
         return self._once("EraseUser", request, context, write)
 
@@ -400,8 +401,8 @@ def main() -> None:
     service = FakeMemoryService()
     extraction = extraction_pb2.Extraction(extraction_id="x-1", state=3)
     accepted, completed = (
-        extraction_pb2.Accepted(extraction=extraction),
-        extraction_pb2.Completed(extraction=extraction),
+        extraction_pb2.ExtractionAccepted(extraction=extraction),
+        extraction_pb2.ExtractionCompleted(extraction=extraction),
     )
     service.events = [
         extraction_pb2.ExtractionEvent(number=1, resume_token="t1", accepted=accepted),

@@ -9,7 +9,7 @@ from memsvc_client import (
     Consistency,
     ExtractionKind,
     Layer,
-    Learning,
+    LearningState,
     MemoryClient,
     NotFound,
     Polarity,
@@ -37,7 +37,7 @@ def test_the_lines_of_the_quick_start_work_as_written(running: Running) -> None:
         history = sarah.history("s1", last_runs=3)
         sarah.memories.delete(memory_id)
 
-    assert receipt.learning is Learning.LEARNED
+    assert receipt.learning is LearningState.LEARNED
     assert receipt.commit is not None
     assert [hit.memory for hit in hits] == ["Skis at Kirkwood"]
     assert [hit.memory_id for hit in latest] == [other_id]
@@ -106,10 +106,10 @@ def test_a_memory_goes_in_and_comes_out_whole(sarah: User) -> None:
     assert memory.value == ["Python", "Go"]
     assert memory.layer is Layer.PROFILE
     assert memory.polarity is Polarity.POSITIVE
-    assert memory.observed_at == said
-    assert memory.expires_at == said + timedelta(days=1)
-    assert memory.updated_at is not None
-    assert memory.updated_at.tzinfo is UTC
+    assert memory.observe_time == said
+    assert memory.expire_time == said + timedelta(days=1)
+    assert memory.update_time is not None
+    assert memory.update_time.tzinfo is UTC
     as_dict = memory.to_dict()
     assert {"memory_id", "memory", "topics", "input", "user_id", "agent_id", "team_id", "updated_at"} <= set(as_dict)
     assert as_dict["updated_at"].endswith("+00:00")
@@ -174,7 +174,7 @@ def test_a_batch_is_one_commit(sarah: User) -> None:
 def test_deleting_what_is_not_there_is_not_found_unless_that_is_fine(sarah: User) -> None:
     with pytest.raises(NotFound):
         sarah.memories.delete("nothing")
-    sarah.memories.delete("nothing", missing_ok=True)
+    sarah.memories.delete("nothing", allow_missing=True)
 
 
 def test_clear_wants_a_filter_or_all(sarah: User) -> None:
@@ -212,7 +212,7 @@ def test_a_context_request_says_all_that_was_asked(sarah: User, service: FakeMem
     )
     request = service.received("CompileContext")[0].request
 
-    assert (request.budget.max_tokens, request.omit_wrapper, request.format) == (100, True, 2)
+    assert (request.budget.max_tokens, request.wrapper, request.format) == (100, False, 2)
     assert (request.history.session_id, request.history.last_runs) == ("s1", 3)
     assert request.wait_for_learning.seconds == 2
     assert request.consistency.max_staleness.ToMilliseconds() == 1500
@@ -226,10 +226,10 @@ def test_the_rest_of_a_user_answers_too(client: MemoryClient, sarah: User) -> No
     assert [commit.revision for commit in sarah.changes()] == [1]
     assert [session.session_id for session in sarah.sessions()] == ["s1"]
     assert sarah.stats().layers == {Layer.KNOWLEDGE: 1}
-    assert sarah.delete_session("s1").deleted_runs == 1
+    assert sarah.delete_session("s1").deleted_run_count == 1
     assert list(client.users()) == ["sarah"]
     assert client.server_info().driver == "fake"
-    assert sarah.erase().erased_memories == 1
+    assert sarah.erase().erased_memory_count == 1
 
 
 def test_what_a_newer_server_says_reads_as_unknown(sarah: User) -> None:
@@ -293,7 +293,7 @@ def test_a_client_speaks_tcp_as_well() -> None:
         (lambda user: user.memories.list({"metadata": {"a": 1}}), r"metadata\['a'\] must be a string"),
         (lambda user: user.memories.list({"layers": ["profile", 3]}), r"layers\[1\] must be a string, not 3"),
         (lambda user: user.memories.batch(["x"]), r"operations\[0\] must be made by create, update or delete, not 'x'"),
-        (lambda user: user.append_run("s1", [("user", "Hi")], learning=False), "learning must be a string, not False"),
+        (lambda user: user.append_run("s1", [("user", "Hi")], learning_mode=False), "learning_mode must be a string"),
         (lambda user: user.append_run("s1", [("user", "Hi")], metadata={"a": 1}), r"metadata\['a'\] must be a string"),
         (lambda user: user.memories.add("x", topic=["a"]), "no field topic"),
         (lambda user: user.memories.add("x", value=float("nan")), "JSON"),

@@ -32,19 +32,21 @@ def event(number: int, **what: object) -> extraction_pb2.ExtractionEvent:
 
 
 EXTRACTION = extraction_pb2.Extraction(extraction_id="x-1", state=3)
-ACCEPTED = event(1, accepted=extraction_pb2.Accepted(extraction=EXTRACTION))
-COMMITTED = event(2, committed=extraction_pb2.Committed(commit=memory_pb2.Commit(revision=4)))
-COMPLETED = event(3, completed=extraction_pb2.Completed(extraction=EXTRACTION))
-FAILED = event(2, failed=extraction_pb2.Failed(state=4, reason="MODEL_REFUSED", detail="it would not"))
-HEARTBEAT = event(0, heartbeat=extraction_pb2.Heartbeat())
+ACCEPTED = event(1, accepted=extraction_pb2.ExtractionAccepted(extraction=EXTRACTION))
+COMMITTED = event(2, committed=extraction_pb2.ExtractionCommitted(commit=memory_pb2.Commit(revision=4)))
+COMPLETED = event(3, completed=extraction_pb2.ExtractionCompleted(extraction=EXTRACTION))
+FAILED = event(2, failed=extraction_pb2.ExtractionFailed(state=4, reason="MODEL_REFUSED", detail="it would not"))
+HEARTBEAT = event(0, heartbeat=extraction_pb2.ExtractionHeartbeat())
 
 
 def progress(attempt: int) -> extraction_pb2.ExtractionEvent:
-    return event(0, progress=extraction_pb2.Progress(attempt=attempt, state=2))
+    return event(0, progress=extraction_pb2.ExtractionProgress(attempt=attempt, state=2))
 
 
 def proposed(attempt: int) -> extraction_pb2.ExtractionEvent:
-    return event(0, proposed=extraction_pb2.Proposed(attempt=attempt, kind=1, memory=memory_pb2.Memory(text="Skis")))
+    return event(
+        0, proposed=extraction_pb2.ExtractionProposed(attempt=attempt, kind=1, memory=memory_pb2.Memory(text="Skis"))
+    )
 
 
 def numbers(events: list[ExtractionEvent]) -> list[int]:
@@ -115,9 +117,9 @@ def test_a_stream_that_ends_too_early_is_asked_for_the_rest(sarah: User, service
 def test_changes_are_watched_over_a_broken_connection(sarah: User, service: FakeMemoryService) -> None:
     commits = [memory_pb2.Commit(revision=revision) for revision in (1, 2, 3)]
     service.watched = [
-        memory_pb2.WatchMemoriesResponse(resume_token="t0", initial_done=memory_pb2.InitialDone(revision=0)),
+        memory_pb2.WatchMemoriesResponse(resume_token="t0", initial_done=memory_pb2.WatchInitialDone(revision=0)),
         *(memory_pb2.WatchMemoriesResponse(resume_token=f"t{each.revision}", commit=each) for each in commits),
-        memory_pb2.WatchMemoriesResponse(resume_token="t4", erased=memory_pb2.Erased(revision=4)),
+        memory_pb2.WatchMemoriesResponse(resume_token="t4", erased=memory_pb2.WatchErased(revision=4)),
     ]
     service.faults.cut_streams_after = [2, 1]
     events = list(sarah.watch(send_initial=True))

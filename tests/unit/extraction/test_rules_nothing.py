@@ -140,8 +140,8 @@ def test_only_text_of_the_user_is_read() -> None:
     messages = [
         Message(Role.ASSISTANT, (TextPart("My name is Bot and I live in Paris"),)),
         Message(Role.SYSTEM, (TextPart("I am a nurse"),)),
-        Message(Role.TOOL, (ToolResultPart("1", ("I love sushi",)),)),
-        Message(Role.USER, (ToolResultPart("1", ("I love sushi",)),)),
+        Message(Role.TOOL, (ToolResultPart("1", (TextPart("I love sushi"),)),)),
+        Message(Role.USER, (ToolResultPart("1", (TextPart("I love sushi"),)),)),
     ]
     (finished,) = events(messages)
     assert finished.operations == ()  # type: ignore[union-attr]

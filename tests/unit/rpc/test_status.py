@@ -70,7 +70,7 @@ def test_details_stay_small_and_readable_whatever_goes_in(
     packed = status_pb2.Status.FromString(details)
     info = error_details_pb2.ErrorInfo()
     assert packed.details[0].Unpack(info)
-    assert (info.reason, info.domain) == ("INVALID_FIELD", "memsvc")
+    assert (info.reason, info.domain) == ("INVALID_FIELD", "memsvc.dev")
 
 
 def test_the_largest_details_stay_under_4_kib() -> None:

@@ -51,7 +51,7 @@ def test_a_varint_is_what_protobuf_writes(number: int) -> None:
 @settings(deadline=None)
 @given(texts, st.integers(1, 3))
 def test_a_field_is_what_protobuf_writes(text: str, repeats: int) -> None:
-    part = message_pb2.TextPart(text=text)
+    part = message_pb2.Part(text=message_pb2.TextPart(text=text))
     whole = message_pb2.ToolResultPart(parts=[part] * repeats)
 
     assert whole.SerializeToString() == message_field(2, part.SerializeToString()) * repeats

@@ -1,0 +1,143 @@
+"""Generated from reason.proto. Plain Python: what may not import protobuf reads the reasons here."""
+
+import enum
+
+
+class Reason(enum.StrEnum):
+    """Why a call failed, an extraction waits or ended without effect, or something was refused.
+
+    Every error has a google.rpc.ErrorInfo with the domain "memsvc.dev" and one of these as its reason, without REASON_;
+    Extraction.reason and its like have the same words. Values may be added: treat one that is not known like its status.
+    The text in quotes is a sample of the sentence that comes with it.
+    """
+
+    INVALID_FIELD = "INVALID_FIELD"
+    """A field is missing, too long or malformed: `memory.text: must not be empty`."""
+
+    UNKNOWN_FIELD = "UNKNOWN_FIELD"
+    """A write or a filter has a field that this server does not know: `filter: field 99 is not known here`."""
+
+    TOKEN_MISMATCH = "TOKEN_MISMATCH"
+    """A page or resume token is malformed, or of another request or scope: `page_token: belongs to another request`."""
+
+    REQUEST_ID_REUSED = "REQUEST_ID_REUSED"
+    """The request id was used for another request: `request_id: was used for another CreateMemory`."""
+
+    MEMORY_NOT_FOUND = "MEMORY_NOT_FOUND"
+    """No memory has this id or key: `no memory 0192…`."""
+
+    SESSION_NOT_FOUND = "SESSION_NOT_FOUND"
+    """No session has this id: `no session s1`."""
+
+    RUN_NOT_FOUND = "RUN_NOT_FOUND"
+    """No run has this id: `no run r1`."""
+
+    EXTRACTION_NOT_FOUND = "EXTRACTION_NOT_FOUND"
+    """No extraction has this id: `no extraction 0192…`."""
+
+    MEMORY_EXISTS = "MEMORY_EXISTS"
+    """The memory id is taken: `memory 0192… exists`."""
+
+    KEY_TAKEN = "KEY_TAKEN"
+    """The key is taken in this layer: `profile key role is held by memory 0192…`."""
+
+    RUN_EXISTS = "RUN_EXISTS"
+    """The run id is taken: `run r1 exists`."""
+
+    KEY_CONFLICT = "KEY_CONFLICT"
+    """A key would be both a leaf and a branch: `stack is a leaf, stack.languages needs a branch`."""
+
+    ETAG_MISMATCH = "ETAG_MISMATCH"
+    """The memory changed since it was read: `memory 0192… is at etag 7-3f2a`."""
+
+    REVISION_MISMATCH = "REVISION_MISMATCH"
+    """The user changed since it was read: `user is at revision 7, expected 5`."""
+
+    TOO_MANY_CONFLICTS = "TOO_MANY_CONFLICTS"
+    """Other writers of this user kept winning: `gave up after 32 tries`."""
+
+    REVISION_NOT_REACHED = "REVISION_NOT_REACHED"
+    """`at_least_revision` is ahead of what exists: `user is at revision 7, asked for 9`."""
+
+    QUOTA_EXCEEDED = "QUOTA_EXCEEDED"
+    """The user is full: `user has 10000 of 10000 memories`."""
+
+    TOO_MANY_EXTRACTIONS = "TOO_MANY_EXTRACTIONS"
+    """So many extractions of the user have not ended that no more are accepted: `1000 extractions of the user have not
+    ended: wait, or cancel some`.
+    """
+
+    RESULT_TOO_LARGE = "RESULT_TOO_LARGE"
+    """The reply would pass 3 MiB: `document is 3.4 MiB`."""
+
+    REQUEST_TOO_LARGE = "REQUEST_TOO_LARGE"
+    """The request, or what it would write, is larger than the server takes: `request is 5.1 MiB of 4 MiB`."""
+
+    USER_ERASED = "USER_ERASED"
+    """The user was erased after this request was first sent: `user was erased`."""
+
+    HISTORY_TRIMMED = "HISTORY_TRIMMED"
+    """The journal no longer reaches back that far: `journal starts at 120, asked for 17`."""
+
+    NO_MODEL = "NO_MODEL"
+    """It needs a language model and none is configured: `no model is configured`."""
+
+    NO_EMBEDDER = "NO_EMBEDDER"
+    """It needs vectors and no embedder is configured: `no embedder is configured`."""
+
+    NOT_SUPPORTED = "NOT_SUPPORTED"
+    """This server does not offer it: `no method /memsvc.v1.MemoryService/Guess`."""
+
+    OPERATION_FORBIDDEN = "OPERATION_FORBIDDEN"
+    """The configuration does not allow what was asked for: `clearing a user's memory is switched off`."""
+
+    EXTRACTION_ENDED = "EXTRACTION_ENDED"
+    """The extraction has ended already: `extraction 0192… has SUCCEEDED`."""
+
+    CANCELLED_BY_REQUEST = "CANCELLED_BY_REQUEST"
+    """CancelExtraction, or the end of what it reads, ended it: `its session was deleted`."""
+
+    STORAGE_UNAVAILABLE = "STORAGE_UNAVAILABLE"
+    """The database does not answer: `database did not answer`."""
+
+    STORAGE_FULL = "STORAGE_FULL"
+    """The disk, or the database, is full or read-only: `database cannot write: disk full`."""
+
+    TOO_MANY_CALLS = "TOO_MANY_CALLS"
+    """The server has all the calls it takes at once: `4000 calls are under way`."""
+
+    SCHEMA_MISMATCH = "SCHEMA_MISMATCH"
+    """The database has another schema version: `schema 3, this memsvc needs 2`."""
+
+    SERVER_DRAINING = "SERVER_DRAINING"
+    """The server is stopping; connect again: `server is stopping`."""
+
+    MODEL_UNAVAILABLE = "MODEL_UNAVAILABLE"
+    """The model endpoint does not answer or answers 5xx: `model endpoint answered 503`."""
+
+    MODEL_RATE_LIMITED = "MODEL_RATE_LIMITED"
+    """The model endpoint takes no more for now: `model endpoint answered 429`."""
+
+    MODEL_TIMEOUT = "MODEL_TIMEOUT"
+    """The model did not answer, or went silent, in time: `model was silent for 60 s`."""
+
+    MODEL_OUTPUT_UNUSABLE = "MODEL_OUTPUT_UNUSABLE"
+    """The model's output could not be read even after repair: `operations[0].text: must not be empty`."""
+
+    MODEL_OUTPUT_TOO_LARGE = "MODEL_OUTPUT_TOO_LARGE"
+    """The model's output passed its limit: `output passed 1 MiB`."""
+
+    MODEL_REFUSED = "MODEL_REFUSED"
+    """The model refused: `model refused to answer`."""
+
+    MODEL_REJECTED = "MODEL_REJECTED"
+    """The model endpoint rejects the request, a wrong key or an unknown model: `model endpoint answered 401`."""
+
+    WORKER_LOST = "WORKER_LOST"
+    """Workers died or hung while they worked on it, too often: `5 workers were lost`."""
+
+    GAVE_UP = "GAVE_UP"
+    """It waited longer than `max_wait`: `waited for 7 days`."""
+
+    INTERNAL = "INTERNAL"
+    """A defect of memsvc; the server's log has it: `internal error`."""
