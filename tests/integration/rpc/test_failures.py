@@ -14,7 +14,7 @@ from test_bad_input import RPCS, VALID
 from memsvc.errors import Reason, Retryable, StorageUnavailable
 from memsvc.model import Scope
 from memsvc.storage.driver import Driver
-from memsvc.v1 import admin_pb2, context_pb2, extraction_pb2, memory_pb2, session_pb2
+from memsvc.v1 import admin_pb2, common_pb2, context_pb2, extraction_pb2, memory_pb2, session_pb2
 
 SECRET = "password=hunter2"
 
@@ -195,7 +195,7 @@ async def test_a_context_that_waits_for_learning_is_answered_from_ram_without_th
     reply = await server.contexts.CompileContext(asked, timeout=1)
 
     assert "Skis" in reply.text
-    assert reply.pending_runs == 1
+    assert reply.pending_run_count == 1
 
 
 @pytest.mark.parametrize("failure", ["down", "hung"])
@@ -213,4 +213,4 @@ async def test_a_run_that_was_stored_is_acknowledged_though_the_database_fails_w
         server.driver.fast.clear()
     reply = await appending
 
-    assert reply.learning == session_pb2.LEARNING_PENDING
+    assert reply.learning == common_pb2.LEARNING_STATE_PENDING
