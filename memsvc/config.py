@@ -1,129 +1,128 @@
-"""Every tunable: its name, unit, default, and why that default.
+"""Every setting of a server, once: its name and unit, what it may be, its default, and why that default.
 
 A setting comes from, in this order: the command line (`--lease-seconds 10`), the environment
-(`MEMSVC_LEASE_SECONDS=10`), a TOML file (`lease_seconds = 10`; `--config` or `MEMSVC_CONFIG`), the default. Lists are
-comma-separated outside TOML.
+(`MEMSVC_LEASE_SECONDS=10`), a TOML file (`lease_seconds = 10`; `--config` or `MEMSVC_CONFIG`), the default. Lists and
+mappings are written with commas outside TOML. docs/configuration.md is made from this file.
 """
 
 from __future__ import annotations
 
-import dataclasses
+import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Annotated, Any, Final, Literal, get_type_hints
+
+from msgspec import Meta, Struct, field, structs
 
 from memsvc.errors import invalid
+from memsvc.storage.options import File, Secret, nearest, read_value
 
-ENVIRONMENT_PREFIX = "MEMSVC_"
+ENVIRONMENT_PREFIX: Final = "MEMSVC_"
+_NOT_SETTINGS: Final = {"MEMSVC_CONFIG", "MEMSVC_COPY_FROM", "MEMSVC_COPY_TO", "MEMSVC_CRASH_POINT"}
+"""Variables that say something else."""
+_NOT_OURS: Final = re.compile(
+    r"MEMSVC_(TEST_\w+|UPDATE_GOLDEN|(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?))"
+)
+"""Variables of the tests; and those that Kubernetes gives every pod beside a Service named memsvc, or memsvc-..."""
+
+Seconds = Annotated[float, Meta(gt=0, le=10 * 365 * 24 * 3600)]
+SecondsOrNone = Annotated[float, Meta(ge=0, le=10 * 365 * 24 * 3600)]
+"""0: do not wait at all."""
+Count = Annotated[int, Meta(ge=1, le=1_000_000_000)]
+Bytes = Annotated[int, Meta(ge=0, le=1 << 50)]
 
 
-def setting(default: Any, help_text: str, *, secret: bool = False) -> Any:
-    """Declare a setting with its default and the reason for it."""
-    metadata = {"help": help_text, "secret": secret}
-    if isinstance(default, (list, dict)):
-        return field(default_factory=lambda: type(default)(default), metadata=metadata)
-    return field(default=default, metadata=metadata)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Config:
+class Config(Struct, frozen=True, kw_only=True):
     """What a server is started with."""
 
-    storage_url: str = setting(
-        "sqlite:///tmp/memsvc.db",
-        "Database: sqlite:///path, memory:// or that of another installed driver. A sidecar needs no more than a file.",
-    )
-    storage_options: dict[str, str] = setting(
-        {},
-        "Options of the driver, name=value: table_prefix, names of single tables, timeouts. See `memsvc drivers`.",
-    )
-    listen: list[str] = setting(
-        ["127.0.0.1:7432"],
-        "Addresses to serve: unix:///path or host:port. Loopback, because everything else needs TLS and tokens.",
-    )
-    insecure: bool = setting(
-        False, "Allow addresses other than loopback and unix sockets without TLS. Said aloud, never by default."
-    )
-    health_listen: str = setting(
-        "", "Address of a health-only server for kubelet probes, host:port. Empty: none; the main port answers too."
-    )
-    ready_file: str = setting("", "File to write the bound addresses to, one a line, once serving. Empty: none.")
-    exit_when_unlocked: str = setting(
-        "", "Exit once nobody else holds a lock on this file: for sidecars that a client starts. Empty: never."
-    )
-    engine: str = setting(
-        "auto", "Extraction engine: rules, openai or auto: openai where a key or base URL is set, else rules."
-    )
-    openai_base_url: str = setting("", "An OpenAI-compatible endpoint. Empty: OpenAI's own.")
-    openai_api_key: str = setting("", "Its key; OPENAI_API_KEY is read too. Never logged.", secret=True)
-    openai_model: str = setting("gpt-5-mini", "Its model: small and cheap is enough for extraction.")
-    openai_structured_output: str = setting(
-        "json_schema", "How the model is held to the form: json_schema, json_object or text (for servers without them)."
-    )
-    model_timeout_seconds: float = setting(120.0, "A model call ends after this: well above what a slow model takes.")
-    model_idle_timeout_seconds: float = setting(
-        60.0, "... or when it sends nothing for so long: models that think first are silent for long."
-    )
-    rules_patterns: str = setting(
-        "", "A TOML file of patterns that the rules engine uses besides its own. Empty: none."
-    )
-    quiet_seconds: float = setting(
-        1.0, "A run waits so long for the next one of its session: turns that come together cost one model call."
-    )
-    max_quiet_seconds: float = setting(10.0, "... but never longer than this, however many follow.")
-    lease_seconds: float = setting(
-        30.0, "A worker that does not renew its claim for so long is replaced: three renewals may be lost before."
-    )
-    extraction_concurrency: int = setting(8, "Extractions under way at once in this process.")
-    max_attempts: int = setting(
-        5, "An extraction that failed so often stops as FAILED: visible, and retryable by hand."
-    )
-    max_wait_seconds: float = setting(
-        7 * 24 * 3600.0,
-        "An extraction that waited so long for its model stops as FAILED: a week of outage is survived.",
-    )
-    poll_seconds: float = setting(
-        1.0, "How often the database is asked for work that other processes left: cheap, and bounds their delay."
-    )
-    memory_quota: int = setting(10_000, "Memories a user may have. A user is held in RAM whole while in use.")
-    cache_bytes: int = setting(
-        64 << 20, "RAM for hot users. Thousands of ordinary users fit; those not used for longest go first."
-    )
-    max_request_bytes: int = setting(4 << 20, "The largest request accepted: a run of 2 MiB with room to spare.")
-    default_deadline_seconds: float = setting(30.0, "The deadline of a call whose client set none.")
-    max_calls: int = setting(
-        4_000, "Calls under way at once; more are refused, so that a database that hangs costs bounded memory."
-    )
-    drain_seconds: float = setting(
-        10.0, "How long SIGTERM waits for calls under way: within a pod's default grace period of 30 s."
-    )
-    log_level: str = setting("INFO", "DEBUG, INFO, WARNING or ERROR. Logs carry no memory content.")
+    storage_url: str = ""
+    """Database: sqlite:///path, memory:// or that of another installed driver. None given: memory.db in the user's data
+    folder, $XDG_DATA_HOME/memsvc or ~/.local/share/memsvc."""
+    storage_options: dict[str, str] = field(default_factory=dict)
+    """Options of the driver, name=value: table_prefix, names of single tables, timeouts. See `memsvc drivers`."""
+    listen: Annotated[list[str], Meta(min_length=1)] = field(default_factory=lambda: ["127.0.0.1:7432"])
+    """Addresses to serve: unix:///path or host:port. Loopback, because everything else needs TLS and tokens."""
+    insecure: bool = False
+    """Allow addresses other than loopback and unix sockets without TLS. Said aloud, never by default."""
+    health_listen: str = ""
+    """Address of a health-only server for kubelet probes, host:port. None: the main port answers them."""
+    ready_file: File = ""
+    """File to write the bound addresses to, one a line, once serving."""
+    exit_when_unlocked: File = ""
+    """Exit once nobody else holds a lock on this file: for sidecars that a client starts."""
+    engine: Literal["auto", "rules", "openai"] = "auto"
+    """Extraction engine. auto: openai where a key or base URL is set, else rules."""
+    openai_base_url: Secret = ""
+    """An OpenAI-compatible endpoint. None: OpenAI's own. It may hold a password: never logged."""
+    openai_api_key: Secret = ""
+    """Its key; OPENAI_API_KEY is read too. Never logged."""
+    openai_model: Annotated[str, Meta(min_length=1)] = "gpt-5-mini"
+    """Its model: small and cheap is enough for extraction."""
+    openai_structured_output: Literal["json_schema", "json_object", "text"] = "json_schema"
+    """How the model is held to the form: by a strict schema, as any JSON object, or (for servers without these) by the
+    prompt alone."""
+    openai_temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
+    """How freely the model chooses its words, 0 to 2. None: its own default; some models take no other."""
+    openai_max_output_tokens: Count = 4_096
+    """The model's answer ends here. Thinking counts as output, too."""
+    openai_output_limit_field: Literal["max_completion_tokens", "max_tokens", "none"] = "max_completion_tokens"
+    """How the request names that limit: OpenAI's name, the older one that some servers want, or not at all."""
+    openai_stream_usage: bool = True
+    """Ask for usage in the stream; off for servers that refuse `stream_options`."""
+    openai_extra_headers: Annotated[dict[str, str], Meta(extra={"secret": True})] = field(default_factory=dict)
+    """More headers of each request, name=value. Never logged."""
+    openai_extra_body: dict[str, Any] = field(default_factory=dict)
+    """More fields of each request, name=value, values in JSON: reasoning_effort=low."""
+    model_connect_timeout_seconds: Seconds = 5.0
+    """A connection to the model's endpoint takes no longer."""
+    model_timeout_seconds: Seconds = 120.0
+    """A model call ends after this: well above what a slow model takes."""
+    model_idle_timeout_seconds: Seconds = 60.0
+    """... or when it sends nothing for so long: models that think first are silent for long."""
+    model_max_output_bytes: Count = 256 << 10
+    """... or when its answer is longer than this: a model that repeats itself costs bounded memory."""
+    rules_patterns: File = ""
+    """A TOML file of patterns that the rules engine uses besides its own."""
+    quiet_seconds: SecondsOrNone = 1.0
+    """A run waits so long for the next one of its session: turns that come together cost one model call."""
+    max_quiet_seconds: SecondsOrNone = 10.0
+    """... but never longer than this, however many follow."""
+    lease_seconds: Seconds = 30.0
+    """A worker that does not renew its claim for so long is replaced: three renewals may be lost before."""
+    extraction_concurrency: Count = 8
+    """Extractions under way at once in this process."""
+    max_attempts: Count = 5
+    """An extraction that failed so often stops as FAILED: visible, and retryable by hand."""
+    retry_seconds: Seconds = 2.0
+    """A failed attempt is repeated after about so long; each time half as long again as was waited so far."""
+    max_retry_seconds: Seconds = 300.0
+    """... but never later than this: an extraction goes on soon after its model is back."""
+    max_wait_seconds: Seconds = 7 * 24 * 3600.0
+    """An extraction that waited so long for its model stops as FAILED: a week of outage is survived."""
+    poll_seconds: Seconds = 1.0
+    """How often the database is asked for work that other processes left: cheap, and bounds their delay."""
+    memory_quota: Count = 10_000
+    """Memories a user may have. A user is held in RAM whole while in use."""
+    cache_bytes: Bytes = 64 << 20
+    """RAM for hot users. Thousands of ordinary users fit; those not used for longest go first."""
+    max_request_bytes: Annotated[int, Meta(ge=1 << 10, le=1 << 30)] = 4 << 20
+    """The largest request accepted: a run of 2 MiB with room to spare."""
+    default_deadline_seconds: Seconds = 30.0
+    """The deadline of a call whose client set none."""
+    heartbeat_seconds: Seconds = 15.0
+    """A stream that has nothing to say says so this often: proxies cut silent ones."""
+    max_calls: Count = 4_000
+    """Calls under way at once; more are refused, so that a database that hangs costs bounded memory."""
+    drain_seconds: SecondsOrNone = 10.0
+    """How long SIGTERM waits for calls under way: within a pod's default grace period of 30 s."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """What is logged. Logs carry no memory content."""
 
-    def __post_init__(self) -> None:
-        if self.engine not in ("auto", "rules", "openai"):
-            raise invalid("engine", "must be auto, rules or openai")
-        if self.openai_structured_output not in ("json_schema", "json_object", "text"):
-            raise invalid("openai_structured_output", "must be json_schema, json_object or text")
-        if self.log_level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
-            raise invalid("log_level", "must be DEBUG, INFO, WARNING or ERROR")
-        if not self.listen:
-            raise invalid("listen", "must name at least one address")
-        for each in dataclasses.fields(self):
-            value = getattr(self, each.name)
-            if isinstance(value, (int, float)) and not isinstance(value, bool) and value < 0:
-                raise invalid(each.name, "must not be negative")
-        for name in (
-            "lease_seconds",
-            "extraction_concurrency",
-            "max_attempts",
-            "poll_seconds",
-            "memory_quota",
-            "max_calls",
-        ):
-            if not getattr(self, name):
-                raise invalid(name, "must be more than 0")
+
+DEFAULTS: Final = Config()
+"""For what is built without a server: tests, tools."""
 
 
 def load_config(
@@ -133,25 +132,56 @@ def load_config(
 
     Raises InvalidArgument naming the setting that is unknown or malformed.
     """
-    kinds = get_type_hints(Config)
+    kinds = setting_kinds()
     path = config_file or environment.get(ENVIRONMENT_PREFIX + "CONFIG", "")
-    from_file = _read_file(path, kinds) if path else {}
+    from_file = _read_file(path) if path else {}
+    _refuse_unknown_variables(environment)
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
     for name, kind in kinds.items():
         variable = ENVIRONMENT_PREFIX + name.upper()
         if flags.get(name) is not None:
-            values[name], sources[name] = _parse(name, kind, flags[name]), "flag"
+            given, sources[name] = flags[name], "flag"
         elif variable in environment:
-            values[name], sources[name] = _parse(name, kind, environment[variable]), variable
+            given, sources[name] = environment[variable], variable
         elif name in from_file:
-            values[name], sources[name] = _parse(name, kind, from_file[name]), path
+            given, sources[name] = from_file[name], path
+        else:
+            continue
+        values[name] = read_value(name, kind, given)
     if not values.get("openai_api_key") and environment.get("OPENAI_API_KEY"):
         values["openai_api_key"], sources["openai_api_key"] = environment["OPENAI_API_KEY"], "OPENAI_API_KEY"
-    return Config(**values), sources
+    config = Config(**values)
+    if not config.storage_url:
+        config = structs.replace(config, storage_url=default_storage_url(environment))
+    return config, sources
 
 
-def _read_file(path: str, kinds: Mapping[str, object]) -> Mapping[str, Any]:
+@cache
+def setting_kinds() -> Mapping[str, Any]:
+    """Return the type of each setting, with its constraints."""
+    return get_type_hints(Config, include_extras=True)
+
+
+def default_storage_url(environment: Mapping[str, str]) -> str:
+    """Return the database that serve, chat, doctor and the client's `local()` use where none is named."""
+    home = environment.get("XDG_DATA_HOME", "")
+    try:
+        # As the XDG specification has it: a relative path is ignored.
+        folder = Path(home) if home.startswith("/") else Path.home() / ".local" / "share"
+    except RuntimeError as error:
+        raise invalid("storage_url", "must be given: this user has no home folder for a default") from error
+    return f"sqlite:///{folder / 'memsvc' / 'memory.db'}"
+
+
+def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
+    known = {ENVIRONMENT_PREFIX + name.upper() for name in setting_kinds()} | _NOT_SETTINGS
+    for variable in environment:
+        if variable.startswith(ENVIRONMENT_PREFIX) and variable not in known and not _NOT_OURS.fullmatch(variable):
+            raise invalid(variable, f"is no setting{nearest(variable, known)}")
+
+
+def _read_file(path: str) -> Mapping[str, Any]:
     try:
         values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
@@ -159,50 +189,6 @@ def _read_file(path: str, kinds: Mapping[str, object]) -> Mapping[str, Any]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise invalid("config", f"{path} is not TOML: {error}") from error
     for name in values:
-        if name not in kinds:
-            raise invalid(name, f"is no setting ({path})")
+        if name not in setting_kinds():
+            raise invalid(name, f"is no setting{nearest(name, setting_kinds())} ({path})")
     return values
-
-
-_WANTED: Mapping[object, str] = {
-    bool: "true or false",
-    int: "a whole number",
-    float: "a number",
-    str: "a string",
-    list[str]: "a string or a list of strings",
-}
-
-
-def _parse(name: str, kind: Any, value: Any) -> Any:
-    try:
-        if kind is bool:
-            return value if isinstance(value, bool) else _boolean(str(value))
-        if kind in (int, float, str):
-            if isinstance(value, bool):
-                raise ValueError("a boolean")
-            return kind(value)
-        if kind == list[str]:
-            return _items(value)
-        if isinstance(value, Mapping):
-            return {str(key): str(item) for key, item in value.items()}
-        pairs = [item.partition("=") for item in _items(value)]
-        if not all(separator for _, separator, _ in pairs):
-            raise ValueError("not name=value")
-        return {key.strip(): item.strip() for key, _, item in pairs}
-    except (TypeError, ValueError, OverflowError):
-        raise invalid(name, f"must be {_WANTED.get(kind, 'name=value,...')}, not {value!r}") from None
-
-
-def _boolean(text: str) -> bool:
-    if text.lower() in ("1", "true", "yes", "on"):
-        return True
-    if text.lower() in ("0", "false", "no", "off"):
-        return False
-    raise ValueError(text)
-
-
-def _items(value: object) -> list[str]:
-    items = value.split(",") if isinstance(value, str) else value
-    if not isinstance(items, (list, tuple)) or not all(isinstance(item, str) for item in items):
-        raise ValueError("neither a string nor a list of strings")
-    return [item.strip() for item in items if item.strip()]

@@ -13,17 +13,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from memsvc.application import ApplicationSettings, build_application
+from memsvc.application import build_application
 from memsvc.config import Config
 from memsvc.errors import invalid
-from memsvc.extraction.engine import Engine
-from memsvc.extraction.engines import build_engine, chosen_engine
-from memsvc.extraction.jobs.claims import Limits
-from memsvc.extraction.jobs.worker import WorkerSettings
+from memsvc.extraction.engines import build_engine
 from memsvc.foreground import Foreground
 from memsvc.rpc.listeners import serving
-from memsvc.sessions import Quiet
-from memsvc.storage.registry import connect, scheme_of
+from memsvc.storage.registry import connect
 
 logger = logging.getLogger("memsvc")
 
@@ -34,7 +30,7 @@ _SWITCH_SECONDS = 0.001
 def run(config: Config) -> None:
     """Serve until SIGTERM or SIGINT."""
     logging.basicConfig(
-        level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
+        level=config.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
     )
     if sys.platform == "win32":
         asyncio.run(serve(config))
@@ -51,7 +47,7 @@ async def serve(config: Config) -> None:
     driver = connect(config.storage_url, config.storage_options)
     await driver.open()
     try:
-        application = build_application(driver, engine, _settings(config, engine), foreground)
+        application = build_application(driver, engine, config, foreground)
         following = asyncio.create_task(application.users.follow())
         try:
             async with serving(
@@ -71,25 +67,6 @@ async def serve(config: Config) -> None:
     finally:
         await driver.close()
     logger.info("action=stopped")
-
-
-def _settings(config: Config, engine: Engine) -> ApplicationSettings:
-    return ApplicationSettings(
-        driver_name=scheme_of(config.storage_url),
-        model=config.openai_model if chosen_engine(config) == "openai" else "",
-        quota=config.memory_quota,
-        quiet=Quiet(config.quiet_seconds, max(config.quiet_seconds, config.max_quiet_seconds)),
-        cache_bytes=config.cache_bytes,
-        max_request_bytes=config.max_request_bytes,
-        default_deadline_seconds=config.default_deadline_seconds,
-        max_calls=config.max_calls,
-        worker=WorkerSettings(
-            lease_seconds=config.lease_seconds,
-            concurrency=min(config.extraction_concurrency, engine.concurrency),
-            poll_seconds=config.poll_seconds,
-            limits=Limits(config.max_attempts, config.max_wait_seconds),
-        ),
-    )
 
 
 def tune_interpreter() -> None:

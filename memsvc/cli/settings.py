@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, get_type_hints
+from functools import cache
+from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
+from msgspec import NODEFAULT
+from msgspec.structs import FieldInfo, fields
 
-from memsvc.config import Config, load_config
+from memsvc.config import Config, load_config, setting_kinds
+from memsvc.storage.options import File, choices, descriptions, is_marked, shown_default, wanted
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -18,30 +22,74 @@ def settings_options(*names: str) -> Decorator:
     """Return a decorator that adds an option for each setting (all, or those named) and `--config`."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        kinds = get_type_hints(Config)
-        for each in reversed(dataclasses.fields(Config)):
-            if names and each.name not in names:
-                continue
-            kind = kinds[each.name]
-            flag = "--" + each.name.replace("_", "-")
-            help_text = f"{each.metadata['help']} [default: {_shown_default(each)}]"
-            if kind is bool:
-                option = click.option(f"{flag}/--no-{flag[2:]}", each.name, default=None, help=help_text)
-            elif kind in (int, float, str):
-                option = click.option(flag, each.name, type=kind, default=None, help=help_text)
-            else:
-                option = click.option(flag, each.name, multiple=True, default=None, help=help_text + " Repeatable.")
-            function = option(function)
-        return click.option("--config", "config_file", default="", help="A TOML file with settings.")(function)
+        for each in reversed(fields(Config)):
+            if not names or each.name in names:
+                function = _option(each)(function)
+        of_file = click.option(
+            "--config", "config_file", default="", type=SettingType(File), help="A TOML file with settings."
+        )
+        return of_file(function)
 
     return decorate
 
 
-def _shown_default(each: dataclasses.Field[Any]) -> str:
-    value = each.default_factory() if callable(each.default_factory) else each.default
-    if isinstance(value, list):
-        return ", ".join(value)
-    return str(value) if value not in ("", {}) else "none"
+def default_of(each: FieldInfo) -> object:
+    """Return a setting's default."""
+    return each.default if each.default is not NODEFAULT else each.default_factory()
+
+
+class SettingType(click.types.StringParamType):
+    """The value of a setting, left as text: it is checked once, wherever it comes from. Completes in the shell."""
+
+    def __init__(self, kind: Any) -> None:
+        self.kind = kind
+        self.name = "text"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str | None:
+        found = choices(self.kind)
+        return "[" + "|".join(found) + "]" if found else _metavar(self.kind)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        if is_marked(self.kind, "file"):
+            return [CompletionItem(incomplete, type="file")]
+        return [CompletionItem(each) for each in choices(self.kind) if each.startswith(incomplete)]
+
+
+class _SettingOption(click.Option):
+    """Reads what it is for only when somebody asks."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        self.help = _help_texts()[str(self.name)]
+        return super().get_help_record(ctx)
+
+
+def _option(each: FieldInfo) -> Decorator:
+    flag = "--" + each.name.replace("_", "-")
+    if setting_kinds()[each.name] is bool:
+        return click.option(f"{flag}/--no-{flag[2:]}", each.name, default=None, cls=_SettingOption)
+    repeats = isinstance(default_of(each), (list, dict))
+    kind = SettingType(setting_kinds()[each.name])
+    return click.option(flag, each.name, type=kind, multiple=repeats, default=None, cls=_SettingOption)
+
+
+@cache
+def _help_texts() -> Mapping[str, str]:
+    texts = {}
+    said = descriptions(Config)
+    for each in fields(Config):
+        default = default_of(each)
+        repeatable = " Repeatable." if isinstance(default, (list, dict)) else ""
+        texts[each.name] = f"{said[each.name]} [default: {shown_default(default)}]{repeatable}"
+    return texts
+
+
+def _metavar(kind: Any) -> str:
+    words = wanted(kind)
+    if words.startswith("a "):
+        return "NUMBER"
+    if words.startswith("name="):
+        return "NAME=VALUE"
+    return "FILE" if is_marked(kind, "file") else "TEXT"
 
 
 def option_values(options: Sequence[str]) -> dict[str, str]:

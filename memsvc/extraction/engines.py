@@ -4,42 +4,26 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import Protocol
 
+from memsvc.config import Config
 from memsvc.errors import invalid
 from memsvc.extraction.engine import Engine
 from memsvc.foreground import Foreground
 
 
-class EngineSettings(Protocol):
-    """What of the configuration is about engines; see `memsvc.config.Config`."""
-
-    @property
-    def engine(self) -> str: ...
-    @property
-    def openai_base_url(self) -> str: ...
-    @property
-    def openai_api_key(self) -> str: ...
-    @property
-    def openai_model(self) -> str: ...
-    @property
-    def openai_structured_output(self) -> str: ...
-    @property
-    def model_timeout_seconds(self) -> float: ...
-    @property
-    def model_idle_timeout_seconds(self) -> float: ...
-    @property
-    def rules_patterns(self) -> str: ...
-
-
-def chosen_engine(settings: EngineSettings) -> str:
+def chosen_engine(settings: Config) -> str:
     """Return the engine's name: `auto` is openai where a key or an endpoint is set, else rules."""
     if settings.engine != "auto":
         return settings.engine
     return "openai" if settings.openai_api_key or settings.openai_base_url else "rules"
 
 
-def build_engine(settings: EngineSettings, foreground: Foreground | None = None) -> Engine:
+def model_of(settings: Config) -> str:
+    """Return the model that the engine uses; empty: none."""
+    return settings.openai_model if chosen_engine(settings) == "openai" else ""
+
+
+def build_engine(settings: Config, foreground: Foreground | None = None) -> Engine:
     """Return the engine, which gives way to `foreground`. Raises InvalidArgument for settings it cannot work with."""
     if chosen_engine(settings) == "rules":
         from memsvc.extraction.rules import PatternError, RulesEngine
@@ -50,17 +34,26 @@ def build_engine(settings: EngineSettings, foreground: Foreground | None = None)
             raise invalid("rules_patterns", str(error)) from error
     if importlib.util.find_spec("openai") is None:
         raise invalid("engine", "openai needs its library: pip install 'memsvc[openai]'")
-    from memsvc.extraction.model.openai import OpenAIEngine, OpenAISettings
+    from memsvc.extraction.model.openai import OPENAI_URL, OpenAIEngine, OpenAISettings, OutputLimitField
     from memsvc.extraction.model.prompt import StructuredOutput
 
+    limit_field = settings.openai_output_limit_field
     try:
         chosen = OpenAISettings(
             model=settings.openai_model,
-            base_url=settings.openai_base_url or "https://api.openai.com/v1",
+            base_url=settings.openai_base_url or OPENAI_URL,
             api_key=settings.openai_api_key,
+            extra_headers=settings.openai_extra_headers,
+            extra_body=settings.openai_extra_body,
             timeout_seconds=settings.model_timeout_seconds,
             idle_timeout_seconds=settings.model_idle_timeout_seconds,
+            connect_timeout_seconds=settings.model_connect_timeout_seconds,
+            max_output_tokens=settings.openai_max_output_tokens,
+            output_limit_field=OutputLimitField("" if limit_field == "none" else limit_field),
+            max_output_bytes=settings.model_max_output_bytes,
+            temperature=settings.openai_temperature,
             structured_output=StructuredOutput(settings.openai_structured_output),
+            stream_usage=settings.openai_stream_usage,
         )
     except ValueError as error:
         name, _, description = str(error).partition(": ")

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
+from memsvc.config import DEFAULTS
 from memsvc.errors import OutOfRange, Reason
 from memsvc.journal.records import Body, commit_of, decode_body, reply_bytes
 from memsvc.limits import REPLY_BYTES
@@ -19,7 +20,6 @@ from memsvc.users import Users
 _CHUNK_RECORDS = 200
 _MAX_SCANNED_RECORDS = 5_000
 _POLL_SECONDS = 0.5
-IDLE_SECONDS = 15.0
 
 
 class ChangePage(Struct, frozen=True):
@@ -67,7 +67,7 @@ class MemoryHistory(Struct):
     """Reads what happened from users' journals."""
 
     users: Users
-    idle_seconds: float = IDLE_SECONDS
+    heartbeat_seconds: float = DEFAULTS.heartbeat_seconds
 
     async def changes(self, scope: Scope, memory_id: str, page_size: int, page_token: str) -> ChangePage:
         """Return a page of commits, newest first; of one memory, only its changes are in them.
@@ -145,7 +145,7 @@ class MemoryHistory(Struct):
                         if commit is not None:
                             waited = 0.0
                             yield make_token(bound_to, *seen), Committed(commit)
-                elif waited >= self.idle_seconds:
+                elif waited >= self.heartbeat_seconds:
                     waited = 0.0
                     yield make_token(bound_to, *seen), Bookmark(user.revision)
                 if not await moved.wait(_POLL_SECONDS):

@@ -29,7 +29,7 @@ class AdminService:
         return pb.GetStatsResponse(
             memory_count=stats.memories,
             layers=[pb.LayerCount(layer=LAYER_NUMBERS[layer], count=count) for layer, count in stats.layers.items()],
-            memory_quota=self._application.settings.quota,
+            memory_quota=self._application.settings.memory_quota,
             run_count=stats.runs,
             pending_run_count=stats.pending_runs,
             open_extraction_count=stats.open_extractions,
@@ -56,14 +56,14 @@ class AdminService:
         }
         return pb.GetServerInfoResponse(
             version=application.version,
-            driver=application.settings.driver_name,
+            driver=application.driver_name,
             capabilities=[
                 pb.CapabilityInfo(name=name, supported=each.supported, reason=each.reason)
                 for name, each in promises.items()
             ],
             engine=application.engine.name,
-            model=application.settings.model,
+            model=application.model,
             start_time=timestamp(application.start_time),
-            memory_quota=application.settings.quota,
+            memory_quota=application.settings.memory_quota,
             max_request_bytes=application.settings.max_request_bytes,
         )

@@ -53,7 +53,7 @@ class SessionService:
     def __init__(self, application: Application, drain: Draining) -> None:
         self._sessions = application.sessions
         self._extractions = application.extractions
-        self._settings = application.settings
+        self._application = application
         self._drain = drain
 
     async def append_run(self, request: pb.AppendRunRequest, context: Context) -> pb.AppendRunResponse:
@@ -67,7 +67,7 @@ class SessionService:
             run if run.run_id else replace(run, run_id=new_id()),
             size_bytes,
             mode,
-            self._settings.quiet,
+            self._application.quiet,
             extraction_id=new_id(),
             named_by_client=bool(run.run_id),
             note=note,
@@ -80,7 +80,7 @@ class SessionService:
             learning=LEARNING_NUMBERS[LearningState.PENDING if receipt.extraction_id else LearningState.OFF],
         )
         if receipt.extraction_id and request.HasField("wait_for_learning"):
-            remaining = remaining_seconds(context, self._settings.default_deadline_seconds) - REPLY_SECONDS
+            remaining = remaining_seconds(context, self._application.settings.default_deadline_seconds) - REPLY_SECONDS
             await self._wait(scope, reply, max(0.0, min(wait, remaining)))
         return reply
 

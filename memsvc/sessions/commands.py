@@ -46,8 +46,8 @@ class SessionDeleted(Struct, frozen=True):
 class Quiet(Struct, frozen=True):
     """How long a run waits for the next one of its session, so that both are learned from together."""
 
-    seconds: float = 1.0
-    max_seconds: float = 10.0
+    seconds: float
+    max_seconds: float
     """However many runs follow, the first one waits no longer than this."""
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from msgspec import Struct, field
 
 from memsvc.clock import now_micros
+from memsvc.config import DEFAULTS
 from memsvc.errors import FailedPrecondition, Reason
 from memsvc.journal.records import Body, decode_body
 from memsvc.journal.state import State, fold, load
@@ -40,7 +41,7 @@ class Users(Struct):
     """The hot users of a process."""
 
     driver: Driver
-    cache_bytes: int = 64 << 20
+    cache_bytes: int = DEFAULTS.cache_bytes
     clock: Callable[[], int] = now_micros
     """The server's clock, microseconds since the epoch."""
     on_move: Callable[[State], None] | None = None

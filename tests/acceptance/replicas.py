@@ -9,10 +9,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from memsvc.application import Application, ApplicationSettings, build_application
+from memsvc.application import Application, build_application
 from memsvc.clock import now_micros
+from memsvc.config import Config
 from memsvc.extraction.engine import Action, Conversation, EngineEvent, Finished, Operation
-from memsvc.extraction.jobs.worker import WorkerSettings
 from memsvc.ids import new_id
 from memsvc.memories.writing import Create, Guard
 from memsvc.model import Commit, Extraction, LearningMode, Memory, Message, Role, Run, Scope, TextPart, Usage
@@ -119,9 +119,9 @@ async def replica(
     async with place.opened() as driver:
         engine = Parrot(rota)
         engine.gate.set()
-        worker = WorkerSettings(lease_seconds=LEASE_SECONDS, poll_seconds=0.2, retry_seconds=0.01)
+        settings = Config(lease_seconds=LEASE_SECONDS, poll_seconds=0.2, retry_seconds=0.01)
         listening: Any = _Deaf(driver) if deaf else driver
-        app = build_application(listening, engine, ApplicationSettings(worker=worker))
+        app = build_application(listening, engine, settings)
         app.users.clock = lambda: now_micros() + clock_ahead_seconds * 1_000_000
         following = asyncio.create_task(app.users.follow())
         app.worker.start()

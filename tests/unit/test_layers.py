@@ -10,13 +10,13 @@ ROOT = Path(__file__).parents[2]
 
 LAYERS = [
     {"model", "errors", "v1", "__init__"},
-    {"storage", "clock", "ids", "limits", "paging"},
+    {"storage", "clock", "config", "ids", "limits", "paging"},
     {"journal", "search"},
     {"users", "writing"},
     {"memories", "sessions", "context", "document", "extraction", "administration", "purge", "copying"},
     {"application"},
     {"rpc"},
-    {"config", "server", "cli", "testing", "__main__"},
+    {"server", "cli", "testing", "__main__"},
 ]
 """From the bottom up: a module imports from its own layer and those below."""
 

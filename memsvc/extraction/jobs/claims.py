@@ -42,8 +42,8 @@ class ClaimLost(Exception):
 class Limits(Struct, frozen=True):
     """When to give up."""
 
-    max_attempts: int = 5
-    max_wait_seconds: float = 7 * 24 * 3600.0
+    max_attempts: int
+    max_wait_seconds: float
 
     def has_waited_too_long(self, extraction: Extraction, moment: Moment) -> bool:
         """Tell whether an extraction is given up, whatever keeps it from being learned."""

@@ -11,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from memsvc.clock import now_micros
+from memsvc.config import DEFAULTS
 from memsvc.errors import ExtractionError, NotFound, Reason, Unavailable
 from memsvc.extraction.conversation import nearest
 from memsvc.extraction.engine import Conversation, Engine, Finished, Proposal
@@ -54,7 +55,6 @@ from memsvc.users import Users
 from memsvc.users.moves import Watch
 from memsvc.writing.writer import Writer
 
-HEARTBEAT_SECONDS = 15.0
 MAX_RETRIED = 100
 _EVENTS_OF_A_TRY = 3
 _POLL_SECONDS = 0.5
@@ -85,7 +85,7 @@ class Extractions(Struct):
     hints: Hints
     quota: int
     rights: Rights = Rights()
-    heartbeat_seconds: float = HEARTBEAT_SECONDS
+    heartbeat_seconds: float = DEFAULTS.heartbeat_seconds
 
     async def accept_messages(
         self,

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct, field
 
+from memsvc.config import DEFAULTS, Config
 from memsvc.errors import Error, ExtractionError, Permanent, Reason, Retryable, Unavailable
 from memsvc.extraction.conversation import read
 from memsvc.extraction.engine import Engine, Finished
@@ -42,21 +43,6 @@ _AHEAD_MICROS = 24 * 3600 * 1_000_000
 _SHORTEST_SLEEP_SECONDS = 0.002
 
 
-class WorkerSettings(Struct, frozen=True):
-    """How the worker works."""
-
-    lease_seconds: float = 30.0
-    concurrency: int = 8
-    """Extractions under way at once."""
-    poll_seconds: float = 1.0
-    """How often the database is asked for users with work that other processes left."""
-    retry_seconds: float = 2.0
-    max_retry_seconds: float = 300.0
-    quota: int = 10_000
-    limits: Limits = field(default_factory=Limits)
-    rights: Rights = field(default_factory=Rights)
-
-
 class _Sighting(Struct, frozen=True):
     """A claim of somebody else, and when it will have been seen unrenewed for its lease's length."""
 
@@ -74,7 +60,8 @@ class Worker(Struct):
     writer: Writer
     engine: Engine
     hints: Hints
-    settings: WorkerSettings = field(default_factory=WorkerSettings)
+    settings: Config = DEFAULTS
+    rights: Rights = Rights()
     owner: str = field(default_factory=new_id)
     _busy: dict[Scope, asyncio.Task[None]] = field(default_factory=dict)
     _sightings: dict[Scope, _Sighting] = field(default_factory=dict)
@@ -93,6 +80,14 @@ class Worker(Struct):
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    @property
+    def _concurrency(self) -> int:
+        return min(self.settings.extraction_concurrency, self.engine.concurrency)
+
+    @property
+    def _limits(self) -> Limits:
+        return Limits(self.settings.max_attempts, self.settings.max_wait_seconds)
 
     def _moved(self, state: State) -> None:
         self._free_at(state)
@@ -122,7 +117,7 @@ class Worker(Struct):
     async def _start_due(self) -> None:
         """Start on users with work, as far as there is room."""
         self._next_due = 0
-        if len(self._busy) >= self.settings.concurrency:
+        if len(self._busy) >= self._concurrency:
             return
         horizon = self.users.clock() + int(self.settings.poll_seconds * 1_000_000)
         due = dict(await self.users.driver.due(horizon, _DUE_USERS))
@@ -137,7 +132,7 @@ class Worker(Struct):
         for scope in scopes:
             if scope in self._busy:
                 continue
-            if len(self._busy) >= self.settings.concurrency:
+            if len(self._busy) >= self._concurrency:
                 return
             if due[scope] <= now:
                 self._start_on(scope)
@@ -228,7 +223,7 @@ class Worker(Struct):
         expired = state.core.claim_seq if self._free_at(state) <= time.monotonic() else 0
         settings = self.settings
         generation = self.users.driver.generation
-        return ClaimCommand(self.owner, generation, settings.lease_seconds, settings.limits, expired)
+        return ClaimCommand(self.owner, generation, settings.lease_seconds, self._limits, expired)
 
     async def _work(self, scope: Scope, claimed: Claimed) -> None:
         """Carry out one claim, as long as it stands."""
@@ -289,8 +284,8 @@ class Worker(Struct):
                 finished.operations,
                 sources,
                 finished.usage,
-                self.settings.quota,
-                self.settings.rights,
+                self.settings.memory_quota,
+                self.rights,
                 finished.refusals,
             )
             reach("worker.before_finish")
@@ -340,8 +335,7 @@ class Worker(Struct):
         fails: bool = False,
     ) -> None:
         delay = self._backoff_seconds(claimed) if delay_seconds is None else delay_seconds
-        limits = self.settings.limits
-        command = PostponeCommand(claimed.claim, reason, detail, usage, delay, counts, fails, limits)
+        command = PostponeCommand(claimed.claim, reason, detail, usage, delay, counts, fails, self._limits)
         reach("worker.before_postpone")
         await self.writer.write(scope, command)
         reach("worker.after_postpone")

@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from memsvc.config import DEFAULTS
 from memsvc.errors import ExtractionError, Permanent, Reason, Retryable, Unusable
 from memsvc.extraction.engine import Conversation, EngineEvent, Finished, Operation, Progress, Proposal
 from memsvc.extraction.model.checking import Checker, Flaw
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from openai import AsyncOpenAI, AsyncStream
 
 _log: Final = logging.getLogger(__name__)
+OPENAI_URL: Final = "https://api.openai.com/v1"
 _PROGRESS_BYTES: Final = 256
 
 
@@ -43,21 +45,21 @@ class OpenAISettings:
     """Where the model is and how it is asked."""
 
     model: str
-    base_url: str = "https://api.openai.com/v1"
+    base_url: str = OPENAI_URL
     api_key: str = field(default="", repr=False)
     """Empty for endpoints that want none."""
     extra_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     extra_body: Mapping[str, Any] = field(default_factory=dict)
     """More fields of the request, such as `reasoning_effort`."""
-    timeout_seconds: float = 120.0
+    timeout_seconds: float = DEFAULTS.model_timeout_seconds
     """For the whole call."""
-    idle_timeout_seconds: float = 60.0
+    idle_timeout_seconds: float = DEFAULTS.model_idle_timeout_seconds
     """Without a byte from the endpoint; models that think first are silent for long."""
-    connect_timeout_seconds: float = 5.0
-    max_output_tokens: int = 4096
+    connect_timeout_seconds: float = DEFAULTS.model_connect_timeout_seconds
+    max_output_tokens: int = DEFAULTS.openai_max_output_tokens
     """Thinking counts as output, too."""
     output_limit_field: OutputLimitField = OutputLimitField.MAX_COMPLETION_TOKENS
-    max_output_bytes: int = 256 * 1024
+    max_output_bytes: int = DEFAULTS.model_max_output_bytes
     temperature: float | None = None
     """None: the model's own default; some models take no other."""
     structured_output: StructuredOutput = StructuredOutput.JSON_SCHEMA

@@ -8,14 +8,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from memsvc.application import ApplicationSettings, build_application
+from memsvc.application import build_application
 from memsvc.config import Config
 from memsvc.copying import Comparison, Copied, Progress, Role, Side, compare, copy
 from memsvc.extraction.engines import build_engine
-from memsvc.extraction.jobs.worker import WorkerSettings
 from memsvc.model import Scope
 from memsvc.rpc.listeners import serving
-from memsvc.sessions import Quiet
 from memsvc.storage.conformance.items import Journal, state
 from memsvc.storage.driver import Driver, Record, Row, RowKey, RowKind, Tip, TruncatedJournal
 from memsvc_client import AsyncMemoryClient, update
@@ -30,8 +28,7 @@ FAR = 1 << 62
 async def served(driver: Driver, *, working: bool = True) -> AsyncIterator[AsyncMemoryClient]:
     """Serve an open store with the rules engine; yield a client. Not `working`, nothing is learned."""
     engine = build_engine(Config(engine="rules"))
-    worker = WorkerSettings(poll_seconds=0.02, retry_seconds=0.01)
-    settings = ApplicationSettings(quiet=Quiet(0.0, 0.0), worker=worker)
+    settings = Config(quiet_seconds=0.0, max_quiet_seconds=0.0, poll_seconds=0.02, retry_seconds=0.01)
     application = build_application(driver, engine, settings)
     if working:
         application.worker.start()

@@ -13,13 +13,12 @@ from typing import Any
 import grpc
 from google.rpc import error_details_pb2, status_pb2
 
-from memsvc.application import Application, ApplicationSettings, build_application
+from memsvc.application import Application, build_application
+from memsvc.config import Config
 from memsvc.errors import ExtractionError
 from memsvc.extraction.engine import Action, Conversation, EngineEvent, Finished, Operation, Proposal
-from memsvc.extraction.jobs.worker import WorkerSettings
 from memsvc.model import Role, Usage
 from memsvc.rpc.listeners import Edge, serving
-from memsvc.sessions import Quiet
 from memsvc.storage.driver import Driver
 from memsvc.v1 import common_pb2, message_pb2
 from memsvc.v1.admin_pb2_grpc import AdminServiceStub
@@ -36,6 +35,7 @@ class Learner:
     """An engine that learns each user message as it is, and can be held, or made to fail."""
 
     name: str = "learner"
+    concurrency: int = 100
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     reading: asyncio.Event = field(default_factory=asyncio.Event)
     failures: list[ExtractionError] = field(default_factory=list)
@@ -108,11 +108,13 @@ class Harness:
 async def served(driver: Driver, folder: Path, *, health_listen: str = "", **settings: Any) -> AsyncIterator[Harness]:
     """Serve a driver that is open on a socket in `folder`."""
     engine, breakable = Learner(), BreakableDriver(driver)
-    chosen = ApplicationSettings(
+    chosen = Config(
         **{
-            "driver_name": "memory",
-            "quiet": Quiet(0.0, 0.0),
-            "worker": WorkerSettings(poll_seconds=0.02, retry_seconds=0.01),
+            "storage_url": "memory://",
+            "quiet_seconds": 0.0,
+            "max_quiet_seconds": 0.0,
+            "poll_seconds": 0.02,
+            "retry_seconds": 0.01,
             **settings,
         }
     )

@@ -131,7 +131,7 @@ async def test_history_comes_with_it_under_its_own_budget(server: Harness) -> No
 
 
 async def test_pending_runs_are_counted_and_can_be_waited_for(server: Harness) -> None:
-    force_setattr(server.application.settings, "quiet", Quiet(60.0, 60.0))
+    force_setattr(server.application, "quiet", Quiet(60.0, 60.0))
     run = session_pb2.Run(session_id="s1", messages=[said("I ski")])
     await server.sessions.AppendRun(session_pb2.AppendRunRequest(scope=SARAH, run=run))
     before = await compiled(server)

@@ -146,7 +146,7 @@ async def test_a_model_that_fails_in_a_preview_is_unavailable(server: Harness) -
 
 
 async def test_the_quota_is_said_aloud(driver: Driver, folder: Any) -> None:
-    async with served(driver, folder, quota=1) as server:
+    async with served(driver, folder, memory_quota=1) as server:
         request = memory_pb2.CreateMemoryRequest(scope=SARAH, memory=memory_pb2.Memory(text="Skis"))
         await server.memories.CreateMemory(request)
         failure = await failing(server.memories.CreateMemory(request))

@@ -226,7 +226,7 @@ async def test_large_runs_make_short_pages_and_short_histories(server: Harness) 
 
 
 async def test_runs_that_follow_each_other_share_an_extraction(server: Harness) -> None:
-    force_setattr(server.application.settings, "quiet", Quiet(60.0, 60.0))
+    force_setattr(server.application, "quiet", Quiet(60.0, 60.0))
     first, second = await append(server, "I ski"), await append(server, "I sail")
     other = await append(server, "I climb", session_id="s2")
     run = pb.Run(session_id="s1", messages=[said("I row")])

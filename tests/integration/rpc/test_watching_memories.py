@@ -89,7 +89,7 @@ async def test_what_stops_matching_is_sent_as_deleted(server: Harness) -> None:
 
 
 async def test_an_idle_watch_moves_its_token_forward(server: Harness) -> None:
-    server.application.memory_history.idle_seconds = 0.0
+    server.application.memory_history.heartbeat_seconds = 0.0
     stream = watch(server)
     event = await stream.read()
     stream.cancel()

@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator
 import pytest
 from replica import MakeReplica, Parrot, Replica
 
+from memsvc.config import Config
 from memsvc.extraction.jobs.events import Hints
 from memsvc.extraction.jobs.extractions import Extractions
-from memsvc.extraction.jobs.worker import Worker, WorkerSettings
+from memsvc.extraction.jobs.worker import Worker
 from memsvc.sessions import Sessions
 from memsvc.storage.driver import Driver
 from memsvc.storage.memory import MemoryDriver
@@ -34,7 +35,7 @@ async def make_replica(driver: Driver) -> AsyncIterator[MakeReplica]:
         users.clock = lambda: real() + int(clock_ahead_seconds * 1_000_000)
         writer = Writer(users)
         hints = Hints()
-        chosen = WorkerSettings(**{"lease_seconds": 0.3, "poll_seconds": 0.02, "retry_seconds": 0.01, **settings})  # type: ignore[arg-type]
+        chosen = Config(**{"lease_seconds": 0.3, "poll_seconds": 0.02, "retry_seconds": 0.01, **settings})  # type: ignore[arg-type]
         worker = Worker(users, writer, engine, hints, chosen)
         replica = Replica(
             driver,

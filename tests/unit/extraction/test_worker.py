@@ -9,14 +9,14 @@ import pytest
 from replica import SARAH, MakeReplica, Replica
 
 from memsvc.administration import Administration
+from memsvc.config import Config
 from memsvc.errors import FailedPrecondition, Permanent, Reason, Retryable, StorageUnavailable, Unusable
 from memsvc.extraction.jobs.claims import ClaimCommand, Claimed, FinishCommand, Limits
 from memsvc.extraction.jobs.events import Accepted, Committed, Completed, Failed, Proposed
-from memsvc.extraction.jobs.worker import WorkerSettings
 from memsvc.extraction.reconcile import Source, Sources
 from memsvc.model import ExtractionState, Origin, Usage
 
-LIMITS = Limits()
+LIMITS = Limits(5, 3600.0)
 
 
 async def claim(replica: Replica, owner: str, expired: int = 0) -> Claimed | None:
@@ -74,7 +74,7 @@ async def test_a_user_is_never_claimed_twice_by_sixteen_workers(make_replica: Ma
 
 async def test_a_worker_frozen_past_its_lease_commits_nothing(make_replica: MakeReplica) -> None:
     frozen, other = make_replica(), make_replica()
-    frozen.worker.settings = WorkerSettings(lease_seconds=0.2, poll_seconds=0.02)
+    frozen.worker.settings = Config(lease_seconds=0.2, poll_seconds=0.02)
     frozen.engine.gate.clear()
     frozen.worker.start()
     receipt = await frozen.say("I ski")
@@ -231,7 +231,7 @@ async def test_an_erasure_is_not_undone_by_a_running_extraction(replica: Replica
 
 
 async def test_unusable_output_is_tried_again_and_then_fails_aloud(make_replica: MakeReplica) -> None:
-    replica = make_replica(limits=Limits(max_attempts=2))
+    replica = make_replica(max_attempts=2)
     replica.engine.failures = [Unusable(Reason.MODEL_OUTPUT_UNUSABLE, "no JSON", Usage(calls=1)) for _ in range(2)]
     replica.worker.start()
     receipt = await replica.say("I ski")
@@ -241,7 +241,7 @@ async def test_unusable_output_is_tried_again_and_then_fails_aloud(make_replica:
 
 
 async def test_a_limited_model_counts_no_attempt(make_replica: MakeReplica) -> None:
-    replica = make_replica(limits=Limits(max_attempts=2))
+    replica = make_replica(max_attempts=2)
     limited = Retryable(Reason.MODEL_RATE_LIMITED, "429", retry_after_seconds=0.01, counts=False)
     replica.engine.failures = [limited] * 4
     replica.worker.start()
