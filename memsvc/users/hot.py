@@ -35,11 +35,11 @@ class HotUser:
         "state",
     )
 
-    def __init__(self, state: State, checked: float) -> None:
+    def __init__(self, state: State, checked: float, checked_time: int) -> None:
         self.state = state
         self.checked = checked
-        """When the tip was last known to be the newest, on the monotonic clock."""
-        self.checked_time = now_micros()
+        """When the tip was last known to be the newest, on the monotonic clock: before the database was asked."""
+        self.checked_time = checked_time
         """The same by the server's clock."""
         self.appends = 0
         """How many this process made since the user was loaded."""
@@ -69,6 +69,11 @@ class HotUser:
         requests = 250 * len(self.state.requests or ())
         derived = sum(getattr(value, "size_bytes", 0) for value in self.cache.values())
         return _USER_OVERHEAD_BYTES + self.memory_bytes + index + encoded + requests + derived
+
+    def fresh_at(self, checked: float, checked_time: int) -> None:
+        """Note that the tip was the newest at a moment, on the monotonic clock and by the server's."""
+        if checked > self.checked:
+            self.checked, self.checked_time = checked, checked_time
 
     def move(self, state: State, bodies: Iterable[Body]) -> None:
         """Go on to `state`, which the records with these bodies lead to."""

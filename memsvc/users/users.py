@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from memsvc.clock import now_micros
 from memsvc.config import DEFAULTS
@@ -20,6 +19,7 @@ from memsvc.journal.records import Body, decode_body
 from memsvc.journal.state import State, fold, load
 from memsvc.model import Scope
 from memsvc.storage.driver import EMPTY, Driver, Record, RowKind, Tip, TruncatedJournal
+from memsvc.users.cache import HotCache
 from memsvc.users.hot import HotUser
 from memsvc.users.moves import Moves
 from memsvc.users.tips import SharedTips
@@ -37,22 +37,20 @@ class Consistency(Struct, frozen=True):
 LATEST = Consistency()
 
 
-class Users(Struct):
+class Users:
     """The hot users of a process."""
 
-    driver: Driver
-    cache_bytes: int = DEFAULTS.cache_bytes
-    clock: Callable[[], int] = now_micros
-    """The server's clock, microseconds since the epoch."""
-    on_move: Callable[[State], None] | None = None
-    """Told of every state that a user moves to in this process."""
-    moves: Moves = field(default_factory=Moves)
-    _hot: OrderedDict[Scope, HotUser] = field(default_factory=OrderedDict)
-    _sizes: dict[Scope, int] = field(default_factory=dict)
-    _total_bytes: int = 0
-    _loads: dict[Scope, asyncio.Task[HotUser]] = field(default_factory=dict)
-    _tips: SharedTips | None = None
-    _asks_at_once: bool | None = None
+    def __init__(self, driver: Driver, cache_bytes: int = DEFAULTS.cache_bytes) -> None:
+        self.driver = driver
+        self.clock: Callable[[], int] = now_micros
+        """The server's clock, microseconds since the epoch."""
+        self.on_move: Callable[[State], None] | None = None
+        """Told of every state that a user moves to in this process."""
+        self.moves = Moves()
+        self._cache = HotCache(cache_bytes)
+        self._loads: dict[Scope, asyncio.Task[HotUser]] = {}
+        self._tips = SharedTips(driver)
+        self._asks_at_once: bool | None = None
 
     async def read(self, scope: Scope, consistency: Consistency = LATEST) -> HotUser:
         """Return the user, as fresh as asked.
@@ -60,7 +58,7 @@ class Users(Struct):
         Raises StorageUnavailable when the database does not answer and RAM is not fresh enough, FailedPrecondition
         (REVISION_NOT_REACHED) when the revision asked for does not exist yet.
         """
-        hot = self._hot.get(scope)
+        hot = self._cache.get(scope)
         if hot is None or consistency is LATEST or not self._fresh_enough(hot, consistency):
             hot = await self.latest(scope)
         if consistency.at_least_revision > hot.revision:
@@ -87,20 +85,21 @@ class Users(Struct):
     async def latest(self, scope: Scope) -> HotUser:
         """Return the user with everything that was acknowledged before this call."""
         while True:
-            hot = self._hot.get(scope)
+            hot = self._cache.get(scope)
             if hot is None:
                 hot, mine = await self._load(scope)
                 if mine:
                     return hot
                 continue
-            started = time.monotonic()
+            # From before the question on: the answer may have been overtaken by the time it is here.
+            started, started_time = time.monotonic(), now_micros()
             tip = (await self.driver.tips((scope,)))[0] if self._asks_at_once else await self.tip(scope)
             if hot.state.tip == tip:
-                hot.checked, hot.checked_time = started, now_micros()
-                if scope in self._hot:
-                    self._hot.move_to_end(scope)
-                return hot
-            if await self._catch_up(hot):
+                hot.fresh_at(started, started_time)
+            elif hot.checked < started:
+                await self._catch_up(hot)
+            if hot.checked >= started:
+                self._cache.use(scope)
                 return hot
 
     async def tip(self, scope: Scope) -> Tip:
@@ -109,40 +108,47 @@ class Users(Struct):
             self._asks_at_once = self.driver.capabilities().tips_cost_nothing
         if self._asks_at_once:
             return (await self.driver.tips((scope,)))[0]
-        if self._tips is None:
-            self._tips = SharedTips(self.driver)
         return await self._tips.get(scope)
 
     def hot(self, scope: Scope) -> HotUser | None:
         """Return the user if it is in RAM, however stale."""
-        return self._hot.get(scope)
+        return self._cache.get(scope)
 
-    async def _catch_up(self, hot: HotUser) -> bool:
-        """Fold in the records since; return whether that made it as fresh as when this was called."""
+    def pin(self, scope: Scope) -> None:
+        """Keep the user in RAM from its next load on, until it was unpinned as often as pinned."""
+        self._cache.pin(scope)
+
+    def unpin(self, scope: Scope) -> None:
+        """Let the user be evicted again."""
+        self._cache.unpin(scope)
+
+    async def _catch_up(self, hot: HotUser) -> None:
+        """Fold in the records since, or drop the user where they cannot be: it has to be loaded anew then."""
         scope, behind = hot.state.scope, hot.state.tip
-        started = time.monotonic()
+        started, started_time = time.monotonic(), now_micros()
         try:
             records = await self.driver.records(scope, max(behind.seq - 1, 0), _CATCH_UP_RECORDS)
         except TruncatedJournal:
             # What came in between is gone: erased, or no longer kept.
-            if self._hot.get(scope) is hot:
-                self.forget(scope)
-            return False
+            self._drop(hot)
+            return
         if hot.state.tip != behind:
-            return False
+            return
         if behind == EMPTY:
             same_history, newer = True, records
         else:
             same_history, newer = bool(records) and records[0].nonce == behind.nonce, records[1:]
         if not same_history or len(records) == _CATCH_UP_RECORDS:
-            if self._hot.get(scope) is hot:
-                self.forget(scope)
-            return False
+            self._drop(hot)
+            return
         if newer:
             hot.contended = started
-        self._fold(hot, newer)
-        hot.checked, hot.checked_time = started, now_micros()
-        return True
+            self._fold(hot, newer)
+        hot.fresh_at(started, started_time)
+
+    def _drop(self, hot: HotUser) -> None:
+        if self._cache.get(hot.state.scope) is hot:
+            self.forget(hot.state.scope)
 
     def _fold(self, hot: HotUser, records: Sequence[Record]) -> None:
         state, bodies = hot.state, []
@@ -169,37 +175,24 @@ class Users(Struct):
         return await asyncio.shield(task), mine
 
     async def _load_now(self, scope: Scope) -> HotUser:
-        started = time.monotonic()
+        started, started_time = time.monotonic(), now_micros()
         try:
             loaded = await self.driver.load(scope, (RowKind.STATE, RowKind.MEMORY))
         finally:
             # Here rather than in a callback: who looks before that ran would find the user loaded already, but evicted.
             del self._loads[scope]
-        hot = HotUser(load(scope, loaded), started)
-        self._hot[scope] = hot
-        self.weigh(hot)
+        hot = HotUser(load(scope, loaded), started, started_time)
+        self._cache.put(hot)
         self.moves.tell(scope)
         return hot
 
     def forget(self, scope: Scope) -> None:
         """Drop a user from RAM: the next who asks loads it."""
-        hot = self._hot.pop(scope, None)
-        if hot is not None:
-            self._total_bytes -= self._sizes.pop(scope)
-            # What was derived refers back to the user: without this, only the collector would free either.
-            hot.cache.clear()
+        self._cache.forget(scope)
 
     def weigh(self, hot: HotUser) -> None:
-        """Count anew what a user takes, after something was derived from it; evict those not used for longest."""
-        scope = hot.state.scope
-        if self._hot.get(scope) is not hot:
-            return
-        size = hot.size_bytes
-        self._total_bytes += size - self._sizes.get(scope, 0)
-        self._sizes[scope] = size
-        self._hot.move_to_end(scope)
-        while self._total_bytes > self.cache_bytes and len(self._hot) > 1:
-            self.forget(next(iter(self._hot)))
+        """Count anew what a user takes, after something was derived from it."""
+        self._cache.weigh(hot)
 
     async def follow(self) -> None:
         """Hear from the driver of users that other processes moved, for good: their watches wake sooner."""
@@ -207,5 +200,5 @@ class Users(Struct):
             await self.moves.follow(self.driver, self._known_tip)
 
     def _known_tip(self, scope: Scope) -> Tip | None:
-        hot = self._hot.get(scope)
+        hot = self._cache.get(scope)
         return hot.state.tip if hot is not None else None
