@@ -6,41 +6,40 @@ import asyncio
 import contextlib
 import fcntl
 import gc
-import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
-from memsvc.application import build_application
+from memsvc.application import Application, build_application
 from memsvc.config import Config
 from memsvc.errors import invalid
-from memsvc.extraction.engines import build_engine
+from memsvc.extraction.engines import build_engine, engine_reason
 from memsvc.foreground import Foreground
+from memsvc.log import Log, start_logging
 from memsvc.rpc.listeners import serving
-from memsvc.storage.registry import connect
+from memsvc.storage.registry import connect, shown
 
-logger = logging.getLogger("memsvc")
+log = Log("memsvc")
 
 _UNLOCKED_POLL_SECONDS = 1.0
 _SWITCH_SECONDS = 0.001
 
 
-def run(config: Config) -> None:
-    """Serve until SIGTERM or SIGINT."""
-    logging.basicConfig(
-        level=config.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
-    )
+def run(config: Config, sources: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Serve until SIGTERM or SIGINT. `sources`: where each setting came from that is no default."""
+    start_logging(config.log_level, config.log_format)
     if sys.platform == "win32":
-        asyncio.run(serve(config))
+        asyncio.run(serve(config, sources))
         return
     import uvloop
 
-    uvloop.run(serve(config))
+    uvloop.run(serve(config, sources))
 
 
-async def serve(config: Config) -> None:
+async def serve(config: Config, sources: Mapping[str, str] = MappingProxyType({})) -> None:
     """Serve until told to stop, then drain. Raises Error when it cannot start."""
     foreground = Foreground()
     engine = build_engine(config, foreground)
@@ -56,8 +55,9 @@ async def serve(config: Config) -> None:
                 application.worker.start()
                 tune_interpreter()
                 _write_ready_file(config.ready_file, edge.addresses)
+                log.info("serving", **_facts(application, sources), addresses=",".join(edge.all_addresses))
                 await _told_to_stop(config)
-                logger.info("action=draining")
+                log.info("draining")
                 await edge.drain(config.drain_seconds)
         finally:
             following.cancel()
@@ -66,7 +66,20 @@ async def serve(config: Config) -> None:
             await engine.close()
     finally:
         await driver.close()
-    logger.info("action=stopped")
+    log.info("stopped")
+
+
+def _facts(application: Application, sources: Mapping[str, str]) -> dict[str, object]:
+    """Return what whoever starts a server wants to know of it."""
+    settings = application.settings
+    return {
+        "version": application.version,
+        "database": shown(settings.storage_url),
+        "engine": application.engine.name,
+        "model": application.model,
+        "because": engine_reason(settings, sources),
+        "settings": ", ".join(f"{name} from {source}" for name, source in sources.items()) or "all defaults",
+    }
 
 
 def tune_interpreter() -> None:

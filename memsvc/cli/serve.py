@@ -18,5 +18,5 @@ def serve(config_file: str, **flags: Any) -> None:
     """
     from memsvc.server import run
 
-    config, _ = configuration(config_file, flags)
-    run(config)
+    config, sources = configuration(config_file, flags)
+    run(config, sources)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Mapping
 from pathlib import Path
 
 from memsvc.config import Config
@@ -16,6 +17,16 @@ def chosen_engine(settings: Config) -> str:
     if settings.engine != "auto":
         return settings.engine
     return "openai" if settings.openai_api_key or settings.openai_base_url else "rules"
+
+
+def engine_reason(settings: Config, sources: Mapping[str, str]) -> str:
+    """Return why it is this engine, for people."""
+    if settings.engine != "auto":
+        return f"engine is set to {settings.engine}"
+    for name in ("openai_api_key", "openai_base_url"):
+        if getattr(settings, name):
+            return f"{name} is set" + (f" by {sources[name]}" if name in sources else "")
+    return "no key and no base URL of a model is set"
 
 
 def model_of(settings: Config) -> str:

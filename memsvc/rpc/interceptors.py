@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import math
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, TypeAlias
@@ -26,11 +25,12 @@ from msgspec import Struct
 
 from memsvc.errors import Error, Internal, InvalidArgument, Reason, StorageUnavailable, Unavailable
 from memsvc.foreground import Foreground
+from memsvc.log import Log
 from memsvc.rpc.draining import Draining
 from memsvc.rpc.overdue import Overdue
 from memsvc.rpc.status import wire_status
 
-logger = logging.getLogger(__name__)
+log = Log(__name__)
 
 _ANSWER_SECONDS = 0.1
 _NO_RETRY = ("grpc-retry-pushback-ms", "-1")
@@ -77,8 +77,8 @@ def errors(rpc: Rpc, handler: Handler) -> Handler:
             failure = error
         except grpc.aio.AbortError:
             raise
-        except Exception:
-            logger.exception("action=call_failed method=%s", rpc.name)
+        except Exception as error:
+            log.error("call_failed", error, method=rpc.name)
             failure = Internal(Reason.INTERNAL, "internal error")
         status = wire_status(failure)
         trailers: tuple[tuple[str, bytes | str], ...] = status.trailers

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
@@ -13,6 +12,7 @@ from grpc_reflection.v1alpha import reflection
 
 from memsvc.application import Application
 from memsvc.errors import invalid
+from memsvc.log import Log
 from memsvc.rpc.addresses import Address, TcpAddress, UnixAddress, parse_address
 from memsvc.rpc.draining import Draining
 from memsvc.rpc.health import NAME as HEALTH_SERVICE
@@ -20,7 +20,7 @@ from memsvc.rpc.health import Health
 from memsvc.rpc.services import SERVICES, add_services
 from memsvc.rpc.socket_lock import SOCKET_MODE, SocketLock
 
-logger = logging.getLogger(__name__)
+log = Log(__name__)
 
 MAX_REPLY_BYTES: Final = 4 << 20
 """What a client accepts by default; replies end at 3 MiB."""
@@ -41,7 +41,13 @@ async def serving(
 
     Raises InvalidArgument for an address that cannot, or may not, be served.
     """
-    edge = Edge(application, [parse_address(text, insecure=insecure) for text in listen])
+    addresses = [parse_address(text, insecure=insecure) for text in listen]
+    edge = Edge(application, addresses)
+    for address in addresses:
+        if isinstance(address, TcpAddress) and not address.is_loopback:
+            log.warning(
+                "insecure", address=str(address), means="no TLS, no tokens: whoever reaches it reads and writes all"
+            )
     if health_listen:
         # Probes come from other machines, and learn nothing.
         edge.add_health_server(parse_address(health_listen, insecure=True, setting="health_listen"))
@@ -104,12 +110,16 @@ class Edge:
             return str(address)
         return str(TcpAddress(address.host, _add_port(server, address, credentials)))
 
+    @property
+    def all_addresses(self) -> list[str]:
+        """Where anything is served."""
+        return [*self.addresses, *self.health_addresses]
+
     async def start(self) -> None:
         """Begin to serve."""
         await self._server.start()
         if self._health_server is not None:
             await self._health_server.start()
-        logger.info("action=serving addresses=%s", ",".join([*self.addresses, *self.health_addresses]))
 
     async def drain(self, seconds: float) -> None:
         """Stop: no new calls, streams end with SERVER_DRAINING, other calls have so long to end. May be repeated."""

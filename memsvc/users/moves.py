@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Sequence
 
 from msgspec import Struct, field
 
 from memsvc.errors import Error
+from memsvc.log import Log
 from memsvc.model import Scope
 from memsvc.storage.driver import Driver, Tip
 
-logger = logging.getLogger(__name__)
+log = Log(__name__)
 
 _RETRY_SECONDS = 1.0
 _TIPS_AT_ONCE = 256
@@ -44,9 +44,9 @@ class Moves(Struct):
                     for start in range(0, len(watched), _TIPS_AT_ONCE):
                         await self._tell_moved(driver, watched[start : start + _TIPS_AT_ONCE], known)
             except Error as error:
-                logger.warning("action=follow_hints_failed reason=%s", error.reason)
-            except Exception:
-                logger.exception("action=follow_hints_failed")
+                log.warning("follow_hints_failed", reason=error.reason)
+            except Exception as error:
+                log.error("follow_hints_failed", error)
             await asyncio.sleep(_RETRY_SECONDS)
 
     async def _tell_moved(self, driver: Driver, scopes: Sequence[Scope], known: Callable[[Scope], Tip | None]) -> None:

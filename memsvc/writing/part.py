@@ -8,7 +8,6 @@ the next batch, on what the first one has become by then.
 
 from __future__ import annotations
 
-import logging
 import time
 from typing import Any
 
@@ -19,11 +18,12 @@ from memsvc.journal.draft import Moment
 from memsvc.journal.records import Body, encode_body, new_nonce, reply_bytes
 from memsvc.journal.state import State, due_time, fold, project, state_row
 from memsvc.limits import REPLY_BYTES
+from memsvc.log import Log
 from memsvc.storage.driver import MAX_APPEND_BYTES, Append, Record, Row, RowKey
 from memsvc.users import HotUser
 from memsvc.writing.waiting import Decided, Waiting, internal
 
-logger = logging.getLogger(__name__)
+log = Log(__name__)
 
 _COMMANDS = 64
 
@@ -99,7 +99,7 @@ class Part:
             self._require_fresh(waiting)
             waiting.fail(error)
         except Exception as error:
-            logger.exception("action=decide_failed command=%s", type(command).__name__)
+            log.error("decide_failed", error, scope=state.scope, command=type(command).__name__)
             waiting.fail(internal(error))
         else:
             if decision is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from typing import Any, Generic
 
@@ -13,9 +12,10 @@ from memsvc.errors import Aborted, Error, Internal, Reason
 from memsvc.journal.commands import Command, R_co, Recorded
 from memsvc.journal.records import Body
 from memsvc.journal.state import State
+from memsvc.log import Log
 from memsvc.storage.driver import Driver, Tip
 
-logger = logging.getLogger(__name__)
+log = Log(__name__)
 
 MAX_CONFLICTS = 64
 _PATIENCE_SECONDS = 5.0
@@ -61,7 +61,7 @@ class Waiting(Struct, Generic[R_co], eq=False):
         except Error as error:
             self.future.set_exception(error)
         except Exception as error:
-            logger.exception("action=answer_failed command=%s", type(self.command).__name__)
+            log.error("answer_failed", error, command=type(self.command).__name__)
             self.future.set_exception(internal(error))
 
     def fail(self, error: Error) -> None:

@@ -13,7 +13,6 @@ A user is pinned in RAM as long as commands wait for it: what one was prepared o
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 import time
 from collections import deque
@@ -27,6 +26,7 @@ from memsvc.journal.commands import Command, Decision, R_co, Recorded
 from memsvc.journal.draft import Moment
 from memsvc.journal.records import Body, decode_body
 from memsvc.journal.state import State, load_requests
+from memsvc.log import Log
 from memsvc.model import Scope
 from memsvc.storage.crashpoints import reach
 from memsvc.storage.driver import Append, Outcome, RecordKind, RowKind, TruncatedJournal
@@ -34,7 +34,7 @@ from memsvc.users import HotUser, Users
 from memsvc.writing.part import Part, erased_since
 from memsvc.writing.waiting import Decided, Waiting, internal
 
-logger = logging.getLogger(__name__)
+log = Log(__name__)
 
 _BATCH_USERS = 256
 _BACKOFF_SECONDS = 0.002
@@ -202,7 +202,7 @@ class Writer:
         except Error as error:
             self._fail_all(lane, error)
         except Exception as error:
-            logger.exception("action=prepare_failed")
+            log.error("prepare_failed", error, scope=scope)
             self._fail_all(lane, internal(error))
         self._release(scope)
 
@@ -259,7 +259,7 @@ class Writer:
         except StorageUnavailable as error:
             cause = error
         except Exception as error:
-            logger.exception("action=append_failed")
+            log.error("append_failed", error)
             cause = internal(error)
         return [Outcome.UNKNOWN] * len(items), cause
 
@@ -323,7 +323,7 @@ class Writer:
         except TruncatedJournal:
             applied = False
         except Exception as error:
-            logger.warning("action=outcome_unknown error=%s", type(error).__name__)
+            log.warning("outcome_unknown", scope=scope, error=type(error).__name__)
             applied = False
         if applied:
             # It can be read, but may have reached fewer copies than an acknowledgement stands for.
@@ -361,7 +361,7 @@ class Writer:
         except Error as error:
             waiting.fail(error)
         except Exception as error:
-            logger.exception("action=repeat_failed")
+            log.error("repeat_failed", error, scope=scope)
             waiting.fail(internal(error))
 
     async def _recorded(self, scope: Scope, seq: int) -> Recorded:

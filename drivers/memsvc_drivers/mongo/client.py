@@ -7,7 +7,6 @@ timeout. So a call holds one of `pool_size` permits until its thread has ended, 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, TypeVar
@@ -17,13 +16,14 @@ from pymongo import DeleteMany, IndexModel, ReplaceOne, UpdateMany, UpdateOne, m
 from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
 from pymongo.read_concern import ReadConcern
 
+from memsvc.log import Log
 from memsvc.storage.driver import StorageUnavailable
 from memsvc_drivers.mongo.errors import DUPLICATE_KEY, failed, refused
 from memsvc_drivers.mongo.settings import Settings
 
 _T = TypeVar("_T")
 
-_log = logging.getLogger(__name__)
+log = Log(__name__)
 
 Document = Mapping[str, Any]
 Write = DeleteMany | ReplaceOne[Any] | UpdateMany | UpdateOne
@@ -228,7 +228,7 @@ class Collection:
                     async for change in changes:
                         yield change["documentKey"]["_id"]
             except PyMongoError as error:
-                _log.info("action=watch_failed error=%s", type(error).__name__)
+                log.info("watch_failed", error=type(error).__name__)
                 await asyncio.sleep(_WATCH_AGAIN_SECONDS)
 
 

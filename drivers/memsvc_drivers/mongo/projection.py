@@ -8,13 +8,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import logging
 import random
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from memsvc.errors import Error
+from memsvc.log import Log
 from memsvc_drivers.mongo.journal import Journal, Tail
 from memsvc_drivers.mongo.knowledge import Knowledge
 from memsvc_drivers.mongo.rows import valid
@@ -36,7 +36,7 @@ _BACKLOG = 2_000
 """So many users behind, passes rest no longer than they take."""
 _MOST_DIRTY = 100_000
 
-_log = logging.getLogger(__name__)
+log = Log(__name__)
 
 
 class Projection:
@@ -127,7 +127,7 @@ class Projection:
                 behind = False
             except Error as error:
                 if not behind:
-                    _log.warning("rows of recent appends do not show yet: %s", error)
+                    log.warning("projection_behind", reason=error.reason)
                 behind = True
                 await asyncio.sleep(1)
             took = time.monotonic() - started
@@ -159,4 +159,4 @@ class Projection:
             try:
                 await self.sweep()
             except Error as error:
-                _log.info("could not clean up: %s", error)
+                log.warning("clean_up_failed", reason=error.reason)

@@ -8,17 +8,17 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-import logging
 from collections.abc import AsyncIterator, Awaitable, Iterable
 from contextlib import suppress
 from typing import Any
 
 from memsvc.errors import Error
+from memsvc.log import Log
 from memsvc.model import Scope
 from memsvc_drivers.postgres.connecting import Connection, Connector
 from memsvc_drivers.postgres.errors import FAILURES, TERMINATED
 
-_log = logging.getLogger(__name__)
+log = Log(__name__)
 
 _COALESCE_SECONDS = 0.02
 _STRANGERS_SECONDS = 0.1
@@ -101,7 +101,7 @@ class Hints:
                 connection = await self._connector.connect(self._loop.time() + self._timeout_seconds)
             except _NO_CONNECTION as error:
                 if failures == 0:
-                    _log.warning("action=connect_for_hints_failed error=%s", type(error).__name__)
+                    log.warning("connect_for_hints_failed", error=type(error).__name__)
             else:
                 failures = 0
                 try:
@@ -109,7 +109,7 @@ class Hints:
                 except (*FAILURES, *TERMINATED) as error:
                     if not isinstance(error, FAILURES) and not connection.is_closed():
                         raise
-                    _log.warning("action=hints_interrupted error=%s", type(error).__name__)
+                    log.warning("hints_interrupted", error=type(error).__name__)
                 finally:
                     connection.terminate()
                 # What was not told any more, and who moved meanwhile, is not known to anybody.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from memsvc.errors import InvalidArgument, invalid
+from memsvc.log import Log
 from memsvc.model import Scope
 from memsvc.storage.crashpoints import reach
 from memsvc.storage.driver import EMPTY, Append, Outcome, Record, Row, RowKey
@@ -14,7 +14,7 @@ from memsvc_drivers.postgres.errors import PostgresError, concerns_one_item, sql
 from memsvc_drivers.postgres.reads import require_text
 from memsvc_drivers.postgres.statements import AppendShape, Statements
 
-_log = logging.getLogger(__name__)
+log = Log(__name__)
 
 _STATEMENT_BYTES = 16 << 20
 """About what one statement carries; a larger batch goes in several, each of them a commit."""
@@ -66,7 +66,7 @@ async def append(connection: Connection, statements: Statements, batch: Sequence
     except PostgresError as error:
         if not concerns_one_item(error):
             raise
-        _log.warning("action=append_refused sqlstate=%s items=%d", sqlstate_of(error), len(batch))
+        log.warning("append_refused", sqlstate=sqlstate_of(error), items=len(batch))
         if len(batch) == 1:
             return [Outcome.UNKNOWN]
     outcomes = []

@@ -9,12 +9,15 @@ from typing import NamedTuple
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ResponseError
 
+from memsvc.log import Log
 from memsvc_drivers.redis.connections import abort, ask, connected, next_message
 from memsvc_drivers.redis.errors import NoMaster, Unreachable
 from memsvc_drivers.redis.settings import Address, Settings
 
 _LAGGARDS_SECONDS = 0.2
 """How long to wait for the other Sentinels after the first has answered."""
+log = Log(__name__)
+
 _AGAIN_SECONDS = 1.0
 
 
@@ -75,10 +78,20 @@ async def _ask(settings: Settings, address: Address) -> _Named | None:
 
 
 async def _keep_listening(settings: Settings, address: Address, on_switch: Callable[[], None]) -> None:
+    silent = False
+
+    def heard() -> None:
+        nonlocal silent
+        silent = False
+        on_switch()
+
     while True:
         try:
-            await _listen(settings, address, on_switch)
-        except Exception:
+            await _listen(settings, address, heard)
+        except Exception as error:
+            if not silent:
+                log.warning("sentinel_not_heard", address=str(address), error=type(error).__name__)
+            silent = True
             await asyncio.sleep(_AGAIN_SECONDS)
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 import threading
 
+from memsvc.log import Log
 from memsvc.storage.crashpoints import reach
 from memsvc_drivers.sqlite.schema import connect
 from memsvc_drivers.sqlite.settings import Settings
 
-_log = logging.getLogger(__name__)
+log = Log(__name__)
 
 
 class Checkpointer:
@@ -56,6 +56,6 @@ class Checkpointer:
                 self.nearly_done = True
             except sqlite3.Error as error:
                 # The writer meets the same trouble and tells its callers; the log only grows meanwhile.
-                _log.warning("checkpoint failed: %s", getattr(error, "sqlite_errorname", "SQLITE_MISUSE"))
+                log.warning("checkpoint_failed", error=getattr(error, "sqlite_errorname", "SQLITE_MISUSE"))
         if connection is not None:
             connection.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import enum
-import logging
 import os
 import sqlite3
 import threading
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from memsvc.log import Log
 from memsvc.storage.crashpoints import reach
 from memsvc.storage.driver import StorageUnavailable
 from memsvc_drivers.sqlite.checkpoints import Checkpointer
@@ -32,7 +32,7 @@ from memsvc_drivers.sqlite.scrub import scrub
 from memsvc_drivers.sqlite.settings import Settings
 from memsvc_drivers.sqlite.statements import Statements
 
-_log = logging.getLogger(__name__)
+log = Log(__name__)
 
 _LARGEST_GROUP_BYTES = 16 << 20
 _WIPE_TRIES = 20
@@ -104,7 +104,7 @@ class Writer:
             try:
                 self._serve(group)
             except Exception as error:
-                _log.exception("the writer failed")
+                log.error("writer_failed", error)
                 self._answer([(job, error) for job in group])
 
     def _serve(self, group: Sequence[Job]) -> None:
@@ -194,7 +194,7 @@ class Writer:
             self._connection = None
 
     def _warn(self, error: Exception) -> None:
-        _log.warning("checkpoint failed: %s", getattr(error, "sqlite_errorname", type(error).__name__))
+        log.warning("checkpoint_failed", error=getattr(error, "sqlite_errorname", type(error).__name__))
         self._recover(error)
 
     def _answer(self, answers: Sequence[tuple[Job, Any]]) -> None:
@@ -284,7 +284,7 @@ def _failure(error: Exception) -> Exception:
     elif isinstance(error, LockTimeoutError):
         failure = StorageUnavailable("another process holds the database")
     else:
-        _log.error("the writer failed", exc_info=error)
+        log.error("writer_failed", error)
         return error
     failure.__cause__ = error
     return failure

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 from collections.abc import Mapping, Sequence
 
+from memsvc.log import Log
 from memsvc.model import Scope
 from memsvc.storage.driver import EMPTY, Append, Outcome, Row
 from memsvc_drivers.sqlite.errors import concerns_one_item
 from memsvc_drivers.sqlite.schema import REMNANTS_ROW
 from memsvc_drivers.sqlite.statements import Statements
 
-_log = logging.getLogger(__name__)
+log = Log(__name__)
 
 _PAGE_BYTES = 4096
 
@@ -82,7 +82,7 @@ def _append_isolated(cursor: sqlite3.Cursor, statements: Statements, item: Appen
     except sqlite3.Error as error:
         if not concerns_one_item(error) or not cursor.connection.in_transaction:
             raise
-        _log.error("SQLite refused an append: %s", error.sqlite_errorname)
+        log.error("append_refused", error=error.sqlite_errorname)
         cursor.execute("ROLLBACK TO item")
         outcome = Outcome.UNKNOWN
     cursor.execute("RELEASE item")

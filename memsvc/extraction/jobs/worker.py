@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import random
 import time
 from collections.abc import Sequence
 
 from msgspec import Struct, field
 
+from memsvc.clock import in_words
 from memsvc.config import DEFAULTS, Config
 from memsvc.errors import Error, ExtractionError, Permanent, Reason, Retryable, Unavailable
 from memsvc.extraction.conversation import read
@@ -28,6 +28,7 @@ from memsvc.ids import new_id
 from memsvc.journal.lifecycle import has_waited_since
 from memsvc.journal.records import Claim
 from memsvc.journal.state import State, due_time
+from memsvc.log import Log
 from memsvc.memories.sweeping import SweepCommand
 from memsvc.model import Extraction, ExtractionState, Scope, Usage
 from memsvc.purge import purge
@@ -35,7 +36,7 @@ from memsvc.storage.crashpoints import reach
 from memsvc.users import Users
 from memsvc.writing.writer import Writer
 
-logger = logging.getLogger(__name__)
+log = Log(__name__)
 
 _DUE_USERS = 256
 _AHEAD_USERS = 100_000
@@ -103,9 +104,9 @@ class Worker(Struct):
             try:
                 await self._start_due()
             except Error as error:
-                logger.warning("action=look_for_work_failed reason=%s", error.reason)
-            except Exception:
-                logger.exception("action=look_for_work_failed")
+                log.warning("look_for_work_failed", reason=error.reason)
+            except Exception as error:
+                log.error("look_for_work_failed", error)
             wait = self.settings.poll_seconds
             if self._next_due:
                 wait = min(wait, (self._next_due - self.users.clock()) / 1_000_000)
@@ -145,9 +146,9 @@ class Worker(Struct):
             try:
                 return await self._see_claims()
             except Error as error:
-                logger.warning("action=look_ahead_failed reason=%s", error.reason)
-            except Exception:
-                logger.exception("action=look_ahead_failed")
+                log.warning("look_ahead_failed", reason=error.reason)
+            except Exception as error:
+                log.error("look_ahead_failed", error)
             await asyncio.sleep(self.settings.poll_seconds)
 
     async def _see_claims(self) -> None:
@@ -199,10 +200,10 @@ class Worker(Struct):
                 reach("worker.after_claim")
                 await self._work(scope, claimed)
         except Error as error:
-            logger.warning("action=serve_failed reason=%s", error.reason)
+            log.warning("serve_failed", scope=scope, reason=error.reason)
             await asyncio.sleep(self.settings.poll_seconds)
-        except Exception:
-            logger.exception("action=serve_failed")
+        except Exception as error:
+            log.error("serve_failed", error, scope=scope)
             await asyncio.sleep(self.settings.poll_seconds)
 
     async def _claim(self, scope: Scope, command: ClaimCommand) -> Claimed | None:
@@ -291,17 +292,17 @@ class Worker(Struct):
             reach("worker.before_finish")
             await self.writer.write(scope, finish)
             reach("worker.after_finish")
-            logger.info("action=extracted operations=%d calls=%d", len(finished.operations), finished.usage.calls)
+            operations, calls = len(finished.operations), finished.usage.calls
+            log.info("extracted", **_told(scope, claimed), operations=operations, calls=calls)
         except ExtractionError as error:
             await self._failed(scope, claimed, error)
         except Error as error:
-            logger.warning("action=extraction_failed reason=%s", error.reason)
             # A database that was away is no fault of the job, and no reason to wait longer; anything else would recur.
             away = isinstance(error, Unavailable)
             delay = self.settings.retry_seconds * random.uniform(0.75, 1.25) if away else None
             await self._postpone(scope, claimed, error.reason, error.message, finished.usage, delay, counts=not away)
-        except Exception:
-            logger.exception("action=extraction_failed")
+        except Exception as error:
+            log.error("extraction_broke", error, **_told(scope, claimed))
             await self._postpone(scope, claimed, Reason.INTERNAL, "internal error", Usage())
 
     def _tell(self, extractions: Sequence[Extraction], hint: Progress | Proposed) -> None:
@@ -309,7 +310,6 @@ class Worker(Struct):
             self.hints.publish(extraction.extraction_id, hint)
 
     async def _failed(self, scope: Scope, claimed: Claimed, error: ExtractionError) -> None:
-        logger.warning("action=extraction_failed reason=%s detail=%s", error.reason, error.detail)
         wished = error.retry_after_seconds if isinstance(error, Retryable) else 0.0
         counts = error.counts if isinstance(error, Retryable) else True
         delay = max(wished, self._backoff_seconds(claimed))
@@ -339,3 +339,19 @@ class Worker(Struct):
         reach("worker.before_postpone")
         await self.writer.write(scope, command)
         reach("worker.after_postpone")
+        if reason:
+            next_attempt = "" if fails else in_words(self.users.clock() + int(delay * 1_000_000))
+            told = _told(scope, claimed)
+            log.warning("extraction_failed", **told, reason=reason, detail=detail, next_attempt=next_attempt)
+
+
+def _told(scope: Scope, claimed: Claimed) -> dict[str, object]:
+    """Return what a log line says of an extraction under way."""
+    first = claimed.extractions[0]
+    return {
+        "scope": scope,
+        "session": first.session_id,
+        "extraction": first.extraction_id,
+        "joined": len(claimed.extractions) - 1 or "",
+        "attempt": first.attempt,
+    }

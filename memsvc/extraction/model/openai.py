@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import enum
 import importlib.util
-import logging
 from collections import Counter
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
@@ -20,12 +19,13 @@ from memsvc.extraction.model.failures import failure_of
 from memsvc.extraction.model.parsing import OperationReader
 from memsvc.extraction.model.prompt import PromptBudget, StructuredOutput, build_prompt, response_format
 from memsvc.extraction.model.triage import worth_reading
+from memsvc.log import Log
 from memsvc.model import Usage
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI, AsyncStream
 
-_log: Final = logging.getLogger(__name__)
+log = Log(__name__)
 OPENAI_URL: Final = "https://api.openai.com/v1"
 _PROGRESS_BYTES: Final = 256
 
@@ -96,7 +96,7 @@ class OpenAIEngine:
         client = await self._connected()
         prompt = build_prompt(conversation, self._settings.prompt, self._settings.structured_output)
         if prompt.cut_bytes:
-            _log.info("conversation cut to fit the prompt", extra={"action": "cut", "bytes": prompt.cut_bytes})
+            log.info("conversation_cut", bytes=prompt.cut_bytes)
         body = _request_body(self._settings, prompt.system, prompt.user)
         form = response_format(conversation.schemas, self._settings.structured_output)
         call = _Call(client, {**body, "response_format": form} if form else body, self._settings)
@@ -227,10 +227,6 @@ def _connect(settings: OpenAISettings) -> AsyncOpenAI:
     import openai
 
     timeout = openai.Timeout(settings.idle_timeout_seconds, connect=settings.connect_timeout_seconds)
-    client_log = logging.getLogger("openai")
-    if client_log.getEffectiveLevel() < logging.INFO:
-        # At DEBUG the client logs whole requests: logs carry no conversation.
-        client_log.setLevel(logging.INFO)
     return openai.AsyncOpenAI(
         api_key=settings.api_key or "unused",
         base_url=settings.base_url,
@@ -267,7 +263,7 @@ def _checked(reader: OperationReader, checker: Checker) -> tuple[Operation, ...]
             flaws[checked] += 1
     if flaws:
         counts = {flaw.value: count for flaw, count in flaws.items()}
-        _log.warning("operations dropped", extra={"action": "operations_dropped", "flaws": counts})
+        log.warning("operations_dropped", **counts)
         if not operations:
             named = ", ".join(f"{count} {flaw}" for flaw, count in counts.items())
             raise Unusable(Reason.MODEL_OUTPUT_UNUSABLE, f"none of the model's operations can be used: {named}")

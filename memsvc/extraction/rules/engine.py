@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import logging
 import time
 import traceback
 from collections.abc import AsyncGenerator, Iterator, Sequence
@@ -24,9 +23,10 @@ from memsvc.extraction.rules.reading import Sentence, sentences
 from memsvc.extraction.rules.telling import Telling
 from memsvc.extraction.rules.wording import words_of
 from memsvc.foreground import Foreground
+from memsvc.log import Log
 from memsvc.model import Memory, TextPart
 
-logger = logging.getLogger(__name__)
+log = Log(__name__)
 
 _MAX_BUSY_SECONDS: Final = 0.001
 """How long the event loop is held at most before others may run."""
@@ -122,7 +122,7 @@ class _Reader:
             # The error's own text may hold what the user said, and a log never does.
             frame = traceback.extract_tb(error.__traceback__)[-1]
             place = f"{Path(frame.filename).name}:{frame.lineno}"
-            logger.error("action=sentence_not_read kind=%s at=%s", type(error).__name__, place)
+            log.error("sentence_not_read", kind=type(error).__name__, at=place)
 
     def _read_sentence(self, sentence: Sentence, known: Sequence[Memory]) -> Iterator[Sequence[Operation]]:
         rest = self._forgetting.rest(sentence)

@@ -193,11 +193,11 @@ async def test_an_explicitly_empty_list_is_nothing_to_learn() -> None:
 async def test_flawed_operations_are_dropped_one_by_one_without_a_word_of_them_in_the_log(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    with caplog.at_level(logging.DEBUG):
+    with caplog.at_level(logging.DEBUG, "memsvc"):
         finished = await finish_of(operations(WRONG, LYON, {**LYON, "layer": "x"}))
     assert [operation.key for operation in finished.operations] == ["location"]
-    dropped = [record for record in caplog.records if getattr(record, "action", "") == "operations_dropped"]
-    assert [record.flaws for record in dropped] == [{"quote_not_said": 1, "wrong_layer": 1}]  # type: ignore[attr-defined]
+    dropped = [record.fields for record in caplog.records if record.message == "operations_dropped"]  # type: ignore[attr-defined]
+    assert dropped == [{"quote_not_said": 1, "wrong_layer": 1}]
     assert "Lyon" not in caplog.text
     assert "Rex" not in caplog.text
     assert KEY not in caplog.text
