@@ -16,7 +16,7 @@ from memsvc.journal.records import Body, EraseNote, RequestNote
 from memsvc.journal.state import State
 from memsvc.model import Layer, Scope, Session, decode
 from memsvc.paging import binding, make_token, read_token
-from memsvc.storage.driver import Driver, RecordKind, RowKind
+from memsvc.storage.driver import Driver, PageOf, RecordKind, RowKind
 from memsvc.users import LATEST, Consistency, HotUser, Users
 from memsvc.writing.writer import Writer
 
@@ -60,7 +60,9 @@ class EraseCommand(Command[ErasedUser]):
     async def prepare(self, driver: Driver, state: State) -> None:
         self._runs, before = 0, None
         while True:
-            rows = await driver.rows(state.scope, RowKind.SESSION, before=before, descending=True, limit=_PAGE_SESSIONS)
+            rows = await driver.rows(
+                PageOf(state.scope, RowKind.SESSION, before=before, descending=True, limit=_PAGE_SESSIONS)
+            )
             self._runs += sum(decode(row.body, Session).run_count for row in rows)
             if len(rows) < _PAGE_SESSIONS:
                 return

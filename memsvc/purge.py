@@ -1,8 +1,14 @@
-"""Blanking the text of deleted memories in the history. Revisions and records keep their place."""
+"""Blanking the text of deleted memories in the history. Revisions and records keep their place.
+
+A commit that is to be purged says so in its record, and the state remembers it until a purge has gone through the whole
+history. A purge that dies is taken up by whoever serves the user next. Several may run at once: each reads records and
+replaces those that still are as it read them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Final
 
 from msgspec.structs import replace
@@ -13,7 +19,7 @@ from memsvc.journal.records import Body, decode_body, encode_body
 from memsvc.journal.state import State
 from memsvc.model import Change, Memory, Scope
 from memsvc.storage.crashpoints import reach
-from memsvc.storage.driver import Driver, RecordKind, TruncatedJournal
+from memsvc.storage.driver import Driver, Record, RecordKind, Redaction, TruncatedJournal
 from memsvc.users import Users
 from memsvc.writing.writer import Writer
 
@@ -30,45 +36,46 @@ def learned_from(session_id: str) -> str:
 
 
 async def purge(users: Users, writer: Writer, scope: Scope) -> None:
-    """Blank what commits asked to purge. Safe to repeat, and to be cut off."""
-    wanted = (await users.latest(scope)).state.core.purges
-    # Another purge may be under way, and either writes back records as it read them: so each blanks what any was ever
-    # asked for, and goes on until nothing more was asked for meanwhile.
-    known: Mapping[str, int] = {}
-    while (found := await _redact(users.driver, scope, known)) != known:
-        known = found
+    """Blank what commits asked to purge. Safe to repeat, and to be cut off anywhere."""
+    asked = (await users.latest(scope)).state.core.purges
+    if not asked:
+        return
+    await _blank_history(users.driver, scope, asked)
     reach("purge.before_note")
-    await writer.write(scope, _Purged(wanted))
+    await writer.write(scope, _Purged(asked))
     reach("purge.after_note")
 
 
-async def _redact(driver: Driver, scope: Scope, known: Mapping[str, int]) -> Mapping[str, int]:
-    """Blank what is known of in every record; return what the records, to the last one, ask for.
-
-    What is asked for comes with the record that asks, the newest of them: what came after it is of another time.
-    """
+async def _blank_history(driver: Driver, scope: Scope, asked: Mapping[str, int]) -> None:
+    """Blank what is asked for in every record up to the newest that asks."""
     after = 0
-    asked: dict[str, int] = {}
-    while True:
+    while after < max(asked.values()):
         try:
             records = await driver.records(scope, after, _PAGE_RECORDS)
         except TruncatedJournal as truncated:
             after = truncated.first - 1
             continue
         if not records:
-            return asked
-        after = records[-1].seq
-        bodies = {}
-        for record in records:
-            body = decode_body(record.body)
-            asked.update(dict.fromkeys(body.purges, record.seq))
-            changes = tuple(_blanked(change, record.seq, known) for change in body.changes)
-            if changes != body.changes:
-                bodies[record.seq] = encode_body(replace(body, changes=changes))
-        if bodies:
+            return
+        redactions = [each async for each in _redactions(records, asked)]
+        if redactions:
             reach("purge.before_redact")
-            await driver.redact(scope, bodies)
+            replaced = await driver.redact(scope, redactions)
             reach("purge.after_redact")
+            if len(replaced) < len(redactions):
+                # Another purge blanked some of them meanwhile, of something else: they are read again.
+                continue
+        after = records[-1].seq
+
+
+async def _redactions(records: Sequence[Record], asked: Mapping[str, int]) -> AsyncIterator[Redaction]:
+    for record in records:
+        # Others are served in between: a page may hold megabytes.
+        await asyncio.sleep(0)
+        body = decode_body(record.body)
+        changes = tuple(_blanked(change, record.seq, asked) for change in body.changes)
+        if changes != body.changes:
+            yield Redaction(record.seq, record.body, encode_body(replace(body, changes=changes)))
 
 
 def _blanked(change: Change, seq: int, asked: Mapping[str, int]) -> Change:
@@ -90,12 +97,13 @@ def _blank(memory: Memory) -> Memory:
 
 
 class _Purged(Command[None]):
-    """Notes that the text of these is gone."""
+    """Notes that the text of these is gone, as far as it was asked for then."""
 
-    names: tuple[str, ...]
+    asked: Mapping[str, int]
 
     def decide(self, state: State, moment: Moment) -> Decision | None:
-        purged = tuple(name for name in self.names if name in state.core.purges)
+        purges = state.core.purges
+        purged = {name: seq for name, seq in self.asked.items() if name in purges and purges[name] <= seq}
         if not purged:
             return None
         return Decision(RecordKind.SETTLE, Body(purged=purged))

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from memsvc.errors import Error, FailedPrecondition, Reason, StorageUnavailable
 from memsvc.model import Scope
-from memsvc.storage.driver import Append, Driver, Loaded, Outcome, Record, Row, RowKind, Tip, TruncatedJournal
+from memsvc.storage.driver import Append, Driver, Loaded, Outcome, PageOf, Record, Row, RowKind, Tip, TruncatedJournal
 
 _T = TypeVar("_T")
 
@@ -88,7 +88,9 @@ class Side:
             after: int | None = None
             limit = _FIRST_PAGE
             while page := await self._ask(
-                lambda kind=kind, after=after, limit=limit: self.driver.rows(scope, kind, after=after, limit=limit)  # type: ignore[misc]
+                lambda kind=kind, after=after, limit=limit: self.driver.rows(
+                    PageOf(scope, kind, after=after, limit=limit)
+                )  # type: ignore[misc]
             ):
                 yield page
                 after = page[-1].position

@@ -11,7 +11,7 @@ from memsvc.extraction.reconcile import Source, Sources
 from memsvc.extraction.schemas import default_schemas
 from memsvc.model import Extraction, Layer, Memory, Message, Origin, Role, Run, Scope, decode
 from memsvc.sessions import timed
-from memsvc.storage.driver import RowKind
+from memsvc.storage.driver import PageOf, RowKind
 from memsvc.users import HotUser, Users
 
 KNOWN_MEMORIES = 32
@@ -65,7 +65,7 @@ async def read(users: Users, scope: Scope, extractions: Sequence[Extraction]) ->
     session_id = extractions[0].session_id
     if runs and session_id:
         before = await driver.rows(
-            scope, RowKind.RUN, group=session_id, before=runs[0].index, descending=True, limit=_EARLIER_RUNS
+            PageOf(scope, RowKind.RUN, group=session_id, before=runs[0].index, descending=True, limit=_EARLIER_RUNS)
         )
         for row in reversed(before):
             run = decode(row.body, Run)

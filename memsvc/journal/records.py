@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Mapping
 
 import msgspec
 
@@ -89,8 +90,8 @@ class Body(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=Tr
     session_deletion: SessionDeletion | None = None
     purges: tuple[str, ...] = ()
     """Memories whose text has to be blanked in the history."""
-    purged: tuple[str, ...] = ()
-    """Memories whose text has been blanked."""
+    purged: Mapping[str, int] = {}
+    """Memories whose text has been blanked, where a record up to this one asked for it."""
     sweeps: bool = False
     """Expired memories are gone: when the next one expires has to be counted anew."""
     cleared: int = 0

@@ -72,7 +72,8 @@ class Core(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=Tr
     """Extractions that have not ended, oldest first."""
     first_expiry: int = 0
     """No memory expires before this; 0: none expires."""
-    purges: tuple[str, ...] = ()
+    purges: Mapping[str, int] = {}
+    """What still has to be blanked in the history, and the newest record that asked for it."""
     erase_seq: int = 0
     """The newest erasure; 0: none."""
 
@@ -198,7 +199,8 @@ def _fold_core(core: Core, record: Record, body: Body) -> Core:
     expiries = [change.after.expire_time for change in body.changes if change.after and change.after.expire_time]
     purges = core.purges
     if body.purges or body.purged:
-        purges = tuple(memory_id for memory_id in (*purges, *body.purges) if memory_id not in body.purged)
+        purges = {**purges, **dict.fromkeys(body.purges, record.seq)}
+        purges = {name: seq for name, seq in purges.items() if seq > body.purged.get(name, 0)}
     return Core(
         revision=body.revision or core.revision,
         next_number=max(core.next_number, *(number + 1 for number in numbers)) if numbers else core.next_number,

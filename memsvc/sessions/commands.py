@@ -16,7 +16,7 @@ from memsvc.journal.state import State
 from memsvc.memories.writing import clearable
 from memsvc.model import Extraction, ExtractionKind, ExtractionState, LearningMode, Run, Session, decode, encode
 from memsvc.purge import learned_from
-from memsvc.storage.driver import Driver, RecordKind, Row, RowKey, RowKind
+from memsvc.storage.driver import Driver, PageOf, RecordKind, Row, RowKey, RowKind
 
 MAX_JOINED_RUNS = 32
 MAX_JOINED_BYTES = 64 << 10
@@ -211,7 +211,7 @@ class DeleteSessionCommand(Command[SessionDeleted]):
 
     async def prepare(self, driver: Driver, state: State) -> None:
         self._exists = bool(await driver.get(state.scope, RowKind.SESSION, (self.session_id,)))
-        rows = await driver.rows(state.scope, RowKind.RUN, group=self.session_id, limit=_DELETED_RUNS + 1)
+        rows = await driver.rows(PageOf(state.scope, RowKind.RUN, group=self.session_id, limit=_DELETED_RUNS + 1))
         self._run_ids = [row.row_id for row in rows]
 
     def decide(self, state: State, moment: Moment) -> Decision:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from memsvc.limits import REPLY_BYTES
 from memsvc.model import Message, Role, Run, Scope, decode
-from memsvc.storage.driver import Driver, RowKind
+from memsvc.storage.driver import Driver, PageOf, RowKind
 
 _PAGE_RUNS = 200
 
@@ -39,12 +39,14 @@ async def read_history(
     size, characters, before, has_more = 0, 0, None, False
     while not has_more:
         rows = await driver.rows(
-            scope,
-            RowKind.RUN,
-            group=session_id,
-            before=before,
-            descending=True,
-            limit=min(last_runs - len(runs) + 1, _PAGE_RUNS),
+            PageOf(
+                scope,
+                RowKind.RUN,
+                group=session_id,
+                before=before,
+                descending=True,
+                limit=min(last_runs - len(runs) + 1, _PAGE_RUNS),
+            )
         )
         if not rows:
             break

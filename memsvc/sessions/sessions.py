@@ -15,7 +15,7 @@ from memsvc.purge import purge
 from memsvc.sessions.commands import AppendRunCommand, DeleteSessionCommand, RunReceipt, SessionDeleted
 from memsvc.sessions.history import History, read_history
 from memsvc.sessions.learning import learnings_of
-from memsvc.storage.driver import RowKind
+from memsvc.storage.driver import PageOf, RowKind
 from memsvc.users import Users
 from memsvc.writing.writer import Writer
 
@@ -70,7 +70,9 @@ class Sessions(Struct):
         bound_to = binding("sessions", scope)
         position = read_token(page_token, bound_to, int)
         before = int(position[0]) if position is not None else None
-        rows = await self.users.driver.rows(scope, RowKind.SESSION, before=before, descending=True, limit=page_size + 1)
+        rows = await self.users.driver.rows(
+            PageOf(scope, RowKind.SESSION, before=before, descending=True, limit=page_size + 1)
+        )
         token = make_token(bound_to, rows[page_size - 1].position) if len(rows) > page_size else ""
         return [decode(row.body, Session) for row in rows[:page_size]], token
 
@@ -93,13 +95,15 @@ class Sessions(Struct):
         full = more = False
         while not full:
             rows = await self.users.driver.rows(
-                scope,
-                RowKind.RUN,
-                group=session_id or None,
-                after=None if descending else edge,
-                before=edge if descending else None,
-                descending=descending,
-                limit=min(page_size - len(found) + 1, _PAGE_RUNS),
+                PageOf(
+                    scope,
+                    RowKind.RUN,
+                    group=session_id or None,
+                    after=None if descending else edge,
+                    before=edge if descending else None,
+                    descending=descending,
+                    limit=min(page_size - len(found) + 1, _PAGE_RUNS),
+                )
             )
             if not rows:
                 break

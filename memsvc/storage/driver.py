@@ -9,7 +9,7 @@ Each MUST names the test in `memsvc.storage.conformance` that holds it.
 from __future__ import annotations
 
 import enum
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import msgspec
@@ -95,6 +95,44 @@ class RowKey(NamedTuple):
 
     kind: RowKind
     row_id: str
+
+
+class PageOf(msgspec.Struct, frozen=True, gc=False):
+    """Which rows of a user are asked for: some of one kind, in the order of their positions."""
+
+    scope: Scope
+    kind: RowKind
+    limit: int
+    group: str | None = None
+    """None: of all groups."""
+    after: int | None = None
+    """Only higher positions than this."""
+    before: int | None = None
+    """Only lower positions than this."""
+    descending: bool = False
+
+    def holds(self, row: Row) -> bool:
+        """Whether a row of the user belongs on the page, or would if its limit were higher."""
+        return (
+            row.kind == self.kind
+            and (self.group is None or row.group == self.group)
+            and (self.after is None or row.position > self.after)
+            and (self.before is None or row.position < self.before)
+        )
+
+    def of(self, rows: Iterable[Row]) -> list[Row]:
+        """Return the page, of all the user's rows."""
+        held = filter(self.holds, rows)
+        return sorted(held, key=lambda row: row.position, reverse=self.descending)[: self.limit]
+
+
+class Redaction(msgspec.Struct, frozen=True, gc=False):
+    """A body to take the place of another."""
+
+    seq: int
+    old: bytes
+    """What the record says now, as far as the caller knows."""
+    new: bytes
 
 
 class Append(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -262,18 +300,8 @@ class Driver(Protocol):
         """
         ...
 
-    async def rows(
-        self,
-        scope: Scope,
-        kind: RowKind,
-        *,
-        group: str | None = None,
-        after: int | None = None,
-        before: int | None = None,
-        descending: bool = False,
-        limit: int,
-    ) -> Sequence[Row]:
-        """Return a page of rows ordered by position: of one group, or of all; `after` and `before` are exclusive.
+    async def rows(self, page: PageOf) -> Sequence[Row]:
+        """Return these rows, ordered by position.
 
         MUST keep order and miss nothing that does not change while paging (test_pages_are_stable_under_writes).
         """
@@ -321,11 +349,14 @@ class Driver(Protocol):
         """
         ...
 
-    async def redact(self, scope: Scope, bodies: Mapping[int, bytes]) -> None:
-        """Replace the bodies of these records for good; a seq that is gone is no error.
+    async def redact(self, scope: Scope, redactions: Sequence[Redaction]) -> Collection[int]:
+        """Replace the body of each of these records for good, if it is still `old`; return which were replaced.
 
-        MUST leave no readable trace of the old bodies in the database's files once it returned, where the database
-        allows it (test_redacted_text_is_gone).
+        No seq is named twice. Of the others, some may be gone, and some say something else by now: read them again.
+        MUST leave alone a record that says something else, in the same step in which it looks
+        (test_of_two_redactions_of_one_record_one_wins). MAY leave out of its answer what it did replace, if that was
+        replaced again at once. MUST leave no readable trace of the old bodies in the database's files once it returned,
+        where the database allows it (test_redacted_text_is_gone).
         """
         ...
 

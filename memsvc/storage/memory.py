@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from msgspec.structs import replace
+
 from memsvc.errors import StorageUnavailable
 from memsvc.model import Scope
 from memsvc.storage.driver import (
@@ -22,7 +24,9 @@ from memsvc.storage.driver import (
     Loaded,
     Migration,
     Outcome,
+    PageOf,
     Record,
+    Redaction,
     Row,
     RowKey,
     RowKind,
@@ -99,26 +103,8 @@ class MemoryDriver:
             raise TruncatedJournal(user.floor)
         return [user.records[seq] for seq in range(after + 1, min(after + limit, user.tip.seq) + 1)]
 
-    async def rows(
-        self,
-        scope: Scope,
-        kind: RowKind,
-        *,
-        group: str | None = None,
-        after: int | None = None,
-        before: int | None = None,
-        descending: bool = False,
-        limit: int,
-    ) -> Sequence[Row]:
-        found = [
-            row
-            for row in self._user(scope).rows.values()
-            if row.kind is kind
-            and (group is None or row.group == group)
-            and (after is None or row.position > after)
-            and (before is None or row.position < before)
-        ]
-        return sorted(found, key=lambda row: row.position, reverse=descending)[:limit]
+    async def rows(self, page: PageOf) -> Sequence[Row]:
+        return page.of(self._user(page.scope).rows.values())
 
     async def get(self, scope: Scope, kind: RowKind, row_ids: Sequence[str]) -> Mapping[str, Row]:
         rows = self._user(scope).rows
@@ -155,12 +141,11 @@ class MemoryDriver:
             del user.records[seq]
         user.floor = max(user.floor, floor)
 
-    async def redact(self, scope: Scope, bodies: Mapping[int, bytes]) -> None:
+    async def redact(self, scope: Scope, redactions: Sequence[Redaction]) -> Collection[int]:
         records = self._user(scope).records
-        for seq, body in bodies.items():
-            if seq in records:
-                old = records[seq]
-                records[seq] = Record(old.seq, old.nonce, old.kind, old.time, body)
+        known = [each for each in redactions if each.seq in records and records[each.seq].body == each.old]
+        records.update((each.seq, replace(records[each.seq], body=each.new)) for each in known)
+        return [each.seq for each in known]
 
     async def hints(self) -> AsyncIterator[Scope | None]:
         self._users()

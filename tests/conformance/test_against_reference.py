@@ -17,6 +17,7 @@ from memsvc.storage.conformance import Place
 from memsvc.storage.conformance.items import (
     by_key,
     extraction,
+    history,
     item,
     memory,
     request,
@@ -30,7 +31,9 @@ from memsvc.storage.driver import (
     Append,
     Driver,
     Outcome,
+    PageOf,
     Record,
+    Redaction,
     Row,
     RowKey,
     RowKind,
@@ -122,10 +125,22 @@ class Comparison(RuleBasedStateMachine):
         self._same(lambda driver: driver.truncate(scope, floor))
         self._same_user(scope)
 
-    @rule(user_id=users, bodies=st.dictionaries(seqs, st.binary(max_size=3), max_size=3))
-    def redact(self, user_id: str, bodies: dict[int, bytes]) -> None:
+    @rule(
+        user_id=users,
+        bodies=st.dictionaries(seqs, st.tuples(st.binary(max_size=3), st.none() | st.binary(max_size=3)), max_size=3),
+    )
+    def redact(self, user_id: str, bodies: dict[int, tuple[bytes, bytes | None]]) -> None:
+        """Replace bodies, of records that say what is believed (None), or perhaps not."""
         scope = self._scope(user_id)
-        self._same(lambda driver: driver.redact(scope, bodies))
+        held = {record.seq: record.body for record in self.runner.run(history(self.drivers[0], scope))}
+        redactions = [
+            Redaction(seq, held.get(seq, b"") if old is None else old, new) for seq, (new, old) in bodies.items()
+        ]
+
+        async def redact(driver: Driver) -> list[int]:
+            return sorted(await driver.redact(scope, redactions))
+
+        self._same(redact)
         self._same_user(scope)
 
     @rule(user_id=users, only=st.sets(kinds))
@@ -158,7 +173,7 @@ class Comparison(RuleBasedStateMachine):
         scope, first, last = self._scope(user_id), self._edge(after), self._edge(before)
         self._same(
             lambda driver: driver.rows(
-                scope, kind, group=group, after=first, before=last, descending=descending, limit=limit
+                PageOf(scope, kind, group=group, after=first, before=last, descending=descending, limit=limit)
             )
         )
 
@@ -198,7 +213,7 @@ class Comparison(RuleBasedStateMachine):
         self._same_due(100)
         self._same(lambda driver: driver.users(self._namespace, "", 100))
         edge = self._edge(self._places // 2)
-        self._same(lambda driver: driver.rows(scope, RowKind.MEMORY, after=edge, limit=2))
+        self._same(lambda driver: driver.rows(PageOf(scope, RowKind.MEMORY, after=edge, limit=2)))
 
     def _same_due(self, before: int) -> None:
         async def read(driver: Driver) -> list[tuple[int, Scope]]:

@@ -10,7 +10,7 @@ import pytest
 
 from memsvc.model import Scope
 from memsvc.storage.conformance import Verdict
-from memsvc.storage.driver import EMPTY, Append, Due, Loaded, Outcome, Record, Row, RowKind
+from memsvc.storage.driver import EMPTY, Append, Due, Loaded, Outcome, PageOf, Record, Row, RowKind
 from memsvc.storage.memory import MemoryDriver
 from tests.conformance.broken import verdict_on
 
@@ -69,20 +69,8 @@ class OrdersRecordsByTime(MemoryDriver):
 
 
 class TakesTheEmptyGroupForAll(MemoryDriver):
-    async def rows(
-        self,
-        scope: Scope,
-        kind: RowKind,
-        *,
-        group: str | None = None,
-        after: int | None = None,
-        before: int | None = None,
-        descending: bool = False,
-        limit: int,
-    ) -> Sequence[Row]:
-        return await super().rows(
-            scope, kind, group=group or None, after=after, before=before, descending=descending, limit=limit
-        )
+    async def rows(self, page: PageOf) -> Sequence[Row]:
+        return await super().rows(msgspec.structs.replace(page, group=page.group or None))
 
 
 class PagesUsersByOffset(MemoryDriver):

@@ -13,7 +13,20 @@ import pytest
 from memsvc.errors import StorageUnavailable
 from memsvc.model import Scope
 from memsvc.storage.conformance import Verdict
-from memsvc.storage.driver import EMPTY, Append, Due, Loaded, Outcome, Record, Row, RowKind, Tip, TruncatedJournal
+from memsvc.storage.driver import (
+    EMPTY,
+    Append,
+    Due,
+    Loaded,
+    Outcome,
+    PageOf,
+    Record,
+    Redaction,
+    Row,
+    RowKind,
+    Tip,
+    TruncatedJournal,
+)
 from memsvc.storage.memory import MemoryDriver
 from tests.conformance.broken import verdict_on
 
@@ -69,21 +82,11 @@ class TearsLoads(MemoryDriver):
 
 
 class PagesByOffset(MemoryDriver):
-    async def rows(
-        self,
-        scope: Scope,
-        kind: RowKind,
-        *,
-        group: str | None = None,
-        after: int | None = None,
-        before: int | None = None,
-        descending: bool = False,
-        limit: int,
-    ) -> Sequence[Row]:
-        whole = await super().rows(scope, kind, group=group, descending=descending, limit=1 << 60)
-        edge = before if descending else after
+    async def rows(self, page: PageOf) -> Sequence[Row]:
+        whole = await super().rows(msgspec.structs.replace(page, after=None, before=None, limit=1 << 60))
+        edge = page.before if page.descending else page.after
         start = next((n + 1 for n, row in enumerate(whole) if edge is not None and row.position == edge), 0)
-        return whole[start : start + limit]
+        return whole[start : start + page.limit]
 
 
 class FoldsCase(MemoryDriver):
@@ -241,6 +244,23 @@ class AppliesRecordsBeforeRows(MemoryDriver):
         return outcomes
 
 
+class RedactsWhateverIsThere(MemoryDriver):
+    async def redact(self, scope: Scope, redactions: Sequence[Redaction]) -> Collection[int]:
+        read = {record.seq: record.body for record in self._user(scope).records.values()}
+        found = [each for each in redactions if each.seq in read]
+        return await super().redact(scope, [Redaction(each.seq, read[each.seq], each.new) for each in found])
+
+
+class LooksThenRedacts(MemoryDriver):
+    async def redact(self, scope: Scope, redactions: Sequence[Redaction]) -> Collection[int]:
+        records = self._user(scope).records
+        known = [each for each in redactions if each.seq in records and records[each.seq].body == each.old]
+        await asyncio.sleep(0)
+        for each in known:
+            records[each.seq] = msgspec.structs.replace(records[each.seq], body=each.new)
+        return [each.seq for each in known]
+
+
 class RefusesLate(MemoryDriver):
     async def ping(self) -> None:
         raise StorageUnavailable("not today")
@@ -274,6 +294,9 @@ BROKEN = (
     (RemembersTips, "test_tips_see_every_acknowledged_append"),
     (WorksWhenClosed, "test_use_after_close"),
     (DropsWhatWasHandedOver, "test_close_finishes_what_was_handed_over"),
+    (RedactsWhateverIsThere, "test_a_record_that_says_something_else_is_not_redacted"),
+    (RedactsWhateverIsThere, "test_of_two_redactions_of_one_record_one_wins"),
+    (LooksThenRedacts, "test_of_two_redactions_of_one_record_one_wins"),
     (RefusesLate, "test_ping_answers"),
 )
 

@@ -51,10 +51,17 @@ class Bench(conformance.Bench):
         soon = {"connect_timeout_ms": "500", "operation_timeout_ms": "2500"}
         return Place(url._replace(netloc=netloc, query=query).geturl(), {**place.options, **soon})
 
+    async def require_atomic_updates(self, place: Place) -> None:
+        if await _is_ferretdb(place):
+            raise Skipped("FerretDB 1 reads a document, and writes it back whole")
+
     async def scale(self, place: Place) -> float:
-        async with _client(place) as client:
-            facts = await read_facts(client, parse_settings(place.url, place.options))
-        return _FERRETDB_SCALE if facts.ferretdb else 1.0
+        return _FERRETDB_SCALE if await _is_ferretdb(place) else 1.0
+
+
+async def _is_ferretdb(place: Place) -> bool:
+    async with _client(place) as client:
+        return (await read_facts(client, parse_settings(place.url, place.options))).ferretdb
 
 
 @asynccontextmanager

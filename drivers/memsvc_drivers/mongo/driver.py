@@ -22,7 +22,9 @@ from memsvc.storage.driver import (
     Loaded,
     Migration,
     Outcome,
+    PageOf,
     Record,
+    Redaction,
     Row,
     RowKind,
     StorageUnavailable,
@@ -36,7 +38,7 @@ from memsvc_drivers.mongo.facts import Facts, capabilities_of, read_facts
 from memsvc_drivers.mongo.journal import Journal
 from memsvc_drivers.mongo.knowledge import Knowledge
 from memsvc_drivers.mongo.projection import Projection
-from memsvc_drivers.mongo.rows import Rows, Wanted
+from memsvc_drivers.mongo.rows import Rows
 from memsvc_drivers.mongo.settings import Settings, described_names, parse_settings
 from memsvc_drivers.mongo.versions import Versions
 from memsvc_drivers.mongo.walking import WalkingJournal
@@ -114,19 +116,9 @@ class MongoDriver:
         async with self._using() as store:
             return await store.journal.records(user_key(scope), after, limit)
 
-    async def rows(
-        self,
-        scope: Scope,
-        kind: RowKind,
-        *,
-        group: str | None = None,
-        after: int | None = None,
-        before: int | None = None,
-        descending: bool = False,
-        limit: int,
-    ) -> Sequence[Row]:
+    async def rows(self, page: PageOf) -> Sequence[Row]:
         async with self._using() as store:
-            return await store.rows.page(user_key(scope), Wanted(kind, group, after, before, descending, limit))
+            return await store.rows.page(user_key(page.scope), page)
 
     async def get(self, scope: Scope, kind: RowKind, row_ids: Sequence[str]) -> Mapping[str, Row]:
         async with self._using() as store:
@@ -161,13 +153,14 @@ class MongoDriver:
                 await store.projection.project([user])
                 await store.journal.forget({user: min(floor, tip.seq)}, store.projection.now)
 
-    async def redact(self, scope: Scope, bodies: Mapping[int, bytes]) -> None:
+    async def redact(self, scope: Scope, redactions: Sequence[Redaction]) -> Collection[int]:
         async with self._using() as store:
-            if bodies:
-                user = user_key(scope)
-                # What the journal still says of rows may hold the same text.
-                await store.projection.project([user])
-                await store.journal.redact(user, bodies)
+            if not redactions:
+                return []
+            user = user_key(scope)
+            # What the journal still says of rows may hold the same text.
+            await store.projection.project([user])
+            return await store.journal.redact(user, redactions)
 
     async def hints(self) -> AsyncIterator[Scope | None]:
         store = self._opened()

@@ -102,6 +102,7 @@ def _warnings(facts: Facts) -> list[str]:
     found = []
     if facts.ferretdb:
         found.append("this is FerretDB 1, which reads whole collections: for tests and small stores; use MongoDB")
+        found.append("it updates a document in two steps: a purge by one server may undo what another's just blanked")
     elif not (facts.replica_set or facts.sharded):
         found.append("this is a standalone server: run a replica set of three, or its loss is the loss of all")
     elif facts.members == 2:

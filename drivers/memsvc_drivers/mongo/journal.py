@@ -12,7 +12,7 @@ import msgspec
 from pymongo import ASCENDING, DESCENDING, DeleteMany, UpdateMany, UpdateOne
 
 from memsvc.model import Scope
-from memsvc.storage.driver import EMPTY, Due, Record, Tip, TruncatedJournal
+from memsvc.storage.driver import EMPTY, Due, Record, Redaction, Tip, TruncatedJournal
 from memsvc_drivers.mongo.client import Collection, Write
 from memsvc_drivers.mongo.documents import (
     APPLIED_FIELDS,
@@ -202,19 +202,29 @@ class Journal:
             writes += [UpdateMany(those, update) for those in self._among(ids, floors)]
         await self._write(writes)
 
-    async def redact(self, user: str, bodies: Mapping[int, bytes]) -> None:
-        """Replace the bodies of records that are there."""
-        query = {"u": user, "last": {"$gte": min(bodies)}, "after": {"$lt": max(bodies)}}
+    async def redact(self, user: str, redactions: Sequence[Redaction]) -> Some[int]:
+        """Replace the bodies of the records that still are as they were; return which, read afterwards."""
+        wanted = {str(each.seq): each for each in redactions}
+        seqs = [each.seq for each in redactions]
+        query = {"u": user, "last": {"$gte": min(seqs)}, "after": {"$lt": max(seqs)}}
         writes: list[Write] = []
+        sent: set[str] = set()
         for document in await self._documents.find(query, ["_id", "records"]):
-            held = [seq for seq in document.get("records", {}) if int(seq) in bodies]
-            if held:
-                present = {f"records.{seq}": {"$exists": True} for seq in held}
-                replaced = {f"records.{seq}.body": bodies[int(seq)] for seq in held}
-                writes += [
-                    UpdateOne({**it, **present}, {"$set": replaced}) for it in self._among([document["_id"]], [user])
-                ]
+            held = document.get("records", {})
+            matching = [seq for seq in held if seq in wanted and held[seq].get("body") == wanted[seq].old]
+            sent.update(matching)
+            for it in self._among([document["_id"]] if matching else [], [user]):
+                # The server compares and sets in one step: what changed since it was read is left alone.
+                unchanged = {f"records.{seq}.body": wanted[seq].old for seq in matching}
+                replaced = {f"records.{seq}.body": wanted[seq].new for seq in matching}
+                writes.append(UpdateOne({**it, **unchanged}, {"$set": replaced}))
         await self._write(writes)
+        return [
+            int(seq)
+            for document in (await self._documents.find(query, ["records"]) if writes else ())
+            for seq, record in document.get("records", {}).items()
+            if seq in sent and record.get("body") == wanted[seq].new
+        ]
 
     async def settle(self, entries: Mapping[str, Sequence[Entry]]) -> None:
         """Note that the rows of these entries show; each user's are newest first."""

@@ -10,11 +10,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from pymongo import ASCENDING, DESCENDING
 
-from memsvc.storage.driver import EMPTY, Loaded, Row, RowKey, RowKind, StorageUnavailable
+from memsvc.storage.driver import EMPTY, Loaded, PageOf, Row, RowKey, RowKind, StorageUnavailable
 from memsvc_drivers.mongo.documents import ERASED, VERSION_FIELDS, Document, key_of, row_of, versions_of
 from memsvc_drivers.mongo.journal import Journal, Tail
 from memsvc_drivers.mongo.knowledge import Knowledge
@@ -25,30 +25,6 @@ _T = TypeVar("_T")
 _LOOKS = 50
 _SLACK = 8
 _LEAST_INT64 = -(2**63)
-
-
-class Wanted(NamedTuple):
-    """A page of rows."""
-
-    kind: RowKind
-    group: str | None
-    after: int | None
-    before: int | None
-    descending: bool
-    limit: int
-
-    def holds(self, row: Row) -> bool:
-        """Whether a row belongs on the page, or behind it."""
-        return (
-            row.kind == self.kind
-            and (self.group is None or row.group == self.group)
-            and (self.after is None or row.position > self.after)
-            and (self.before is None or row.position < self.before)
-        )
-
-    def reaches(self, row: Row, edge: int) -> bool:
-        """Whether a row comes no later than a position, in the page's order."""
-        return row.position >= edge if self.descending else row.position <= edge
 
 
 class Rows:
@@ -73,12 +49,11 @@ class Rows:
         keys = [RowKey(kind, row_id) for row_id in row_ids]
         return {key.row_id: rows[key] for key in keys if key in rows}
 
-    async def page(self, user: str, wanted: Wanted) -> Sequence[Row]:
+    async def page(self, user: str, wanted: PageOf) -> Sequence[Row]:
         """Return a page of rows in order of position."""
         limit = wanted.limit
         if self._store.rows.scans:
-            rows = list(filter(wanted.holds, (await self.load(user, [wanted.kind])).rows))
-            return sorted(rows, key=lambda row: row.position, reverse=wanted.descending)[:limit]
+            return wanted.of((await self.load(user, [wanted.kind])).rows)
         while True:
             limit += _SLACK
             (page, there), tail = await self._looked(user, partial(self._page, user, wanted, limit))
@@ -86,10 +61,10 @@ class Rows:
             complete = len(page) < limit
             if not complete:
                 edge = page[-1]["position"]
-                rows = [row for row in rows if wanted.reaches(row, edge)]
+                # Behind it there may be others, not yet read.
+                rows = [row for row in rows if (row.position >= edge if wanted.descending else row.position <= edge)]
             if complete or len(rows) >= wanted.limit:
-                rows.sort(key=lambda row: row.position, reverse=wanted.descending)
-                return rows[: wanted.limit]
+                return wanted.of(rows)
             limit *= 2
 
     async def _looked(self, user: str, read: Callable[[], Awaitable[_T]]) -> tuple[_T, Tail]:
@@ -111,7 +86,7 @@ class Rows:
             self._known.saw(user, tail.entries[-1].after, tail.tip, applied=tail.applied)
         return tail
 
-    async def _page(self, user: str, wanted: Wanted, limit: int) -> tuple[list[Document], list[Document]]:
+    async def _page(self, user: str, wanted: PageOf, limit: int) -> tuple[list[Document], list[Document]]:
         """Return the versions in their place, and those of them that are valid."""
         page = await self._positioned(user, wanted, limit)
         # Of a row that moved, the version that is valid may be on no page.
@@ -133,7 +108,7 @@ class Rows:
             reads.append(self._store.memories.find({"u": user, **which}, fields))
         return [version for found in await asyncio.gather(*reads) for version in found]
 
-    async def _positioned(self, user: str, wanted: Wanted, limit: int) -> list[Document]:
+    async def _positioned(self, user: str, wanted: PageOf, limit: int) -> list[Document]:
         position: dict[str, Any] = {"$gte": _LEAST_INT64}
         if wanted.after is not None:
             position["$gt"] = wanted.after

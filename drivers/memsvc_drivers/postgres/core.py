@@ -132,16 +132,18 @@ def _of_journal(tables: Tables) -> dict[str, str]:
     dropped = delete(journal).where(*of_user(journal.c), journal.c.seq < select(raised.c.floor).scalar_subquery())
     # Whoever appends to or truncates the journal waits meanwhile.
     held = select(heads.c.seq).where(*of_user(heads.c)).with_for_update().cte("held").prefix_with("MATERIALIZED")
-    new = unnested("new", seq=BigInteger, body=LargeBinary)
+    new = unnested("new", seq=BigInteger, old_body=LargeBinary, body=LargeBinary)
     redacted = (
         update(journal)
         .values(body=new.c.body)
-        .where(*of_user(journal.c), journal.c.seq == new.c.seq, select(held.c.seq).exists())
+        .where(*of_user(journal.c), journal.c.seq == new.c.seq, journal.c.body == new.c.old_body)
+        .where(select(held.c.seq).exists())
+        .returning(journal.c.seq)
     )
     return {
         "records": compiled(records, *USER, "after", "limit"),
         "truncate": compiled(dropped, *USER, "floor"),
-        "redact": compiled(redacted, *USER, "new_seq", "new_body"),
+        "redact": compiled(redacted, *USER, "new_seq", "new_old_body", "new_body"),
     }
 
 

@@ -21,7 +21,9 @@ from memsvc.storage.driver import (
     Loaded,
     Migration,
     Outcome,
+    PageOf,
     Record,
+    Redaction,
     Row,
     RowKind,
     StorageUnavailable,
@@ -138,20 +140,9 @@ class PostgresDriver:
         reads.require_text((scope.namespace, scope.user_id))
         return await self._run(lambda connection: reads.records(connection, self._statements, scope, after, limit))
 
-    async def rows(
-        self,
-        scope: Scope,
-        kind: RowKind,
-        *,
-        group: str | None = None,
-        after: int | None = None,
-        before: int | None = None,
-        descending: bool = False,
-        limit: int,
-    ) -> Sequence[Row]:
-        reads.require_text((scope.namespace, scope.user_id, group or ""))
-        wanted = reads.PageOf(scope, kind, group, after, before, descending, limit)
-        return await self._run(lambda connection: reads.page(connection, self._statements, wanted))
+    async def rows(self, page: PageOf) -> Sequence[Row]:
+        reads.require_text((page.scope.namespace, page.scope.user_id, page.group or ""))
+        return await self._run(lambda connection: reads.page(connection, self._statements, page))
 
     async def get(self, scope: Scope, kind: RowKind, row_ids: Sequence[str]) -> Mapping[str, Row]:
         reads.require_text((scope.namespace, scope.user_id, *row_ids))
@@ -177,9 +168,9 @@ class PostgresDriver:
         reads.require_text((scope.namespace, scope.user_id))
         await self._run(lambda connection: writes.truncate(connection, self._statements, scope, floor))
 
-    async def redact(self, scope: Scope, bodies: Mapping[int, bytes]) -> None:
+    async def redact(self, scope: Scope, redactions: Sequence[Redaction]) -> Collection[int]:
         reads.require_text((scope.namespace, scope.user_id))
-        await self._run(lambda connection: writes.redact(connection, self._statements, scope, bodies))
+        return await self._run(lambda connection: writes.redact(connection, self._statements, scope, redactions))
 
     async def hints(self) -> AsyncIterator[Scope | None]:
         hints = self._opened().hints

@@ -4,29 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 from memsvc.errors import InvalidArgument, invalid
 from memsvc.model import Scope
-from memsvc.storage.driver import EMPTY, Due, Loaded, Record, RecordKind, Row, RowKind, Tip, TruncatedJournal
+from memsvc.storage.driver import EMPTY, Due, Loaded, PageOf, Record, RecordKind, Row, RowKind, Tip, TruncatedJournal
 from memsvc_drivers.postgres.connecting import Connection
 from memsvc_drivers.postgres.statements import Statements
 from memsvc_drivers.sql.statements import Page
 
 _ROW_KINDS: Mapping[str | None, RowKind] = {None: RowKind.MEMORY, **{kind.value: kind for kind in RowKind}}
 _RECORD_KINDS = {kind.value: kind for kind in RecordKind}
-
-
-class PageOf(NamedTuple):
-    """What `rows` is asked for."""
-
-    scope: Scope
-    kind: RowKind
-    group: str | None
-    after: int | None
-    before: int | None
-    descending: bool
-    limit: int
 
 
 def require_text(texts: Iterable[str]) -> None:

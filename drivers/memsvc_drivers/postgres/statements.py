@@ -89,7 +89,7 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
     truncate: str
     """namespace, user_id, floor"""
     redact: str
-    """namespace, user_id, seqs, bodies"""
+    """namespace, user_id, seqs, old bodies, new bodies; read as the seqs replaced"""
     remove_all_rows: str
     """namespace, user_id"""
     put_rows: str

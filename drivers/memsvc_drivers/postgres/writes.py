@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from memsvc.errors import InvalidArgument, invalid
 from memsvc.log import Log
 from memsvc.model import Scope
 from memsvc.storage.crashpoints import reach
-from memsvc.storage.driver import EMPTY, Append, Outcome, Record, Row, RowKey
+from memsvc.storage.driver import EMPTY, Append, Outcome, Record, Redaction, Row, RowKey
 from memsvc_drivers.postgres.connecting import Connection
 from memsvc_drivers.postgres.errors import PostgresError, concerns_one_item, sqlstate_of
 from memsvc_drivers.postgres.reads import require_text
@@ -94,9 +94,12 @@ async def truncate(connection: Connection, statements: Statements, scope: Scope,
     await connection.execute(statements.truncate, scope.namespace, scope.user_id, floor)
 
 
-async def redact(connection: Connection, statements: Statements, scope: Scope, bodies: Mapping[int, bytes]) -> None:
-    """Replace the bodies of records."""
-    await connection.execute(statements.redact, scope.namespace, scope.user_id, list(bodies), list(bodies.values()))
+async def redact(
+    connection: Connection, statements: Statements, scope: Scope, redactions: Sequence[Redaction]
+) -> list[int]:
+    """Replace the bodies of the records that still are as they were; return which."""
+    columns = [[each.seq for each in redactions], [each.old for each in redactions], [each.new for each in redactions]]
+    return [seq for (seq,) in await connection.fetch(statements.redact, scope.namespace, scope.user_id, *columns)]
 
 
 async def _append(connection: Connection, statements: Statements, batch: Sequence[Append]) -> list[Outcome]:

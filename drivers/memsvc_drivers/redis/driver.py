@@ -25,7 +25,9 @@ from memsvc.storage.driver import (
     Loaded,
     Migration,
     Outcome,
+    PageOf,
     Record,
+    Redaction,
     Row,
     RowKind,
     StorageUnavailable,
@@ -124,20 +126,9 @@ class RedisDriver:
         with self._using() as store:
             return await reads.records(store.calls, store.keys, scope, after, limit)
 
-    async def rows(
-        self,
-        scope: Scope,
-        kind: RowKind,
-        *,
-        group: str | None = None,
-        after: int | None = None,
-        before: int | None = None,
-        descending: bool = False,
-        limit: int,
-    ) -> Sequence[Row]:
-        wanted = reads.PageOf(scope, kind, group, after, before, descending, limit)
+    async def rows(self, page: PageOf) -> Sequence[Row]:
         with self._using() as store:
-            return await reads.page(store.calls, store.keys, wanted)
+            return await reads.page(store.calls, store.keys, page)
 
     async def get(self, scope: Scope, kind: RowKind, row_ids: Sequence[str]) -> Mapping[str, Row]:
         with self._using() as store:
@@ -165,10 +156,14 @@ class RedisDriver:
         with self._using() as store:
             await store.calls.value(writes.truncate_call(store.keys, scope, floor), writes=True)
 
-    async def redact(self, scope: Scope, bodies: Mapping[int, bytes]) -> None:
+    async def redact(self, scope: Scope, redactions: Sequence[Redaction]) -> Collection[int]:
         with self._using() as store:
-            if bodies and await store.calls.value(writes.redact_call(store.keys, scope, bodies), writes=True):
+            if not redactions:
+                return []
+            replaced = await store.calls.value(writes.redact_call(store.keys, scope, redactions), writes=True)
+            if replaced:
                 await store.scrub.scrub(self._settings.operation_timeout_ms / 1000)
+            return [redactions[number - 1].seq for number in replaced]
 
     async def hints(self) -> AsyncIterator[Scope | None]:
         async for scope in self._opened().hints.listen():

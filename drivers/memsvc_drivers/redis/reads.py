@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple
 
 from memsvc.model import Scope
-from memsvc.storage.driver import EMPTY, Loaded, Record, Row, RowKind, Tip, TruncatedJournal
+from memsvc.storage.driver import EMPTY, Loaded, PageOf, Record, Row, RowKind, Tip, TruncatedJournal
 from memsvc_drivers.redis import scripts
 from memsvc_drivers.redis.calls import Call, Calls
 from memsvc_drivers.redis.connections import Reply
@@ -24,18 +23,6 @@ from memsvc_drivers.redis.keys import (
 
 _MAX_LIMIT = 1 << 31
 _POSITION_BYTES = 16
-
-
-class PageOf(NamedTuple):
-    """Which rows are wanted."""
-
-    scope: Scope
-    kind: RowKind
-    group: str | None
-    after: int | None
-    before: int | None
-    descending: bool
-    limit: int
 
 
 async def tips(calls: Calls, keys: Keys, scopes: Sequence[Scope], *, one_node: bool) -> list[Tip]:
@@ -86,7 +73,7 @@ async def page(calls: Calls, keys: Keys, wanted: PageOf) -> list[Row]:
     user = keys.of(wanted.scope)
     if wanted.kind not in PAGED:
         rows = _rows(wanted.kind, await calls.value(Call(user.bucket, "HGETALL", user.rows(wanted.kind))))
-        return _page_of(rows, wanted)
+        return wanted.of(rows)
     prefix = group_prefix(None if wanted.group is None else utf8(wanted.group))
     # Nothing in UTF-8 has the byte 0xff: with it an edge is past every row of its position.
     lowest = b"[" + prefix if wanted.after is None else b"(" + prefix + ordered(wanted.after) + b"\xff"
@@ -121,14 +108,3 @@ def _rows(kind: RowKind, pairs: Reply) -> list[Row]:
         Row(kind, row_id.decode(), value) if value[0] == JSON_OBJECT else read_row(kind, row_id.decode(), value)
         for row_id, value in zip(entries, entries, strict=True)
     ]
-
-
-def _page_of(rows: Sequence[Row], wanted: PageOf) -> list[Row]:
-    found = [
-        row
-        for row in rows
-        if (wanted.group is None or row.group == wanted.group)
-        and (wanted.after is None or row.position > wanted.after)
-        and (wanted.before is None or row.position < wanted.before)
-    ]
-    return sorted(found, key=lambda row: row.position, reverse=wanted.descending)[: wanted.limit]

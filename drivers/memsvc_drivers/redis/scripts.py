@@ -232,15 +232,19 @@ return gone
 """
 
 _REDACT = """
--- KEYS: head, journal. ARGV: seq and body of each record. Answers how many there were.
+-- KEYS: head, journal. ARGV: seq, old body and new body of each record. Answers which of them it replaced, from 1.
 local head = read_head(KEYS[1])
-if not head then return 0 end
-local writes = {}
-for i = 1, #ARGV, 2 do
+if not head then return {} end
+local writes, replaced = {}, {}
+for i = 1, #ARGV, 3 do
   local index = ARGV[i] - head.floor
   if index >= 0 and index <= head.seq - head.floor then
-    local envelope = string.match(redis.call('LINDEX', KEYS[2], whole(index)), '^%S+ %S+ %S+ %S+ ')
-    writes[#writes + 1] = {whole(index), envelope .. ARGV[i + 1]}
+    local element = redis.call('LINDEX', KEYS[2], whole(index))
+    local envelope = string.match(element, '^%S+ %S+ %S+ %S+ ')
+    if string.sub(element, #envelope + 1) == ARGV[i + 1] then
+      writes[#writes + 1] = {whole(index), envelope .. ARGV[i + 2]}
+      replaced[#replaced + 1] = (i + 2) / 3
+    end
   end
 end
 for i, write in ipairs(writes) do
@@ -251,7 +255,7 @@ for i, write in ipairs(writes) do
     redis.call('LSET', KEYS[2], write[1], write[2])
   end
 end
-return #writes
+return replaced
 """
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from memsvc.model import Scope
-from memsvc.storage.driver import Append, Outcome, Row, RowKey, RowKind
+from memsvc.storage.driver import Append, Outcome, Redaction, Row, RowKey, RowKind
 from memsvc_drivers.redis import scripts
 from memsvc_drivers.redis.calls import Call
 from memsvc_drivers.redis.connections import Reply
@@ -62,10 +62,10 @@ def truncate_call(keys: Keys, scope: Scope, floor: int) -> Call:
     return Call.of_script(user.bucket, scripts.TRUNCATE, (user.head, user.journal), (floor,))
 
 
-def redact_call(keys: Keys, scope: Scope, bodies: Mapping[int, bytes]) -> Call:
-    """Return the call that replaces bodies of records."""
+def redact_call(keys: Keys, scope: Scope, redactions: Sequence[Redaction]) -> Call:
+    """Return the call that replaces bodies of records, and answers which, counted from 1."""
     user = keys.of(scope)
-    values = [value for seq, body in bodies.items() for value in (seq, body)]
+    values = [value for each in redactions for value in (each.seq, each.old, each.new)]
     return Call.of_script(user.bucket, scripts.REDACT, (user.head, user.journal), values)
 
 

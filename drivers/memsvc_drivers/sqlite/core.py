@@ -112,12 +112,13 @@ def _of_journal(tables: Tables) -> dict[str, str]:
     tail = select(columns.seq, columns.nonce, columns.kind, columns.time, columns.body).where(
         *_of_user(columns), columns.seq > _given("after")
     )
-    replaced = update(journal).values(body=_given("body")).where(*_of_user(columns), columns.seq == _given("seq"))
+    replaced = update(journal).values(body=_given("body"))
+    replaced = replaced.where(*_of_user(columns), columns.seq == _given("seq"), columns.body == _given("old_body"))
     dropped = delete(journal).where(*_of_user(columns), columns.seq < _given("floor"))
     return {
         "add_record": _sql(insert(journal), *columns.keys()),
         "records": _sql(_first(tail.order_by(columns.seq)), *USER, "after", "limit"),
-        "replace_body": _sql(replaced, "body", *USER, "seq"),
+        "replace_body": _sql(replaced, "body", *USER, "seq", "old_body"),
         "drop_records": _sql(dropped, *USER, "floor"),
     }
 

@@ -27,7 +27,9 @@ from memsvc.storage.driver import (
     Loaded,
     Migration,
     Outcome,
+    PageOf,
     Record,
+    Redaction,
     Row,
     RowKind,
     StorageUnavailable,
@@ -123,19 +125,8 @@ class SQLiteDriver:
     async def records(self, scope: Scope, after: int, limit: int) -> Sequence[Record]:
         return await self._read(lambda connection: reads.records(connection, self._statements, scope, after, limit))
 
-    async def rows(
-        self,
-        scope: Scope,
-        kind: RowKind,
-        *,
-        group: str | None = None,
-        after: int | None = None,
-        before: int | None = None,
-        descending: bool = False,
-        limit: int,
-    ) -> Sequence[Row]:
-        wanted = reads.PageOf(scope, kind, group, after, before, descending, limit)
-        return await self._read(lambda connection: reads.page(connection, self._statements, wanted))
+    async def rows(self, page: PageOf) -> Sequence[Row]:
+        return await self._read(lambda connection: reads.page(connection, self._statements, page))
 
     async def get(self, scope: Scope, kind: RowKind, row_ids: Sequence[str]) -> Mapping[str, Row]:
         return await self._read(lambda connection: reads.get(connection, self._statements, scope, kind, row_ids))
@@ -160,12 +151,13 @@ class SQLiteDriver:
     async def truncate(self, scope: Scope, floor: int) -> None:
         await self._write(lambda connection, isolated: writes.truncate(connection, self._statements, scope, floor))
 
-    async def redact(self, scope: Scope, bodies: Mapping[int, bytes]) -> None:
-        await self._write(
-            lambda connection, isolated: writes.redact(connection, self._statements, scope, bodies),
-            size_bytes=sum(map(len, bodies.values())),
+    async def redact(self, scope: Scope, redactions: Sequence[Redaction]) -> Collection[int]:
+        replaced: Collection[int] = await self._write(
+            lambda connection, isolated: writes.redact(connection, self._statements, scope, redactions),
+            size_bytes=sum(len(each.new) for each in redactions),
             wipe=Wipe.BEFORE_DONE,
         )
+        return replaced
 
     async def hints(self) -> AsyncIterator[Scope | None]:
         seen = self._opened().files.readers.data_version()

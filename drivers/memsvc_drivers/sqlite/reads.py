@@ -10,11 +10,11 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from memsvc.errors import InvalidArgument, invalid
 from memsvc.model import Scope
-from memsvc.storage.driver import EMPTY, Due, Loaded, Record, RecordKind, Row, RowKind, Tip, TruncatedJournal
+from memsvc.storage.driver import EMPTY, Due, Loaded, PageOf, Record, RecordKind, Row, RowKind, Tip, TruncatedJournal
 from memsvc_drivers.sql.statements import Page
 from memsvc_drivers.sqlite.errors import is_busy, is_interrupted, spoils_connection, unavailable
 from memsvc_drivers.sqlite.schema import connect, file_identity, refuse_replaced
@@ -30,18 +30,6 @@ _TICKS = 3
 """A read on the loop ends after 2,000 to 3,000 steps of SQLite's machine, about 100 us."""
 
 _THREADS = 2
-
-
-class PageOf(NamedTuple):
-    """Which rows a page holds, as in `Driver.rows`."""
-
-    scope: Scope
-    kind: RowKind
-    group: str | None
-    after: int | None
-    before: int | None
-    descending: bool
-    limit: int
 
 
 class Readers:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from memsvc.log import Log
 from memsvc.model import Scope
-from memsvc.storage.driver import EMPTY, Append, Outcome, Row
+from memsvc.storage.driver import EMPTY, Append, Outcome, Redaction, Row
 from memsvc_drivers.sqlite.errors import concerns_one_item
 from memsvc_drivers.sqlite.schema import REMNANTS_ROW
 from memsvc_drivers.sqlite.statements import Statements
@@ -54,11 +54,18 @@ def truncate(connection: sqlite3.Connection, statements: Statements, scope: Scop
         connection.execute(statements.raise_floor, (new_floor, *user))
 
 
-def redact(connection: sqlite3.Connection, statements: Statements, scope: Scope, bodies: Mapping[int, bytes]) -> None:
-    """Replace the bodies of records."""
-    rows = [(body, scope.namespace, scope.user_id, seq) for seq, body in bodies.items()]
-    connection.executemany(statements.replace_body, rows)
-    connection.execute(statements.write_meta, (REMNANTS_ROW, 1))
+def redact(
+    connection: sqlite3.Connection, statements: Statements, scope: Scope, redactions: Sequence[Redaction]
+) -> list[int]:
+    """Replace the bodies of the records that still are as they were; return which."""
+    replaced = []
+    for each in redactions:
+        values = (each.new, scope.namespace, scope.user_id, each.seq, each.old)
+        if connection.execute(statements.replace_body, values).rowcount:
+            replaced.append(each.seq)
+    if replaced:
+        connection.execute(statements.write_meta, (REMNANTS_ROW, 1))
+    return replaced
 
 
 def written_bytes(batch: Sequence[Append]) -> int:

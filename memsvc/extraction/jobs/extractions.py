@@ -50,7 +50,7 @@ from memsvc.model import (
 )
 from memsvc.paging import binding, make_token, read_token
 from memsvc.sessions import timed
-from memsvc.storage.driver import RowKind, TruncatedJournal
+from memsvc.storage.driver import PageOf, RowKind, TruncatedJournal
 from memsvc.users import Users
 from memsvc.users.moves import Watch
 from memsvc.writing.writer import Writer
@@ -139,7 +139,7 @@ class Extractions(Struct):
         edge, exhausted = before, False
         while len(found) <= page_size and not exhausted:
             rows = await self.users.driver.rows(
-                scope, RowKind.EXTRACTION, before=edge, descending=True, limit=_PAGE_ROWS
+                PageOf(scope, RowKind.EXTRACTION, before=edge, descending=True, limit=_PAGE_ROWS)
             )
             exhausted = len(rows) < _PAGE_ROWS
             edge = rows[-1].position if rows else edge

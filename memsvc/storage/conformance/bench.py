@@ -72,6 +72,9 @@ class Bench:
         """Return the same store, its server reached at this address, with timeouts of about a second."""
         raise Skipped("no server between memsvc and the data")
 
+    async def require_atomic_updates(self, place: Place) -> None:
+        """Raise Skipped where the database itself may overwrite what changed between its own look and its write."""
+
     async def scale(self, place: Place) -> float:
         """Return what large counts of users and rows are multiplied with: less than 1 where the server is slow."""
         return 1.0

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from memsvc.errors import StorageUnavailable
 from memsvc.model import Scope
 from memsvc.storage.conformance.items import item, memory, outcome_of
-from memsvc.storage.driver import EMPTY, Append, Driver, Outcome, RowKind
+from memsvc.storage.driver import EMPTY, Append, Driver, Outcome, PageOf, Redaction, RowKind
 
 Call = Callable[[], Awaitable[object]]
 
@@ -24,14 +24,14 @@ def every_call(driver: Driver, scope: Scope) -> Mapping[str, Call]:
         "tips": lambda: driver.tips([scope]),
         "load": lambda: driver.load(scope, list(RowKind)),
         "records": lambda: driver.records(scope, 0, 10),
-        "rows": lambda: driver.rows(scope, RowKind.RUN, limit=10),
+        "rows": lambda: driver.rows(PageOf(scope, RowKind.RUN, limit=10)),
         "get": lambda: driver.get(scope, RowKind.RUN, ["r1"]),
         "due": lambda: driver.due(1, 10),
         "users": lambda: driver.users(scope.namespace, "", 10),
         "scopes": lambda: driver.scopes(None, 10),
         "seed": lambda: driver.seed(scope, [memory("m1")], afresh=True),
         "truncate": lambda: driver.truncate(scope, 1),
-        "redact": lambda: driver.redact(scope, {1: b"{}"}),
+        "redact": lambda: driver.redact(scope, [Redaction(1, b"", b"{}")]),
     }
 
 

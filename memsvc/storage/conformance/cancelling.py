@@ -10,7 +10,7 @@ from memsvc.model import Scope
 from memsvc.storage.conformance.calls import Call
 from memsvc.storage.conformance.items import applied, by_key, item, memory, outcome_of, run, state, tip_now, tip_of
 from memsvc.storage.conformance.store import Store
-from memsvc.storage.driver import EMPTY, Driver, Outcome, Row, RowKind
+from memsvc.storage.driver import EMPTY, Driver, Outcome, PageOf, Row, RowKind
 
 _ALL = list(RowKind)
 
@@ -59,7 +59,7 @@ def _call_of(driver: Driver, scope: Scope, chance: random.Random) -> Call:
         partial(_append_now, driver, scope),
         partial(driver.load, scope, _ALL),
         partial(driver.tips, [scope]),
-        partial(driver.rows, scope, RowKind.RUN, limit=10),
+        partial(driver.rows, PageOf(scope, RowKind.RUN, limit=10)),
         partial(driver.records, scope, 0, 10),
     ]
     return chance.choice(calls)
@@ -75,5 +75,5 @@ async def _check(driver: Driver, scope: Scope) -> None:
     loaded = await driver.load(scope, _ALL)
     assert loaded.tip.seq >= before.seq >= 1
     assert by_key(loaded.rows) == by_key(_own(scope))
-    assert list(await driver.rows(scope, RowKind.RUN, limit=10)) == [_own(scope)[1]]
+    assert list(await driver.rows(PageOf(scope, RowKind.RUN, limit=10))) == [_own(scope)[1]]
     assert await driver.get(scope, RowKind.MEMORY, ["m1"]) == {"m1": _own(scope)[0]}

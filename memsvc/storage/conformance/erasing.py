@@ -22,7 +22,7 @@ from memsvc.storage.conformance.items import (
 )
 from memsvc.storage.conformance.store import Store
 from memsvc.storage.conformance.truncation import first_kept
-from memsvc.storage.driver import EMPTY, Outcome, RowKey, RowKind
+from memsvc.storage.driver import EMPTY, Outcome, PageOf, RowKey, RowKind
 
 
 async def test_an_erase_leaves_only_requests(store: Store) -> None:
@@ -35,7 +35,7 @@ async def test_an_erase_leaves_only_requests(store: Store) -> None:
     assert loaded.tip == journal.tip
     assert by_key(loaded.rows) == by_key([state(2), *requests, request("q3", 3)])
     assert await store.driver.get(journal.scope, RowKind.MEMORY, ["m1"]) == {}
-    assert list(await store.driver.rows(journal.scope, RowKind.RUN, group="s1", limit=10)) == []
+    assert list(await store.driver.rows(PageOf(journal.scope, RowKind.RUN, group="s1", limit=10))) == []
 
 
 async def test_an_erase_may_delete_requests_by_name(store: Store) -> None:

@@ -5,10 +5,24 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from memsvc.model import Extraction, Memory, Message, Role, Run, Scope, Session, TextPart, encode
-from memsvc.storage.driver import EMPTY, Append, Driver, Due, Outcome, Record, RecordKind, Row, RowKey, RowKind, Tip
+from memsvc.storage.driver import (
+    EMPTY,
+    Append,
+    Driver,
+    Due,
+    Outcome,
+    Record,
+    RecordKind,
+    Redaction,
+    Row,
+    RowKey,
+    RowKind,
+    Tip,
+    TruncatedJournal,
+)
 
 
 class Journal:
@@ -81,6 +95,24 @@ async def tip_now(driver: Driver, scope: Scope) -> Tip:
     """Return where the journal ends now."""
     [tip] = await driver.tips([scope])
     return tip
+
+
+async def history(driver: Driver, scope: Scope) -> Sequence[Record]:
+    """Return every record that is kept."""
+    after = 0
+    while True:
+        try:
+            return await driver.records(scope, after, 100_000)
+        except TruncatedJournal as truncated:
+            after = truncated.first - 1
+
+
+async def redact(driver: Driver, scope: Scope, bodies: Mapping[int, bytes]) -> Collection[int]:
+    """Replace the bodies of these records, whatever they say."""
+    read = await history(driver, scope)
+    return await driver.redact(
+        scope, [Redaction(record.seq, record.body, bodies[record.seq]) for record in read if record.seq in bodies]
+    )
 
 
 async def due_in(driver: Driver, namespace: str, before: int) -> list[Due]:

@@ -24,7 +24,7 @@ from memsvc.storage.conformance.items import (
 )
 from memsvc.storage.conformance.store import Store
 from memsvc.storage.conformance.truncation import first_kept
-from memsvc.storage.driver import EMPTY, Append, Driver, Due, Outcome, Row, RowKey, RowKind, Tip
+from memsvc.storage.driver import EMPTY, Append, Driver, Due, Outcome, PageOf, Row, RowKey, RowKind, Tip
 
 
 async def test_a_copied_user_is_the_same(store: Store) -> None:
@@ -86,7 +86,7 @@ async def test_seeding_afresh_drops_what_was_seeded(store: Store) -> None:
     await Journal(store.driver, scope).append(puts=[state(1), memory("next", "put", position=2)])
     expected = [memory("both", "newest"), memory("next", "put", position=2), run("new", 1), state(1)]
     assert by_key((await store.driver.load(scope, list(RowKind))).rows) == by_key(expected)
-    assert ids(await store.driver.rows(scope, RowKind.RUN, limit=10)) == ["new"]
+    assert ids(await store.driver.rows(PageOf(scope, RowKind.RUN, limit=10))) == ["new"]
     assert await store.driver.get(scope, RowKind.MEMORY, ["old", "both"]) == {"both": memory("both", "newest")}
 
 
@@ -102,7 +102,7 @@ async def test_a_copy_that_was_cut_is_seeded_again(store: Store) -> None:
     await copy.append([b"3"], puts=[state(7)])
     loaded = await store.driver.load(copy.scope, list(RowKind))
     assert (loaded.tip, by_key(loaded.rows)) == (copy.tip, by_key([*rows, state(7)]))
-    assert ids(await store.driver.rows(copy.scope, RowKind.RUN, limit=10)) == ["r1", "r2"]
+    assert ids(await store.driver.rows(PageOf(copy.scope, RowKind.RUN, limit=10))) == ["r1", "r2"]
     assert await store.driver.get(copy.scope, RowKind.MEMORY, ["m2", "gone"]) == {"m2": memory("m2", position=2)}
 
 
@@ -154,7 +154,7 @@ async def _assert_same(driver: Driver, source: Journal, copy: Scope) -> None:
     pages = [await driver.records(scope, kept_from - 1, 100) for scope in (source.scope, copy)]
     assert list(pages[0]) == list(pages[1])
     for kind in (RowKind.RUN, RowKind.SESSION, RowKind.EXTRACTION, RowKind.MEMORY):
-        of_source, of_copy = [await driver.rows(scope, kind, limit=100) for scope in (source.scope, copy)]
+        of_source, of_copy = [await driver.rows(PageOf(scope, kind, limit=100)) for scope in (source.scope, copy)]
         assert list(of_source) == list(of_copy)
         assert await driver.get(copy, kind, ids(of_source)) == {row.row_id: row for row in of_source}
     listed = await driver.users(copy.namespace, "", 100)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from memsvc.storage.conformance.items import Journal, applied, ids, item, memory, outcome_of, run, tip_now, tip_of
 from memsvc.storage.conformance.store import Store
-from memsvc.storage.driver import EMPTY, Outcome, RowKey, RowKind
+from memsvc.storage.driver import EMPTY, Outcome, PageOf, RowKey, RowKind
 
 _WORDS = r"""
 0 00 10 9 -1 1e3 A a AA Aa aA aa Z z null NULL None true % %% %2F %25 _ __ a_ a% / // a/b a/ /a .. . a.b a. {} {a} }{ :
@@ -99,14 +99,14 @@ async def test_groups_are_told_apart(store: Store) -> None:
     journal = store.journal()
     await journal.append(puts=[run(f"r{n}", n, session=name) for n, name in enumerate(NAMES, start=1)])
     for number, name in store.sample([*enumerate(NAMES, start=1)]):
-        assert ids(await store.driver.rows(journal.scope, RowKind.RUN, group=name, limit=10)) == [f"r{number}"]
-    assert len(await store.driver.rows(journal.scope, RowKind.RUN, limit=1_000)) == len(NAMES)
+        assert ids(await store.driver.rows(PageOf(journal.scope, RowKind.RUN, group=name, limit=10))) == [f"r{number}"]
+    assert len(await store.driver.rows(PageOf(journal.scope, RowKind.RUN, limit=1_000))) == len(NAMES)
 
 
 async def test_the_empty_group_is_a_group(store: Store) -> None:
     """rows: of one group, the empty one too, or of all."""
     journal = store.journal()
     await journal.append(puts=[run(f"r{n}", n, session=name) for n, name in enumerate(("", "s1", "", " "), start=1)])
-    assert ids(await store.driver.rows(journal.scope, RowKind.RUN, group="", limit=10)) == ["r1", "r3"]
-    assert ids(await store.driver.rows(journal.scope, RowKind.RUN, group=" ", limit=10)) == ["r4"]
-    assert ids(await store.driver.rows(journal.scope, RowKind.RUN, limit=10)) == ["r1", "r2", "r3", "r4"]
+    assert ids(await store.driver.rows(PageOf(journal.scope, RowKind.RUN, group="", limit=10))) == ["r1", "r3"]
+    assert ids(await store.driver.rows(PageOf(journal.scope, RowKind.RUN, group=" ", limit=10))) == ["r4"]
+    assert ids(await store.driver.rows(PageOf(journal.scope, RowKind.RUN, limit=10))) == ["r1", "r2", "r3", "r4"]

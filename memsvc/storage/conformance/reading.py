@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from memsvc.storage.conformance.items import Journal, applied, ids, item, memory, run, state, tip_of
 from memsvc.storage.conformance.store import Store
-from memsvc.storage.driver import EMPTY, Driver, Row, RowKey, RowKind
+from memsvc.storage.driver import EMPTY, Driver, PageOf, Row, RowKey, RowKind
 
 
 async def test_tips_come_in_the_order_asked_for(store: Store) -> None:
@@ -71,7 +71,7 @@ async def test_rows_are_read_in_order_of_position(store: Store) -> None:
     await journal.append(puts=[*runs[::-1], memory("m1", position=30)])
 
     async def page(**asked: object) -> list[int]:
-        found = await store.driver.rows(journal.scope, RowKind.RUN, **asked)  # type: ignore[arg-type]
+        found = await store.driver.rows(PageOf(journal.scope, RowKind.RUN, **asked))  # type: ignore[arg-type]
         assert all(row in runs for row in found)
         return [row.position // 10 for row in found]
 
@@ -98,8 +98,10 @@ async def test_a_page_goes_on_where_its_edge_is_gone(store: Store) -> None:
     journal = store.journal()
     await journal.append(puts=[run(f"r{index}", index) for index in range(1, 21)])
     await journal.append(deletes=[RowKey(RowKind.RUN, f"r{index}") for index in (5, 15)])
-    later = await store.driver.rows(journal.scope, RowKind.RUN, after=5, limit=3)
-    earlier = await store.driver.rows(journal.scope, RowKind.RUN, group="s1", before=15, descending=True, limit=3)
+    later = await store.driver.rows(PageOf(journal.scope, RowKind.RUN, after=5, limit=3))
+    earlier = await store.driver.rows(
+        PageOf(journal.scope, RowKind.RUN, group="s1", before=15, descending=True, limit=3)
+    )
     assert (ids(later), ids(earlier)) == (["r6", "r7", "r8"], ["r14", "r13", "r12"])
 
 
@@ -126,7 +128,7 @@ async def test_a_user_with_ten_thousand_memories_loads_whole(store: Store) -> No
     memories[middle] = memory(f"m{middle + 1}", "Another fact", position=middle + 1)
     await journal.append(puts=[memories[middle]], deletes=[RowKey(RowKind.MEMORY, memories.pop().row_id)])
     assert await _memories(store.driver, journal) == memories
-    page = await store.driver.rows(journal.scope, RowKind.MEMORY, after=middle - 1, limit=3)
+    page = await store.driver.rows(PageOf(journal.scope, RowKind.MEMORY, after=middle - 1, limit=3))
     assert list(page) == memories[middle - 1 : middle + 2]
 
 
@@ -188,5 +190,5 @@ async def _page(driver: Driver, journal: Journal, found: list[Row], *, descendin
     edge = found[-1].position if found else None
     after, before = (None, edge) if descending else (edge, None)
     return await driver.rows(
-        journal.scope, RowKind.RUN, group="s1", after=after, before=before, descending=descending, limit=20
+        PageOf(journal.scope, RowKind.RUN, group="s1", after=after, before=before, descending=descending, limit=20)
     )

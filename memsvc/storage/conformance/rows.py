@@ -16,7 +16,7 @@ from memsvc.storage.conformance.items import (
     tip_now,
 )
 from memsvc.storage.conformance.store import Store
-from memsvc.storage.driver import EMPTY, Outcome, Row, RowKey, RowKind
+from memsvc.storage.driver import EMPTY, Outcome, PageOf, Row, RowKey, RowKind
 
 
 async def test_rows_are_put_in_the_step_of_their_record(store: Store) -> None:
@@ -43,8 +43,8 @@ async def test_a_put_replaces_the_whole_row(store: Store) -> None:
     await journal.append(puts=replaced)
     loaded = await store.driver.load(journal.scope, list(RowKind))
     assert by_key(loaded.rows) == by_key(replaced)
-    assert list(await store.driver.rows(journal.scope, RowKind.RUN, group="s1", limit=10)) == []
-    assert ids(await store.driver.rows(journal.scope, RowKind.RUN, group="s2", limit=10)) == ["r1"]
+    assert list(await store.driver.rows(PageOf(journal.scope, RowKind.RUN, group="s1", limit=10))) == []
+    assert ids(await store.driver.rows(PageOf(journal.scope, RowKind.RUN, group="s2", limit=10))) == ["r1"]
 
 
 async def test_rows_may_trade_places_in_one_append(store: Store) -> None:
@@ -53,7 +53,7 @@ async def test_rows_may_trade_places_in_one_append(store: Store) -> None:
     await journal.append(puts=[session("s1", 1), session("s2", 2), session("s3", 3)])
     gone = RowKey(RowKind.SESSION, "s3")
     await journal.append(puts=[session("s1", 2), session("s2", 1), session("s4", 3)], deletes=[gone])
-    rows = await store.driver.rows(journal.scope, RowKind.SESSION, limit=10)
+    rows = await store.driver.rows(PageOf(journal.scope, RowKind.SESSION, limit=10))
     assert ids(rows) == ["s2", "s1", "s4"]
 
 
@@ -129,6 +129,6 @@ async def test_a_user_without_a_journal_is_empty(store: Store) -> None:
     assert (loaded.tip, list(loaded.rows)) == (EMPTY, [])
     assert await tip_now(driver, scope) == EMPTY
     assert list(await driver.records(scope, 0, 10)) == []
-    assert list(await driver.rows(scope, RowKind.RUN, limit=10)) == []
+    assert list(await driver.rows(PageOf(scope, RowKind.RUN, limit=10))) == []
     assert list(await driver.users(store.namespace, "", 10)) == []
     assert await outcome_of(driver, item(scope, EMPTY)) is Outcome.APPENDED

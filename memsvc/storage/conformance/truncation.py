@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Collection
 from contextlib import suppress
 
 from memsvc.model import Scope
-from memsvc.storage.conformance.items import Journal, by_key, item, memory, outcome_of, state, tip_now, tip_of
+from memsvc.storage.conformance.items import Journal, by_key, item, memory, outcome_of, redact, state, tip_now, tip_of
 from memsvc.storage.conformance.store import Store
-from memsvc.storage.driver import EMPTY, Driver, Outcome, RowKind, Tip, TruncatedJournal
+from memsvc.storage.driver import EMPTY, Driver, Outcome, Redaction, RowKind, Tip, TruncatedJournal
 
 
 async def test_records_below_the_floor_are_refused(store: Store) -> None:
@@ -119,7 +120,8 @@ async def test_redact_replaces_bodies(store: Store) -> None:
     """redact: replace the bodies of these records for good; their envelopes, and the others, stay."""
     journal = store.journal()
     written = (await journal.append([b'{"text":"secret"}' for _ in range(5)])).records
-    await store.driver.redact(journal.scope, {2: b"{}", 5: b'{"text":""}'})
+    replaced = await redact(store.driver, journal.scope, {2: b"{}", 5: b'{"text":""}'})
+    assert sorted(replaced) == [2, 5]
     read = await store.driver.records(journal.scope, 0, 10)
     kept = written[0].body
     assert [record.body for record in read] == [kept, b"{}", kept, kept, b'{"text":""}']
@@ -135,12 +137,53 @@ async def test_redact_of_what_is_gone_is_no_error(store: Store) -> None:
     journal = store.journal()
     await journal.append([b"1", b"2", b"3"])
     await store.driver.truncate(journal.scope, 3)
-    await store.driver.redact(journal.scope, {1: b"{}", 3: b"{}", 99: b"{}"})
-    await store.driver.redact(store.user("nobody"), {1: b"{}"})
-    await store.driver.redact(journal.scope, {})
+    old = {1: b"1", 3: b"3", 99: b"99"}
+    assert await store.driver.redact(journal.scope, [Redaction(seq, body, b"{}") for seq, body in old.items()]) == [3]
+    assert not await store.driver.redact(store.user("nobody"), [Redaction(1, b"1", b"{}")])
+    assert not await store.driver.redact(journal.scope, [])
     assert await first_kept(store.driver, journal.scope, 1) == 3
     assert [record.body for record in await store.driver.records(journal.scope, 2, 10)] == [b"{}"]
     assert await tip_now(store.driver, store.user("nobody")) == EMPTY
+
+
+async def test_a_record_that_says_something_else_is_not_redacted(store: Store) -> None:
+    """redact: MUST leave alone a record that says something else; the others are replaced."""
+    journal = store.journal()
+    bodies = [b'{"a":1}', b'{"a":1,"b":"\xc3\xbc"}', b"", b"\x00\xff", b"1 2 3 4 5"]
+    for body in bodies:
+        await journal.append([body])
+    wrong = (b"", b'{"a":1} ', b'{"a":1', b'{"A":1}', b"4 5", b"\x00")
+    for old in wrong:
+        others = [Redaction(seq, old, b"{}") for seq, body in enumerate(bodies, 1) if body != old]
+        assert not await store.driver.redact(journal.scope, others)
+    assert [record.body for record in await store.driver.records(journal.scope, 0, 10)] == bodies
+    mixed = [Redaction(seq, body if seq % 2 else b"other", b"{}") for seq, body in enumerate(bodies, 1)]
+    assert sorted(await store.driver.redact(journal.scope, mixed)) == [1, 3, 5]
+    read = [record.body for record in await store.driver.records(journal.scope, 0, 10)]
+    assert read == [b"{}", bodies[1], b"{}", bodies[3], b"{}"]
+
+
+async def test_of_two_redactions_of_one_record_one_wins(store: Store) -> None:
+    """redact: of two that read the same record, none writes back what the other replaced."""
+    await store.bench.require_atomic_updates(store.place)
+    drivers = await store.several()
+    journal = store.journal()
+    count = store.scaled(40)
+    for number in range(count):
+        await journal.append([b'{"n":%d}' % number])
+    read = await store.driver.records(journal.scope, 0, count)
+    won: dict[bytes, Collection[int]] = {}
+
+    async def redact_all(driver: Driver, name: bytes) -> None:
+        won[name] = []
+        for start in range(0, count, 4):
+            some = [Redaction(record.seq, record.body, name) for record in read[start : start + 4]]
+            won[name] = [*won[name], *await driver.redact(journal.scope, some)]
+
+    await asyncio.gather(*(redact_all(driver, b"%d" % number) for number, driver in enumerate(drivers * 2)))
+    stands = {record.seq: record.body for record in await store.driver.records(journal.scope, 0, count)}
+    assert sorted(seq for seqs in won.values() for seq in seqs) == [record.seq for record in read]
+    assert all(stands[seq] == name for name, seqs in won.items() for seq in seqs)
 
 
 async def test_redacted_text_is_gone(store: Store) -> None:
@@ -155,7 +198,7 @@ async def test_redacted_text_is_gone(store: Store) -> None:
             for number in range(1, 41):
                 await journal.append([b'{"text":"%s"}' % (secret * (1 if number % 4 else 500))])
             assert await asyncio.to_thread(store.holds, place, secret)
-            await driver.redact(journal.scope, dict.fromkeys(range(1, 41), b"{}"))
+            await redact(driver, journal.scope, dict.fromkeys(range(1, 41), b"{}"))
             assert not await asyncio.to_thread(store.holds, place, secret)
         finally:
             await driver.close()

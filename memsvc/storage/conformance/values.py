@@ -22,7 +22,7 @@ from memsvc.storage.conformance.items import (
 )
 from memsvc.storage.conformance.names import NAMES
 from memsvc.storage.conformance.store import Store
-from memsvc.storage.driver import EMPTY, MAX_APPEND_BYTES, Append, Due, Record, RecordKind, Row, RowKind, Tip
+from memsvc.storage.driver import EMPTY, MAX_APPEND_BYTES, Append, Due, PageOf, Record, RecordKind, Row, RowKind, Tip
 
 _MAX_INT64 = 2**63 - 1
 _NUMBERS = (0, 1, 999_999, 1_700_000_000_123_456, 2**53 - 1, 2**53, 2**53 + 1, 2**62 + 1, _MAX_INT64 - 1, _MAX_INT64)
@@ -105,7 +105,7 @@ async def test_memories_keep_every_field(store: Store) -> None:
     await journal.append(puts=rows)
     assert by_key((await store.driver.load(journal.scope, [RowKind.MEMORY])).rows) == by_key(rows)
     await journal.append(puts=[Row(RowKind.MEMORY, "m1", b"{}", position=1)])
-    [first] = await store.driver.rows(journal.scope, RowKind.MEMORY, limit=1)
+    [first] = await store.driver.rows(PageOf(journal.scope, RowKind.MEMORY, limit=1))
     assert first.body == b"{}"
 
 
@@ -152,10 +152,12 @@ async def test_positions_are_exact(store: Store) -> None:
     journal = store.journal()
     rows = [session(f"s{number}", position) for number, position in enumerate(_NUMBERS)]
     await journal.append(puts=[*rows, *(request(f"q{number}", stamp) for number, stamp in enumerate(_NUMBERS))])
-    assert list(await store.driver.rows(journal.scope, RowKind.SESSION, limit=100)) == rows
+    assert list(await store.driver.rows(PageOf(journal.scope, RowKind.SESSION, limit=100))) == rows
     for number, position in enumerate(_NUMBERS):
-        after = await store.driver.rows(journal.scope, RowKind.SESSION, after=position, limit=100)
-        before = await store.driver.rows(journal.scope, RowKind.SESSION, before=position, descending=True, limit=100)
+        after = await store.driver.rows(PageOf(journal.scope, RowKind.SESSION, after=position, limit=100))
+        before = await store.driver.rows(
+            PageOf(journal.scope, RowKind.SESSION, before=position, descending=True, limit=100)
+        )
         assert (list(after), list(before)) == (rows[number + 1 :], rows[:number][::-1])
     loaded = await store.driver.load(journal.scope, [RowKind.REQUEST])
     assert sorted(row.position for row in loaded.rows) == list(_NUMBERS)
@@ -184,4 +186,9 @@ async def test_extractions_keep_their_order(store: Store) -> None:
     """rows: EXTRACTION rows are ordered by the seq that accepted them, in whatever order they were put."""
     journal = Journal(store.driver, store.user())
     await journal.append(puts=[extraction(f"e{position}", position) for position in (10, 2, 33, 1)])
-    assert ids(await store.driver.rows(journal.scope, RowKind.EXTRACTION, limit=10)) == ["e1", "e2", "e10", "e33"]
+    assert ids(await store.driver.rows(PageOf(journal.scope, RowKind.EXTRACTION, limit=10))) == [
+        "e1",
+        "e2",
+        "e10",
+        "e33",
+    ]

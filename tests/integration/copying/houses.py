@@ -15,7 +15,7 @@ from memsvc.extraction.engines import build_engine
 from memsvc.model import Scope
 from memsvc.rpc.listeners import serving
 from memsvc.storage.conformance.items import Journal, state
-from memsvc.storage.driver import Driver, Record, Row, RowKey, RowKind, Tip, TruncatedJournal
+from memsvc.storage.driver import Driver, PageOf, Record, Row, RowKey, RowKind, Tip, TruncatedJournal
 from memsvc_client import AsyncMemoryClient, update
 
 SARAH, ERIN, GHOST = "sarah", "erin/\u00e9{}%:.$", "ghost"
@@ -108,7 +108,7 @@ async def contents(driver: Driver) -> dict[Scope, Contents]:
         found[scope] = Contents(
             tip=loaded.tip,
             rows={RowKey(row.kind, row.row_id): row for row in loaded.rows},
-            runs=list(await driver.rows(scope, RowKind.RUN, limit=100_000)),
+            runs=list(await driver.rows(PageOf(scope, RowKind.RUN, limit=100_000))),
             records=list(records),
             due=due.get(scope, 0),
             listed=scope.user_id in await driver.users(scope.namespace, "", 100_000),

@@ -11,8 +11,8 @@ from houses import ERIN, GHOST, SARAH, SETTINGS, compared, contents, copied, gro
 from memsvc.copying import Fate, SideFailed
 from memsvc.errors import Reason, StorageUnavailable
 from memsvc.model import Scope
-from memsvc.storage.conformance.items import Journal, state
-from memsvc.storage.driver import MAX_APPEND_BYTES, Append, Driver, Loaded, Outcome, Row, RowKey, RowKind
+from memsvc.storage.conformance.items import Journal, redact, state
+from memsvc.storage.driver import MAX_APPEND_BYTES, Append, Driver, Loaded, Outcome, PageOf, Row, RowKey, RowKind
 from memsvc.storage.memory import MemoryDriver
 
 AVA = Scope("default", "ava")
@@ -131,11 +131,11 @@ class Restless(MemoryDriver):
         super().__init__("memory://", {})
         self.moves = moves
 
-    async def rows(self, scope: Scope, kind: RowKind, **page: Any) -> Sequence[Row]:  # type: ignore[override]
-        found = await super().rows(scope, kind, **page)
-        if kind is RowKind.RUN and page.get("after") is None and self.moves:
+    async def rows(self, page: PageOf) -> Sequence[Row]:
+        found = await super().rows(page)
+        if page.kind is RowKind.RUN and page.after is None and self.moves:
             self.moves -= 1
-            await grow(self, scope)
+            await grow(self, page.scope)
         return found
 
 
@@ -217,7 +217,7 @@ async def test_a_difference_is_found(pair: tuple[Driver, Driver]) -> None:
     source, destination = pair
     await grow(source, AVA, records=4)
     await copied(source, destination)
-    await destination.redact(AVA, {2: b"{}"})
+    await redact(destination, AVA, {2: b"{}"})
     comparison = await compared(source, destination)
     assert (comparison.differing, comparison.counts["records"].differ) == ([AVA], 1)
     assert comparison.counts["records"].source == comparison.counts["records"].destination == 4

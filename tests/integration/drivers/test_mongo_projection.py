@@ -10,9 +10,9 @@ from mongo_stores import NEVER, behind, empty_store, opened
 
 from memsvc.model import Memory, Origin, Scope, encode
 from memsvc.storage.conformance import Place
-from memsvc.storage.conformance.items import Journal, by_key, ids, memory, request, run, session, state
+from memsvc.storage.conformance.items import Journal, by_key, ids, memory, redact, request, run, session, state
 from memsvc.storage.conformance.processes import started
-from memsvc.storage.driver import Row, RowKey, RowKind
+from memsvc.storage.driver import PageOf, Row, RowKey, RowKind
 from memsvc_drivers.mongo.documents import seeded_document, user_key
 from memsvc_drivers.mongo.projection import ABANDONED, KEPT
 from tests.servers.ferretdb import FerretDB
@@ -98,7 +98,7 @@ async def test_passes_at_once_do_no_harm(mongodb_server: Server) -> None:
             for number in range(0, 20, 2):
                 await journal.append(deletes=[RowKey(RowKind.RUN, f"r{number}")])
             await asyncio.gather(*(background.projection.project([user_key(SARAH)]) for _ in range(4)))
-            assert ids(await driver.rows(SARAH, RowKind.RUN, limit=100)) == ids(runs[1::2])
+            assert ids(await driver.rows(PageOf(SARAH, RowKind.RUN, limit=100))) == ids(runs[1::2])
 
 
 async def test_a_version_that_comes_late_stays_hidden(mongodb_server: Server) -> None:
@@ -111,8 +111,8 @@ async def test_a_version_that_comes_late_stays_hidden(mongodb_server: Server) ->
             await background.projection.project([user_key(SARAH)])
             late = [seeded_document(user_key(SARAH), row, 1, background.projection.now) for row in (deleted, moved)]
             await background.store.rows.insert(late)
-            assert ids(await driver.rows(SARAH, RowKind.RUN, limit=10)) == ["moved"]
-            assert ids(await driver.rows(SARAH, RowKind.RUN, before=5, limit=10)) == []
+            assert ids(await driver.rows(PageOf(SARAH, RowKind.RUN, limit=10))) == ["moved"]
+            assert ids(await driver.rows(PageOf(SARAH, RowKind.RUN, before=5, limit=10))) == []
             assert await driver.get(SARAH, RowKind.RUN, ["deleted"]) == {}
             assert by_key((await driver.load(SARAH, [RowKind.RUN])).rows) == by_key([run("moved", 9)])
             background.seconds_later = KEPT.total_seconds() + 60
@@ -134,7 +134,7 @@ async def test_a_version_that_comes_after_its_user_was_erased_stays_hidden(mongo
             rows = (await driver.load(SARAH, list(RowKind))).rows
             assert by_key(rows) == by_key([memory("m2"), request("q1", 5)])
             assert await driver.get(SARAH, RowKind.MEMORY, ["m1"]) == {}
-            assert list(await driver.rows(SARAH, RowKind.RUN, limit=10)) == []
+            assert list(await driver.rows(PageOf(SARAH, RowKind.RUN, limit=10))) == []
             background.seconds_later = KEPT.total_seconds() + 60
             await background.projection.sweep()
             assert [document["memory_id"] for document in await background.memories("memory_id")] == ["m2"]
@@ -146,7 +146,7 @@ async def test_what_was_redacted_is_nowhere_in_the_collections(mongodb_server: S
         journal = Journal(driver, SARAH)
         await journal.append([b"the secret"], puts=[memory("m1", "the secret")])
         await journal.append(deletes=[RowKey(RowKind.MEMORY, "m1")])
-        await driver.redact(SARAH, {1: b"{}"})
+        await redact(driver, SARAH, {1: b"{}"})
         fields = ["records", "said", "body", "memory", "input"]
         for collection in (background.store.journal, background.store.memories, background.store.rows):
             assert "the secret" not in str(await collection.find({}, fields))

@@ -25,7 +25,7 @@ from memsvc.storage.conformance.items import (
     tip_of,
 )
 from memsvc.storage.conformance.proxy import proxied
-from memsvc.storage.driver import EMPTY, MAX_APPEND_BYTES, Due, Outcome, RowKind, StorageUnavailable
+from memsvc.storage.driver import EMPTY, MAX_APPEND_BYTES, Due, Outcome, PageOf, Redaction, RowKind, StorageUnavailable
 from tests.servers.redis import Redis
 
 pytestmark = pytest.mark.redis
@@ -46,7 +46,7 @@ async def test_scripts_that_the_server_forgot_are_sent_again(own_redis: MakeRedi
         server.execute("SCRIPT", "FLUSH")
         assert len(await driver.records(SARAH, 0, 10)) == 2
         server.execute("SCRIPT", "FLUSH")
-        assert len(await driver.rows(SARAH, RowKind.RUN, limit=10)) == 1
+        assert len(await driver.rows(PageOf(SARAH, RowKind.RUN, limit=10))) == 1
         server.execute("SCRIPT", "FLUSH")
         assert len(await driver.users("default", "", 100)) == 21
 
@@ -62,7 +62,7 @@ async def test_a_full_server_applies_nothing_and_says_so(own_redis: MakeRedis) -
             lambda: driver.append([item(SARAH, journal.tip, puts=[state(2), run("r1", 2, session="s2")], due=9)]),
             lambda: driver.append([item(SARAH, journal.tip, erases=True)]),
             lambda: driver.truncate(SARAH, 2),
-            lambda: driver.redact(SARAH, {1: b"{}"}),
+            lambda: driver.redact(SARAH, [Redaction(1, b"", b"{}")]),
             lambda: driver.seed(Scope("default", "copy"), [memory("m1")], afresh=True),
         ):
             with pytest.raises(StorageUnavailable) as raised:

@@ -14,7 +14,8 @@ import pytest
 from sqlite_stores import SARAH, append_after, applied, files_holding, opened, tip_after
 
 from memsvc.model import Scope
-from memsvc.storage.driver import EMPTY, Outcome, Row, RowKey, RowKind, StorageUnavailable, Tip
+from memsvc.storage.conformance.items import redact
+from memsvc.storage.driver import EMPTY, Outcome, Redaction, Row, RowKey, RowKind, StorageUnavailable, Tip
 from memsvc_drivers.sqlite.driver import SQLiteDriver
 
 KINDS = (RowKind.MEMORY, RowKind.RUN, RowKind.SESSION, RowKind.EXTRACTION, RowKind.STATE)
@@ -72,7 +73,7 @@ async def test_nothing_of_redacted_records_is_left_once_it_returned(tmp_path: Pa
         rows = (await driver.load(scope, KINDS)).rows
         item = append_after(tip, scope, deletes=[RowKey(row.kind, row.row_id) for row in rows])
         tip = await applied(driver, item)
-        await driver.redact(scope, dict.fromkeys(range(1, tip.seq + 1), b"{}"))
+        await redact(driver, scope, dict.fromkeys(range(1, tip.seq + 1), b"{}"))
         assert files_holding(tmp_path, b"secret of " + scope.user_id.encode()) == []
         assert len(await driver.records(scope, 0, 100)) == 26
         assert await applied(driver, append_after(tip, scope)) != tip
@@ -85,9 +86,9 @@ async def test_two_drivers_write_while_one_wipes(tmp_path: Path) -> None:
         tips = await filled(first, users=30, rounds=15)
         scopes = list(tips)
 
-        async def redact() -> None:
+        async def redact_some() -> None:
             for scope in scopes[:10]:
-                await first.redact(scope, dict.fromkeys(range(1, 16), b"{}"))
+                await redact(first, scope, dict.fromkeys(range(1, 16), b"{}"))
 
         async def write(driver: SQLiteDriver, mine: list[Scope]) -> None:
             for _ in range(5):
@@ -95,7 +96,7 @@ async def test_two_drivers_write_while_one_wipes(tmp_path: Path) -> None:
                     row = Row(RowKind.MEMORY, "m", mentions(scope, 900), position=1)
                     tips[scope] = await applied(driver, append_after(tips[scope], scope, puts=[row]))
 
-        await asyncio.gather(redact(), write(first, scopes[10:20]), write(second, scopes[20:]))
+        await asyncio.gather(redact_some(), write(first, scopes[10:20]), write(second, scopes[20:]))
         for driver in (first, second):
             assert await driver.tips(scopes) == [tips[scope] for scope in scopes]
             for scope in scopes[10:]:
@@ -110,12 +111,13 @@ async def test_a_reader_in_the_way_is_named_and_redact_can_be_repeated(tmp_path:
         with closing(sqlite3.connect(path, isolation_level=None)) as reader:
             reader.execute("BEGIN")
             reader.execute("SELECT count(*) FROM memsvc_heads").fetchall()
+            redaction = Redaction(1, mentions(SARAH, 10), b"{}")
             with pytest.raises(StorageUnavailable, match="repeat"):
-                await driver.redact(SARAH, {1: b"{}"})
+                await driver.redact(SARAH, [redaction])
             [record] = await driver.records(SARAH, 0, 10)
             assert record.body == b"{}"
             reader.execute("COMMIT")
-        await driver.redact(SARAH, {1: b"{}"})
+        await driver.redact(SARAH, [redaction])
         assert files_holding(tmp_path, b"secret of sarah") == []
 
 

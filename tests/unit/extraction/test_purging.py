@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from replica import SARAH, Replica
 
 from memsvc.ids import new_id
 from memsvc.memories import Create, Delete, Guard, MemoryWriter, Target
-from memsvc.model import Memory
+from memsvc.model import Memory, Scope
+from memsvc.purge import EVERYTHING, purge
 from memsvc.search.filter import MemoryFilter
+from memsvc.storage.driver import Redaction, StorageUnavailable
+from memsvc.storage.memory import MemoryDriver
+from memsvc.users import Users
+from memsvc.writing.writer import Writer
 
 
 @pytest.fixture
@@ -67,3 +79,102 @@ async def test_a_purge_leaves_what_came_after_an_earlier_one(replica: Replica, m
     kept = await history(replica)
     assert b"SECRET" not in kept
     assert b"Skis" in kept
+
+
+class Restless(MemoryDriver):
+    """Takes its time over redactions and fails at some, before it has done them or after."""
+
+    def __init__(self, chance: random.Random) -> None:
+        super().__init__("memory://", {})
+        self.chance = chance
+        self.fails = 0.3
+
+    async def redact(self, scope: Scope, redactions: Sequence[Redaction]) -> Collection[int]:
+        for _ in range(self.chance.randrange(5)):
+            await asyncio.sleep(0)
+        self.may_fail()
+        replaced = await super().redact(scope, redactions)
+        self.may_fail()
+        return replaced
+
+    def may_fail(self) -> None:
+        if self.chance.random() < self.fails:
+            raise StorageUnavailable("killed")
+
+
+class OneServer:
+    """One of several on a store."""
+
+    def __init__(self, driver: MemoryDriver) -> None:
+        self.users = Users(driver)
+        self.writer = Writer(self.users)
+        self.memories = MemoryWriter(self.users, self.writer, 10_000)
+
+    async def delete(self, memory_id: str) -> None:
+        await self.memories.write(SARAH, [Delete(Target(memory_id))], Guard(), purge_text=True)
+
+    async def unpurged(self) -> Collection[str]:
+        return (await self.users.latest(SARAH)).state.core.purges
+
+
+async def texts(driver: MemoryDriver) -> bytes:
+    return b"".join(record.body for record in await driver.records(SARAH, 0, 1_000))
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.integers(0, 1 << 32))
+def test_of_purges_at_once_killed_anywhere_none_brings_back_what_another_blanked(seed: int) -> None:
+    async def purge_all() -> None:
+        driver = Restless(random.Random(seed))
+        await driver.open()
+        names = ["one", "two", "three"]
+        servers = {name: OneServer(driver) for name in names}
+        for _ in range(2):
+            made = [Create(memory(f"SECRET of {name}", name)) for name in names]
+            await servers["one"].memories.write(SARAH, made, Guard(), batch=True)
+            done = asyncio.gather(*(servers[name].delete(name) for name in names), return_exceptions=True)
+            assert all(error is None or isinstance(error, StorageUnavailable) for error in await done)
+            unpurged = await servers["two"].unpurged()
+            for name in set(names).difference(unpurged):
+                assert f"SECRET of {name}".encode() not in await texts(driver)
+        while await servers["three"].unpurged():
+            with suppress(StorageUnavailable):
+                await purge(servers["three"].users, servers["three"].writer, SARAH)
+        assert b"SECRET" not in await texts(driver)
+
+    asyncio.run(purge_all())
+
+
+class Held(MemoryDriver):
+    """Holds the first redaction back."""
+
+    def __init__(self) -> None:
+        super().__init__("memory://", {})
+        self.began = asyncio.Event()
+        self.goes_on = asyncio.Event()
+
+    async def redact(self, scope: Scope, redactions: Sequence[Redaction]) -> Collection[int]:
+        if self.began.is_set() and not self.goes_on.is_set():
+            raise StorageUnavailable("killed")
+        self.began.set()
+        await self.goes_on.wait()
+        return await super().redact(scope, redactions)
+
+
+async def test_what_is_asked_for_again_during_a_purge_is_not_taken_for_done() -> None:
+    driver = Held()
+    await driver.open()
+    first, second = OneServer(driver), OneServer(driver)
+    await first.memories.write(SARAH, [Create(memory("SECRET", "m1"))], Guard())
+    clearing = asyncio.create_task(first.memories.clear(SARAH, MemoryFilter(), Guard(), purge_text=True))
+    await driver.began.wait()
+    await second.memories.write(SARAH, [Create(memory("SECRET too", "m2"))], Guard())
+    with pytest.raises(StorageUnavailable):
+        await second.memories.clear(SARAH, MemoryFilter(), Guard(), purge_text=True)
+    driver.goes_on.set()
+    await clearing
+
+    assert EVERYTHING in await second.unpurged()
+    await purge(second.users, second.writer, SARAH)
+    assert b"SECRET" not in await texts(driver)
+    assert not await second.unpurged()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 
 from replica import SARAH, MakeReplica, Replica
 
@@ -15,7 +15,7 @@ from memsvc.journal.records import RequestNote
 from memsvc.memories import Create, Delete, Guard, MemoryWriter, Target
 from memsvc.model import ExtractionState, Memory, Scope
 from memsvc.sessions.commands import MAX_OPEN_EXTRACTIONS
-from memsvc.storage.driver import Append, Driver, Loaded, Outcome, RowKind
+from memsvc.storage.driver import Append, Driver, Loaded, Outcome, Redaction, RowKind
 from memsvc.storage.memory import MemoryDriver
 from memsvc.users import Users
 from memsvc.writing.writer import Writer
@@ -36,10 +36,10 @@ class Slow(MemoryDriver):
         await asyncio.sleep(self.append_seconds)
         return outcomes
 
-    async def redact(self, scope: Scope, bodies: Mapping[int, bytes]) -> None:
+    async def redact(self, scope: Scope, redactions: Sequence[Redaction]) -> Collection[int]:
         seconds, self.first_redact_seconds = self.first_redact_seconds, 0.0
         await asyncio.sleep(seconds)
-        await super().redact(scope, bodies)
+        return await super().redact(scope, redactions)
 
     async def load(self, scope: Scope, kinds: Collection[RowKind]) -> Loaded:
         if self.loads is not None:

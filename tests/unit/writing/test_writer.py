@@ -220,7 +220,7 @@ async def test_purged_text_is_blank_in_the_history(driver: Driver, users: Users,
     await memories.write(SARAH, [Delete(Target("m1"))], Guard(), purge_text=True)
     records = await driver.records(SARAH, 0, 100)
     assert not any(b"secret" in record.body for record in records)
-    assert (await users.latest(SARAH)).state.core.purges == ()
+    assert (await users.latest(SARAH)).state.core.purges == {}
     assert (await Users(driver).latest(SARAH)).revision == 2
 
 
