@@ -14,8 +14,6 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 
-from memsvc.errors import SchemaMismatch as SchemaMismatch
-from memsvc.errors import StorageUnavailable as StorageUnavailable
 from memsvc.model import Scope
 
 MAX_APPEND_BYTES = 4 << 20

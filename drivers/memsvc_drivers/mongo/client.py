@@ -16,8 +16,8 @@ from pymongo import DeleteMany, IndexModel, ReplaceOne, UpdateMany, UpdateOne, m
 from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
 from pymongo.read_concern import ReadConcern
 
+from memsvc.errors import StorageUnavailable
 from memsvc.log import Log
-from memsvc.storage.driver import StorageUnavailable
 from memsvc_drivers.mongo.errors import DUPLICATE_KEY, failed, refused
 from memsvc_drivers.mongo.settings import Settings
 

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequen
 from contextlib import asynccontextmanager, suppress
 from typing import Self
 
-from memsvc.errors import Error
+from memsvc.errors import Error, StorageUnavailable
 from memsvc.model import Scope
 from memsvc.storage.driver import (
     EMPTY,
@@ -27,7 +27,6 @@ from memsvc.storage.driver import (
     Redaction,
     Row,
     RowKind,
-    StorageUnavailable,
     Tip,
 )
 from memsvc_drivers.mongo import schema

@@ -12,8 +12,7 @@ from pymongo.errors import (
     WTimeoutError,
 )
 
-from memsvc.errors import Error, Reason, invalid
-from memsvc.storage.driver import StorageUnavailable
+from memsvc.errors import Error, Reason, StorageUnavailable, invalid
 
 DUPLICATE_KEY = 11000
 

@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 from pymongo.errors import OperationFailure, PyMongoError
 
-from memsvc.storage.driver import Capabilities, Capability, StorageUnavailable
+from memsvc.errors import StorageUnavailable
+from memsvc.storage.driver import Capabilities, Capability
 from memsvc_drivers.mongo.client import Client
 from memsvc_drivers.mongo.errors import failed
 from memsvc_drivers.mongo.settings import ReadConcern, Settings

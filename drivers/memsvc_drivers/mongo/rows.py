@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 
 from pymongo import ASCENDING, DESCENDING
 
-from memsvc.storage.driver import EMPTY, Loaded, PageOf, Row, RowKey, RowKind, StorageUnavailable
+from memsvc.errors import StorageUnavailable
+from memsvc.storage.driver import EMPTY, Loaded, PageOf, Row, RowKey, RowKind
 from memsvc_drivers.mongo.documents import ERASED, VERSION_FIELDS, Document, key_of, row_of, versions_of
 from memsvc_drivers.mongo.journal import Journal, Tail
 from memsvc_drivers.mongo.knowledge import Knowledge

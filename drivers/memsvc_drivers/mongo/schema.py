@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
-from memsvc.storage.driver import Migration, SchemaMismatch, StorageUnavailable
+from memsvc.errors import SchemaMismatch, StorageUnavailable
+from memsvc.storage.driver import Migration
 from memsvc_drivers.mongo.client import Client, Collection
 from memsvc_drivers.mongo.errors import DUPLICATE_KEY, refused
 from memsvc_drivers.mongo.settings import CollectionNames

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapp
 from functools import partial
 from typing import NamedTuple, TypeVar
 
+from memsvc.errors import StorageUnavailable
 from memsvc.model import Scope
 from memsvc.storage.driver import (
     Append,
@@ -26,7 +27,6 @@ from memsvc.storage.driver import (
     Redaction,
     Row,
     RowKind,
-    StorageUnavailable,
     Tip,
 )
 from memsvc_drivers.options import described_options

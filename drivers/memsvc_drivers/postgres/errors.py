@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncpg  # type: ignore[import-untyped]
 
-from memsvc.errors import Reason
-from memsvc.storage.driver import StorageUnavailable
+from memsvc.errors import Reason, StorageUnavailable
 
 PostgresError: type[Exception] = asyncpg.PostgresError
 """What the server says."""

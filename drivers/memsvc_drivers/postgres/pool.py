@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple, TypeVar
 
-from memsvc.storage.driver import StorageUnavailable
+from memsvc.errors import StorageUnavailable
 from memsvc_drivers.postgres.connecting import Connection, Connector
 from memsvc_drivers.postgres.errors import FAILURES, TERMINATED, spoils_server, unavailable
 

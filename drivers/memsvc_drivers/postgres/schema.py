@@ -6,8 +6,9 @@ import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
+from memsvc.errors import SchemaMismatch
 from memsvc.storage.crashpoints import reach
-from memsvc.storage.driver import Migration, SchemaMismatch
+from memsvc.storage.driver import Migration
 from memsvc_drivers.postgres.connecting import Connection
 from memsvc_drivers.postgres.statements import Statements
 

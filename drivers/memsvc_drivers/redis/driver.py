@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from msgspec import structs
 from redis.exceptions import RedisError, ResponseError
 
-from memsvc.errors import invalid
+from memsvc.errors import StorageUnavailable, invalid
 from memsvc.model import Scope
 from memsvc.storage.driver import (
     MAX_APPEND_BYTES,
@@ -30,7 +30,6 @@ from memsvc.storage.driver import (
     Redaction,
     Row,
     RowKind,
-    StorageUnavailable,
     Tip,
 )
 from memsvc_drivers.options import described_options

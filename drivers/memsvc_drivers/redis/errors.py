@@ -20,8 +20,7 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from memsvc.errors import Reason
-from memsvc.storage.driver import StorageUnavailable
+from memsvc.errors import Reason, StorageUnavailable
 
 CONNECTION_ERRORS = (RedisConnectionError, RedisTimeoutError, OSError, EOFError)
 """What says that a connection is of no use any more. `TimeoutError` and `asyncio.TimeoutError` are OSErrors."""

@@ -7,7 +7,8 @@ import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
-from memsvc.storage.driver import Migration, SchemaMismatch, StorageUnavailable
+from memsvc.errors import SchemaMismatch, StorageUnavailable
+from memsvc.storage.driver import Migration
 from memsvc_drivers.redis.calls import Call, Calls
 from memsvc_drivers.redis.keys import BUCKETS, META, Keys
 from memsvc_drivers.redis.scripts import Script

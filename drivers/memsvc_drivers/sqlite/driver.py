@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
-from memsvc.errors import Reason
+from memsvc.errors import Reason, StorageUnavailable
 from memsvc.model import Scope
 from memsvc.storage.driver import (
     Append,
@@ -32,7 +32,6 @@ from memsvc.storage.driver import (
     Redaction,
     Row,
     RowKind,
-    StorageUnavailable,
     Tip,
 )
 from memsvc_drivers.options import described_options

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from memsvc.errors import Reason
-from memsvc.storage.driver import StorageUnavailable
+from memsvc.errors import Reason, StorageUnavailable
 
 _WRITE_REFUSED = {sqlite3.SQLITE_FULL: "it is full", sqlite3.SQLITE_READONLY: "it is read-only"}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}

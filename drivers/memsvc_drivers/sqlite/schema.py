@@ -7,8 +7,9 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from memsvc.errors import SchemaMismatch, StorageUnavailable
 from memsvc.storage.crashpoints import reach
-from memsvc.storage.driver import Migration, SchemaMismatch, StorageUnavailable
+from memsvc.storage.driver import Migration
 from memsvc_drivers.sqlite.errors import unavailable
 from memsvc_drivers.sqlite.settings import Settings
 from memsvc_drivers.sqlite.statements import Statements

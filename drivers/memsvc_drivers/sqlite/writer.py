@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from memsvc.errors import StorageUnavailable
 from memsvc.log import Log
 from memsvc.storage.crashpoints import reach
-from memsvc.storage.driver import StorageUnavailable
 from memsvc_drivers.sqlite.checkpoints import Checkpointer
 from memsvc_drivers.sqlite.errors import concerns_one_item, spoils_connection, unavailable
 from memsvc_drivers.sqlite.locks import LockTimeoutError, Turnstile

@@ -7,9 +7,10 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+from memsvc.errors import StorageUnavailable
 from memsvc.model import Scope
 from memsvc.storage.conformance import Place
-from memsvc.storage.driver import Driver, StorageUnavailable
+from memsvc.storage.driver import Driver
 from tests.servers.given import GivenServer
 from tests.servers.postgres import Postgres
 

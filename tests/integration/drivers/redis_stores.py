@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+from memsvc.errors import StorageUnavailable
 from memsvc.storage.conformance import Place
-from memsvc.storage.driver import StorageUnavailable
 from memsvc_drivers.redis.connections import Command, packed
 from memsvc_drivers.redis.keys import Keys
 from tests.servers.redis import Redis

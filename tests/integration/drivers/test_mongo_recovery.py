@@ -8,10 +8,11 @@ from collections.abc import Callable
 import pytest
 from mongo_stores import opened
 
+from memsvc.errors import StorageUnavailable
 from memsvc.model import Scope
 from memsvc.storage.conformance.calls import gives_up, outcome_or_unknown, until_well
 from memsvc.storage.conformance.items import Journal, item, state, tip_now, tip_of
-from memsvc.storage.driver import Outcome, RowKind, StorageUnavailable
+from memsvc.storage.driver import Outcome, RowKind
 from tests.servers.ferretdb import FerretDB
 
 pytestmark = pytest.mark.mongodb

@@ -15,8 +15,7 @@ from pymongo.errors import (
     WTimeoutError,
 )
 
-from memsvc.errors import InvalidArgument, Reason
-from memsvc.storage.driver import StorageUnavailable
+from memsvc.errors import InvalidArgument, Reason, StorageUnavailable
 from memsvc.storage.registry import connect
 from memsvc_drivers.mongo.driver import MongoDriver
 from memsvc_drivers.mongo.errors import failed
@@ -148,7 +147,7 @@ def test_a_url_that_does_not_suit_the_server_is_the_callers_fault() -> None:
         (Facts(sharded=True, members=3), True, True, True, 0),
         (Facts(sharded=True, members=0), True, False, True, 0),
         (Facts(sharded=True, members=3, shard_keys={"journal": "_id"}), True, True, True, 1),
-        (Facts(ferretdb=True), True, False, False, 1),
+        (Facts(ferretdb=True), True, False, False, 2),
     ],
 )
 def test_capabilities_follow_from_what_the_server_is(

@@ -12,10 +12,10 @@ import asyncpg
 import pytest
 from postgres_stores import SARAH, AnyPostgres, MakePostgres, place, scratch, users
 
-from memsvc.errors import InvalidArgument
+from memsvc.errors import InvalidArgument, StorageUnavailable
 from memsvc.model import Scope
 from memsvc.storage.conformance.items import Journal, applied, by_key, item, memory, request, run, state, tip_of
-from memsvc.storage.driver import EMPTY, Append, Driver, Outcome, Row, RowKey, RowKind, StorageUnavailable, Tip
+from memsvc.storage.driver import EMPTY, Append, Driver, Outcome, Row, RowKey, RowKind, Tip
 from memsvc_drivers.postgres.connecting import Connector
 from memsvc_drivers.postgres.settings import parse_settings
 from memsvc_drivers.postgres.statements import Statements, statements_for

@@ -10,11 +10,11 @@ from contextlib import ExitStack, contextmanager
 import pytest
 from postgres_stores import SARAH, MakePostgres, place, refused, sessions, until, until_served, users
 
-from memsvc.errors import Reason
+from memsvc.errors import Reason, StorageUnavailable
 from memsvc.model import Scope
 from memsvc.storage.conformance.items import Journal, item, outcome_of, state, tip_now
 from memsvc.storage.conformance.proxy import proxied
-from memsvc.storage.driver import EMPTY, Driver, Outcome, RowKind, StorageUnavailable
+from memsvc.storage.driver import EMPTY, Driver, Outcome, RowKind
 from tests.servers.postgres import Postgres, Standby
 
 pytestmark = pytest.mark.postgresql

@@ -13,10 +13,11 @@ import msgspec
 import pytest
 from postgres_stores import SARAH, AnyPostgres, MakePostgres, place, refused, scratch
 
+from memsvc.errors import SchemaMismatch
 from memsvc.model import Extraction, Memory, Message, Origin, Role, Run, Session, TextPart, encode
 from memsvc.storage.conformance import Place
 from memsvc.storage.conformance.items import Journal
-from memsvc.storage.driver import Migration, Row, RowKind, SchemaMismatch
+from memsvc.storage.driver import Migration, Row, RowKind
 from memsvc_drivers.postgres.core import compile_statements
 from memsvc_drivers.postgres.statements import COMPILED, Compiled
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from redis_stores import KEYS, place, until
 
-from memsvc.errors import Reason
+from memsvc.errors import Reason, StorageUnavailable
 from memsvc.model import Scope
 from memsvc.storage.conformance.items import (
     Journal,
@@ -25,7 +25,7 @@ from memsvc.storage.conformance.items import (
     tip_of,
 )
 from memsvc.storage.conformance.proxy import proxied
-from memsvc.storage.driver import EMPTY, MAX_APPEND_BYTES, Due, Outcome, PageOf, Redaction, RowKind, StorageUnavailable
+from memsvc.storage.driver import EMPTY, MAX_APPEND_BYTES, Due, Outcome, PageOf, Redaction, RowKind
 from tests.servers.redis import Redis
 
 pytestmark = pytest.mark.redis
@@ -62,7 +62,7 @@ async def test_a_full_server_applies_nothing_and_says_so(own_redis: MakeRedis) -
             lambda: driver.append([item(SARAH, journal.tip, puts=[state(2), run("r1", 2, session="s2")], due=9)]),
             lambda: driver.append([item(SARAH, journal.tip, erases=True)]),
             lambda: driver.truncate(SARAH, 2),
-            lambda: driver.redact(SARAH, [Redaction(1, b"", b"{}")]),
+            lambda: driver.redact(SARAH, [Redaction(1, b"1", b"{}")]),
             lambda: driver.seed(Scope("default", "copy"), [memory("m1")], afresh=True),
         ):
             with pytest.raises(StorageUnavailable) as raised:

@@ -9,9 +9,10 @@ import pytest
 from redis.crc import key_slot
 from redis_stores import KEYS, place, until, until_served
 
+from memsvc.errors import StorageUnavailable
 from memsvc.model import Scope
 from memsvc.storage.conformance.items import Journal, item, memory, run, state, tip_now, tip_of
-from memsvc.storage.driver import EMPTY, Driver, Outcome, RowKind, StorageUnavailable, Tip
+from memsvc.storage.driver import EMPTY, Driver, Outcome, RowKind, Tip
 from tests.servers.redis import Redis, RedisCluster
 
 pytestmark = pytest.mark.redis

@@ -9,9 +9,10 @@ from collections.abc import Callable
 import pytest
 from redis_stores import HASTY, place, until_served
 
+from memsvc.errors import StorageUnavailable
 from memsvc.model import Scope
 from memsvc.storage.conformance.items import Journal, item, outcome_of, state, tip_now
-from memsvc.storage.driver import EMPTY, Driver, Outcome, RowKind, StorageUnavailable
+from memsvc.storage.driver import EMPTY, Driver, Outcome, RowKind
 from tests.servers.redis import Redis
 
 pytestmark = pytest.mark.redis

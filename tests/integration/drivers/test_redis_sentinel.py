@@ -10,9 +10,10 @@ import pytest
 from redis.exceptions import ResponseError
 from redis_stores import KEYS, Sentinel, Spokesman, place, spokesmen, until, until_served
 
+from memsvc.errors import StorageUnavailable
 from memsvc.model import Scope
 from memsvc.storage.conformance.items import Journal, state, tip_now
-from memsvc.storage.driver import RowKind, StorageUnavailable
+from memsvc.storage.driver import RowKind
 from memsvc_drivers.redis.nodes import Node
 from memsvc_drivers.redis.settings import Address, parse_settings
 from tests.servers.redis import Redis

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import pytest
 from redis_stores import place, until
 
-from memsvc.errors import FailedPrecondition
+from memsvc.errors import FailedPrecondition, StorageUnavailable
 from memsvc.model import Scope
 from memsvc.storage.conformance.items import Journal
-from memsvc.storage.driver import Capability, StorageUnavailable
+from memsvc.storage.driver import Capability
 from tests.servers.redis import Redis
 
 pytestmark = pytest.mark.redis

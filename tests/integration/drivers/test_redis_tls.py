@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 from redis_stores import place
 
-from memsvc.errors import InvalidArgument
-from memsvc.storage.driver import StorageUnavailable
+from memsvc.errors import InvalidArgument, StorageUnavailable
 from tests.servers.redis import Redis
 
 pytestmark = pytest.mark.redis

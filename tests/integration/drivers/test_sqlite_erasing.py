@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 from sqlite_stores import SARAH, append_after, applied, files_holding, opened, tip_after
 
+from memsvc.errors import StorageUnavailable
 from memsvc.model import Scope
 from memsvc.storage.conformance.items import redact
-from memsvc.storage.driver import EMPTY, Outcome, Redaction, Row, RowKey, RowKind, StorageUnavailable, Tip
+from memsvc.storage.driver import EMPTY, Outcome, Redaction, Row, RowKey, RowKind, Tip
 from memsvc_drivers.sqlite.driver import SQLiteDriver
 
 KINDS = (RowKind.MEMORY, RowKind.RUN, RowKind.SESSION, RowKind.EXTRACTION, RowKind.STATE)

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from sqlite_stores import append_after, applied, opened
 
-from memsvc.errors import Reason
+from memsvc.errors import Reason, SchemaMismatch, StorageUnavailable
 from memsvc.model import (
     Extraction,
     ExtractionState,
@@ -25,7 +25,7 @@ from memsvc.model import (
     TextPart,
     encode,
 )
-from memsvc.storage.driver import EMPTY, Migration, Row, RowKind, SchemaMismatch, StorageUnavailable
+from memsvc.storage.driver import EMPTY, Migration, Row, RowKind
 from memsvc_drivers.sqlite.core import compile_statements
 from memsvc_drivers.sqlite.driver import SQLiteDriver
 from memsvc_drivers.sqlite.statements import COMPILED, Compiled

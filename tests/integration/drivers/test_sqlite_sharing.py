@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from sqlite_stores import SARAH, append_after, applied, grown, opened
 
-from memsvc.storage.driver import EMPTY, Row, RowKind, StorageUnavailable
+from memsvc.errors import StorageUnavailable
+from memsvc.storage.driver import EMPTY, Row, RowKind
 from memsvc_drivers.sqlite.driver import SQLiteDriver
 from memsvc_drivers.sqlite.locks import LockTimeoutError, Presence, Turnstile
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from sqlite_stores import SARAH, append_after, applied, commits_in_log, grown, opened, tip_after
 
-from memsvc.errors import InvalidArgument, Reason
+from memsvc.errors import InvalidArgument, Reason, StorageUnavailable
 from memsvc.model import Scope
-from memsvc.storage.driver import EMPTY, Outcome, Record, RecordKind, Row, RowKind, StorageUnavailable
+from memsvc.storage.driver import EMPTY, Outcome, Record, RecordKind, Row, RowKind
 from memsvc_drivers.sqlite.errors import unavailable
 from memsvc_drivers.sqlite.locks import Turnstile
 

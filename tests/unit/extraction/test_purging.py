@@ -12,12 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from replica import SARAH, Replica
 
+from memsvc.errors import StorageUnavailable
 from memsvc.ids import new_id
 from memsvc.memories import Create, Delete, Guard, MemoryWriter, Target
 from memsvc.model import Memory, Scope
 from memsvc.purge import EVERYTHING, purge
 from memsvc.search.filter import MemoryFilter
-from memsvc.storage.driver import Redaction, StorageUnavailable
+from memsvc.storage.driver import Redaction
 from memsvc.storage.memory import MemoryDriver
 from memsvc.users import Users
 from memsvc.writing.writer import Writer
