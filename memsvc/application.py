@@ -8,6 +8,7 @@ from memsvc import __version__
 from memsvc.administration import Administration
 from memsvc.clock import now_micros
 from memsvc.config import DEFAULTS, Config
+from memsvc.extraction.authority import Rights
 from memsvc.extraction.engine import Engine
 from memsvc.extraction.engines import model_of
 from memsvc.extraction.jobs.events import Hints
@@ -59,6 +60,7 @@ def build_application(
     hints = Hints()
     quota, heartbeat_seconds = settings.memory_quota, settings.heartbeat_seconds
     model = model_of(settings)
+    rights = Rights(settings.allow_clear, settings.max_unasked_deletions)
     return Application(
         driver=driver,
         engine=engine,
@@ -68,9 +70,9 @@ def build_application(
         memory_reader=MemoryReader(users, bool(model)),
         memory_history=MemoryHistory(users, heartbeat_seconds),
         sessions=Sessions(users, writer),
-        extractions=Extractions(users, writer, engine, hints, quota, heartbeat_seconds=heartbeat_seconds),
+        extractions=Extractions(users, writer, engine, hints, quota, rights, heartbeat_seconds),
         administration=Administration(users, writer),
-        worker=Worker(users, writer, engine, hints, settings),
+        worker=Worker(users, writer, engine, hints, settings, rights),
         foreground=foreground or Foreground(),
         settings=settings,
         driver_name=scheme_of(settings.storage_url),

@@ -31,6 +31,7 @@ Seconds = Annotated[float, Meta(gt=0, le=10 * 365 * 24 * 3600)]
 SecondsOrNone = Annotated[float, Meta(ge=0, le=10 * 365 * 24 * 3600)]
 """0: do not wait at all."""
 Count = Annotated[int, Meta(ge=1, le=1_000_000_000)]
+CountOrNone = Annotated[int, Meta(ge=0, le=1_000_000_000)]
 Bytes = Annotated[int, Meta(ge=0, le=1 << 50)]
 
 
@@ -83,6 +84,11 @@ class Config(Struct, frozen=True, kw_only=True):
     """... or when it sends nothing for so long: models that think first are silent for long."""
     model_max_output_bytes: Count = 256 << 10
     """... or when its answer is longer than this: a model that repeats itself costs bounded memory."""
+    allow_clear: bool = False
+    """Let "forget everything about me", said in a conversation, delete all memories of its user. Off: the extraction's
+    stream says that it was refused; ClearMemories and EraseUser are not affected."""
+    max_unasked_deletions: CountOrNone = 5
+    """How many memories one extraction deletes without having been asked to forget: contradictions are few."""
     rules_patterns: File = ""
     """A TOML file of patterns that the rules engine uses besides its own."""
     quiet_seconds: SecondsOrNone = 1.0

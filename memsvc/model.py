@@ -214,7 +214,12 @@ class Message(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         """Its text parts and captions, those of tools' answers too, joined by newlines."""
         if len(self.parts) == 1 and isinstance(self.parts[0], TextPart):
             return self.parts[0].text
-        return "\n".join(_texts(self.parts))
+        return text_of(self.parts)
+
+
+def text_of(parts: Iterable[Part]) -> str:
+    """Return the texts and captions of parts, joined by newlines."""
+    return "\n".join(_texts(parts))
 
 
 def _texts(parts: Iterable[Part]) -> Iterator[str]:

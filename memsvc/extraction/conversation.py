@@ -48,9 +48,10 @@ class Reading(Struct, frozen=True):
                     model=model,
                     extraction_id=run.extraction_id if run.session_id else first.extraction_id,
                 )
-                sources.append(Source(origin, timed(message, run).time))
+                sources.append(Source(origin, timed(message, run).time, message.text))
         last = sources[-1] if sources else Source(Origin(engine=engine, model=model), first.create_time)
-        return Sources(sources, last)
+        shown = {memory.number for memory in self.conversation.known}
+        return Sources(sources, last, shown, self.conversation.shared)
 
 
 async def read(users: Users, scope: Scope, extractions: Sequence[Extraction]) -> Reading:
@@ -73,7 +74,13 @@ async def read(users: Users, scope: Scope, extractions: Sequence[Extraction]) ->
                 earlier.extend(timed(message, run) for message in run.messages)
     known = await nearest(await users.latest(scope), [*earlier, *messages])
     conversation = Conversation(
-        messages, earlier[-_EARLIER_MESSAGES:], known, default_schemas(), scope.user_id, scope.is_shared
+        messages,
+        earlier[-_EARLIER_MESSAGES:],
+        known,
+        default_schemas(),
+        scope.user_id,
+        extractions[0].reason,
+        scope.is_shared,
     )
     return Reading(conversation, runs)
 

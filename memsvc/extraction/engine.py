@@ -43,6 +43,8 @@ class Operation(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_on
     topics: tuple[str, ...] = ()
     topic: str = ""
     """DELETE only: forget every memory with this topic."""
+    among: tuple[int, ...] = ()
+    """DELETE by key or topic only: of these memories at most; empty: of all."""
     quote: str = ""
     """The words of the conversation that say so, verbatim."""
     polarity: Polarity = Polarity.NONE
@@ -72,6 +74,8 @@ class Conversation(msgspec.Struct, frozen=True, gc=False):
     schemas: Sequence[LayerSchema] = ()
     user_id: str = ""
     """Whose memory it is."""
+    last_failure: str = ""
+    """Why the attempt before had no effect, a word of `errors.Reason`; empty: this is the first."""
     shared: bool = False
     """The user is a team or an organisation: whoever speaks in it is a source."""
 

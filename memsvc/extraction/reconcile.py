@@ -1,24 +1,32 @@
 """From proposed operations to changes: the same for every engine, on the state that the commit is decided on.
 
-Duplicates merge, contradictions supersede, what an operation may not do is dropped.
+Duplicates merge, contradictions supersede, what an operation may not do is refused (see `authority`). One record holds
+only so many changes: what does not fit goes on in the next one, from where this one ended.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain
+from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from memsvc.errors import Error, Reason
+from memsvc.extraction.authority import REFUSALS, Rights, asks_to_forget, is_meant, objection
 from memsvc.extraction.engine import Action, Operation
+from memsvc.extraction.members import member_key
 from memsvc.ids import derived_id
 from memsvc.journal.draft import Draft
 from memsvc.limits import TEXT_BYTES, TOPIC_BYTES, TOPICS, check_memory
-from memsvc.model import Layer, Memory, Origin, Polarity, Refusal, Trust
+from memsvc.model import Layer, Memory, Origin, Polarity, Refusal, Trust, encode
 from memsvc.search.filter import fold_text
+
+PART_CHANGES: Final = 250
+PART_BYTES: Final = 1 << 20
+"""One record takes operations until it holds so many changes, or so much."""
 
 
 class Source(Struct, frozen=True):
@@ -26,6 +34,8 @@ class Source(Struct, frozen=True):
 
     origin: Origin
     time: int
+    said: str = ""
+    """Its text."""
 
 
 class Sources(Struct, frozen=True):
@@ -33,6 +43,10 @@ class Sources(Struct, frozen=True):
 
     messages: Sequence[Source]
     default: Source
+    shown: Collection[int] | None = None
+    """The numbers of the memories that the engine saw; None: it saw all."""
+    of_members: bool = False
+    """The user is a team: what an author says is kept as that author's."""
 
     def of(self, operation: Operation) -> Source:
         if 0 <= operation.message_index < len(self.messages):
@@ -40,33 +54,21 @@ class Sources(Struct, frozen=True):
         return self.default
 
 
-class Rights(Struct, frozen=True):
-    """What engines may do, whatever was asked of them."""
+class Reconciled(Struct, frozen=True):
+    """How far the operations of an extraction have been reconciled."""
 
-    clear: bool = False
-    """Forget everything at once."""
+    next_operation: int = 0
+    """The first that is not done, or not wholly."""
+    deletions: int = 0
+    """How many memories went that nobody asked to be forgotten."""
+    refusals: tuple[Refusal, ...] = ()
 
 
-def reconcile(draft: Draft, operations: Sequence[Operation], sources: Sources, rights: Rights) -> tuple[Refusal, ...]:
-    """Put into `draft` what `operations` lead to; return what was not done, by reason."""
-    texts = _Texts(draft.state.memories())
-    refused: list[Refusal] = []
-    for index, operation in enumerate(operations):
-        source = sources.of(operation)
-        try:
-            if operation.action is Action.CLEAR and not rights.clear:
-                refused.append(Refusal(Reason.OPERATION_FORBIDDEN, "clearing a user's memory is switched off"))
-            elif operation.action in (Action.CLEAR, Action.DELETE):
-                for memory in _meant(draft, operation):
-                    draft.delete(memory)
-                    texts.remove(memory)
-            else:
-                memory_id = derived_id(draft.moment.time, draft.moment.nonce, index)
-                _learn(draft, texts, _memory(memory_id, operation, source), operation)
-        except Error as error:
-            if error.reason is Reason.QUOTA_EXCEEDED:
-                refused.append(Refusal(Reason.QUOTA_EXCEEDED, "memories did not fit the quota"))
-    return joined(refused)
+def reconcile(
+    draft: Draft, operations: Sequence[Operation], sources: Sources, rights: Rights, before: Reconciled | None = None
+) -> Reconciled:
+    """Put into `draft` what `operations` lead to, going on after `before`, as many as one record takes."""
+    return _Reconciling(draft, sources, rights, before or Reconciled()).through(operations)
 
 
 def joined(*refusals: Iterable[Refusal]) -> tuple[Refusal, ...]:
@@ -77,6 +79,165 @@ def joined(*refusals: Iterable[Refusal]) -> tuple[Refusal, ...]:
         count = refusal.count + (earlier.count if earlier is not None else 0)
         counted[refusal.reason] = replace(earlier or refusal, count=count)
     return tuple(counted.values())
+
+
+class _Reconciling:
+    """One pass over the operations, on one draft."""
+
+    def __init__(self, draft: Draft, sources: Sources, rights: Rights, before: Reconciled) -> None:
+        self._draft = draft
+        self._sources = sources
+        self._rights = rights
+        self._start = before.next_operation
+        self._deletions = before.deletions
+        self._refused = list(before.refusals)
+        self._texts = _Texts(draft.state.memories())
+        self._bytes = 0
+
+    def through(self, operations: Sequence[Operation]) -> Reconciled:
+        for index in range(self._start, len(operations)):
+            operation = operations[index]
+            if self._is_full:
+                return self._reached(index)
+            try:
+                if operation.action in (Action.CLEAR, Action.DELETE):
+                    if not self._forget(operation):
+                        return self._reached(index)
+                else:
+                    self._learn(index, operation)
+            except Error as error:
+                if error.reason is Reason.QUOTA_EXCEEDED:
+                    self._refuse(Reason.QUOTA_EXCEEDED)
+        return self._reached(len(operations))
+
+    def _reached(self, index: int) -> Reconciled:
+        return Reconciled(index, self._deletions, joined(self._refused))
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self._draft.changes) >= PART_CHANGES or self._bytes > PART_BYTES
+
+    def _refuse(self, reason: Reason) -> None:
+        self._refused.append(Refusal(reason, REFUSALS[reason]))
+
+    def _forget(self, operation: Operation) -> bool:
+        """Delete what an operation means; return False where more of it is left than the record takes."""
+        if operation.action is Action.CLEAR and not self._rights.clear:
+            self._refuse(Reason.OPERATION_FORBIDDEN)
+            return True
+        source = self._sources.of(operation)
+        is_asked_for = asks_to_forget(operation.quote, source.said)
+        for memory in self._meant(operation, source):
+            if self._is_full:
+                return False
+            if reason := objection(memory, operation.trust, source.time):
+                self._refuse(reason)
+            elif not is_asked_for and self._deletions >= self._rights.max_deletions:
+                self._refuse(Reason.TOO_MANY_DELETIONS)
+            else:
+                self._deletions += not is_asked_for
+                self._delete(memory)
+        return True
+
+    def _delete(self, memory: Memory) -> None:
+        self._bytes += len(encode(memory))
+        self._draft.delete(memory)
+        self._texts.remove(memory)
+
+    def _meant(self, operation: Operation, source: Source) -> list[Memory]:
+        """Return the memories that are to be forgotten, as they are in the draft."""
+        if operation.number:
+            named = self._numbered(operation.number)
+            return [named] if named is not None else []
+        operation = replace(operation, key=self._key(operation, source))
+        made = [change.memory_id for change in self._draft.changes]
+        ids = dict.fromkeys([*(memory.memory_id for memory in self._draft.state.memories()), *made])
+        present = (memory for memory in map(self._draft.find, ids) if memory is not None)
+        return [memory for memory in present if is_meant(memory, operation)]
+
+    def _key(self, operation: Operation, source: Source) -> str:
+        author_id = source.origin.author_id
+        if self._sources.of_members and author_id and operation.layer is Layer.PROFILE and operation.key:
+            return member_key(author_id, operation.key)
+        return operation.key
+
+    def _numbered(self, number: int) -> Memory | None:
+        if self._sources.shown is not None and number not in self._sources.shown:
+            return None
+        for memory in self._draft.state.memories():
+            if memory.number == number:
+                return self._draft.find(memory.memory_id)
+        return None
+
+    def _learn(self, index: int, operation: Operation) -> None:
+        draft, source = self._draft, self._sources.of(operation)
+        operation = replace(operation, key=self._key(operation, source))
+        memory_id = derived_id(draft.moment.time, draft.moment.nonce, index)
+        proposed = _memory(memory_id, operation, source)
+        check_memory(proposed)
+        before = self._superseded(operation, proposed)
+        if before is not None:
+            self._replace(before, proposed, operation)
+            return
+        author_id = source.origin.author_id if self._sources.of_members else ""
+        duplicate = self._texts.find(proposed.layer, proposed.text)
+        same = draft.find(duplicate) if duplicate is not None else None
+        if same is not None and (not self._sources.of_members or same.origin.author_id == author_id):
+            self._merge(same, proposed)
+            return
+        if proposed.key and draft.conflicting_key(proposed.layer, proposed.key) is not None:
+            proposed = replace(proposed, key="", value_json="")
+        self._put(draft.create(proposed))
+
+    def _put(self, memory: Memory) -> None:
+        self._bytes += len(encode(memory))
+        self._texts.add(memory)
+
+    def _superseded(self, operation: Operation, proposed: Memory) -> Memory | None:
+        """Return the memory that the operation replaces: the one it names, or the one at its key."""
+        if operation.number:
+            named = self._numbered(operation.number)
+            if named is not None and named.layer is proposed.layer and proposed.key in ("", named.key):
+                return named
+            if named is not None and operation.action is Action.UPDATE:
+                if reason := objection(named, proposed.trust, proposed.observe_time):
+                    self._refuse(reason)
+                else:
+                    self._delete(named)
+        if proposed.key:
+            return self._draft.at(proposed.layer, proposed.key)
+        return None
+
+    def _replace(self, before: Memory, proposed: Memory, operation: Operation) -> None:
+        # An update names the whole list: what it leaves out is no longer so.
+        value_json = proposed.value_json if operation.action is Action.UPDATE else _united(before, proposed)
+        after = replace(
+            before,
+            text=proposed.text,
+            value_json=value_json,
+            topics=_union(before.topics, proposed.topics),
+            input=proposed.input or before.input,
+            origin=proposed.origin,
+            trust=proposed.trust,
+            polarity=proposed.polarity,
+            observe_time=proposed.observe_time,
+        )
+        if after.value_json != proposed.value_json:
+            after = replace(after, text=_list_text(proposed, after.value_json))
+        if (after.text, after.value_json, after.topics) == (before.text, before.value_json, before.topics):
+            return
+        if reason := objection(before, proposed.trust, proposed.observe_time):
+            self._refuse(reason)
+            return
+        self._texts.remove(before)
+        self._put(self._draft.replace(before, after))
+
+    def _merge(self, same: Memory, proposed: Memory) -> None:
+        """The fact is known: keep it, with the topics of both and the better trust."""
+        topics = _union(same.topics, proposed.topics)
+        trust = Trust.STATED if Trust.STATED in (same.trust, proposed.trust) else same.trust
+        if topics != same.topics or trust is not same.trust:
+            self._put(self._draft.replace(same, replace(same, topics=topics, trust=trust)))
 
 
 class _Texts:
@@ -101,40 +262,6 @@ def _normal(text: str) -> str:
     return " ".join(fold_text(text).split()).rstrip(".!")
 
 
-def _learn(draft: Draft, texts: _Texts, proposed: Memory, operation: Operation) -> None:
-    check_memory(proposed)
-    before = _superseded(draft, operation, proposed)
-    if before is None:
-        duplicate = texts.find(proposed.layer, proposed.text)
-        same = draft.find(duplicate) if duplicate is not None else None
-        if same is not None:
-            _merge(draft, same, proposed)
-            return
-        if proposed.key and draft.conflicting_key(proposed.layer, proposed.key) is not None:
-            proposed = replace(proposed, key="", value_json="")
-        texts.add(draft.create(proposed))
-        return
-    after = replace(
-        before,
-        text=proposed.text,
-        value_json=_value(before, proposed),
-        topics=_union(before.topics, proposed.topics),
-        input=proposed.input or before.input,
-        origin=proposed.origin,
-        trust=proposed.trust,
-        polarity=proposed.polarity,
-        observe_time=proposed.observe_time,
-    )
-    if after.value_json != proposed.value_json:
-        after = replace(after, text=_list_text(proposed, after.value_json))
-    if (after.text, after.value_json, after.topics) == (before.text, before.value_json, before.topics):
-        return
-    if before.observe_time > proposed.observe_time and not operation.number:
-        return
-    texts.remove(before)
-    texts.add(draft.replace(before, after))
-
-
 def _memory(memory_id: str, operation: Operation, source: Source) -> Memory:
     return Memory(
         memory_id=memory_id,
@@ -152,66 +279,13 @@ def _memory(memory_id: str, operation: Operation, source: Source) -> Memory:
     )
 
 
-def _superseded(draft: Draft, operation: Operation, proposed: Memory) -> Memory | None:
-    """Return the memory that the operation replaces: the one it names, or the one at its key."""
-    if operation.number:
-        named = _numbered(draft, operation.number)
-        if named is not None and named.layer is proposed.layer and proposed.key in ("", named.key):
-            return named
-        if named is not None and operation.action is Action.UPDATE:
-            draft.delete(named)
-    if proposed.key:
-        return draft.at(proposed.layer, proposed.key)
-    return None
-
-
-def _numbered(draft: Draft, number: int) -> Memory | None:
-    for memory in draft.state.memories():
-        if memory.number == number:
-            return draft.find(memory.memory_id)
-    return None
-
-
-def _meant(draft: Draft, operation: Operation) -> list[Memory]:
-    """Return the memories that are to be forgotten: all, one by number, or those by key and below, or by topic."""
-    if operation.action is Action.CLEAR:
-        return [memory for memory in map(draft.find, _ids(draft)) if memory is not None]
-    if operation.number:
-        named = _numbered(draft, operation.number)
-        return [named] if named is not None else []
-    key, topic = operation.key, operation.topic.casefold()
-    if not key and not topic:
-        return []
-    found = []
-    for memory in draft.state.memories():
-        by_key = bool(key) and memory.layer is operation.layer and (memory.key + ".").startswith(key + ".")
-        by_topic = bool(topic) and topic in {each.casefold() for each in memory.topics}
-        if (by_key or by_topic) and draft.find(memory.memory_id) is not None:
-            found.append(memory)
-    return found
-
-
-def _ids(draft: Draft) -> list[str]:
-    """Return the memories there are, with those of the draft."""
-    made = [change.memory_id for change in draft.changes]
-    return list(dict.fromkeys([*(memory.memory_id for memory in draft.state.memories()), *made]))
-
-
-def _merge(draft: Draft, same: Memory, proposed: Memory) -> None:
-    """The fact is known: keep it, with the topics of both and the better trust."""
-    topics = _union(same.topics, proposed.topics)
-    trust = Trust.STATED if Trust.STATED in (same.trust, proposed.trust) else same.trust
-    if topics != same.topics or trust is not same.trust:
-        draft.replace(same, replace(same, topics=topics, trust=trust))
-
-
 def _union(first: Sequence[str], second: Sequence[str]) -> tuple[str, ...]:
     seen: Mapping[str, str] = {topic.casefold(): topic for topic in (*second, *first)}
     return tuple(seen.values())[:TOPICS]
 
 
-def _value(before: Memory, proposed: Memory) -> str:
-    """Return the value after: lists merge by element, everything else is replaced."""
+def _united(before: Memory, proposed: Memory) -> str:
+    """Return the value after something was added: lists unite by element, everything else is replaced."""
     old, new = _list(before.value_json), _list(proposed.value_json)
     if old is None or new is None:
         return proposed.value_json
@@ -221,7 +295,7 @@ def _value(before: Memory, proposed: Memory) -> str:
 
 
 def _list_text(proposed: Memory, value_json: str) -> str:
-    """Return the text for a merged list: the sentence proposed, with the whole list in place of its part."""
+    """Return the text for a united list: the sentence proposed, with the whole list in place of its part."""
     merged, part = _list(value_json) or [], _list(proposed.value_json) or []
     listed, wanted = ", ".join(map(str, part)), ", ".join(map(str, merged))
     if listed and listed in proposed.text:

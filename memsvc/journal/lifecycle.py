@@ -59,7 +59,6 @@ def succeeded(
     *,
     revision: int,
     change_count: int,
-    usage: Usage,
     refusals: tuple[Refusal, ...] = (),
 ) -> Extraction:
     """Return it as SUCCEEDED with the commit it made; `refusals` are what was proposed and not done."""
@@ -68,7 +67,6 @@ def succeeded(
             extraction,
             revision=revision,
             change_count=change_count,
-            usage=extraction.usage + usage,
             refusals=refusals,
         ),
         ExtractionState.SUCCEEDED,

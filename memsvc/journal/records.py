@@ -53,6 +53,15 @@ class Claim(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     renewals: int = 0
 
 
+class Reached(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """How far an extraction's commits have come, where one record does not take all that was learned."""
+
+    operations: int = 0
+    """How many operations are done."""
+    deletions: int = 0
+    """How many memories went that nobody had asked to be forgotten."""
+
+
 class EraseNote(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """What an erasure removed."""
 
@@ -98,6 +107,8 @@ class Body(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=Tr
     """How many memories a clear has deleted, with those of its earlier records."""
     more: bool = False
     """What was asked for goes on with another record."""
+    reached: Reached | None = None
+    """How far an extraction has come that goes on with another record."""
     erase: EraseNote | None = None
 
 

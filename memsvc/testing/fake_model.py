@@ -13,7 +13,7 @@ from typing import Any, Final
 
 _CONVERSATION: Final = re.compile(r"<conversation>\n(.*)</conversation>", re.DOTALL)
 _MESSAGE: Final = re.compile(r"<message n=(\d+) role=user[^>]*>(.*?)</message>", re.DOTALL)
-_KNOWN: Final = re.compile(r"^m(\d+) (\w+)(?:\.([\w.]+))?: (.*)$", re.MULTILINE)
+_KNOWN: Final = re.compile(r"^m(\d+) (\w+)(?:\.([\w.]+))?(?: [\d-]{10})?: (.*)$", re.MULTILINE)
 _SENTENCE: Final = re.compile(r"[^.!?\n]+[.!?]?")
 _WHAT: Final = r"([^,;.!?\n]+?)(?=\s+(?:and|but)\s+i\b|[,;.!?\n]|$)"
 

@@ -169,7 +169,7 @@ async def _reply(reply: Reply, request: Received, reader: _Reader, writer: async
         body = error("scripted") if reply.body is None else reply.body
         await _send(writer, reply.status, body, reply.headers)
         return writer.close() if reply.ending is Ending.CUT else None
-    if not request.json.get("stream"):
+    if reply.as_document or not request.json.get("stream"):
         return await _send(writer, 200, as_json(whole(reply, request)), reply.headers)
     headers = {"Content-Type": "text/event-stream", "Transfer-Encoding": "chunked", **reply.headers}
     writer.write(_head(200, headers))

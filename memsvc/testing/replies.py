@@ -24,6 +24,20 @@ class Ending(enum.Enum):
     """The body ends in good order, but without a finish reason and `[DONE]`."""
 
 
+class Shape(enum.Enum):
+    """Where in a message the answer stands: endpoints differ."""
+
+    TEXT = enum.auto()
+    PARTS = enum.auto()
+    """A list of typed parts."""
+    TOOL_CALL = enum.auto()
+    """The arguments of a tool that it calls."""
+    FUNCTION_CALL = enum.auto()
+    """The same, as it was called before."""
+    REASONING = enum.auto()
+    """Taken for a thought."""
+
+
 @dataclass(frozen=True, slots=True)
 class Received:
     """A request as it came in."""
@@ -63,6 +77,11 @@ class Reply:
     ending: Ending = Ending.COMPLETE
     finish_reason: str = "stop"
     refusal: str = ""
+    shape: Shape = Shape.TEXT
+    thoughts: str = ""
+    """Sent before the answer, as `reasoning_content`."""
+    as_document: bool = False
+    """Answer with one JSON body although a stream was asked for."""
     usage: Mapping[str, Any] | None = None
     """None: counted from the bytes. Empty: left out."""
     keep_alives: int = 0
@@ -85,11 +104,13 @@ async def events(reply: Reply, request: Received, pause: Callable[[float], Await
     size = reply.piece_characters or len(reply.content) or 1
     pieces = [reply.content[start : start + size] for start in range(0, len(reply.content), size)]
     yield _event(_chunk({"role": "assistant", "content": None}))
+    if reply.thoughts:
+        yield _event(_chunk({"reasoning_content": reply.thoughts, "content": None}))
     for piece in pieces[: reply.pieces]:
         for _ in range(reply.keep_alives):
             yield b": keep-alive\n\n"
         await pause(reply.delay_seconds)
-        yield _event(_chunk({"content": piece}))
+        yield _event(_chunk(_shaped(piece, reply.shape)))
     if reply.refusal:
         yield _event(_chunk({"refusal": reply.refusal}))
     if reply.ending is Ending.COMPLETE:
@@ -105,8 +126,45 @@ def _chunk(delta: Mapping[str, Any], finish_reason: str | None = None) -> Mappin
     return {"id": "fake", "object": "chat.completion.chunk", "created": 0, "model": MODEL, "choices": [choice]}
 
 
+def _shaped(text: str, shape: Shape) -> dict[str, Any]:
+    if shape is Shape.PARTS:
+        return {"content": [{"type": "text", "text": text}]}
+    if shape is Shape.TOOL_CALL:
+        call = {"index": 0, "type": "function", "function": {"name": "memory", "arguments": text}}
+        return {"content": None, "tool_calls": [call]}
+    if shape is Shape.FUNCTION_CALL:
+        return {"content": None, "function_call": {"name": "memory", "arguments": text}}
+    if shape is Shape.REASONING:
+        return {"content": None, "reasoning_content": text}
+    return {"content": text}
+
+
+def refusing(
+    fields: Mapping[str, str], otherwise: Callable[[Received], Reply], *, status: int = 400
+) -> Callable[[Received], Reply]:
+    """Return how an endpoint answers that refuses the first of these fields that a request has, in these words.
+
+    A field is a path in the request such as `response_format.json_schema`.
+    """
+
+    def answer(request: Received) -> Reply:
+        for path, words in fields.items():
+            value: Any = request.json
+            for name in path.split("."):
+                value = value.get(name) if isinstance(value, Mapping) else None
+            if value is not None:
+                return Reply(
+                    status=status, body=as_json({"error": {"message": words, "type": "invalid_request_error"}})
+                )
+        return otherwise(request)
+
+    return answer
+
+
 def whole(reply: Reply, request: Received) -> Mapping[str, Any]:
-    message = {"role": "assistant", "content": reply.content, "refusal": reply.refusal or None}
+    message = {"role": "assistant", **_shaped(reply.content, reply.shape), "refusal": reply.refusal or None}
+    if reply.thoughts:
+        message["reasoning_content"] = reply.thoughts
     choice = {"index": 0, "message": message, "finish_reason": reply.finish_reason}
     usage = _usage(reply, request)
     return {

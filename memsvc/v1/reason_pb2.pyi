@@ -112,6 +112,12 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """It waited longer than `max_wait`: `waited for 7 days`."""
     REASON_INTERNAL: _Reason.ValueType  # 43
     """A defect of memsvc; the server's log has it: `internal error`."""
+    REASON_OUTRANKED: _Reason.ValueType  # 44
+    """What is inferred would have replaced what was stated: `what is inferred does not replace what was stated`."""
+    REASON_OUTDATED: _Reason.ValueType  # 45
+    """What was said earlier would have replaced what was said later: `... does not replace what was said later`."""
+    REASON_TOO_MANY_DELETIONS: _Reason.ValueType  # 46
+    """An extraction would have deleted more than it may without a wish to forget: `too many memories would go ...`."""
 
 class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
     """Why a call failed, an extraction waits or ended without effect, or something was refused.
@@ -211,4 +217,10 @@ REASON_GAVE_UP: Reason.ValueType  # 42
 """It waited longer than `max_wait`: `waited for 7 days`."""
 REASON_INTERNAL: Reason.ValueType  # 43
 """A defect of memsvc; the server's log has it: `internal error`."""
+REASON_OUTRANKED: Reason.ValueType  # 44
+"""What is inferred would have replaced what was stated: `what is inferred does not replace what was stated`."""
+REASON_OUTDATED: Reason.ValueType  # 45
+"""What was said earlier would have replaced what was said later: `... does not replace what was said later`."""
+REASON_TOO_MANY_DELETIONS: Reason.ValueType  # 46
+"""An extraction would have deleted more than it may without a wish to forget: `too many memories would go ...`."""
 Global___Reason: _TypeAlias = Reason  # noqa: Y015

@@ -141,3 +141,12 @@ class Reason(enum.StrEnum):
 
     INTERNAL = "INTERNAL"
     """A defect of memsvc; the server's log has it: `internal error`."""
+
+    OUTRANKED = "OUTRANKED"
+    """What is inferred would have replaced what was stated: `what is inferred does not replace what was stated`."""
+
+    OUTDATED = "OUTDATED"
+    """What was said earlier would have replaced what was said later: `... does not replace what was said later`."""
+
+    TOO_MANY_DELETIONS = "TOO_MANY_DELETIONS"
+    """An extraction would have deleted more than it may without a wish to forget: `too many memories would go ...`."""

@@ -13,12 +13,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from memsvc.errors import Reason
+from memsvc.extraction.authority import Rights
 from memsvc.extraction.engine import Operation
-from memsvc.extraction.reconcile import Rights, Sources, joined, reconcile
+from memsvc.extraction.reconcile import Reconciled, Sources, joined, reconcile
 from memsvc.journal.commands import Command, Decision, Recorded
 from memsvc.journal.draft import Draft, Moment
 from memsvc.journal.lifecycle import explained, failed, has_waited_since, started, succeeded, waiting_again
-from memsvc.journal.records import Body, Claim, commit_of
+from memsvc.journal.records import Body, Claim, Reached, commit_of
 from memsvc.journal.state import State
 from memsvc.model import (
     Cause,
@@ -166,9 +167,18 @@ class RenewCommand(Command[bool]):
         return recorded.body.claim is not None
 
 
-class FinishCommand(Command[Commit | None]):
+class Part(Struct, frozen=True):
+    """A commit of what was learned: all of it, or as much as one record takes."""
+
+    commit: Commit
+    more: bool
+    reconciled: Reconciled
+
+
+class FinishCommand(Command[Part | None]):
     """Commit what was learned and settle the extractions that it came from, in one record.
 
+    Where it is more than one record takes, the claim is kept and the next command goes on after `before`.
     Answers None where the claim no longer stands, or one of its extractions was cancelled: nothing was committed, and
     what is left of the claim waits again.
     """
@@ -181,6 +191,7 @@ class FinishCommand(Command[Commit | None]):
     rights: Rights = Rights()
     refusals: Sequence[Refusal] = ()
     """What the engine itself did not propose, though it was asked for."""
+    before: Reconciled = Reconciled()
 
     def decide(self, state: State, moment: Moment) -> Decision | None:
         try:
@@ -191,25 +202,46 @@ class FinishCommand(Command[Commit | None]):
             waiting = tuple(waiting_again(extraction, moment, counts=False) for extraction in held)
             return Decision(RecordKind.SETTLE, Body(revision=state.revision, extractions=waiting, releases=True))
         draft = Draft(state, moment, quota=self.quota, cause=Cause.EXTRACTED)
-        refusals = reconcile(draft, self.operations, self.sources, self.rights)
-        revision = state.revision + 1 if draft.changes else 0
-        settled = tuple(
-            succeeded(
-                extraction,
-                state,
-                moment,
-                revision=revision,
-                change_count=len(draft.changes),
-                usage=self.usage if index == 0 else Usage(),
-                refusals=joined(self.refusals, refusals),
+        reconciled = reconcile(draft, self.operations, self.sources, self.rights, self.before)
+        first = held[0]
+        if reconciled.next_operation < len(self.operations):
+            first = replace(
+                first,
+                change_count=first.change_count + len(draft.changes),
+                refusals=reconciled.refusals,
             )
-            for index, extraction in enumerate(held)
-        )
-        body = draft.body(extractions=settled, releases=True, extraction_id=held[0].extraction_id)
-        return Decision(RecordKind.COMMIT, body)
+            return Decision(RecordKind.COMMIT, self._body(draft, reconciled, (first,), more=True))
+        refusals = joined(self.refusals, reconciled.refusals)
+        settled = tuple(self._settled(extraction, draft, refusals) for extraction in held)
+        settled = (replace(settled[0], usage=settled[0].usage + self.usage), *settled[1:])
+        return Decision(RecordKind.COMMIT, self._body(draft, reconciled, settled, more=False))
 
-    def result(self, recorded: Recorded) -> Commit | None:
-        return commit_of(recorded.body, recorded.time) if recorded.body.extraction_id else None
+    def _settled(self, extraction: Extraction, draft: Draft, refusals: tuple[Refusal, ...]) -> Extraction:
+        return succeeded(
+            extraction,
+            draft.state,
+            draft.moment,
+            revision=draft.state.revision + 1 if draft.changes else 0,
+            change_count=extraction.change_count + len(draft.changes),
+            refusals=refusals,
+        )
+
+    def _body(self, draft: Draft, reconciled: Reconciled, extractions: tuple[Extraction, ...], *, more: bool) -> Body:
+        return draft.body(
+            extractions=extractions,
+            releases=not more,
+            extraction_id=self.claim.extraction_ids[0],
+            more=more,
+            reached=Reached(reconciled.next_operation, reconciled.deletions) if more else None,
+        )
+
+    def result(self, recorded: Recorded) -> Part | None:
+        body = recorded.body
+        if not body.extraction_id:
+            return None
+        reached = body.reached or Reached()
+        reconciled = Reconciled(reached.operations, reached.deletions, body.extractions[0].refusals)
+        return Part(commit_of(body, recorded.time), body.more, reconciled)
 
 
 class PostponeCommand(Command[None]):

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from memsvc.clock import now_micros
 from memsvc.config import DEFAULTS
 from memsvc.errors import ExtractionError, NotFound, Reason, Unavailable
+from memsvc.extraction.authority import Rights
 from memsvc.extraction.conversation import nearest
 from memsvc.extraction.engine import Conversation, Engine, Finished, Proposal
 from memsvc.extraction.jobs.events import (
@@ -28,7 +29,7 @@ from memsvc.extraction.jobs.events import (
     Refused,
 )
 from memsvc.extraction.jobs.queue import AcceptMessages, AcceptRuns, CancelCommand, HastenCommand, RetryCommand
-from memsvc.extraction.reconcile import Rights, Source, Sources, joined, reconcile
+from memsvc.extraction.reconcile import Source, Sources, joined, reconcile
 from memsvc.extraction.schemas import default_schemas
 from memsvc.ids import new_id
 from memsvc.journal.draft import Draft, Moment
@@ -285,7 +286,7 @@ class Extractions(Struct):
         extraction = Extraction(extraction_id="", kind=ExtractionKind.MESSAGES, create_time=now, position=0)
         yield Numbered(Accepted(extraction))
         known = await nearest(user, messages)
-        conversation = Conversation(messages, (), known, default_schemas(), scope.user_id, scope.is_shared)
+        conversation = Conversation(messages, (), known, default_schemas(), scope.user_id, shared=scope.is_shared)
         finished = Finished(())
         try:
             async with contextlib.aclosing(self.engine.extract(conversation)) as events:
@@ -297,11 +298,16 @@ class Extractions(Struct):
         except ExtractionError as error:
             raise Unavailable(error.reason, error.detail, retry_after_seconds=5.0) from error
         origin = Origin(agent_id=agent_id, team_id=team_id, engine=self.engine.name, model=finished.model)
-        sources = [Source(origin, message.time or now) for message in messages]
+        sources = [
+            Source(replace(origin, author_id=message.author_id), message.time or now, message.text)
+            for message in messages
+        ]
         moment = Moment(max(now, user.state.core.time + 1), new_nonce(), now)
         draft = Draft(user.state, moment, quota=self.quota, cause=Cause.EXTRACTED)
-        refusals = reconcile(draft, finished.operations, Sources(sources, Source(origin, now)), self.rights)
-        for refusal in joined(finished.refusals, refusals):
+        shown = {memory.number for memory in known}
+        said = Sources(sources, Source(origin, now), shown, scope.is_shared)
+        reconciled = reconcile(draft, finished.operations, said, self.rights)
+        for refusal in joined(finished.refusals, reconciled.refusals):
             yield Numbered(Refused(refusal))
         yield Numbered(Committed(Commit(revision=0, time=now, changes=draft.changes)))
         yield Numbered(Completed(extraction))

@@ -12,18 +12,18 @@ import random
 import time
 from collections.abc import Sequence
 
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from memsvc.clock import in_words
 from memsvc.config import DEFAULTS, Config
 from memsvc.errors import Error, ExtractionError, Permanent, Reason, Retryable, Unavailable
+from memsvc.extraction.authority import Rights
 from memsvc.extraction.conversation import read
 from memsvc.extraction.engine import Engine, Finished
 from memsvc.extraction.engine import Progress as EngineProgress
 from memsvc.extraction.engine import Proposal as EngineProposal
 from memsvc.extraction.jobs.claims import ClaimCommand, Claimed, FinishCommand, Limits, PostponeCommand, RenewCommand
 from memsvc.extraction.jobs.events import Hints, Progress, Proposed
-from memsvc.extraction.reconcile import Rights
 from memsvc.ids import new_id
 from memsvc.journal.lifecycle import has_waited_since
 from memsvc.journal.records import Claim
@@ -290,7 +290,9 @@ class Worker(Struct):
                 finished.refusals,
             )
             reach("worker.before_finish")
-            await self.writer.write(scope, finish)
+            part = await self.writer.write(scope, finish)
+            while part is not None and part.more:
+                part = await self.writer.write(scope, structs.replace(finish, before=part.reconciled))
             reach("worker.after_finish")
             operations, calls = len(finished.operations), finished.usage.calls
             log.info("extracted", **_told(scope, claimed), operations=operations, calls=calls)

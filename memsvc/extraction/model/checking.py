@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import enum
-import html
 import re
-import unicodedata
-from array import array
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final, TypeVar
 
 import msgspec
 
 from memsvc.errors import InvalidArgument
+from memsvc.extraction.authority import asks_to_forget, is_meant, names
 from memsvc.extraction.engine import Action, Conversation, Operation
+from memsvc.extraction.model.quotes import SaidText
 from memsvc.limits import TEXT_BYTES, TOPIC_BYTES, TOPICS, check_key
-from memsvc.model import Layer, Memory, Polarity, Trust
+from memsvc.model import Layer, Memory, Message, Polarity, TextPart, Trust
 
 _NUMBER: Final = re.compile(r"m?(\d{1,15})")
-_TYPOGRAPHY: Final = {
-    **dict.fromkeys(map(ord, "‘’‛"), "'"),
-    **dict.fromkeys(map(ord, "“”„‟"), '"'),
-    **dict.fromkeys(map(ord, "‐‑‒–—"), "-"),
-    0xA0: " ",
-}
-_AROUND_QUOTES: Final = " \t\r\n\"'.…"
+_NOT_QUOTED: Final = " \t\r\n\"'.…-,:;"
+_NO_ACTIONS: Final = frozenset({"none", "noop", "no_op", "no-op", "nothing", "skip", "ignore", "keep"})
 _CONTROLS: Final = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)], " ")
 
 _E = TypeVar("_E", bound=enum.StrEnum)
@@ -33,6 +27,8 @@ _E = TypeVar("_E", bound=enum.StrEnum)
 class Flaw(enum.StrEnum):
     """Why an operation was dropped."""
 
+    NO_OPERATION = "no_operation"
+    """It says that there is nothing to do, which is no fault."""
     NOT_AN_OBJECT = "not_an_object"
     UNKNOWN_ACTION = "unknown_action"
     WRONG_LAYER = "wrong_layer"
@@ -43,6 +39,7 @@ class Flaw(enum.StrEnum):
     MALFORMED_KEY = "malformed_key"
     NO_QUOTE = "no_quote"
     QUOTE_NOT_SAID = "quote_not_said"
+    NOT_ASKED_FOR = "not_asked_for"
 
 
 class Checker:
@@ -62,7 +59,9 @@ class Checker:
             return Flaw.NOT_AN_OBJECT
         action = _member(Action, fields.get("action"))
         if action is None:
-            return Flaw.UNKNOWN_ACTION
+            named = fields.get("action")
+            is_none = isinstance(named, str) and named.strip().lower() in _NO_ACTIONS
+            return Flaw.NO_OPERATION if is_none else Flaw.UNKNOWN_ACTION
         target = self._target(action, fields)
         if isinstance(target, Flaw):
             return target
@@ -70,6 +69,11 @@ class Checker:
         if isinstance(said, Flaw):
             return said
         quote, message_index = said
+        if action in (Action.CLEAR, Action.DELETE) and not target.number:
+            named = self._named(target, quote)
+            if isinstance(named, Flaw):
+                return named
+            target = named
         return msgspec.structs.replace(target, action=action, quote=quote, message_index=message_index)
 
     def _target(self, action: Action, fields: Mapping[str, object]) -> Operation | Flaw:
@@ -88,11 +92,14 @@ class Checker:
         if key and not _is_key(key):
             return Flaw.MALFORMED_KEY
         topics = _topics(fields.get("topics"))
+        trust = Trust.INFERRED if fields.get("inferred") is True else Trust.STATED
         if action is Action.DELETE:
             topic = topics[0] if len(topics) == 1 and not number and not key else ""
             if not (number or key or topic):
                 return Flaw.NO_TARGET
-            return Operation(action=action, layer=layer, number=number, key="" if number else key, topic=topic)
+            return Operation(
+                action=action, layer=layer, number=number, key="" if number else key, topic=topic, trust=trust
+            )
         if action is Action.UPDATE and not (number or key):
             return Flaw.NO_TARGET
         text = _clean(fields.get("text"))
@@ -110,13 +117,22 @@ class Checker:
             value_json=value_json,
             topics=topics,
             polarity=_polarity(fields.get("polarity")) if layer is Layer.FEEDBACK else Polarity.NONE,
-            trust=Trust.INFERRED if fields.get("inferred") is True else Trust.STATED,
+            trust=trust,
         )
+
+    def _named(self, target: Operation, quote: str) -> Operation | Flaw:
+        """Return a deletion of what the user's words name; what they do not is deleted only as far as it was shown."""
+        if target.action is Action.CLEAR:
+            return target if asks_to_forget(quote) else Flaw.NOT_ASKED_FOR
+        if names(quote, target.key or target.topic):
+            return target
+        among = tuple(memory.number for memory in self._shown.values() if is_meant(memory, target))
+        return msgspec.structs.replace(target, among=among) if among else Flaw.NOT_ASKED_FOR
 
     def _said(self, fields: Mapping[str, object]) -> tuple[str, int] | Flaw:
         """Return the user's words that the quote stands for, as they wrote them, and in which message."""
         quote = fields.get("quote")
-        if not isinstance(quote, str) or not any(map(str.isalnum, quote)):
+        if not isinstance(quote, str) or not quote.strip(_NOT_QUOTED):
             return Flaw.NO_QUOTE
         if len(quote) > TEXT_BYTES:
             return Flaw.QUOTE_NOT_SAID
@@ -129,53 +145,16 @@ class Checker:
             if self._is_source(self._messages[index]):
                 said = self._said_texts.get(index)
                 if said is None:
-                    said = self._said_texts[index] = SaidText(self._messages[index].text)
+                    said = self._said_texts[index] = SaidText(_own_words(self._messages[index]))
                 words = said.find(quote)
                 if words:
                     return _first_bytes(words, TEXT_BYTES), index
         return Flaw.QUOTE_NOT_SAID
 
 
-class SaidText:
-    """What one message says, to look quotes up in."""
-
-    def __init__(self, text: str) -> None:
-        self._text = unicodedata.normalize("NFC", text)
-        self._plain = ""
-        self._places = array("L")
-
-    def find(self, quote: str) -> str:
-        """Return the words that `quote` repeats, as they were written; empty: it does not.
-
-        Spacing, case, typographic quotes and dashes, and markup escapes may differ, as may the punctuation around it.
-        """
-        exact = quote.strip(_AROUND_QUOTES)
-        if exact and exact in self._text:
-            return exact
-        if not self._plain:
-            self._plain, self._places = _plain(self._text)
-        for form in (quote, html.unescape(quote)):
-            plain = _plain(unicodedata.normalize("NFC", form))[0].strip(_AROUND_QUOTES)
-            start = self._plain.find(plain) if plain else -1
-            if start >= 0:
-                return self._text[self._places[start] : self._places[start + len(plain) - 1] + 1]
-        return ""
-
-
-def _plain(text: str) -> tuple[str, array[int]]:
-    """Return `text` in lower case, with plain quotes and single spaces, and the place that each character is from."""
-    characters: list[str] = []
-    places = array("L")
-    for place, character in enumerate(text.translate(_TYPOGRAPHY)):
-        if not character.isspace():
-            lowered = character.lower()
-        elif characters and characters[-1] != " ":
-            lowered = " "
-        else:
-            continue
-        characters.extend(lowered)
-        places.extend([place] * len(lowered))
-    return "".join(characters), places
+def _own_words(message: Message) -> str:
+    """Return what a message says itself: neither captions nor what a tool answered."""
+    return "\n".join(part.text for part in message.parts if isinstance(part, TextPart))
 
 
 def _is_key(key: str) -> bool:

@@ -1,6 +1,8 @@
 """Which extraction error each failure of a model endpoint is.
 
-Details name status codes and error codes only: messages of endpoints may repeat the key or the prompt.
+What is mended outside waits and counts no attempt: a refused key, an unknown model, a proxy or an endpoint that is not
+there, a web page where the API should be. Details name status codes and error codes only: messages of endpoints may
+repeat the key or the prompt.
 """
 
 from __future__ import annotations
@@ -10,14 +12,23 @@ import math
 import re
 import time
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from memsvc.errors import ExtractionError, Permanent, Reason, Retryable, Unusable
 
 _LONGEST_WAIT_SECONDS: Final = 24 * 3600.0
-_CODE: Final = re.compile(r"[a-z_]{1,48}")
+_CODE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,47}")
 _NO_BUDGET: Final = frozenset({402, 429})
 _TRY_AGAIN: Final = frozenset({408, 409, 425})
+_FAULT_OF_THE_REQUEST: Final = frozenset({400, 413, 422})
+_NOT_REFUSED_FIELDS: Final = frozenset({401, 402, 403, 407, 408, 409, 413, 425, 429})
+_KEY_OR_MODEL: Final = re.compile(
+    r"api[ _-]?key|invalid[ _]token|unauthori[sz]ed|authenticat|credential|permission"
+    r"|model[^.]{0,60}(?:not[ _]found|does not exist|not exist|unknown|not supported|not available)"
+    r"|(?:unknown|invalid|no such|unsupported)[ _]model|billing|quota|credit",
+    re.IGNORECASE,
+)
+"""Some endpoints answer 400 to what others answer 401, 402, 403 or 404."""
 
 
 def failure_of(error: Exception, *, answering: bool) -> ExtractionError | None:
@@ -28,7 +39,7 @@ def failure_of(error: Exception, *, answering: bool) -> ExtractionError | None:
     import openai
 
     if isinstance(error, openai.APIStatusError):
-        return _rejection(error.status_code, error.response.headers, error.code)
+        return _rejection(error)
     transport = _transport_failures(error)
     if not transport.isdisjoint({"ConnectTimeout", "PoolTimeout"}):
         return Retryable(Reason.MODEL_UNAVAILABLE, "model endpoint cannot be reached", counts=False)
@@ -37,14 +48,42 @@ def failure_of(error: Exception, *, answering: bool) -> ExtractionError | None:
     if isinstance(error, openai.APIConnectionError) or "TransportError" in transport:
         detail = "model endpoint broke off its answer" if answering else "model endpoint cannot be reached"
         return Retryable(Reason.MODEL_UNAVAILABLE, detail, counts=answering)
-    if isinstance(error, openai.APIResponseValidationError | ValueError):
+    if isinstance(error, openai.APIResponseValidationError | ValueError) or "DecodingError" in transport:
         return Unusable(Reason.MODEL_OUTPUT_UNUSABLE, "model endpoint sent something else than a chat completion")
-    if isinstance(error, openai.APIError):
-        detail = f"model endpoint reported an error in its answer{_in_brackets(error.code)}"
-        if "rate_limit" in f"{error.code} {error.type}":
-            return Retryable(Reason.MODEL_RATE_LIMITED, detail, counts=False)
-        return Retryable(Reason.MODEL_UNAVAILABLE, detail)
-    return None
+    return reported_failure({"code": error.code, "type": error.type}) if isinstance(error, openai.APIError) else None
+
+
+def setup_failure(error: Exception) -> ExtractionError:
+    """Return the extraction error for a client that cannot be made: a missing certificate, a malformed proxy."""
+    detail = f"the model endpoint's client cannot be set up ({type(error).__name__})"
+    return Retryable(Reason.MODEL_UNAVAILABLE, detail, counts=False)
+
+
+def reported_failure(reported: object) -> ExtractionError | None:
+    """Return the extraction error for an error that an endpoint reports in a body that began well; None: no error."""
+    if not reported:
+        return None
+    fields: Mapping[str, Any] = reported if isinstance(reported, Mapping) else {}
+    code, kind, status = fields.get("code"), fields.get("type"), fields.get("status")
+    detail = f"model endpoint reported an error in its answer{_in_brackets(code)}"
+    words = f"{code} {kind} {status}"
+    if re.search(r"rate_?limit|429|402|quota|RESOURCE_EXHAUSTED", words):
+        return Retryable(Reason.MODEL_RATE_LIMITED, detail, counts=False)
+    if re.search(r"\b40[134]\b|api_key|authentication|permission|model_not_found", words):
+        return Retryable(Reason.MODEL_REJECTED, detail, counts=False)
+    return Retryable(Reason.MODEL_UNAVAILABLE, detail)
+
+
+def refusal_text(error: Exception) -> str:
+    """Return what an endpoint says of a request that it refuses, where it may be about a field of it; else nothing."""
+    import openai
+
+    if not isinstance(error, openai.APIStatusError) or error.status_code in _NOT_REFUSED_FIELDS:
+        return ""
+    return error.response.text[:_REFUSAL_CHARACTERS]
+
+
+_REFUSAL_CHARACTERS: Final = 8_000
 
 
 def retry_after_seconds(headers: Mapping[str, str], now: float) -> float:
@@ -65,9 +104,10 @@ def retry_after_seconds(headers: Mapping[str, str], now: float) -> float:
     return 0.0
 
 
-def _rejection(status: int, headers: Mapping[str, str], code: object) -> ExtractionError:
+def _rejection(error: Any) -> ExtractionError:
+    status, code = error.status_code, error.code
     detail = f"model endpoint answered {status}{_in_brackets(code)}"
-    wait = retry_after_seconds(headers, time.time())
+    wait = retry_after_seconds(error.response.headers, time.time())
     if status in _NO_BUDGET:
         return Retryable(Reason.MODEL_RATE_LIMITED, detail, retry_after_seconds=wait, counts=False)
     if status >= 500:
@@ -77,7 +117,10 @@ def _rejection(status: int, headers: Mapping[str, str], code: object) -> Extract
         return Retryable(reason, detail, retry_after_seconds=wait)
     if code == "content_filter":
         return Permanent(Reason.MODEL_REFUSED, detail)
-    return Permanent(Reason.MODEL_REJECTED, detail)
+    said = error.response.text[:_REFUSAL_CHARACTERS]
+    if status in _FAULT_OF_THE_REQUEST and not _KEY_OR_MODEL.search(said):
+        return Permanent(Reason.MODEL_REJECTED, detail)
+    return Retryable(Reason.MODEL_REJECTED, detail, retry_after_seconds=wait, counts=False)
 
 
 def _seconds_until(date: str, now: float) -> float:

@@ -26,8 +26,8 @@ _BRACKET_OR_QUOTE: Final = re.compile(r'["{}\[\]]')
 _QUOTE_OR_ESCAPE: Final = re.compile(r'["\\]')
 
 _ROOT: Final = re.compile(r'\{\s*"operations"\s*:')
-_THOUGHTS: Final = re.compile(r"<think>.*?</think>", re.DOTALL)
-_FENCE_OPENING: Final = re.compile(r"```\w*\s")
+_END_OF_THOUGHTS: Final = re.compile(r"</(?:think|thinking|thought|thoughts|reasoning)>", re.IGNORECASE)
+_FENCED: Final = re.compile(r"```\w*\s(.*?)```", re.DOTALL)
 _STRING_OR_COMMA: Final = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\Z)|[\[{,]\s*,|,(?=\s*[}\]])', re.DOTALL)
 _LENIENT: Final = json.JSONDecoder(strict=False)
 
@@ -130,20 +130,28 @@ class _Scanner:
 def _readings(text: str) -> Iterator[object]:
     """Yield what the answer may mean, best first."""
     yield _strict(text)
-    text = text.strip()
-    thoughts = _THOUGHTS.match(text)
-    if thoughts:
-        text = text[thoughts.end() :].strip()
-    opening = _FENCE_OPENING.match(text)
-    if opening and text.endswith("```"):
-        text = text[opening.end() : -len("```")].strip()
+    text = _after_thoughts(text).strip()
+    yield _lenient(text)
+    fences = [match for match in _FENCED.finditer(text) if "{" in match.group(1) or "[" in match.group(1)]
+    if fences and not _ROOT.search(text, fences[-1].end()):
+        text = fences[-1].group(1).strip()
     text = _STRING_OR_COMMA.sub(lambda match: "" if match.group() == "," else match.group(), text)
     yield _lenient(text)
     if _ROOT.match(text):
         yield _lenient(text + "}")
+    # Of several documents the last one counts, if it is whole: what comes before it is a draft.
     roots = [match.start() for match in _ROOT.finditer(text)]
-    if len(roots) == 1:  # of two documents in one answer there is no telling which one is meant
-        yield _lenient(text[roots[0] :], prose_may_follow=True)
+    if roots:
+        yield _lenient(text[roots[-1] :], prose_may_follow=True)
+
+
+def _after_thoughts(text: str) -> str:
+    """Return what follows the last thought, which may lack its opening tag."""
+    end = 0
+    for match in _END_OF_THOUGHTS.finditer(text):
+        end = match.end()
+    # A tag inside the answer's own strings ends no thought.
+    return text[end:] if "{" in text[end:] or "[" in text[end:] else text
 
 
 def _listed(value: object) -> Sequence[object] | None:
@@ -151,6 +159,8 @@ def _listed(value: object) -> Sequence[object] | None:
         operations = value.get("operations")
         if isinstance(operations, list):
             return operations
+        if isinstance(operations, dict) and "action" in operations:
+            return [operations]
         return [value] if "action" in value else None
     if isinstance(value, list) and all(isinstance(element, dict) for element in value):
         return value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memsvc.extraction.engine import Action, Conversation, LayerSchema, Operation
-from memsvc.extraction.model.checking import Checker, Flaw, SaidText
-from memsvc.model import Layer, Memory, Message, Polarity, Role, TextPart, Trust
+from memsvc.extraction.model.checking import Checker, Flaw
+from memsvc.model import Layer, MediaPart, Memory, Message, Polarity, Role, TextPart, ToolResultPart, Trust
 
 MESSAGES = [
     Message(Role.ASSISTANT, (TextPart("Do you live in Paris?"),)),
@@ -105,10 +105,10 @@ def test_an_update_by_number_keeps_the_memorys_layer_and_key(number: object) -> 
 def test_deletes_name_their_target_in_one_way() -> None:
     by_number = sound(action="delete", number=17)
     by_key = sound(action="delete")
-    by_topic = sound(action="delete", key="")
+    by_topic = sound(action="delete", key="", topics=["Lyon"])
     assert (by_number.number, by_number.key, by_number.topic) == (17, "", "")
     assert (by_key.number, by_key.key, by_key.topic) == (0, "location", "")
-    assert (by_topic.number, by_topic.key, by_topic.topic) == (0, "", "home")
+    assert (by_topic.number, by_topic.key, by_topic.topic) == (0, "", "Lyon")
 
 
 @pytest.mark.parametrize(
@@ -152,32 +152,6 @@ def test_a_quote_is_found_wherever_the_user_said_it(index: object) -> None:
     assert sound(message_index=2).message_index == 2
 
 
-@pytest.mark.parametrize(
-    ("quote", "words"),
-    [
-        ('i like "dune"', "I like “Dune"),
-        ("tom\u00a0<3", "Tom <3"),
-        ("Lyon &amp; I", "Lyon & I"),
-        ("Tom &lt;3", "Tom <3"),
-        ('"No, I\'m in Lyon."', "No,  I’m in\nLyon"),
-    ],
-)
-def test_a_quote_may_differ_in_typography(quote: str, words: str) -> None:
-    assert SaidText(MESSAGES[1].text).find(quote) == words
-
-
-def test_an_accent_may_be_composed_or_not() -> None:
-    assert SaidText("Cafe\u0301 owner").find("café owner") == "Café owner"
-
-
-def test_scripts_without_spaces_are_quoted_too() -> None:
-    assert SaidText("我住在北京。").find("住在北京") == "住在北京"
-
-
-def test_a_letter_that_grows_in_lower_case_keeps_its_place() -> None:
-    assert SaidText("İİ lives in İzmir, Türkiye").find("in i̇zmir") == "in İzmir"
-
-
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
@@ -188,3 +162,58 @@ json_values = st.recursive(
 @settings(deadline=None)
 def test_no_fields_whatever_break_the_check(changes: Mapping[str, Any]) -> None:
     assert isinstance(check(**changes), Operation | Flaw)
+
+
+def checked(text: str, known: Sequence[Memory] = (), role: Role = Role.USER, **changes: Any) -> Operation | Flaw:
+    conversation = Conversation([Message(role, (TextPart(text),))], known=known)
+    return Checker(conversation, known).check({**ADD, "message_index": 0, **changes})
+
+
+JOB = Memory(memory_id="b", number=3, layer=Layer.PROFILE, key="company", text="Works at Acme", topics=("work",))
+
+
+def test_a_deletion_by_key_or_topic_reaches_what_was_not_shown_only_where_the_user_names_it() -> None:
+    by_key = {"action": "delete", "layer": "profile", "key": "company", "topics": []}
+    by_topic = {"action": "delete", "layer": "profile", "key": "", "topics": ["work"]}
+    named = checked("Forget my company", **by_key, quote="Forget my company")
+    assert isinstance(named, Operation)
+    assert named.among == ()
+    shown = checked("Vergiss meinen Job", [JOB], **by_key, quote="Vergiss meinen Job")
+    assert isinstance(shown, Operation)
+    assert shown.among == (3,)
+    assert checked("Vergiss meinen Job", **by_key, quote="Vergiss meinen Job") is Flaw.NOT_ASKED_FOR
+    assert checked("I am tired of Mondays", **by_topic, quote="tired of Mondays") is Flaw.NOT_ASKED_FOR
+
+
+@pytest.mark.parametrize("text", ["Forget everything you know about me", "Vergiss alles über mich", "忘记关于我的一切"])
+def test_everything_is_forgotten_when_the_user_asks_for_it(text: str) -> None:
+    assert checked(text, action="clear", quote=text) == Operation(action=Action.CLEAR, quote=text, message_index=0)
+
+
+@pytest.mark.parametrize("text", ["I told you everything", "Everything is fine", "I want a fresh start in life"])
+def test_everything_is_not_forgotten_by_the_way(text: str) -> None:
+    assert checked(text, action="clear", quote=text) is Flaw.NOT_ASKED_FOR
+
+
+@pytest.mark.parametrize("named", ["none", "None", "noop", "no_op", " nothing "])
+def test_nothing_to_do_is_no_flaw(named: str) -> None:
+    assert check(action=named) is Flaw.NO_OPERATION
+
+
+def test_what_a_tool_or_a_caption_says_in_the_users_message_is_not_what_the_user_said() -> None:
+    parts = (
+        TextPart("Look at this"),
+        MediaPart("image/png", "file:///x", "A photo of Lyon at night"),
+        ToolResultPart("c1", (TextPart("Home address: Lyon"),)),
+    )
+    checker = Checker(Conversation([Message(Role.USER, parts)]), ())
+    for quote in ("photo of Lyon", "Home address: Lyon"):
+        assert checker.check({**ADD, "quote": quote, "message_index": 0}) is Flaw.QUOTE_NOT_SAID
+
+
+@pytest.mark.parametrize(("author_id", "user_id"), [("bob", "alice"), ("bob", ""), ("Alice", "alice")])
+def test_another_authors_words_are_not_the_users(author_id: str, user_id: str) -> None:
+    message = Message(Role.USER, (TextPart("I'm in Lyon"),), author_id=author_id)
+    assert Checker(Conversation([message], user_id=user_id), ()).check(ADD) is Flaw.QUOTE_NOT_SAID
+    assert isinstance(Checker(Conversation([message], user_id=user_id, shared=True), ()).check(ADD), Operation)
+    assert isinstance(Checker(Conversation([message], user_id=author_id), ()).check(ADD), Operation)

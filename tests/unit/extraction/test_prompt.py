@@ -54,7 +54,7 @@ def test_messages_are_labelled_and_numbered_and_earlier_ones_are_not() -> None:
     assert user == (
         "<earlier>\n<message role=user>Hello</message>\n</earlier>\n"
         "<conversation>\n<message n=0 role=assistant>Do you ski?</message>\n"
-        "<message n=1 role=user author=ava_x_ time='Wed 2024-05-01 14:03'>Yes</message>\n</conversation>"
+        "<message n=1 role=other author=ava_x_ time='Wed 2024-05-01 14:03 UTC'>Yes</message>\n</conversation>"
     )
 
 

@@ -1,13 +1,19 @@
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+
 import pytest
+from msgspec.structs import replace
 
 from memsvc.errors import Reason
+from memsvc.extraction.authority import Rights
 from memsvc.extraction.engine import Action, Operation
-from memsvc.extraction.reconcile import Rights, Source, Sources, reconcile
+from memsvc.extraction.members import member_key
+from memsvc.extraction.reconcile import PART_CHANGES, Reconciled, Source, Sources, reconcile
 from memsvc.journal.draft import Draft, Moment
 from memsvc.journal.records import encode_body
 from memsvc.journal.state import State, fold
+from memsvc.limits import check_key
 from memsvc.model import Change, ChangeKind, Layer, Memory, Origin, Polarity, Refusal, Scope, Trust
 from memsvc.storage.driver import Record, RecordKind
 
@@ -30,17 +36,40 @@ class User:
         self.refusals: tuple[Refusal, ...] = ()
 
     def learn(
-        self, *operations: Operation, at: int = NOW, quota: int = 100, rights: Rights | None = None
+        self,
+        *operations: Operation,
+        at: int = NOW,
+        quota: int = 1_000,
+        rights: Rights | None = None,
+        said: str = "",
+        author_id: str = "",
+        shown: Collection[int] | None = None,
     ) -> tuple[Change, ...]:
+        source = Source(Origin(session_id="s1", engine="test", author_id=author_id), at, said)
+        sources = Sources([source], source, shown, bool(author_id))
+        return self._learn(operations, sources, quota, rights or Rights(), None)[0]
+
+    def learn_part(self, operations: Sequence[Operation], before: Reconciled | None) -> Reconciled:
+        source = Source(Origin(engine="test"), NOW)
+        return self._learn(operations, Sources([source], source), 1_000, Rights(), before)[1]
+
+    def learn_all(self, operations: Sequence[Operation]) -> None:
+        reached = self.learn_part(operations, None)
+        while reached.next_operation < len(operations):
+            reached = self.learn_part(operations, reached)
+
+    def _learn(
+        self, operations: Sequence[Operation], sources: Sources, quota: int, rights: Rights, before: Reconciled | None
+    ) -> tuple[tuple[Change, ...], Reconciled]:
         seq = self.state.tip.seq + 1
         moment = Moment(NOW * seq, f"{seq:016x}", NOW * seq)
         draft = Draft(self.state, moment, quota=quota)
-        source = Source(Origin(session_id="s1", engine="test"), at)
-        self.refusals = reconcile(draft, operations, Sources([source], source), rights or Rights())
+        reconciled = reconcile(draft, operations, sources, rights, before)
+        self.refusals = reconciled.refusals
         body = draft.body()
         record = Record(seq, moment.nonce, RecordKind.COMMIT, moment.time, encode_body(body))
         self.state = fold(self.state, record, body)
-        return draft.changes
+        return draft.changes, reconciled
 
     @property
     def memories(self) -> list[Memory]:
@@ -157,3 +186,138 @@ def test_clearing_is_refused_aloud_unless_it_is_allowed(user: User) -> None:
     assert [each.reason for each in user.refusals] == [Reason.OPERATION_FORBIDDEN]
     user.learn(clear, add("Sails"), rights=Rights(clear=True))
     assert (user.texts, user.refusals) == (["Sails"], ())
+
+
+@pytest.mark.parametrize("by_number", [False, True], ids=["by key", "by number"])
+def test_what_is_inferred_never_replaces_or_deletes_what_was_stated(user: User, by_number: bool) -> None:
+    user.learn(add("Lives in Paris", "location", '"Paris"'))
+    number = 1 if by_number else 0
+    inferred = Operation(
+        action=Action.UPDATE,
+        layer=Layer.PROFILE,
+        number=number,
+        key="location",
+        text="Lives in Rome",
+        value_json='"Rome"',
+        trust=Trust.INFERRED,
+    )
+    gone = Operation(
+        action=Action.DELETE,
+        layer=Layer.PROFILE,
+        number=number,
+        key="" if by_number else "location",
+        trust=Trust.INFERRED,
+    )
+    assert user.learn(inferred, gone, at=2 * NOW) == ()
+    assert [(each.reason, each.count) for each in user.refusals] == [(Reason.OUTRANKED, 2)]
+    user.learn(replace(inferred, trust=Trust.STATED), at=2 * NOW)
+    assert user.texts == ["Lives in Rome"]
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        add("Lives in Paris", "location", '"Paris"'),
+        Operation(action=Action.UPDATE, layer=Layer.PROFILE, number=1, text="Lives in Paris", key="location"),
+        Operation(action=Action.UPDATE, layer=Layer.KNOWLEDGE, number=1, text="Lives in Paris"),
+        Operation(action=Action.DELETE, layer=Layer.PROFILE, number=1),
+        Operation(action=Action.DELETE, layer=Layer.PROFILE, key="location", quote="forget my location"),
+        Operation(action=Action.DELETE, layer=Layer.PROFILE, topic="home", quote="forget my home"),
+        Operation(action=Action.CLEAR, quote="forget everything"),
+    ],
+)
+def test_what_is_older_never_replaces_or_deletes_what_is_newer(user: User, operation: Operation) -> None:
+    user.learn(add("Lives in Rome", "location", '"Rome"', topics=("home",)), at=5 * NOW)
+    user.learn(operation, at=NOW, rights=Rights(clear=True))
+    assert "Lives in Rome" in user.texts
+    assert [each.reason for each in user.refusals] == [Reason.OUTDATED]
+
+
+def test_a_few_memories_go_without_a_wish_to_forget_and_no_more(user: User) -> None:
+    user.learn(*(add(f"Fact {n}") for n in range(9)))
+    user.learn(*(delete(number=n) for n in range(1, 10)), rights=Rights(max_deletions=2))
+    assert len(user.memories) == 7
+    assert [(each.reason, each.count) for each in user.refusals] == [(Reason.TOO_MANY_DELETIONS, 7)]
+
+
+@pytest.mark.parametrize("quote", ["Please forget all of these", "Lösch das bitte", "don't remember any of that"])
+def test_all_that_the_user_wants_forgotten_goes(user: User, quote: str) -> None:
+    user.learn(*(add(f"Fact {n}") for n in range(9)))
+    user.learn(*(replace(delete(number=n), quote=quote) for n in range(1, 10)))
+    assert (user.texts, user.refusals) == ([], ())
+
+
+def test_the_wish_may_stand_beside_the_quote_in_its_sentence(user: User) -> None:
+    user.learn(*(add(f"Fact {n}", topics=("work",)) for n in range(9)))
+    user.learn(replace(delete(topic="work"), quote="my work"), said="I'm tired. Please forget my work! I like it.")
+    assert user.texts == []
+
+
+def test_only_memories_that_were_shown_can_be_named_by_number(user: User) -> None:
+    user.learn(add("Skis"), add("Sails"))
+    update = Operation(action=Action.UPDATE, layer=Layer.PROFILE, number=1, text="Surfs")
+    user.learn(delete(number=1), update, shown={2})
+    assert user.texts == ["Skis", "Sails", "Surfs"]
+    user.learn(delete(number=2), shown={2})
+    assert user.texts == ["Skis", "Surfs"]
+
+
+def test_an_update_of_a_list_names_the_whole_list(user: User) -> None:
+    user.learn(add("Speaks French, German", "languages", '["French", "German"]'))
+    update = Operation(
+        action=Action.UPDATE, layer=Layer.PROFILE, key="languages", text="Speaks German", value_json='["German"]'
+    )
+    user.learn(update, at=2 * NOW)
+    assert [(memory.text, memory.value_json) for memory in user.memories] == [("Speaks German", '["German"]')]
+
+
+def test_what_is_more_than_a_record_takes_goes_on_in_the_next(user: User) -> None:
+    facts = [add(f"Fact {n}", topics=("junk",)) for n in range(600)]
+    reached = user.learn_part(facts, None)
+    assert reached.next_operation == len(user.memories) == PART_CHANGES
+    while reached.next_operation < len(facts):
+        reached = user.learn_part(facts, reached)
+    assert len(user.memories) == 600
+
+    forget = [replace(delete(topic="junk"), quote="forget the junk"), add("Skis")]
+    reached = user.learn_part(forget, None)
+    assert (reached.next_operation, len(user.memories)) == (0, 600 - PART_CHANGES)
+    while reached.next_operation < len(forget):
+        reached = user.learn_part(forget, reached)
+    assert user.texts == ["Skis"]
+
+
+def test_the_limit_of_deletions_holds_over_all_records(user: User) -> None:
+    facts = [add(f"Fact {n}") for n in range(300)]
+    user.learn_all(facts)
+    more = [add(f"More {n}") for n in range(300)]
+    user.learn_all([*(delete(number=n) for n in range(1, 4)), *more, delete(number=9)])
+    assert "Fact 8" not in user.texts
+    assert [each.reason for each in user.refusals] == []
+    user.learn_all([*(delete(number=n) for n in range(20, 40)), *(add(f"Yet more {n}") for n in range(300))])
+    assert [(each.reason, each.count) for each in user.refusals] == [(Reason.TOO_MANY_DELETIONS, 15)]
+
+
+def test_what_members_of_a_team_say_is_kept_as_theirs(user: User) -> None:
+    lives = add("Lives in Lyon", "location", '"Lyon"')
+    user.learn(lives, author_id="caroline")
+    user.learn(replace(lives, text="Lives in Rome", value_json='"Rome"'), author_id="bob", at=2 * NOW)
+    user.learn(replace(lives, text="Lives in Nice", value_json='"Nice"'), author_id="caroline", at=3 * NOW)
+    for author_id in ("caroline", "bob"):
+        user.learn(add("Loves painting", layer=Layer.KNOWLEDGE), author_id=author_id)
+    assert {(memory.key, memory.text, memory.origin.author_id) for memory in user.memories} == {
+        ("members.caroline.location", "Lives in Nice", "caroline"),
+        ("members.bob.location", "Lives in Rome", "bob"),
+        ("", "Loves painting", "caroline"),
+        ("", "Loves painting", "bob"),
+    }
+
+
+@pytest.mark.parametrize(
+    "author_ids", [("bob-1", "bob_1"), ("bob 1", "bob.1"), ("1", "m_1"), ("é", "è"), ("x" * 200, "x" * 201)]
+)
+def test_no_two_members_share_a_place(author_ids: tuple[str, str]) -> None:
+    keys = [member_key(author_id, "location") for author_id in author_ids]
+    assert keys[0] != keys[1]
+    for key in keys:
+        check_key("key", key)
