@@ -4,7 +4,8 @@ gRPC's own interceptors cost a tenth of the throughput each; these are plain fun
 once when the server is built. From the outside in:
 
 1. `errors`: every exception becomes a status; nothing of an internal one reaches the client.
-2. `coding`: bytes become the request, the reply becomes bytes.
+2. `coding`: bytes become the request, the reply becomes bytes. Requests that are too large, or hold fields that this
+   server does not know where it matters, are refused.
 3. `draining`: no call begins once the server stops; streams end.
 4. (tokens and rights, once there are any: they need the request's scope, and must not cost a drained server anything)
 5. `crowds`: too many calls at once are refused, so that a database that hangs costs bounded memory.
@@ -23,12 +24,21 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 from msgspec import Struct
 
-from memsvc.errors import Error, Internal, InvalidArgument, Reason, StorageUnavailable, Unavailable
+from memsvc.errors import (
+    Error,
+    Internal,
+    InvalidArgument,
+    Reason,
+    ResourceExhausted,
+    StorageUnavailable,
+    Unavailable,
+)
 from memsvc.foreground import Foreground
 from memsvc.log import Log
 from memsvc.rpc.draining import Draining
 from memsvc.rpc.overdue import Overdue
 from memsvc.rpc.status import wire_status
+from memsvc.rpc.unknown_fields import check_write, filters_check
 
 log = Log(__name__)
 
@@ -48,16 +58,24 @@ class Rpc(Struct, frozen=True):
     request: type[Message]
     streams: bool
     """Whether it answers with a stream."""
+    writes: bool = True
+    """Whether it may change something: what it does not know, it must not ignore."""
 
 
 Wrapper = Callable[[Rpc, Handler], Handler]
 
 
 def chain(
-    drain: Draining, foreground: Foreground, default_deadline_seconds: float, max_calls: int
+    drain: Draining, foreground: Foreground, default_deadline_seconds: float, max_calls: int, max_request_bytes: int
 ) -> tuple[Wrapper, ...]:
     """Return the wrappers, outermost first."""
-    return (errors, coding, draining(drain), crowds(foreground, max_calls), deadlines(default_deadline_seconds))
+    return (
+        errors,
+        coding(max_request_bytes),
+        draining(drain),
+        crowds(foreground, max_calls),
+        deadlines(default_deadline_seconds),
+    )
 
 
 def wrapped(rpc: Rpc, handler: Handler, wrappers: tuple[Wrapper, ...]) -> Handler:
@@ -91,19 +109,33 @@ def errors(rpc: Rpc, handler: Handler) -> Handler:
     return handle
 
 
-def coding(rpc: Rpc, handler: Handler) -> Handler:
-    """Read the request from bytes; a reply that is not bytes yet is serialized."""
-    parse = rpc.request.FromString
+def coding(max_request_bytes: int) -> Wrapper:
+    """Return the wrapper that reads the request from bytes, and serializes a reply that is not bytes yet."""
 
-    async def handle(raw: bytes, context: Context) -> bytes | None:
-        try:
-            request = parse(raw)
-        except DecodeError:
-            raise InvalidArgument(Reason.INVALID_FIELD, f"request is no {rpc.request.DESCRIPTOR.name}") from None
-        reply = await handler(request, context)
-        return reply if reply is None or type(reply) is bytes else reply.SerializeToString()
+    def wrapper(rpc: Rpc, handler: Handler) -> Handler:
+        parse = rpc.request.FromString
+        check = check_write if rpc.writes else filters_check(rpc.request)
 
-    return handle
+        async def handle(raw: bytes, context: Context) -> bytes | None:
+            if len(raw) > max_request_bytes:
+                raise _too_large(len(raw), max_request_bytes)
+            try:
+                request = parse(raw)
+            except DecodeError:
+                raise InvalidArgument(Reason.INVALID_FIELD, f"request is no {rpc.request.DESCRIPTOR.name}") from None
+            if check is not None:
+                check(request, raw)
+            reply = await handler(request, context)
+            return reply if reply is None or type(reply) is bytes else reply.SerializeToString()
+
+        return handle
+
+    return wrapper
+
+
+def _too_large(size: int, limit: int) -> ResourceExhausted:
+    message = f"request is {size / 2**20:.1f} MiB of {limit / 2**20:.1f} MiB"
+    return ResourceExhausted(Reason.REQUEST_TOO_LARGE, message, metadata={"bytes": str(size), "limit": str(limit)})
 
 
 def draining(drain: Draining) -> Wrapper:

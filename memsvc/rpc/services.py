@@ -9,6 +9,7 @@ from typing import Any, Final
 import grpc
 from google.protobuf import message_factory
 from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.descriptor_pb2 import MethodOptions
 
 from memsvc.application import Application
 from memsvc.rpc.admin_service import AdminService
@@ -27,6 +28,9 @@ SERVICES: Final[tuple[ServiceDescriptor, ...]] = tuple(
 )
 """Those asked most first: gRPC looks for a method in this order."""
 
+_READS: Final = frozenset(("CompileContext", "WatchExtraction", "WatchMemories"))
+"""Besides those that the protos say have no side effects: streams, and one that may end quiet periods."""
+
 
 def add_services(server: grpc.aio.Server, application: Application, drain: Draining) -> None:
     """Serve the API on `server`."""
@@ -38,7 +42,13 @@ def add_services(server: grpc.aio.Server, application: Application, drain: Drain
         "AdminService": AdminService(application),
     }
     settings = application.settings
-    wrappers = chain(drain, application.foreground, settings.default_deadline_seconds, settings.max_calls)
+    wrappers = chain(
+        drain,
+        application.foreground,
+        settings.default_deadline_seconds,
+        settings.max_calls,
+        settings.max_request_bytes,
+    )
     for service in SERVICES:
         servicer = servicers[service.name]
         handlers = {rpc.name: _method_handler(rpc, servicer, wrappers) for rpc in rpcs(service)}
@@ -49,7 +59,8 @@ def rpcs(service: ServiceDescriptor) -> Iterator[Rpc]:
     """Yield the methods of a service."""
     for method in service.methods:
         request = message_factory.GetMessageClass(method.input_type)
-        yield Rpc(service.full_name, method.name, request, method.server_streaming)
+        reads = method.GetOptions().idempotency_level == MethodOptions.NO_SIDE_EFFECTS or method.name in _READS
+        yield Rpc(service.full_name, method.name, request, method.server_streaming, not reads)
 
 
 def _method_handler(rpc: Rpc, servicer: object, wrappers: tuple[Wrapper, ...]) -> grpc.RpcMethodHandler[Any, Any]:

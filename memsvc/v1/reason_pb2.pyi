@@ -27,7 +27,7 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     REASON_INVALID_FIELD: _Reason.ValueType  # 1
     """A field is missing, too long or malformed: `memory.text: must not be empty`."""
     REASON_UNKNOWN_FIELD: _Reason.ValueType  # 2
-    """A write or a filter has a field that this server does not know: `filter: field 99 is not known here`."""
+    """A write or a filter has a field that this server does not know: `filter.99: is no field that this server knows`."""
     REASON_TOKEN_MISMATCH: _Reason.ValueType  # 3
     """A page or resume token is malformed, or of another request or scope: `page_token: belongs to another request`."""
     REASON_REQUEST_ID_REUSED: _Reason.ValueType  # 4
@@ -132,7 +132,7 @@ REASON_UNSPECIFIED: Reason.ValueType  # 0
 REASON_INVALID_FIELD: Reason.ValueType  # 1
 """A field is missing, too long or malformed: `memory.text: must not be empty`."""
 REASON_UNKNOWN_FIELD: Reason.ValueType  # 2
-"""A write or a filter has a field that this server does not know: `filter: field 99 is not known here`."""
+"""A write or a filter has a field that this server does not know: `filter.99: is no field that this server knows`."""
 REASON_TOKEN_MISMATCH: Reason.ValueType  # 3
 """A page or resume token is malformed, or of another request or scope: `page_token: belongs to another request`."""
 REASON_REQUEST_ID_REUSED: Reason.ValueType  # 4

@@ -15,7 +15,7 @@ class Reason(enum.StrEnum):
     """A field is missing, too long or malformed: `memory.text: must not be empty`."""
 
     UNKNOWN_FIELD = "UNKNOWN_FIELD"
-    """A write or a filter has a field that this server does not know: `filter: field 99 is not known here`."""
+    """A write or a filter has a field that this server does not know: `filter.99: is no field that this server knows`."""
 
     TOKEN_MISMATCH = "TOKEN_MISMATCH"
     """A page or resume token is malformed, or of another request or scope: `page_token: belongs to another request`."""
