@@ -7,15 +7,19 @@ touches the database: a pod is not restarted, nor an agent cut off from what is 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from typing import Any, Final
 
 import grpc
 from grpc_health.v1 import health_pb2
 
+from memsvc.errors import NotFound, Reason
+from memsvc.rpc.interceptors import Rpc, coding, errors, streaming, wrapped
+
 NAME: Final = "grpc.health.v1.Health"
 LIVENESS: Final = "liveness"
 
+_MAX_REQUEST_BYTES: Final = 64 << 10
 _SERVING: Final = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING: Final = health_pb2.HealthCheckResponse.NOT_SERVING
 _UNKNOWN: Final = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
@@ -30,11 +34,12 @@ class Health:
 
     def add_to(self, server: grpc.aio.Server) -> None:
         """Serve health checks on `server`."""
-        parse = health_pb2.HealthCheckRequest.FromString
-        serialize = health_pb2.HealthCheckResponse.SerializeToString
+        check = Rpc(NAME, "Check", health_pb2.HealthCheckRequest, streams=False, writes=False)
+        watch = Rpc(NAME, "Watch", health_pb2.HealthCheckRequest, streams=True, writes=False)
+        wrappers = (errors, coding(_MAX_REQUEST_BYTES))
         handlers = {
-            "Check": grpc.unary_unary_rpc_method_handler(self._check, parse, serialize),
-            "Watch": grpc.unary_stream_rpc_method_handler(self._watch, parse, serialize),
+            "Check": grpc.unary_unary_rpc_method_handler(wrapped(check, self._check, wrappers)),
+            "Watch": grpc.unary_stream_rpc_method_handler(wrapped(watch, streaming(self._watch), wrappers)),
         }
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(NAME, handlers),))
 
@@ -50,12 +55,12 @@ class Health:
 
     async def _check(self, request: health_pb2.HealthCheckRequest, context: Any) -> health_pb2.HealthCheckResponse:
         if request.service not in self._services:
-            await context.abort(grpc.StatusCode.NOT_FOUND, "no such service")
+            raise NotFound(Reason.NOT_SUPPORTED, f"no service {request.service}")
         return self._status(request.service)
 
     async def _watch(
         self, request: health_pb2.HealthCheckRequest, context: Any
-    ) -> AsyncIterator[health_pb2.HealthCheckResponse]:
+    ) -> AsyncGenerator[health_pb2.HealthCheckResponse, None]:
         status = self._status(request.service)
         yield status
         await self._draining.wait()

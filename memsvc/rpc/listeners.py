@@ -8,15 +8,17 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
 import grpc
-from grpc_reflection.v1alpha import reflection
 
 from memsvc.application import Application
 from memsvc.errors import invalid
 from memsvc.log import Log
 from memsvc.rpc.addresses import Address, TcpAddress, UnixAddress, parse_address
 from memsvc.rpc.draining import Draining
+from memsvc.rpc.fallback import UnknownMethods
 from memsvc.rpc.health import NAME as HEALTH_SERVICE
 from memsvc.rpc.health import Health
+from memsvc.rpc.interceptors import draining, errors
+from memsvc.rpc.reflection import add_reflection
 from memsvc.rpc.services import SERVICES, add_services
 from memsvc.rpc.socket_lock import SOCKET_MODE, SocketLock
 
@@ -25,6 +27,8 @@ log = Log(__name__)
 MAX_REPLY_BYTES: Final = 4 << 20
 """What a client accepts by default; replies end at 3 MiB."""
 
+_RECEIVED: Final = 2
+"""Requests up to so many times their limit are received, to be refused with a reason."""
 _KEEPALIVE: Final[Sequence[tuple[str, int]]] = (
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 20_000),
@@ -74,7 +78,8 @@ class Edge:
         add_services(self._server, application, self._draining)
         self._health.add_to(self._server)
         names = [service.full_name for service in SERVICES]
-        reflection.enable_server_reflection([*names, HEALTH_SERVICE, reflection.SERVICE_NAME], self._server)
+        add_reflection(self._server, [*names, HEALTH_SERVICE], (errors, draining(self._draining)))
+        self._server.add_generic_rpc_handlers((UnknownMethods(),))
         try:
             self.addresses.extend(self._bind(self._server, address) for address in addresses)
         except BaseException:
@@ -86,6 +91,7 @@ class Edge:
         try:
             self._health_server = _new_server(64 << 10, over_tcp=True)
             self._health.add_to(self._health_server)
+            self._health_server.add_generic_rpc_handlers((UnknownMethods(),))
             self.health_addresses.append(self._bind(self._health_server, address))
         except BaseException:
             self._release()
@@ -138,7 +144,8 @@ class Edge:
 def _new_server(max_request_bytes: int, *, over_tcp: bool) -> grpc.aio.Server:
     options: list[tuple[str, Any]] = [
         ("grpc.so_reuseport", 0),
-        ("grpc.max_receive_message_length", max_request_bytes),
+        # What gRPC refuses itself, it refuses without a reason.
+        ("grpc.max_receive_message_length", _RECEIVED * max_request_bytes),
         ("grpc.max_send_message_length", MAX_REPLY_BYTES),
     ]
     if over_tcp:

@@ -10,7 +10,7 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.timestamp_pb2 import Timestamp
-from rpc_harness import SARAH, Failure, Harness, failing, said
+from rpc_harness import Failure, Harness, failing, said
 from valid_requests import MASK, MEMORY, RPCS, VALID, Spoil, put, without
 
 from memsvc.model import Scope
@@ -366,10 +366,3 @@ async def test_reads_of_the_past_are_not_built_in(server: Harness, name: str) ->
         failure = await send(server, RPCS[name], request.SerializeToString())
         assert (failure.code, failure.reason) == (grpc.StatusCode.UNIMPLEMENTED, "NOT_SUPPORTED")
         assert failure.fields == (field,)
-
-
-async def test_a_request_beyond_the_servers_limit_is_refused(server: Harness) -> None:
-    request = memory_pb2.CreateMemoryRequest(scope=SARAH, memory=memory_pb2.Memory(text="x" * (5 << 20)))
-    failure = await failing(server.memories.CreateMemory(request))
-
-    assert failure.code == grpc.StatusCode.RESOURCE_EXHAUSTED

@@ -6,7 +6,6 @@ from typing import Any
 import grpc
 from google.protobuf.duration_pb2 import Duration
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from rpc_harness import SARAH, Harness, failing, rest_of, said, served
 
 from memsvc.model import Scope
@@ -93,20 +92,3 @@ async def test_health_has_a_port_of_its_own(driver: Driver, folder: Any) -> None
 
     assert reply.status == SERVING
     assert other.code == grpc.StatusCode.UNIMPLEMENTED
-
-
-async def test_reflection_names_every_service(server: Harness) -> None:
-    stub: Any = reflection_pb2_grpc.ServerReflectionStub(server.channel)
-    stream = stub.ServerReflectionInfo(iter([reflection_pb2.ServerReflectionRequest(list_services="")]))
-    names = {service.name for service in (await stream.read()).list_services_response.service}
-    stream.cancel()
-
-    assert names == {
-        "memsvc.v1.AdminService",
-        "memsvc.v1.ContextService",
-        "memsvc.v1.ExtractionService",
-        "memsvc.v1.MemoryService",
-        "memsvc.v1.SessionService",
-        "grpc.health.v1.Health",
-        "grpc.reflection.v1alpha.ServerReflection",
-    }

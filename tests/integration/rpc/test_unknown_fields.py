@@ -147,7 +147,7 @@ async def test_a_write_may_be_encoded_in_any_way(server: Harness, name: str) -> 
 
 
 async def test_unpacked_lists_do_not_hide_a_field_of_the_same_length(server: Harness) -> None:
-    """Unpacked, a list of one is a byte shorter: two of them make up for an unknown bool, if sizes alone are compared."""
+    """Unpacked, a list of one is a byte shorter: two of them make up for an unknown bool, if one compares sizes."""
     unpacked = b"\x08\x04" + b"\x50\x01"  # layers: [FEEDBACK], polarities: [POSITIVE]
     hidden = b"\x70\x01"  # field 14 as a number, where it is a message
     filter_ = unpacked + hidden
