@@ -60,7 +60,7 @@ def test_a_field_is_what_protobuf_writes(text: str, repeats: int) -> None:
 @settings(deadline=None)
 @given(st.lists(memories, max_size=3, unique_by=lambda memory: memory.memory_id))
 def test_spliced_replies_are_those_built_object_by_object(known: list[Memory]) -> None:
-    user = HotUser(State(SCOPE), 0.0)
+    user = HotUser(State(SCOPE), 0.0, 1)
     messages = [proto_memory(memory, SCOPE) for memory in known]
     framed = [framed_memory(user, memory) for memory in known]
     rest = memory_pb2.ListMemoriesResponse(next_page_token="t", total_size=7, revision=3)
@@ -81,8 +81,7 @@ def test_spliced_replies_are_those_built_object_by_object(known: list[Memory]) -
 @settings(deadline=None)
 @given(st.integers(1, 1 << 62), st.integers(1, 253_402_300_799_999_999))
 def test_the_freshness_of_a_reply_is_its_last_two_fields(revision: int, time: int) -> None:
-    user = HotUser(State(SCOPE, core=Core(revision=revision)), 0.0)
-    user.checked_time = time
+    user = HotUser(State(SCOPE, core=Core(revision=revision)), 0.0, time)
     for reply in (
         memory_pb2.GetMemoryResponse,
         memory_pb2.ListMemoriesResponse,
@@ -94,7 +93,7 @@ def test_the_freshness_of_a_reply_is_its_last_two_fields(revision: int, time: in
 
 
 def test_what_is_kept_of_a_memory_goes_when_it_changes() -> None:
-    user = HotUser(State(SCOPE), 0.0)
+    user = HotUser(State(SCOPE), 0.0, 1)
     old = Memory(memory_id="m1", number=1, text="old")
     new = Memory(memory_id="m1", number=1, text="new")
     for before, after in ((None, old), (old, new)):
