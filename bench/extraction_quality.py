@@ -20,8 +20,8 @@ from pathlib import Path
 
 from memsvc.extraction.engine import Action, Conversation, Finished, Operation
 from memsvc.extraction.rules import RulesEngine
-from memsvc.extraction.rules.gathering import normalised
 from memsvc.extraction.rules.lexicon import singular
+from memsvc.extraction.rules.lists import normalised
 from memsvc.model import Layer, Message, Role, TextPart
 
 CORPUS = Path(__file__).with_name("corpus")

@@ -1,115 +1,116 @@
-"""From a matched pattern to operations: slots read, sentences written."""
+"""Facts of a clause: the first pattern that says something with all of its words."""
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import pairwise
 from typing import Final
 
 import msgspec
 
 from memsvc.extraction.engine import Operation
 from memsvc.extraction.rules.clauses import Clause
+from memsvc.extraction.rules.kinds import read
 from memsvc.extraction.rules.pattern_files import SLOT, Fact
 from memsvc.extraction.rules.patterns import Pattern, PatternBook
-from memsvc.extraction.rules.phrases import Phrases
-from memsvc.extraction.rules.telling import Telling, with_article
-from memsvc.extraction.rules.wording import Filling
+from memsvc.extraction.rules.sentences import Token
+from memsvc.extraction.rules.spans import Span
+from memsvc.extraction.rules.wording import Filling, original, spoken, third_person, with_article
 from memsvc.extraction.schemas import default_schemas, is_list_key
+from memsvc.model import Layer
 
-_MAX_READINGS: Final = 8
-
-Fillings = Mapping[str, Sequence[Filling]]
+_MAX_ENDS: Final = 6
+_TIMES: Final = ("when", "when_to_come")
 
 
 class FactReader:
-    """Reads the facts of a clause by the patterns of a book."""
+    """Reads clauses by the patterns of a book."""
 
-    def __init__(self, book: PatternBook, telling: Telling) -> None:
+    def __init__(self, book: PatternBook) -> None:
         self._book = book
-        self._phrases = Phrases(book.lexicon, book.canonical)
-        self._telling = telling
-        self._canonical_keys = {schema.layer: frozenset(schema.keys) for schema in default_schemas()}
+        self._irregular = book.canonical["third_person"]
 
-    def facts(self, clause: Clause) -> Iterator[Operation]:
-        """Yield what a clause says, without message index."""
-        words = clause.words
-        # What an earlier pattern took for a pet is not a possession besides.
-        said: set[str] = set()
-        read: dict[tuple[str, int, int], Sequence[Filling]] = {}
-        for pattern in self._book.candidates(words):
-            fillings = self._fillings(pattern, clause, words, read)
-            if fillings is None:
+    def facts(self, clause: Clause, now: datetime | None, *, whole: bool = False) -> list[Operation]:
+        """Return what a clause states: of the first pattern that has something to say, from the longest reading.
+
+        A request is read only as a `whole`: "no jokes though" wishes for nothing.
+        """
+        for tokens in [clause.tokens] if whole else self._readings(clause.tokens):
+            cut = Clause(tokens, clause.source)
+            words = cut.words
+            phrase = " ".join(words) + " "
+            for pattern in self._book.candidates(words):
+                match = pattern.say.expression.fullmatch(phrase)
+                found = list(self._by(pattern, match, cut, now)) if match else []
+                if found:
+                    return found
+        return []
+
+    def _readings(self, tokens: tuple[Token, ...]) -> Iterator[tuple[Token, ...]]:
+        """Yield a clause, and then what is left of it without its last additions."""
+        yield tokens
+        lexicon = self._book.lexicon
+        ends = []
+        for at in range(len(tokens) - 1, 1, -1):
+            word = tokens[at].word
+            following = tokens[at + 1].word if at + 1 < len(tokens) else ""
+            goes_on = word != "and" or following in lexicon.words("after_and")
+            if (
+                (word == "," or word in lexicon.words("additions"))
+                and goes_on
+                and (following not in lexicon.words("taking_back"))
+            ):
+                ends.append(at)
+        # What takes a statement back, or limits it, is part of it wherever it stands.
+        for at in ends[-_MAX_ENDS:] if len(ends) > _MAX_ENDS else ends:
+            if lexicon.words("limiting").isdisjoint(token.word for token in tokens[at:]):
+                yield tokens[:at]
+
+    def _by(self, pattern: Pattern, match: re.Match[str], clause: Clause, now: datetime | None) -> Iterator[Operation]:
+        phrase = match.string
+        fillings: dict[str, list[Filling]] = {}
+        places: dict[str, tuple[int, int]] = {}
+        for name, kind in pattern.say.kinds.items():
+            begin, end = match.span(name)
+            if begin < 0:
                 continue
-            found = [
-                operation
-                for fact in pattern.entry.facts
-                for about, operation in self._operations(fact, fillings, clause)
-                if not about or about not in said
-            ]
-            yield from found
-            if found and not pattern.entry.more:
+            first = phrase.count(" ", 0, begin)
+            places[name] = first, first + phrase.count(" ", begin, end)
+            tokens = clause.tokens[first : places[name][1]]
+            if kind != "phone" and not (tokens[0].is_word and tokens[-1].is_word):
                 return
-            if found:
-                said.update(filling.text for several in fillings.values() for filling in several)
+            span = Span(tokens, clause.source, self._book.lexicon, self._book.canonical, now)
+            fillings[name] = read(kind, span)
+            if not fillings[name]:
+                if now is not None or kind not in _TIMES:
+                    return
+                # Said at a time that nobody knows, "last week" cannot be dated; the rest can still be learned.
+                del fillings[name]
+        undated = any(
+            kind in _TIMES and name in places and name not in fillings for name, kind in pattern.say.kinds.items()
+        )
+        for fact in pattern.entry.facts:
+            if fact.slots <= fillings.keys() and not (undated and "{whole}" in fact.text):
+                yield from self._operations(fact, fillings, places, pattern, clause)
 
-    def _fillings(
+    def _operations(
         self,
+        fact: Fact,
+        fillings: Mapping[str, list[Filling]],
+        places: Mapping[str, tuple[int, int]],
         pattern: Pattern,
         clause: Clause,
-        words: Sequence[str],
-        read: dict[tuple[str, int, int], Sequence[Filling]],
-    ) -> Fillings | None:
-        """Return what the slots hold: by the first reading in which all make sense, else all that must.
-
-        `read` remembers the slots of this clause: many patterns look for the same at the same place.
-        """
-        best: Fillings | None = None
-        for spans in itertools.islice(self._book.matches(pattern, words), _MAX_READINGS):
-            fillings = {}
-            for name, (start, end) in spans.items():
-                slot = (pattern.kinds[name], start, end)
-                if slot not in read:
-                    read[slot] = self._read(*slot, clause)
-                fillings[name] = read[slot]
-            if all(fillings.values()):
-                return fillings
-            if best is None and all(fillings.get(name) for name in pattern.required):
-                best = fillings
-        return best
-
-    def _read(self, kind: str, start: int, end: int, clause: Clause) -> Sequence[Filling]:
-        fillings = self._phrases.read(kind, clause.tokens[start:end], clause.source)
-        if start or not fillings or not self._is_common(clause.tokens[0].word):
-            return fillings
-        # A capital that only begins the sentence: "Cheeseburgers are my favorite food".
-        first = fillings[0].text[:1].lower() + fillings[0].text[1:]
-        return [Filling(first, first, fillings[0].topics), *fillings[1:]]
-
-    def _is_common(self, word: str) -> bool:
-        return word.endswith("ing") or any(self._book.lexicon.has(name, word) for name in _COMMON_NOUNS)
-
-    def _operations(self, fact: Fact, fillings: Fillings, clause: Clause) -> Iterator[tuple[str, Operation]]:
-        """Yield the operations of a fact, each with the words that it is about."""
-        slots = fact.slots
-        names = sorted(slots - {"whole"}, key=(fact.text + fact.key + fact.value).index)
-        if any(not fillings.get(name) for name in (*names, *fact.needs)) or any(
-            name in fillings for name in fact.without
-        ):
-            return
-        # A slot that matched but could not be read makes "{whole}" doubtful: it would repeat what was turned away.
-        if "whole" in slots and not all(fillings.values()):
-            return
-        if fact.key and not is_list_key(fact.layer, fact.key):
-            fillings = {name: _joined(read) for name, read in fillings.items()}
-        several = next((name for name in names if len(fillings[name]) > 1), "")
+    ) -> Iterator[Operation]:
+        several = next((name for name in fact.slots if len(fillings[name]) > 1), "")
+        whole = self._whole(pattern, clause, fillings, places) if "{whole" in fact.text else ""
         for index in range(len(fillings[several]) if several else 1):
-            chosen = {name: fillings[name][index if name == several else 0] for name in names}
-            text = self._rendered(fact.text, chosen, clause)
-            key, value_json = self._keyed(fact, chosen, clause)
-            topics = (*fact.topics, *(topic for filling in chosen.values() for topic in filling.topics))
-            operation = Operation(
+            chosen = {name: found[index if name == several else 0] for name, found in fillings.items()}
+            text = self._rendered(fact.text, chosen, whole)
+            key, value_json = self._keyed(fact, chosen)
+            topics = (*fact.topics, *(topic for name in fact.slots for topic in chosen[name].topics))
+            yield Operation(
                 action=fact.action,
                 layer=fact.layer,
                 text=text[:1].upper() + text[1:],
@@ -118,45 +119,70 @@ class FactReader:
                 topics=tuple(dict.fromkeys(topics)),
                 polarity=fact.polarity,
                 trust=fact.trust,
-                quote=clause.source[clause.tokens[0].start : clause.tokens[-1].end],
+                quote=original_quote(clause),
             )
-            about = chosen[names[0]] if names else next((read[0] for read in fillings.values() if read), None)
-            yield (about.text if about else ""), operation
 
-    def _keyed(self, fact: Fact, chosen: Mapping[str, Filling], clause: Clause) -> tuple[str, str]:
+    def _keyed(self, fact: Fact, chosen: Mapping[str, Filling]) -> tuple[str, str]:
         key = SLOT.sub(lambda match: str(chosen[match[1]].value), fact.key)
-        if not key or ("{" in fact.key and key not in self._canonical_keys[fact.layer]):
+        if not key or ("{" in fact.key and not _is_canonical(fact.layer, key)):
             return "", ""
-        template = fact.value or next((match[0] for match in SLOT.finditer(fact.text)), "")
+        template = fact.value or next((match[0] for match in SLOT.finditer(fact.text) if match[1] != "whole"), "")
+        if not template:
+            return key, ""
         alone = SLOT.fullmatch(template)
-        value = chosen[alone[1]].value if alone and not alone[2] else self._rendered(template, chosen, clause)
+        value = chosen[alone[1]].value if alone and not alone[2] else self._rendered(template, chosen, "")
         return key, msgspec.json.encode([value] if is_list_key(fact.layer, key) else value).decode()
 
-    def _rendered(self, template: str, chosen: Mapping[str, Filling], clause: Clause) -> str:
+    def _rendered(self, template: str, chosen: Mapping[str, Filling], whole: str) -> str:
         def rendered(match: re.Match[str]) -> str:
-            name, how = match[1], match[2] or ""
+            name, how = match[1], match[2]
             if name == "whole":
-                return self._telling.told(clause, how)
-            text = chosen[name].text
-            return with_article(text) if how == "a" else f"to {text.removeprefix('to ')}" if how == "to" else text
+                return whole
+            return with_article(chosen[name].text) if how == "a" else chosen[name].text
 
         return SLOT.sub(rendered, template)
 
+    def _whole(
+        self,
+        pattern: Pattern,
+        clause: Clause,
+        fillings: Mapping[str, list[Filling]],
+        places: Mapping[str, tuple[int, int]],
+    ) -> str:
+        """Return the clause told of the user, with its times on the calendar."""
+        tokens, first = clause.tokens, 0
+        instead: dict[int, str] = {}
+        for name, kind in pattern.say.kinds.items():
+            if kind in _TIMES and name in fillings:
+                begin, end = places[name]
+                instead |= dict.fromkeys(range(begin, end), "")
+                # A time that came first is told last: "last month i visited" is "Visited ... in April 2023".
+                instead[begin if begin else len(tokens) - 1] = (
+                    fillings[name][0].text
+                    if begin
+                    else f"{original(tokens[-1:], clause.source)} {fillings[name][0].text}"
+                )
+                first = 0 if begin else end + (tokens[end].word == ",")
+        for at, (token, following) in enumerate(pairwise(tokens)):
+            if token.start == following.start and following.end > following.start:
+                # The two words of a contraction have one place: "don't" is told in words.
+                instead |= {at: token.word, at + 1: following.word}
+        if tokens[0].word in ("your", "that", "this", "the") or (
+            tokens[0].word == "always" and tokens[1].word in ("never", "do")
+        ):
+            # "Always" that only stands for "from now on", and what points at an answer.
+            instead |= {0: ""}
+        elif tokens[first].word in ("i", "we"):
+            told = third_person(tokens[first + 1].word, self._irregular)
+            instead |= dict.fromkeys(range(first + 1), "") | {first + 1: told}
+        return spoken(tokens, clause.source, instead)
 
-def _joined(fillings: Sequence[Filling]) -> Sequence[Filling]:
-    """Return one filling for several, where a key holds one value: "a son and two daughters"."""
-    if len(fillings) < 2:
-        return fillings
-    *first, last = (filling.text for filling in fillings)
-    text = f"{', '.join(first)} and {last}"
-    return [Filling(text, text)]
+
+def original_quote(clause: Clause) -> str:
+    """Return the words of a clause as they stand in the message."""
+    written: Sequence[Token] = [token for token in clause.tokens if token.end > token.start]
+    return clause.source[written[0].start : written[-1].end] if written else ""
 
 
-_COMMON_NOUNS: Final = (
-    "topic_food",
-    "topic_sports",
-    "topic_animals",
-    "topic_hobbies",
-    "topic_entertainment",
-    "topic_music",
-)
+def _is_canonical(layer: Layer, key: str) -> bool:
+    return any(schema.layer is layer and key in schema.keys for schema in default_schemas())

@@ -1,129 +1,119 @@
-"""What the user asks to be forgotten: "forget my workplace details", "forget that I like sushi"."""
+"""What the user asks to be forgotten: "forget my job", "forget that I like sushi", "delete all my data".
+
+The thing to forget must be the whole object of the command. "Remove my name from the list" is work to do, and forgets
+nothing: remove, erase and clear only mean memories where they say "memory" or "about me".
+"""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 from typing import Final
 
-import msgspec
-
 from memsvc.extraction.engine import Action, Operation
-from memsvc.extraction.rules.clauses import clauses
-from memsvc.extraction.rules.facts import FactReader
-from memsvc.extraction.rules.gathering import elements, normalised
 from memsvc.extraction.rules.lexicon import entries_of, singular
-from memsvc.extraction.rules.pattern_files import Subject
+from memsvc.extraction.rules.lists import normalised
 from memsvc.extraction.rules.patterns import PatternBook
-from memsvc.extraction.rules.reading import Sentence
-from memsvc.extraction.rules.wording import words_of
-from memsvc.extraction.schemas import is_list_key, list_text
+from memsvc.extraction.rules.say import compiled
+from memsvc.extraction.rules.sentences import Sentence, Token, words_of
 from memsvc.model import Memory
+
+_VERB: Final = "(forget|delete|erase|clear|wipe|remove)"
+_FROM_MEMORY: Final = "[(from|in) [your|the] memory]"
+_KNOW: Final = "[(know|remember|have|saved|stored|learned|have saved|have stored|have learned)]"
+_ALL: Final = (
+    f"{_VERB} (everything|all|all [the] data|all memories) [that] [you] {_KNOW} [(about|on) me] {_FROM_MEMORY}",
+    f"{_VERB} [all|all of] my (data|memories|information|memory|history) {_FROM_MEMORY}",
+    f"{_VERB} [all|all of] [your|the] (memory|memories) [(about|of|on) me]",
+    "forget (me|all about me|everything about me)",
+)
+_TASK_VERBS: Final = ("clear", "remove", "erase", "wipe")
+_NAMED: Final = (
+    "(forget|unlearn) [about] [what i (said|told you|mentioned) [about]] <object:text>",
+    "(forget|unlearn) (everything|anything|all) [that] [you know|i (said|told you|mentioned)] [about] <object:text>",
+    f"{_VERB} [what you know about|everything about] <object:text> (from|in) [your|the] (memory|memories)",
+    "delete <object:text>",
+    "(do not remember|stop remembering) <object:text> [anymore]",
+)
 
 
 class Forgetting:
     """Reads commands to forget, and names what they mean by key, topic or number."""
 
-    def __init__(self, book: PatternBook, facts: FactReader) -> None:
+    def __init__(self, book: PatternBook) -> None:
         self._lexicon = book.lexicon
-        self._facts = facts
         self._subjects = {words: subject for subject in book.subjects for words in entries_of(subject.words)}
+        self._all = [compiled(say, book.lexicon) for say in _ALL]
+        self._named = [compiled(say, book.lexicon) for say in _NAMED]
 
-    def rest(self, sentence: Sentence) -> Sentence | None:
-        """Return what follows the command in a sentence, or None when it is none."""
+    def commands(self, sentence: Sentence) -> bool:
+        """Tell whether a sentence is a command to forget or delete: it states nothing."""
+        words = self._command(sentence)
+        return bool(words) and words[0] in ("forget", "unlearn", "delete", *_TASK_VERBS)
+
+    def clears(self, sentence: Sentence) -> bool:
+        """Tell whether all that is remembered is to be forgotten."""
+        words = self._command(sentence)
+        phrase = " ".join(words) + " "
+        if not any(say.expression.fullmatch(phrase) for say in self._all):
+            return False
+        about = {"me", "memory", "memories", "data", "know", "remember", "everything"} & set(words)
+        return bool(about) if words[0] in ("forget", "delete") else bool({"me", "memory", "memories"} & set(words))
+
+    def object(self, sentence: Sentence) -> Sentence | None:
+        """Return what a command wants forgotten, or None when it is no such command."""
+        words = self._command(sentence)
+        phrase = " ".join(words) + " "
+        for say in self._named:
+            match = say.expression.fullmatch(phrase)
+            if match is None:
+                continue
+            first = phrase.count(" ", 0, match.start("object"))
+            tokens = self._tokens(sentence)[
+                first : first + phrase.count(" ", match.start("object"), match.end("object"))
+            ]
+            while len(tokens) > 1 and tokens[0].word in ("that", "the", "fact", ",", ":"):
+                tokens = tokens[1:]
+            if tokens[0].word not in self._lexicon.words("nothing_named"):
+                return Sentence(tokens, ".", sentence.source)
+        return None
+
+    def deletions(self, named: Sentence, sentence: Sentence, known: Sequence[Memory]) -> Iterator[Operation]:
+        """Yield the deletions of what a command names: a subject, or memories that hold all of its words."""
+        words = named.words
+        own = words[1:] if words[0] in ("my", "our") else words
+        for end in ("details", "detail", "info", "information", "anymore", "please", "now"):
+            own = own[:-1] if len(own) > 1 and own[-1] == end else own
+        phrase = " ".join(own)
+        subject = self._subjects.get(phrase) or self._subjects.get(singular(phrase))
+        quote = sentence.source[sentence.tokens[0].start : sentence.tokens[-1].end]
+        if subject is not None:
+            for key in subject.keys:
+                yield Operation(action=Action.DELETE, layer=subject.layer, key=key, quote=quote)
+            for topic in subject.topics:
+                yield Operation(action=Action.DELETE, layer=subject.layer, topic=topic, quote=quote)
+        elif self._command(sentence)[0] in ("forget", "unlearn", "do", "stop"):
+            about = self._content(phrase)
+            for memory in known:
+                if about and about <= self._content(f"{memory.text} {memory.input} {' '.join(memory.topics)}"):
+                    yield Operation(action=Action.DELETE, layer=memory.layer, number=memory.number, quote=quote)
+
+    def _tokens(self, sentence: Sentence) -> tuple[Token, ...]:
         tokens = sentence.tokens
-        while tokens and (tokens[0].word in self._lexicon.words("polite_words") or not tokens[0].is_word):
-            tokens = tokens[1:]
-        command = self._lexicon.longest("forget_commands", words_of(tokens), 0)
-        rest = tokens[command:]
-        if not command or not rest or rest[0].word in self._lexicon.words("nothing_named"):
-            return None
-        words = words_of(rest)
-        told = "memory" in words or "memories" in words or ("about", "me") in pairwise(words)
-        if not told and (tokens[0].word in _TASK_VERBS or (tokens[0].word == "delete" and not self._subject(words))):
-            # "Clear my home directory", "remove my name from the list": work to do, nothing to forget.
-            return None
-        return Sentence(rest, ".", sentence.source)
+        while tokens:
+            count = self._lexicon.longest("polite_openings", words_of(tokens), 0)
+            if not count and (tokens[0].word in self._lexicon.words("polite_words") or not tokens[0].is_word):
+                count = 1
+            if not count:
+                break
+            tokens = tokens[count:]
+        while tokens and (
+            not tokens[-1].is_word or tokens[-1].word in ("please", "now", "thanks", "again", "ok", "okay")
+        ):
+            tokens = tokens[:-1]
+        return tokens
 
-    def deletions(self, rest: Sentence, known: Sequence[Memory]) -> Iterator[Operation]:
-        """Yield the deletions that a command asks for; the memories it means are looked up in `known`."""
-        words = words_of(rest.tokens)
-        quote = rest.source[rest.tokens[0].start : rest.tokens[-1].end]
-        facts = list(self._stated(rest))
-        if facts:
-            for fact in facts:
-                yield from self._of_fact(fact, known, quote)
-        elif not {"my", "i", "me"}.isdisjoint(words):
-            subject = self._subject(words)
-            yield from self._of_subject(subject, quote) if subject else self._by_words(words, known, quote)
-
-    def _stated(self, rest: Sentence) -> Iterator[Operation]:
-        """Yield the facts that a command names by stating them."""
-        tokens = rest.tokens
-        while tokens and tokens[0].word in ("that", "about", "the", "fact", ":", ","):
-            tokens = tokens[1:]
-        if tokens and tokens[0].word in ("i", "my", "we"):
-            for clause in clauses(Sentence(tokens, ".", rest.source), self._lexicon):
-                yield from self._facts.facts(clause)
-
-    def _subject(self, words: Sequence[str]) -> Subject | None:
-        """Return the subject that is the whole object of a command: "delete my dog picture" names none."""
-        match = _OBJECT.fullmatch(" ".join(words))
-        return self._subjects.get(match[1]) or self._subjects.get(singular(match[1])) if match else None
-
-    def _of_subject(self, subject: Subject, quote: str) -> Iterator[Operation]:
-        for key in subject.keys:
-            yield Operation(action=Action.DELETE, layer=subject.layer, key=key, quote=quote)
-        for topic in subject.topics:
-            yield Operation(action=Action.DELETE, layer=subject.layer, topic=topic, quote=quote)
-
-    def _of_fact(self, fact: Operation, known: Sequence[Memory], quote: str) -> Iterator[Operation]:
-        if fact.key and not is_list_key(fact.layer, fact.key):
-            yield Operation(
-                action=Action.DELETE, layer=fact.layer, key=fact.key, value_json=fact.value_json, quote=quote
-            )
-            return
-        # Without number, key and topic it takes back only what this conversation said.
-        yield Operation(action=Action.DELETE, layer=fact.layer, text=fact.text, quote=quote)
-        wanted, about = normalised(fact.text), self._content(fact.text)
-        same = [memory for memory in known if memory.layer is fact.layer and normalised(memory.text) == wanted]
-        for memory in same or [memory for memory in known if about and about <= self._content(memory.text)]:
-            yield from _without(memory, fact, quote)
-
-    def _by_words(self, words: Sequence[str], known: Sequence[Memory], quote: str) -> Iterator[Operation]:
-        about = self._content(" ".join(words))
-        for memory in known:
-            if about and about <= self._content(f"{memory.text} {memory.input} {' '.join(memory.topics)}"):
-                yield Operation(action=Action.DELETE, layer=memory.layer, number=memory.number, quote=quote)
+    def _command(self, sentence: Sentence) -> list[str]:
+        return words_of(self._tokens(sentence))
 
     def _content(self, text: str) -> set[str]:
         return {singular(word) for word in normalised(text).split()} - self._lexicon.words("function_words")
-
-
-_TASK_VERBS: Final = frozenset({"erase", "remove", "clear"})
-_OBJECT: Final = re.compile(
-    r"(?:(?:what|everything|anything|all|that) (?:you know |i (?:said|told you) )?)?(?:about )?(?:my )?"
-    r"([a-z -]+?)(?: (?:details|detail|info|information))?"
-    r"(?: (?:from|in) (?:your |the )?(?:memory|memories))?(?: (?:please|now|\.))*"
-)
-"""The object of a command to forget, from its first word to its last."""
-
-
-def _without(memory: Memory, fact: Operation, quote: str) -> Iterator[Operation]:
-    """Yield the deletion of a memory, and, where it is a list with other elements, what is left of it."""
-    yield Operation(action=Action.DELETE, layer=memory.layer, number=memory.number, quote=quote)
-    if not memory.key or memory.key != fact.key or not is_list_key(memory.layer, memory.key):
-        return
-    gone = {normalised(str(value)) for value in elements(fact.value_json)}
-    values = [value for value in elements(memory.value_json) if normalised(str(value)) not in gone]
-    if values:
-        yield Operation(
-            action=Action.ADD,
-            layer=memory.layer,
-            key=memory.key,
-            text=list_text(memory.layer, memory.key, values),
-            value_json=msgspec.json.encode(values).decode(),
-            topics=memory.topics,
-            quote=quote,
-        )

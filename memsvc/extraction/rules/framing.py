@@ -1,60 +1,62 @@
-"""What frames a sentence from outside: a joke taken back, a text handed over, a wish to have it remembered."""
+"""Whose words a message holds: from where on they are not the user's, or not about the user's life.
+
+A [[frame]] of the pattern files says what opens one, and how far it reaches:
+    rest       the sentence and all that follows in the message: a pasted mail, a text to work on, a supposition
+    always     and the messages after it too: role-play, until it is said to be over
+    private    the rest of the message is not to be learned: "off the record"
+    taken_back what was just said is not to be kept: "don't save that", "just kidding"
+    over       ends what reached into the messages after it
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Final
 
-from memsvc.extraction.engine import Action, Operation
-from memsvc.extraction.rules.clauses import Clause
-from memsvc.extraction.rules.lexicon import Lexicon
-from memsvc.extraction.rules.reading import Sentence, Token
-from memsvc.extraction.rules.telling import Telling
-from memsvc.extraction.rules.wording import words_of
+from memsvc.extraction.rules.patterns import PatternBook
+from memsvc.extraction.rules.say import compiled
+from memsvc.extraction.rules.sentences import BRACKET, Sentence, Token
 
-_MAX_JOKE_WORDS = 6
-_MAX_REMEMBERED_TOKENS = 64
+_MAX_COLON_LEAD: Final = 12
 
 
 class Framing:
     """Reads the frames of sentences."""
 
-    def __init__(self, lexicon: Lexicon, telling: Telling) -> None:
-        self._lexicon = lexicon
-        self._telling = telling
+    def __init__(self, book: PatternBook) -> None:
+        self._lexicon = book.lexicon
+        self._says = [(frame.reach, compiled(say, book.lexicon)) for frame in book.frames for say in frame.say]
 
-    def is_joke(self, words: Sequence[str]) -> bool:
-        """Tell whether a sentence takes back the one before it."""
-        return len(words) <= _MAX_JOKE_WORDS and bool(self._lexicon.longest("joke_openers", words, 0))
+    def of(self, sentence: Sentence) -> str:
+        """Return how far the frame reaches that a sentence opens; empty: it opens none."""
+        words = sentence.words
+        present = frozenset(words)
+        phrase = " ".join(words) + " "
+        for reach, say in self._says:
+            if say.heads and say.heads.isdisjoint(present):
+                continue
+            # A frame may open anywhere in its sentence, at a word.
+            match = say.expression.search(phrase)
+            while match and match.start() and phrase[match.start() - 1] != " ":
+                match = say.expression.search(phrase, match.start() + 1)
+            if match and (reach != "taken_back" or not phrase[match.end() : match.end() + 1].isalnum()):
+                return reach
+        return "rest" if self._announces(sentence) else ""
 
-    def hands_over_text(self, words: Sequence[str]) -> bool:
-        """Tell whether what follows is a text to work on, not the user speaking: "translate this: ..."."""
-        head = [word for word in words[:7] if word not in self._lexicon.words("polite_words")]
-        if not head or head[0] not in self._lexicon.words("task_verbs"):
+    def _announces(self, sentence: Sentence) -> bool:
+        """Tell whether a sentence hands over to other words with a colon: "my sister wrote:", "Bob:"."""
+        words = sentence.words
+        colon = next(
+            (at for at, token in enumerate(sentence.tokens) if token.word == ":" and _ends(sentence, token)), -1
+        )
+        if colon < 0:
             return False
-        handed = not self._lexicon.words("handed_over").isdisjoint(head[1:5])
-        return ":" in words or (handed and not self._lexicon.words("text_nouns").isdisjoint(words))
+        lead = words[:colon]
+        if not lead or len(lead) > _MAX_COLON_LEAD or BRACKET in lead:
+            return bool(lead)
+        return lead[-1] not in self._lexicon.words("own_labels") and lead[0] not in self._lexicon.words("own_labels")
 
-    def remembered(self, sentence: Sentence) -> list[Operation]:
-        """Return what the user asks to have remembered and no pattern knows: "remember that the demo is on Friday"."""
-        tokens = self._asked_to_remember(sentence)
-        words = words_of(tokens)
-        if len(words) < 3 or words[0] in self._lexicon.words("not_remembered"):
-            return []
-        if not {"you", "your", "yours"}.isdisjoint(words) or not self._lexicon.words("doubt_words").isdisjoint(words):
-            return []
-        text = self._telling.told(Clause(tuple(tokens), sentence.source))
-        text = f"Their {text}" if words[0] == "my" else text[:1].upper() + text[1:]
-        quote = sentence.source[tokens[0].start : tokens[-1].end]
-        return [Operation(action=Action.ADD, text=text, quote=quote, topics=("notes",))]
 
-    def _asked_to_remember(self, sentence: Sentence) -> Sequence[Token]:
-        tokens = sentence.tokens
-        if sentence.end_mark == "?":
-            return ()
-        while tokens and (tokens[0].word in self._lexicon.words("polite_words") or not tokens[0].is_word):
-            tokens = tokens[1:]
-        command = self._lexicon.longest("remember_commands", words_of(tokens), 0)
-        tokens = tokens[command:] if command else ()
-        while tokens and tokens[0].word in (":", ",", "-", "that"):
-            tokens = tokens[1:]
-        return tokens[:_MAX_REMEMBERED_TOKENS]
+def _ends(sentence: Sentence, colon: Token) -> bool:
+    """Tell whether a colon ends what comes before it, and is no part of an address, a time or a smile."""
+    following = sentence.source[colon.end : colon.end + 1]
+    return not following or following.isspace()

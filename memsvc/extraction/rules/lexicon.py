@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-MAX_ENTRY_WORDS: Final = 4
-
 
 class Lexicon:
     """The word lists of the pattern files. Immutable once read."""
@@ -14,9 +12,14 @@ class Lexicon:
     def __init__(self, lists: Mapping[str, Iterable[str]]) -> None:
         entries = {name: frozenset(words) for name, words in lists.items()}
         self._lists = {name: _included(name, entries, frozenset()) for name in entries}
+        self._beginnings = {name: _beginnings(words) for name, words in self._lists.items()}
 
     def __contains__(self, name: str) -> bool:
         return name in self._lists
+
+    @property
+    def names(self) -> Sequence[str]:
+        return sorted(self._lists)
 
     def words(self, name: str) -> frozenset[str]:
         """Return the entries of a list; empty when there is none of that name."""
@@ -29,14 +32,13 @@ class Lexicon:
 
     def longest(self, name: str, words: Sequence[str], at: int) -> int:
         """Return how many words from `at` are one entry of the list: the most; 0 when none."""
-        for count in range(min(MAX_ENTRY_WORDS, len(words) - at), 0, -1):
+        if at >= len(words):
+            return 0
+        most = self._beginnings.get(name, {}).get(words[at], 0 if len(words[at]) < 4 else 1)
+        for count in range(min(most, len(words) - at), 0, -1):
             if self.has(name, " ".join(words[at : at + count])):
                 return count
         return 0
-
-    def speaks_to_others(self, words: Iterable[str]) -> bool:
-        """Tell whether a phrase is not about the user alone: it has "you", "he", "they" ..."""
-        return not self.words("other_persons").isdisjoint(words)
 
 
 def entries_of(text: str) -> list[str]:
@@ -63,6 +65,15 @@ _IRREGULAR: Final = {
     "cookies": "cookie",
     "pies": "pie",
 }
+
+
+def _beginnings(words: Iterable[str]) -> Mapping[str, int]:
+    """Return, by the first word of entries, how many words the longest of them has."""
+    found: dict[str, int] = {}
+    for entry in words:
+        first, *rest = entry.split()
+        found[first] = max(found.get(first, 0), len(rest) + 1)
+    return found
 
 
 def _included(name: str, entries: Mapping[str, frozenset[str]], seen: frozenset[str]) -> frozenset[str]:

@@ -11,9 +11,6 @@ from typing import Final
 import msgspec
 
 from memsvc.extraction.engine import Action
-from memsvc.extraction.rules.lexicon import Lexicon
-from memsvc.extraction.rules.phrases import Phrases
-from memsvc.extraction.rules.say import Listed, named_parts, parse
 from memsvc.model import Layer, Polarity, Trust
 
 SLOT: Final = re.compile(r"\{(\w+)(?:\|(\w+))?\}")
@@ -25,7 +22,7 @@ class PatternError(ValueError):
 
 
 class Fact(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
-    """What a pattern learns; see the head of `english/10_profile.toml`."""
+    """What a pattern learns; see the head of `english/10_person.toml`."""
 
     text: str = ""
     action: Action = Action.ADD
@@ -35,14 +32,10 @@ class Fact(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     topics: tuple[str, ...] = ()
     polarity: Polarity = Polarity.NONE
     trust: Trust = Trust.STATED
-    needs: tuple[str, ...] = ()
-    """Slots that must be filled although the text does not show them."""
-    without: tuple[str, ...] = ()
-    """Slots that must not be there."""
 
     @property
     def slots(self) -> frozenset[str]:
-        return frozenset(name for name, _ in SLOT.findall(f"{self.text} {self.key} {self.value}"))
+        return frozenset(name for name, _ in SLOT.findall(f"{self.text} {self.key} {self.value}")) - {"whole"}
 
 
 class PatternEntry(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
@@ -51,7 +44,10 @@ class PatternEntry(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=
     name: str
     say: tuple[str, ...]
     facts: tuple[Fact, ...]
-    more: bool = False
+    fires: dict[str, str] = {}
+    """Sentences that it must read, each with the text that it must learn."""
+    silent: tuple[str, ...] = ()
+    """Sentences that look alike, of which nothing at all may be learned."""
 
 
 class Subject(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
@@ -63,14 +59,35 @@ class Subject(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True)
     topics: tuple[str, ...] = ()
 
 
+class Question(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    """One [[question]] of a file: a few words that answer it say the same as the statement."""
+
+    asks: tuple[str, ...]
+    states: str
+
+
+REACHES: Final = ("rest", "always", "private", "taken_back", "over")
+
+
+class Frame(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    """One [[frame]] of a file: words after which the user does not speak of themselves; see `framing.py`."""
+
+    reach: str
+    say: tuple[str, ...]
+    fires: tuple[str, ...] = ()
+    silent: tuple[str, ...] = ()
+
+
 class PatternFile(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """A file of patterns, word lists or both."""
 
     lexicon: dict[str, str] = {}
     canonical: dict[str, dict[str, str]] = {}
-    """By kind or word list: what is said to what is kept (`concisely` to `concise`)."""
+    """By word list: what is said to what is kept (`concisely` to `concise`)."""
     pattern: tuple[PatternEntry, ...] = ()
     subject: tuple[Subject, ...] = ()
+    question: tuple[Question, ...] = ()
+    frame: tuple[Frame, ...] = ()
 
 
 def read_file(path: Path) -> PatternFile:
@@ -80,46 +97,16 @@ def read_file(path: Path) -> PatternFile:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise PatternError(f"{path.name}: {error}") from error
     try:
-        return msgspec.convert(document, PatternFile)
+        file = msgspec.convert(document, PatternFile)
     except msgspec.ValidationError as error:
         raise PatternError(f"{path.name}: {_entry_named_in(str(error), document)}{error}") from error
-
-
-def check_file(path: Path, file: PatternFile, lexicon: Lexicon) -> None:
-    """Raise PatternError for the first entry that cannot work."""
-    phrases = Phrases(lexicon, {})
     for entry in file.pattern:
-        flaw = _flaw(entry, lexicon, phrases)
-        if flaw:
-            raise PatternError(f"{path.name}: pattern {entry.name!r}: {flaw}")
-
-
-def _flaw(entry: PatternEntry, lexicon: Lexicon, phrases: Phrases) -> str:
-    slots = {"whole"}
-    for say in entry.say:
-        try:
-            parts = parse(say)
-        except ValueError as error:
-            return f"{say!r}: {error}"
-        if not parts:
-            return "an empty say"
-        for part in named_parts(parts):
-            if isinstance(part, Listed):
-                if part.lexicon not in lexicon:
-                    return f"{say!r}: no word list {part.lexicon!r}"
-            elif not phrases.knows(part.kind):
-                return f"{say!r}: no kind {part.kind!r}"
-            else:
-                slots.add(part.name)
-    for fact in entry.facts:
-        unknown = (fact.slots | {*fact.needs, *fact.without}) - slots
-        if unknown:
-            return f"{fact.text!r}: no slot {min(unknown)!r}"
-        if fact.action is Action.ADD and not fact.text:
-            return "a fact without text"
-        if fact.action is not Action.ADD and not fact.key:
-            return "a fact that deletes without a key"
-    return ""
+        for fact in entry.facts:
+            if fact.action is Action.ADD and not fact.text:
+                raise PatternError(f"{path.name}: pattern {entry.name!r}: a fact without text")
+            if fact.action is not Action.ADD and not fact.key:
+                raise PatternError(f"{path.name}: pattern {entry.name!r}: a fact that deletes without a key")
+    return file
 
 
 def _entry_named_in(error: str, document: Mapping[str, object]) -> str:

@@ -1,148 +1,179 @@
-"""A user's message as sentences of tokens: only their own words, each token knowing where it stands.
-
-Code, quotations and quoted replies are blanked out before anything is read. Tokens carry a normalised word (lower case,
-contractions spelled out, common slips mended) and the span of the original, so that patterns match the one and quotes
-and values are cut from the other.
-"""
+"""Reading a conversation, sentence by sentence: what each one opens, asks for, takes back or states."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
-from typing import Final
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
-MAX_SENTENCE_TOKENS: Final = 96
-"""Longer sentences are read in pieces: it bounds the work per sentence, whatever the input."""
-MAX_WORD_CHARACTERS: Final = 80
-_TOKENS_BETWEEN_PAUSES: Final = 500
-BRACKET: Final = "]"
-"""The word of what was blanked out: it ends a clause, and none starts right after it."""
+from memsvc.extraction.engine import Action, Conversation, Operation
+from memsvc.extraction.rules.answers import Answers
+from memsvc.extraction.rules.clauses import clauses
+from memsvc.extraction.rules.dates import said_at
+from memsvc.extraction.rules.endings import correction, ended
+from memsvc.extraction.rules.facts import FactReader
+from memsvc.extraction.rules.forgetting import Forgetting
+from memsvc.extraction.rules.framing import Framing
+from memsvc.extraction.rules.gathering import Effect, Gathering
+from memsvc.extraction.rules.passing import Passing
+from memsvc.extraction.rules.patterns import PatternBook
+from memsvc.extraction.rules.requests import Requests
+from memsvc.extraction.rules.sentences import MAX_SENTENCE_TOKENS, Sentence, quoted, sentences
+from memsvc.log import Log
+from memsvc.model import Message, Role, TextPart
+
+log = Log(__name__)
 
 
-class Token(msgspec.Struct, frozen=True, gc=False):
-    """One word or punctuation mark of a message."""
+class Reader:
+    """Reads conversations by the patterns of a book. Holds nothing of any of them."""
 
-    word: str
-    """Normalised: what patterns match."""
-    start: int
-    end: int
-
-    @property
-    def is_word(self) -> bool:
-        return self.word[0].isalnum()
-
-
-class Sentence(msgspec.Struct, frozen=True, gc=False):
-    """Tokens up to an end mark; `source` is the text that their spans point into."""
-
-    tokens: tuple[Token, ...]
-    end_mark: str
-    source: str
+    def __init__(self, book: PatternBook) -> None:
+        self.book = book
+        self.facts = FactReader(book)
+        self.framing = Framing(book)
+        self.forgetting = Forgetting(book)
+        self.requests = Requests(book.lexicon, book.canonical["third_person"])
+        self.passing = Passing(book)
+        self.answers = Answers(book)
 
 
-class Spelling(msgspec.Struct, frozen=True, gc=False):
-    """How words are normalised."""
+class ConversationReading:
+    """One conversation, and what has been gathered from it."""
 
-    contractions: Mapping[str, tuple[str, ...]]
-    slips: Mapping[str, str]
-    abbreviations: frozenset[str]
+    def __init__(self, reader: Reader, conversation: Conversation) -> None:
+        self._reader = reader
+        self._conversation = conversation
+        self.gathering = Gathering(conversation.known)
+        self._playing = False
+        """Whether a role is played, in this message and those after it."""
 
-    def words(self, written: str) -> tuple[str, ...]:
-        """Return the words that a written one stands for."""
-        return self.contractions.get(written) or (self.slips.get(written, written),)
+    def steps(self) -> Iterator[Sequence[Operation]]:
+        """Yield what each sentence changes, one sentence at a time, so that the caller can let others run."""
+        heard = ""
+        for message in self._conversation.earlier:
+            heard = self._hear(message, heard)
+        for index, message in enumerate(self._conversation.messages):
+            if self._conversation.is_source(message):
+                yield from self._message(index, message, heard)
+                heard = ""
+            elif message.role in (Role.USER, Role.ASSISTANT):
+                heard = message.text
 
-    def keeps_dot(self, word: str) -> bool:
-        """Tell whether the full stop after a word belongs to it: an initial, or a listed abbreviation."""
-        initial = len(word) == 1 and word.isalpha() and word != "i"
-        dotted = len(word) <= 5 and "." in word and all(len(part) == 1 for part in word.split("."))
-        return word in self.abbreviations or initial or dotted
+    def _hear(self, message: Message, heard: str) -> str:
+        """Follow a message that was read before: it may have begun to play a role, or have asked something."""
+        if not self._conversation.is_source(message):
+            return message.text if message.role in (Role.USER, Role.ASSISTANT) else heard
+        for sentence in sentences(message.text, self._reader.book.spelling):
+            self._play(self._reader.framing.of(sentence))
+        return ""
 
+    def _play(self, reach: str) -> None:
+        self._playing = reach == "always" or (self._playing and reach != "over")
 
-def sentences(text: str, spelling: Spelling) -> Iterator[Sentence]:
-    """Yield the sentences that the author of `text` wrote themselves, one at a time.
+    def _message(self, index: int, message: Message, heard: str) -> Iterator[Sequence[Operation]]:
+        for part in message.parts:
+            if isinstance(part, TextPart):
+                for sentence in sentences(part.text, self._reader.book.spelling):
+                    found: list[Operation] = []
+                    try:
+                        if not self._sentence(sentence, index, message, heard, found):
+                            break
+                    except Exception as error:
+                        # It costs no other sentence.
+                        log.error("sentence_not_read", error)
+                    heard = ""
+                    yield found
 
-    Now and then one is empty: nothing was said, but the caller may have other work to do.
-    """
-    start = 0
-    for line in _without_code(text).split("\n"):
-        yield from _sentences_of_line(_own_words(line), start, text, spelling)
-        start += len(line) + 1
+    def _sentence(self, sentence: Sentence, index: int, message: Message, heard: str, found: list[Operation]) -> bool:
+        """Read one sentence into `found`; tell whether the message goes on in the user's own voice."""
+        if len(sentence.tokens) > MAX_SENTENCE_TOKENS:
+            return True
+        reach = self._reader.framing.of(sentence)
+        self._play(reach)
+        if reach == "taken_back":
+            self._take_back(index)
+            return True
+        if reach == "over":
+            return True
+        if reach or self._playing:
+            return False
+        for effect in self._effects(sentence, message, heard):
+            operation = msgspec.structs.replace(effect.operation, message_index=index)
+            standing = self.gathering.take(msgspec.structs.replace(effect, operation=operation))
+            if standing is not None:
+                found.append(standing)
+        return True
 
-
-def _sentences_of_line(line: str, offset: int, source: str, spelling: Spelling) -> Iterator[Sentence]:
-    pending: list[Token] = []
-    for count, match in enumerate(_TOKEN.finditer(line), 1):
-        raw, start = match[0], offset + match.start()
-        if raw[0] in _END_MARKS:
-            end_mark = "?" if "?" in raw else raw[-1]
-        elif raw[0].isalnum():
-            end_mark = "." if _append_word(pending, raw, start, spelling) else ""
+    def _take_back(self, index: int) -> None:
+        """Drop what was just said: in this message, or, where that said nothing, in the user's message before it."""
+        if self.gathering.learned_from(index):
+            self.gathering.take_back(index)
+            return
+        messages = self._conversation.messages[:index]
+        before = next((at for at in range(index - 1, -1, -1) if self._conversation.is_source(messages[at])), None)
+        if before is not None:
+            self.gathering.take_back(before)
         else:
-            pending.append(Token(_MARKS.get(raw, raw), start, start + 1))
-            end_mark = ""
-        if pending and (end_mark or len(pending) >= MAX_SENTENCE_TOKENS):
-            yield Sentence(tuple(pending), end_mark, source)
-            pending = []
-        elif count % _TOKENS_BETWEEN_PAUSES == 0:
-            yield Sentence((), "", source)
-    if pending or not line:
-        yield Sentence(tuple(pending), "", source)
+            self.gathering.forget_said(
+                next(
+                    (each.text for each in reversed(self._conversation.earlier) if self._conversation.is_source(each)),
+                    "",
+                )
+            )
 
+    def _effects(self, sentence: Sentence, message: Message, heard: str) -> Iterator[Effect]:
+        """Yield what a sentence changes: as a command, a correction, an answer, a request or a statement."""
+        reader, now = self._reader, said_at(message.time)
+        if reader.forgetting.commands(sentence):
+            yield from self._forgotten(sentence)
+            return
+        remembered = reader.requests.remembered(sentence)
+        if remembered is not None:
+            rest, note = remembered
+            stated = list(self._stated(rest, message))
+            yield from stated or ([Effect(note)] if note is not None else [])
+            return
+        corrected = correction(sentence)
+        if corrected is not None:
+            before, effect = corrected
+            if before.tokens:
+                yield from self._stated(before, message)
+            yield effect
+            return
+        statement = reader.answers.statement(heard, sentence) if heard else None
+        if statement is not None:
+            yield from map(Effect, reader.facts.facts(statement, now))
+        request = reader.requests.request(sentence)
+        asked = reader.facts.facts(request, now, whole=True) if request is not None else []
+        yield from map(Effect, asked)
+        if not asked:
+            yield from self._stated(sentence, message)
+            yield from map(Effect, reader.passing.mentioned(sentence))
 
-def _without_code(text: str) -> str:
-    """Return `text`, equally long, with fenced code blanked out and quotation marks made plain."""
-    text = text.replace("\u2019", "'").replace("\u2018", "'")
-    return _CODE_FENCE.sub(_blank, text) if "```" in text or "~~~" in text else text
+    def _stated(self, sentence: Sentence, message: Message) -> Iterator[Effect]:
+        """Yield what a sentence states, and what it says is no longer so."""
+        now = said_at(message.time)
+        for clause in clauses(sentence, self._reader.book.lexicon):
+            over = ended(clause)
+            for positive in over:
+                for fact in self._reader.facts.facts(positive, now):
+                    yield Effect(fact, ends=True)
+            if not over:
+                yield from map(Effect, self._reader.facts.facts(clause, now))
 
-
-def _own_words(line: str) -> str:
-    """Return a line, equally long, with code, quotations and what is quoted to reply to blanked out."""
-    if line[:9].lstrip().startswith(">"):
-        return BRACKET + " " * (len(line) - 1)
-    line = _CODE_SPAN.sub(_blank, line)
-    for quotation in (_QUOTATION, _SINGLE_QUOTATION):
-        line = quotation.sub(_blank_if_speech, line)
-    return line
-
-
-def _append_word(pending: list[Token], raw: str, start: int, spelling: Spelling) -> bool:
-    """Append a word, spelled out; tell whether a full stop that clung to it ended the sentence."""
-    body = raw.rstrip("'.")
-    ended = "." in raw[len(body) :] and not (
-        raw.endswith(".") and not raw.endswith("..") and spelling.keeps_dot(body.lower())
-    )
-    end = start + len(body)
-    # What is longer than any word is no word.
-    words = spelling.words(body.lower()) if len(body) <= MAX_WORD_CHARACTERS else (BRACKET,)
-    pending.extend(Token(word, start, end) for word in words)
-    return ended
-
-
-def _blank(match: re.Match[str]) -> str:
-    return BRACKET + " " * (len(match[0]) - 1)
-
-
-def _blank_if_speech(match: re.Match[str]) -> str:
-    quoted = match[0]
-    if len(quoted) > 120 or len(quoted.split()) > _MAX_TITLE_WORDS or _FIRST_PERSON.search(quoted):
-        return _blank(match)
-    return " " + quoted[1:-1] + " "
-
-
-_END_MARKS: Final = ".!?\u2026\u3002"
-_MARKS: Final = {"&": "and", "\u2014": "-", "\u2013": "-"}
-_TOKEN: Final = re.compile(
-    r"[^\W_](?:[^\s,;:!?()\[\]{}\"<>\u2026\u2014\u2013*|]|(?<=\d)[,:](?=\d))*"
-    r"|[.!?\u2026\u3002]+|[,;:()\u2014\u2013&-]|[^\s\"*_]"
-)
-_CODE_FENCE: Final = re.compile(r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)", re.DOTALL)
-_CODE_SPAN: Final = re.compile(r"`[^`\n]+`")
-_QUOTATION: Final = re.compile(
-    r"\"[^\"\n]+\"|\u201c[^\u201d\n]+\u201d|\u00ab[^\u00bb\n]+\u00bb|\u201e[^\u201c\u201d\n]+[\u201c\u201d]"
-)
-_SINGLE_QUOTATION: Final = re.compile(r"(?<!\w)'(?:[^'\n]|(?<=\w)'(?=\w)){3,200}'(?!\w)")
-_FIRST_PERSON: Final = re.compile(r"\b(?:i|i'?m|i've|my|me|we|our)\b", re.IGNORECASE)
-_MAX_TITLE_WORDS: Final = 5
-"""A short quotation without a first person is a title or a nickname, not speech."""
+    def _forgotten(self, sentence: Sentence) -> Iterator[Effect]:
+        """Yield the deletions that a command asks for: of everything, of what it states, or of what it names."""
+        forgetting = self._reader.forgetting
+        if forgetting.clears(sentence):
+            yield Effect(Operation(action=Action.CLEAR, quote=quoted(sentence)))
+            return
+        named = forgetting.object(sentence)
+        if named is None:
+            return
+        facts = self._reader.facts
+        stated = [fact for clause in clauses(named, self._reader.book.lexicon) for fact in facts.facts(clause, None)]
+        for fact in stated:
+            yield Effect(fact, ends=True)
+        if not stated:
+            yield from map(Effect, forgetting.deletions(named, sentence, self._conversation.known))

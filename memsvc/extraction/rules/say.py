@@ -1,147 +1,148 @@
-"""The language of `say`: what a clause says, as parts to be walked over words.
+"""The language of `say`: what a clause says, compiled to an expression over its words.
 
-It is described at the head of `english/10_profile.toml`. There are no regular expressions in it, so no input can make a
-match explode.
+    i (live|am living) in <place>        words, choices, and slots: the kind of `<place>` is its name, or `<city:place>`
+    my name is [now] <name>              what stands in brackets may be missing
+    i am @decades                        one entry of a word list, which is not kept; `<x:@decades>` keeps it
+    i speak <x:@languages+>              several of them: "French, German and a little Greek"
+
+Words are matched each with one space after it, so that no slot can begin or end within one.
 """
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Final
 
-import msgspec
-
+from memsvc.extraction.rules.dates import MAX_WORDS, TIME_WORD
 from memsvc.extraction.rules.lexicon import Lexicon
 
-END: Final = "$"
-"""Ends a pattern where otherwise a clause might go on."""
-
-
-class Choice(msgspec.Struct, frozen=True, gc=False):
-    """One of several word sequences, or, when optional, nothing."""
-
-    alternatives: tuple[tuple[Part, ...], ...]
-    optional: bool
-    by_word: Mapping[str, tuple[tuple[Part, ...], ...]]
-    """The alternatives that begin with a word, by that word."""
-    by_other: tuple[tuple[Part, ...], ...]
-    """Those that do not."""
-
-    def beginning(self, words: Sequence[str], at: int) -> tuple[tuple[Part, ...], ...]:
-        """Return the alternatives that may match from `at`."""
-        found = self.by_word.get(words[at], ()) if at < len(words) else ()
-        return (*found, *self.by_other) if self.by_other else found
-
-
-class Slot(msgspec.Struct, frozen=True, gc=False):
-    """Words that are kept, by their name."""
-
-    name: str
-    kind: str
-
-
-class Listed(msgspec.Struct, frozen=True, gc=False):
-    """An entry of a word list that is matched, but not kept."""
-
-    lexicon: str
-
-
-Part = str | Choice | Slot | Listed
-
-
-def parse(say: str) -> tuple[Part, ...]:
-    """Compile one `say`. Raises ValueError when it is malformed."""
-    pieces = _PIECE.findall(say)
-    parts, rest = _sequence(pieces, 0)
-    if rest != len(pieces):
-        raise ValueError(f"unmatched {pieces[rest]!r}")
-    return parts
-
-
-def named_parts(parts: Sequence[Part]) -> Iterator[Slot | Listed]:
-    """Yield the slots and lists of a pattern, also those in brackets."""
-    for part in parts:
-        if isinstance(part, (Slot, Listed)):
-            yield part
-        elif isinstance(part, Choice):
-            for alternative in part.alternatives:
-                yield from named_parts(alternative)
-
-
-def anchors(parts: Sequence[Part]) -> tuple[frozenset[str], ...]:
-    """Return sets of words of each of which a clause must have one: what tells most patterns apart at a glance."""
-    found: list[frozenset[str]] = []
-    for part in parts:
-        if isinstance(part, str) and part != END:
-            found.append(frozenset({part}))
-        elif isinstance(part, Choice) and not part.optional and not part.by_other:
-            found.append(frozenset(part.by_word))
-    return tuple(found)
-
-
-def is_complete(parts: Sequence[Part]) -> bool:
-    """Tell whether nothing has to follow: all parts are optional."""
-    return all(isinstance(part, Choice) and part.optional for part in parts)
-
-
-def heads(parts: tuple[Part, ...], lexicon: Lexicon) -> set[tuple[str, str]]:
-    """Return the pairs of words with which what matches can begin; "" stands for any word or none."""
-    padded = ((*opening, "", "")[:2] for opening in _openings(parts, lexicon, 2))
-    return {(first, second) for first, second in padded}
-
-
-def _openings(parts: tuple[Part, ...], lexicon: Lexicon, count: int) -> set[tuple[str, ...]]:
-    if not parts or not count or parts[0] == END:
-        return {()}
-    part, rest = parts[0], parts[1:]
-    if isinstance(part, str):
-        return {(part, *opening) for opening in _openings(rest, lexicon, count - 1)}
-    if isinstance(part, Listed) and count == 1:
-        return {(entry.split()[0],) for entry in lexicon.words(part.lexicon)}
-    if not isinstance(part, Choice):
-        return {()}
-    found: set[tuple[str, ...]] = set()
-    for alternative in part.alternatives:
-        found |= _openings((*alternative, *rest), lexicon, count)
-    return found | _openings(rest, lexicon, count) if part.optional else found
-
-
+_MAX_SLOT_WORDS: Final = 16
 _PIECE: Final = re.compile(r"<[^<>]*>|[()\[\]|]|[^\s()\[\]|<>]+")
-_SLOT_FORM: Final = re.compile(r"<(\w+)(?::([@~^]?\w+))?>")
+_SLOT_FORM: Final = re.compile(r"<([a-z_]+)(?::(@?\w+\+?))?>")
 _CLOSERS: Final = {"(": ")", "[": "]"}
 
 
-def _sequence(pieces: Sequence[str], at: int) -> tuple[tuple[Part, ...], int]:
-    parts: list[Part] = []
+class Say:
+    """A compiled `say`: the kinds of its slots by their names, and the words it can begin with; none: any."""
+
+    def __init__(self, source: str, kinds: Mapping[str, str], heads: frozenset[str]) -> None:
+        self._source = source
+        self.kinds = kinds
+        self.heads = heads
+
+    @functools.cached_property
+    def expression(self) -> re.Pattern[str]:
+        """The expression, made on first use: all of them at once would hold up who waits for the first."""
+        return re.compile(self._source)
+
+
+def compiled(say: str, lexicon: Lexicon) -> Say:
+    """Compile one `say`. Raises ValueError when it is malformed, or names a word list that there is not."""
+    pieces = _PIECE.findall(say)
+    if not pieces:
+        raise ValueError("an empty say")
+    kinds: dict[str, str] = {}
+    source, rest = _sequence(pieces, 0, lexicon, kinds)
+    if rest != len(pieces):
+        raise ValueError(f"unmatched {pieces[rest]!r}")
+    return Say(source, kinds, _heads(pieces, lexicon))
+
+
+def _sequence(pieces: list[str], at: int, lexicon: Lexicon, kinds: dict[str, str]) -> tuple[str, int]:
+    """Return the expression of one alternative, and where it ends."""
+    parts: list[str] = []
     while at < len(pieces) and pieces[at] not in ("|", ")", "]"):
         piece = pieces[at]
         if piece in _CLOSERS:
-            part, at = _choice(pieces, at)
-            parts.append(part)
+            part, at = _choice(pieces, at, lexicon, kinds)
         elif piece[0] == "<":
-            match = _SLOT_FORM.fullmatch(piece)
-            if match is None:
-                raise ValueError(f"{piece!r} is not a slot")
-            parts.append(Slot(match[1], match[2] or match[1]))
+            part = _slot(piece, lexicon, kinds)
+        elif piece[0] == "@":
+            part = _listed(piece[1:], lexicon)
         else:
-            parts.append(Listed(piece[1:]) if piece[0] == "@" else piece.lower())
+            part = re.escape(piece.lower()) + " "
+        parts.append(part)
         at += 1
-    return tuple(parts), at
+    return "".join(parts), at
 
 
-def _choice(pieces: Sequence[str], at: int) -> tuple[Choice, int]:
-    """Return a choice and the place of the bracket that closes it."""
+def _slot(piece: str, lexicon: Lexicon, kinds: dict[str, str]) -> str:
+    match = _SLOT_FORM.fullmatch(piece)
+    if match is None:
+        raise ValueError(f"{piece!r} is not a slot")
+    if match[1] in kinds:
+        return f"(?P={match[1]})"
+    kind = kinds[match[1]] = match[2] or match[1]
+    if kind.startswith("@") and not kind.endswith("+"):
+        # Lists have nouns in the singular.
+        return f"(?P<{match[1]}>{_listed(kind[1:], lexicon)[:-1]}s? )"
+    if kind in ("when", "when_to_come"):
+        return f"(?P<{match[1]}>(?:{TIME_WORD} ){{1,{MAX_WORDS}}})"
+    return rf"(?P<{match[1]}>(?:\S+ ){{1,{_MAX_SLOT_WORDS}}}?)"
+
+
+def _listed(name: str, lexicon: Lexicon) -> str:
+    if name not in lexicon:
+        raise ValueError(f"no word list {name!r}")
+    return "(?:" + "|".join(re.escape(entry) for entry in sorted(lexicon.words(name), key=len, reverse=True)) + ") "
+
+
+def _choice(pieces: list[str], at: int, lexicon: Lexicon, kinds: dict[str, str]) -> tuple[str, int]:
+    """Return the expression of a choice, and the place of the bracket that closes it."""
     closer = _CLOSERS[pieces[at]]
-    alternatives: list[tuple[Part, ...]] = []
+    alternatives: list[str] = []
     while pieces[at] != closer:
-        alternative, at = _sequence(pieces, at + 1)
+        alternative, at = _sequence(pieces, at + 1, lexicon, kinds)
         alternatives.append(alternative)
         if at == len(pieces) or pieces[at] not in ("|", closer):
             raise ValueError(f"{closer!r} is missing")
-    by_word: dict[str, tuple[tuple[Part, ...], ...]] = {}
-    for alternative in alternatives:
-        if alternative and isinstance(alternative[0], str) and alternative[0] != END:
-            by_word[alternative[0]] = (*by_word.get(alternative[0], ()), alternative)
-    by_other = tuple(each for each in alternatives if not each or not isinstance(each[0], str) or each[0] == END)
-    return Choice(tuple(alternatives), closer == "]", by_word, by_other), at
+    # The longest is tried first: of "got" and "got promoted to", the first would leave the rest to a slot.
+    choice = "|".join(sorted(alternatives, key=len, reverse=True))
+    return f"(?:{choice})" + ("?" if closer == "]" else ""), at
+
+
+def _heads(pieces: list[str], lexicon: Lexicon) -> frozenset[str]:
+    """Return the first words of what matches, as far as they are certain."""
+    found: set[str] = set()
+    at = 0
+    while at < len(pieces):
+        piece = pieces[at]
+        if piece not in _CLOSERS:
+            first = _first(piece, lexicon)
+            return frozenset(found | first) if first else frozenset()
+        end = _closing(pieces, at)
+        for alternative in _alternatives(pieces[at + 1 : end]):
+            heads = _heads(alternative, lexicon)
+            if not heads:
+                return frozenset()
+            found |= heads
+        if piece == "(":
+            return frozenset(found)
+        at = end + 1
+    return frozenset()
+
+
+def _first(piece: str, lexicon: Lexicon) -> set[str]:
+    if piece[0] == "@":
+        return {entry.split()[0] for entry in lexicon.words(piece[1:])}
+    return set() if piece[0] == "<" else {piece.lower()}
+
+
+def _closing(pieces: list[str], at: int) -> int:
+    depth = 0
+    for index in range(at, len(pieces)):
+        depth += (pieces[index] in _CLOSERS) - (pieces[index] in (")", "]"))
+        if not depth:
+            return index
+    return len(pieces)
+
+
+def _alternatives(pieces: list[str]) -> Iterator[list[str]]:
+    depth, begin = 0, 0
+    for index, piece in enumerate([*pieces, "|"]):
+        depth += (piece in _CLOSERS) - (piece in (")", "]"))
+        if piece == "|" and not depth:
+            yield pieces[begin:index]
+            begin = index + 1

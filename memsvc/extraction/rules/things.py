@@ -1,191 +1,256 @@
-"""General phrases: what can be liked, owned or done, one or a list of them."""
+"""Things: what can be liked, had, done again and again or wished for: kinds of slots."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Sequence
 from typing import Final
 
-from memsvc.extraction.rules.lexicon import MAX_ENTRY_WORDS, Lexicon
-from memsvc.extraction.rules.reading import Token
-from memsvc.extraction.rules.wording import ARTICLES, LIST_MARKS, MAX_PHRASE_WORDS, Filling, filling, spoken, words_of
-
-_MAX_LIST_ITEMS: Final = 12
-_MAX_BARE_WORDS: Final = 3
-_TOPICS: Final = ("food", "music", "sports", "entertainment", "animals", "travel", "hobbies")
-_VERB_LISTS: Final = ("finite_verbs", "habit_verbs", "ability_verbs", "going_verbs")
-
-Accepts = Callable[[Sequence[Token], str], bool]
+from memsvc.extraction.rules.dates import on_calendar
+from memsvc.extraction.rules.lexicon import singular
+from memsvc.extraction.rules.names import person
+from memsvc.extraction.rules.spans import Span, one, parts_of
+from memsvc.extraction.rules.wording import Filling, original, spoken
 
 
-class Things:
-    """Reads phrases that no word list binds; what they must not be is listed."""
+def _food_or_thing(span: Span) -> bool:
+    return any(span.lexicon.has(name, " ".join(span.words[-count:])) for count in (1, 2) for name in _LIKEABLE)
 
-    def __init__(self, lexicon: Lexicon) -> None:
-        self._lexicon = lexicon
 
-    def text(self, tokens: Sequence[Token], source: str) -> list[Filling]:
-        """Read any phrase."""
-        return filling(spoken(tokens[:MAX_PHRASE_WORDS], source))
+def likes(span: Span) -> list[Filling]:
+    """Read what can be liked for good: activities, kinds of things, names; each of a list must be one."""
+    to_do = span.words[0] == "to"
+    found = [_to(part) if to_do and at else _like(part) for at, part in enumerate(parts_of(span))]
+    return [filling for fillings in found for filling in fillings] if found and all(found) else []
 
-    def one(self, tokens: Sequence[Token], source: str) -> list[Filling]:
-        """Read one thing."""
-        tokens = self.before_comma(tokens)
-        return filling(spoken(tokens, source), self._topics(tokens)) if self._is_thing(tokens, source) else []
 
-    def things(self, tokens: Sequence[Token], source: str) -> list[Filling]:
-        """Read a thing, or a list of them, up to the first element that is none."""
-        return list(self.listed(tokens, source, self._is_thing, stops=True))
+def _like(span: Span) -> list[Filling]:
+    words = span.words
+    if not 1 <= len(words) <= 7 or span.has_any("deixis") or span.has_any("clause_words"):
+        return []
+    if not all(map(str.isalnum, (word.replace("-", "").replace("'", "") for word in words))):
+        return []
+    if words[0] in span.lexicon.words("determiners") or words[-1] in span.lexicon.words("fleeting"):
+        return []
+    if words[-1] in span.lexicon.words("prepositions"):
+        return []
+    if words[0] == "to":
+        return _plain(span) if len(words) > 1 and _is_pastime(words[1:], span) else []
+    if words[0].endswith("ing"):
+        stem = words[0].removesuffix("ing")
+        verbs = span.lexicon.words("pastime_verbs")
+        bare = next((verb for verb in (stem, stem + "e", stem[:-1]) if verb in verbs), "")
+        active = _is_pastime([bare, *words[1:]], span) if bare else span.lexicon.has("pastimes", words[0])
+        return _plain(span) if active or _food_or_thing(span) else []
+    if len(words) > 4 or (len(words) > 1 and words[0] in _BARE_VERBS):
+        return []
+    # "Anywhere with water": what it is stands before the preposition.
+    cut = next((at for at, word in enumerate(words) if at and word in span.lexicon.words("prepositions")), len(words))
+    return _plain(span) if _food_or_thing(span.part(0, cut)) else []
 
-    def field(self, tokens: Sequence[Token], source: str) -> list[Filling]:
-        """Read a field of study: not "hard", "abroad"."""
-        return [] if tokens[0].word in self._lexicon.words("not_fields") else self.one(tokens, source)
 
-    def bare(self, tokens: Sequence[Token], source: str) -> list[Filling]:
-        """Read a thing where there is no subject: only the plainest, "love sushi"."""
-        plain = len(tokens) <= _MAX_BARE_WORDS and tokens[0].word not in ARTICLES
-        return self.things(tokens, source) if plain else []
+def _to(span: Span) -> list[Filling]:
+    """Read what goes on after "to": "to ride horses, play games"."""
+    if (
+        span.words[0] == "to"
+        or not _is_pastime(span.words, span)
+        or span.has_any("deixis")
+        or span.has_any("clause_words")
+    ):
+        return _like(span)
+    text = f"to {spoken(span.tokens, span.source)}"
+    return [Filling(text, text)]
 
-    def choice(self, tokens: Sequence[Token], source: str) -> list[Filling]:
-        """Read what is named as a favorite: "the Beatles" too."""
-        words = words_of(tokens)
-        tokens = tokens if "and" in words else self.before_comma(tokens)
-        words = words_of(tokens)
-        if words[0] in self._lexicon.words("deixis") or words[-1] in ("one", "ones"):
-            return []
-        vague = len(words) > MAX_PHRASE_WORDS or self._lexicon.speaks_to_others(words)
-        return [] if vague else self.text(tokens, source)
 
-    def habitual(self, tokens: Sequence[Token], source: str) -> list[Filling]:
-        """Read what somebody does again and again: "books", "a lot of jazz"; not "a line between the points"."""
-        some = " ".join(words_of(tokens[:3])) in self._lexicon.words("quantities")
-        return self.one(tokens, source) if some or tokens[0].word not in ARTICLES else []
+def _is_pastime(words: Sequence[str], span: Span) -> bool:
+    """Tell whether what begins with a bare verb is something to do: "play tennis", not "play"."""
+    if words[0] not in span.lexicon.words("pastime_verbs"):
+        return False
+    if words[0] == "go":
+        return len(words) > 1 and (words[1].endswith("ing") or words[1] in ("to", "on", "for"))
+    return len(words) > 1 or words[0] not in _NEEDS_OBJECT
 
-    def doing(self, tokens: Sequence[Token], source: str) -> list[Filling]:
-        """Read how time is spent: "reading", "with my kids"."""
-        spent = tokens[0].word == "with" or tokens[0].word.endswith("ing")
-        return self.things(tokens, source) if spent else []
 
-    def listed(
-        self, tokens: Sequence[Token], source: str, accepts: Accepts, *, stops: bool = False
-    ) -> Iterator[Filling]:
-        """Yield a filling per accepted element of "a, b and c"; with `stops` the first other one ends the list."""
-        items = self.elements(tokens)
-        verb = self._shared_verb(items[0]) if items else ()
-        for index, item in enumerate(items[:_MAX_LIST_ITEMS]):
-            item = self.without_trailing(item)
-            if index and item and item[0].word in self._lexicon.words("fillers"):
-                item = item[1:]
-            if item and accepts(item, source):
-                text = self._with_verb(verb, item, source) if index else spoken(item, source)
-                yield Filling(text, text, self._topics(item) if stops else ())
-            elif stops:
-                return
+def _plain(span: Span) -> list[Filling]:
+    text = spoken(span.tokens, span.source)
+    text = text.lower() if text.isupper() and len(text) > 4 else text
+    topic = next(
+        (
+            topic
+            for topic in ("food", "music", "sports", "animals", "entertainment", "travel", "hobbies")
+            for count in (1, 2)
+            if span.lexicon.has(f"topic_{topic}", " ".join(span.words[-count:]))
+        ),
+        "",
+    )
+    return [Filling(text, text, (topic,) if topic else ())]
 
-    def elements(self, tokens: Sequence[Token]) -> list[list[Token]]:
-        """Return the elements of a list; of one that nothing closes only the first, unless all are short."""
-        words = words_of(tokens)
-        items: list[list[Token]] = [[]]
-        for at, token in enumerate(tokens):
-            pair = " ".join(words[max(0, at - 1) : at + 2])
-            if token.word not in LIST_MARKS or pair in self._lexicon.words("pairs"):
-                items[-1].append(token)
-            elif items[-1]:
-                items.append([])
-        items = [item for item in items if item]
-        closed = "and" in words or "or" in words
-        return items if closed or all(len(item) <= 3 for item in items) else items[:1]
 
-    def trimmed(self, tokens: Sequence[Token]) -> list[Token]:
-        """Cut where another clause or remark begins, and drop "too", "a lot" and the like at the end."""
-        stops = self._lexicon.words("stops")
-        kept: list[Token] = []
-        for token in tokens[: MAX_PHRASE_WORDS * 3]:
-            if token.word in stops or (not token.is_word and token.word not in ",'$#@+%/."):
-                break
-            kept.append(token)
-        return self.without_trailing(kept)
+def favorite(span: Span) -> list[Filling]:
+    """Read what a favorite is: a name or a kind, no sentence."""
+    words = span.words
+    if (
+        not 1 <= len(words) <= 6
+        or span.has_any("deixis")
+        or span.has_any("clause_words")
+        or (words[0] == "to" and not span.is_proper(0))
+    ):
+        return []
+    if (
+        words[0] in ("a", "an", "by", "in", "at", "not", "very", "so", "really", "probably", "always", "when")
+        or "," in words
+    ):
+        return []
+    if words[-1] in span.lexicon.words("fleeting") or not words[0][0].isalnum():
+        return []
+    return one(spoken(span.tokens, span.source))
 
-    def without_trailing(self, tokens: Sequence[Token]) -> list[Token]:
-        """Drop "too", "a lot" and the like at the end."""
-        trailing = self._lexicon.words("trailing")
-        kept = list(tokens)
-        while kept:
-            words = words_of(kept[-MAX_ENTRY_WORDS:])
-            endings = (count for count in range(len(words), 0, -1) if " ".join(words[-count:]) in trailing)
-            dropped = next(endings, 0 if kept[-1].is_word else 1)
-            if not dropped:
-                break
-            del kept[-dropped:]
-        return kept
 
-    def before_comma(self, tokens: Sequence[Token]) -> Sequence[Token]:
-        """Return the tokens up to the first comma."""
-        words = words_of(tokens)
-        return tokens[: words.index(",")] if "," in words else tokens
+def noun(span: Span) -> list[Filling]:
+    """Read a noun phrase: no pronouns, no clause within."""
+    words = span.words
+    if not 1 <= len(words) <= 8 or span.has_any("deixis") or span.has_any("clause_words"):
+        return []
+    if words[-1] in span.lexicon.words("fleeting"):
+        return []
+    if not all(word[0].isalnum() for word in words) or span.has_any("speaking_to_others"):
+        return []
+    return one(spoken(span.tokens, span.source))
 
-    def is_general(self, tokens: Sequence[Token], source: str) -> bool:
-        """Tell whether "the ..." is something everybody knows, rather than something just mentioned."""
-        words = words_of(tokens)
-        if len(words) < 2:
-            return False
-        general = self._lexicon.words("the_nouns")
-        known = words[1] in general or " ".join(words[1:3]) in general or (len(words) == 3 and words[2] in general)
-        if known:
-            return words[-1] not in self._lexicon.words("transient")
-        return source[tokens[1].start].isupper()
 
-    def _is_thing(self, tokens: Sequence[Token], source: str) -> bool:
-        """Tell whether a phrase can be what somebody likes, does or is interested in, in general."""
-        words = words_of(tokens)
-        infinitive = words[0] == "to"
-        words = words[1:] if infinitive else words
-        if not words or len(words) > MAX_PHRASE_WORDS or not words[0][0].isalnum() or self._points(words):
-            return False
-        doing = infinitive or words[0].endswith("ing")
-        if doing and {words[0], " ".join(words[:2])} & self._lexicon.words("vague_verbs"):
-            return False
-        if words[0] == "the":
-            return self.is_general(tokens[-len(words) :], source)
-        return not self._is_of_the_moment(words)
+def substances(span: Span) -> list[Filling]:
+    """Read what somebody is allergic to: one or two words each."""
+    parts = parts_of(span)
+    good = all(
+        len(part.words) <= 3
+        and all(map(str.isalpha, part.words))
+        and not part.has_any("deixis")
+        and not part.has_any("clause_words")
+        and part.words[0] not in ("a", "an", "the", "my", "most", "certain")
+        and part.words[-1] not in part.lexicon.words("fleeting")
+        for part in parts
+    )
+    return [Filling(part.original, part.original) for part in parts] if parts and good else []
 
-    def _points(self, words: Sequence[str]) -> bool:
-        """Tell whether a phrase points at the talk or at others, or at nothing."""
-        opens = {words[0], " ".join(words[:2])} & self._lexicon.words("deixis")
-        empty = (
-            words[-1] in ARTICLES
-            or words[-1].isdigit()
-            or (self._lexicon.words("degree_adjectives") | ARTICLES).issuperset(words)
-        )
-        pointing = not self._lexicon.words("pointing").isdisjoint(words) or self._lexicon.speaks_to_others(words)
-        return bool(opens) or empty or pointing or words[0] in self._lexicon.words("prepositions")
 
-    def _is_of_the_moment(self, words: Sequence[str]) -> bool:
-        transient = self._lexicon.words("transient")
-        if words[0] in ("a", "an") and len(words) > 1 and words[1] in transient:
-            return True
-        return words[-1] in transient and (len(words) <= 3 or words[0] in ("my", "all"))
+def hobbies(span: Span) -> list[Filling]:
+    """Read activities: each a known one, or a gerund."""
+    parts = parts_of(span)
+    good = all(
+        len(part.words) <= 4 and not part.has_any("deixis") and (part.words[0].endswith("ing") or _food_or_thing(part))
+        for part in parts
+    )
+    return [Filling(part.original, part.original) for part in parts] if parts and good else []
 
-    def _shared_verb(self, item: Sequence[Token]) -> Sequence[str]:
-        """Return the words with which a list of doings begins: "to eat" of "to eat burgers and fries"."""
-        words = words_of(item)
-        count = 2 if words[0] == "to" else 1
-        if len(words) <= 1 or not (words[0] == "to" or words[0].endswith("ing")):
-            return ()
-        preposition = len(words) > count + 1 and words[count] in self._lexicon.words("prepositions")
-        return words[: count + preposition]
 
-    def _with_verb(self, verb: Sequence[str], item: Sequence[Token], source: str) -> str:
-        """Return an element with what the first one lends to it: "fries" is "to eat fries", "ski" is "to ski"."""
-        text, first = spoken(item, source), item[0].word
-        if not verb or first == "to" or first.endswith("ing"):
-            return text
-        if any(first in self._lexicon.words(name) for name in _VERB_LISTS):
-            return f"to {text}" if verb[0] == "to" else text
-        return f"{' '.join(verb)} {text}"
+def event(span: Span) -> list[Filling]:
+    """Read what was joined, visited or bought: a thing with its article, or a name."""
+    words = span.words
+    named = all(map(span.is_proper, range(len(words))))
+    if words[0] not in _EVENT_STARTS and not named and not (words[0].endswith("s") and len(words) == 1):
+        return []
+    if words[0] in ("the",) and not (len(words) > 1 and (span.is_proper(1) or len(words) > 2)):
+        return []
+    # A second time in it would stand as it was said.
+    timed = any(on_calendar(words[at:], span.now) for at in range(1, len(words)))
+    own = span.part(1) if words[0] in ("my", "our") else span
+    return [] if timed or not noun(own) else noun(span)
 
-    def _topics(self, tokens: Sequence[Token]) -> tuple[str, ...]:
-        for topic in _TOPICS:
-            if any(self._lexicon.has("topic_" + topic, token.word) for token in tokens):
-                return (topic,)
-        doing = bool(tokens) and (tokens[0].word == "to" or tokens[0].word.endswith("ing"))
-        return ("hobbies",) if doing else ()
+
+def habit(span: Span) -> list[Filling]:
+    """Read what is done again and again: no pronouns, and not more than a few words."""
+    return noun(span) if len(span.words) <= 6 and not span.has_any("taking_back") else []
+
+
+def proper(span: Span) -> list[Filling]:
+    """Read words with capitals: a name of something."""
+    return one(span.original) if len(span.words) <= 4 and all(map(span.is_proper, range(len(span.words)))) else []
+
+
+def wish(span: Span) -> list[Filling]:
+    """Read what a standing wish is about: complete in itself, and about answers."""
+    words = span.words
+    dangling = {"it", "this", "that", "them", "these", "those", "here", "there", "up", "him", "her"}
+    if len(words) > 14 or dangling & set(words) or not span.has_any("answer_matters"):
+        return []
+    return one(span.original)
+
+
+def limit(span: Span) -> list[Filling]:
+    """Read a length: "100 words", "two short paragraphs"."""
+    words = span.words
+    counted = words[0].isdecimal() or words[0] in _COUNTS
+    unit = singular(words[-1]) in ("word", "sentence", "paragraph", "line", "character", "point", "token")
+    return one(span.original) if counted and unit and 2 <= len(words) <= 3 else []
+
+
+def children(span: Span) -> list[Filling]:
+    return _counted(span, "child_words")
+
+
+def siblings(span: Span) -> list[Filling]:
+    return _counted(span, "sibling_words")
+
+
+def pets(span: Span) -> list[Filling]:
+    return _counted(span, "pet_kinds")
+
+
+def vehicle(span: Span) -> list[Filling]:
+    """Read what somebody drives: the make must be known."""
+    words = span.words
+    known = span.has_any("makes") and all(word.replace("-", "").isalnum() for word in words)
+    good = words[0] in ("a", "an", "my") and 2 <= len(words) <= 6 and known and not span.has_any("deixis")
+    return one("a " + span.part(1).original if words[0] == "my" else span.original) if good else []
+
+
+def _counted(span: Span, name: str) -> list[Filling]:
+    """Read one or several of a kind: "two dogs", "a cat named Max"; each of a list must be one."""
+    found = [_one_counted(part, name) for part in parts_of(span)]
+    return [filling for fillings in found for filling in fillings] if found and all(found) else []
+
+
+def _one_counted(span: Span, name: str) -> list[Filling]:
+    words = span.words
+    cut = next((at for at, word in enumerate(words) if word in ("named", "called")), len(words))
+    who = person(span.part(cut + 1)) if cut < len(words) - 1 else []
+    counted = words[0] in _COUNTS or words[0] in ("a", "an") or (words[0].isdecimal() and len(words[0]) < 3)
+    if not counted or not 2 <= cut <= 5 or (cut < len(words) and not who):
+        return []
+    kind = " ".join(words[cut - 1 : cut]), " ".join(words[cut - 2 : cut])
+    if not any(span.lexicon.has(name, each) for each in kind) or not all(map(_PLAIN.fullmatch, words[1:cut])):
+        return []
+    if span.part(1, cut).has_any("deixis") or span.part(1, cut).has_any("not_job_words"):
+        return []
+    text = original(span.tokens[:cut], span.source)
+    return one(f"{text} named {who[0].text}" if who else text)
+
+
+_NEEDS_OBJECT: Final = frozenset(
+    ["play", "watch", "go", "make", "learn", "listen", "spend", "build", "work", "collect", "explore", "act"]
+)
+_BARE_VERBS: Final = frozenset(
+    [
+        "play",
+        "watch",
+        "read",
+        "listen",
+        "learn",
+        "go",
+        "ride",
+        "build",
+        "make",
+        "write",
+        "collect",
+        "spend",
+        "travel",
+        "see",
+    ]
+)
+_COUNTS: Final = frozenset({"one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"})
+_PLAIN: Final = re.compile(r"[^\W\d_]+(?:-[^\W_]+)*")
+_EVENT_STARTS: Final = frozenset({"a", "an", "the", "my", "our", "two", "three", "four", "another"})
+_LIKEABLE: Final = (
+    *("topic_food", "topic_music", "topic_sports", "topic_animals", "topic_entertainment", "topic_travel"),
+    *("topic_hobbies", "pastimes", "sports", "instruments", "programming", "tools"),
+)

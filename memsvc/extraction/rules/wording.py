@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
 
-from memsvc.extraction.rules.reading import Token
-
-MAX_PHRASE_WORDS: Final = 12
-LIST_MARKS: Final = frozenset({",", "and", "or"})
-ARTICLES: Final = frozenset({"a", "an", "the"})
+from memsvc.extraction.rules.sentences import Token
 
 
 class Filling(msgspec.Struct, frozen=True, gc=False):
@@ -22,29 +18,23 @@ class Filling(msgspec.Struct, frozen=True, gc=False):
     topics: tuple[str, ...] = ()
 
 
-def filling(text: str, topics: tuple[str, ...] = ()) -> list[Filling]:
-    """Return the one filling whose value is its text."""
-    return [Filling(text, text, topics)]
-
-
-def words_of(tokens: Sequence[Token]) -> list[str]:
-    """Return the normalised words."""
-    return [token.word for token in tokens]
-
-
 def original(tokens: Sequence[Token], source: str) -> str:
     """Return the words as they were written, white space evened out and quotation marks left out."""
     return " ".join(source[tokens[0].start : tokens[-1].end].translate(_QUOTATION_MARKS).split())
 
 
-def spoken(tokens: Sequence[Token], source: str) -> str:
-    """Return the words as written, but told of the user: "my own boss" is "their own boss"."""
+def spoken(tokens: Sequence[Token], source: str, instead: Mapping[int, str] | None = None) -> str:
+    """Return the words as written, but told of the user: "my own boss" is "their own boss".
+
+    `instead` has other words for the token at a place, and none for those that are left out.
+    """
     parts: list[str] = []
     begin = 0
     for at, token in enumerate(tokens):
-        if token.word in _TOLD:
+        told = instead.get(at) if instead and at in instead else _TOLD.get(token.word)
+        if told is not None:
             parts += [original(tokens[begin:at], source)] if at > begin else []
-            parts.append(_TOLD[token.word])
+            parts += [told] if told else []
             begin = at + 1
     parts += [original(tokens[begin:], source)] if begin < len(tokens) else []
     return " ".join(parts).replace(" ,", ",")
@@ -58,7 +48,7 @@ def is_proper(token: Token, source: str) -> bool:
 def titled(text: str) -> str:
     """Return a name with capitals, unless it has some already."""
     if text.islower() or (text.isupper() and len(text) > 3):
-        return " ".join(title_word(word.lower()) for word in text.split())
+        return " ".join(title_word(word.lower(), at) for at, word in enumerate(text.split()))
     return text
 
 
@@ -67,9 +57,24 @@ def title_word(word: str, at: int = 0) -> str:
     return word if at and word in _SMALL_WORDS else word[:1].upper() + word[1:]
 
 
-def is_name_shaped(word: str) -> bool:
-    """Tell whether a word has only what names have."""
-    return len(word) > 1 and word.replace("'", "").replace("-", "").replace(".", "").isalpha()
+def with_article(text: str) -> str:
+    """Return a noun phrase with "a" or "an", unless it needs none."""
+    words = text.lower().split()
+    if not words or words[0] in _DETERMINERS or (words[-1].endswith("s") and not words[-1].endswith(("ss", "us"))):
+        return text
+    vowel = words[0][0] in "aeiou" and not words[0].startswith(("uni", "use", "one", "eu", "ux"))
+    return f"{'an' if vowel else 'a'} {text}"
+
+
+def third_person(verb: str, irregular: Mapping[str, str]) -> str:
+    """Return the third person of a verb in the present tense; other forms as they are."""
+    if verb in irregular:
+        return irregular[verb]
+    if verb.endswith("ed") and verb not in ("need", "feed", "breed"):
+        return verb
+    if verb.endswith(("s", "x", "z", "ch", "sh", "o")):
+        return verb + "es"
+    return verb[:-1] + "ies" if verb.endswith("y") and verb[-2:-1] not in "aeiou" else verb + "s"
 
 
 def _is_shouted(token: Token, source: str) -> bool:
@@ -79,5 +84,33 @@ def _is_shouted(token: Token, source: str) -> bool:
 
 
 _QUOTATION_MARKS: Final = dict.fromkeys(map(ord, '"\u201c\u201d\u201e\u00ab\u00bb'), " ")
-_TOLD: Final = {"my": "their", "our": "their", "me": "them", "myself": "themselves", "mine": "theirs"}
+_TOLD: Final = {
+    **dict.fromkeys(("my", "our"), "their"),
+    **dict.fromkeys(("me", "us"), "them"),
+    **dict.fromkeys(("i", "we"), "they"),
+    "myself": "themselves",
+    "ourselves": "themselves",
+    "mine": "theirs",
+    "ours": "theirs",
+}
 _SMALL_WORDS: Final = frozenset({"of", "the", "and", "in", "for", "de", "la", "at", "on"})
+_DETERMINERS: Final = frozenset(
+    {
+        "a",
+        "an",
+        "the",
+        "my",
+        "their",
+        "our",
+        "some",
+        "several",
+        "many",
+        "no",
+        "both",
+        "one",
+        "two",
+        "three",
+        "four",
+        "five",
+    }
+)

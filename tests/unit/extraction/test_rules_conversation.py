@@ -55,16 +55,21 @@ def test_saying_again_what_is_known_takes_back_what_was_said_between() -> None:
 
 
 def test_a_known_liking_is_forgotten_when_it_is_denied() -> None:
-    deleted, added = learned("I don't like sushi anymore", known=(SUSHI,))
-    assert (deleted.action, deleted.number, added.text) == (Action.DELETE, 7, "Dislikes sushi")
+    (deleted,) = learned("I don't like sushi anymore", known=(SUSHI,))
+    assert (deleted.action, deleted.number) == (Action.DELETE, 7)
+    added = learned("I don't like sushi", known=(SUSHI,))
+    assert [(each.action, each.number, each.text) for each in added] == [
+        (Action.DELETE, 7, ""),
+        (Action.ADD, 0, "Dislikes sushi"),
+    ]
 
 
-def test_leaving_a_company_deletes_it() -> None:
-    (by_key,) = learned("I no longer work at Acme")
-    (by_number,) = learned("I no longer work at Acme", known=(ACME,))
-    assert (by_key.action, by_key.layer, by_key.key) == (Action.DELETE, Layer.PROFILE, "company")
-    assert (by_number.action, by_number.number) == (Action.DELETE, 3)
-    assert learned("I no longer work at Globex", known=(ACME,)) == ()
+def test_leaving_a_company_deletes_that_company_only() -> None:
+    for said in ("I no longer work at Acme", "I don't work for Acme anymore", "I left Acme"):
+        deleted = learned(said, known=(ACME,))[0]
+        assert (deleted.action, deleted.number) == (Action.DELETE, 3)
+    for said in ("I no longer work at Globex", "I left Globex"):
+        assert all(operation.action is Action.ADD for operation in learned(said, known=(ACME,)))
 
 
 def test_forgetting_a_subject_names_its_keys_and_topic() -> None:
@@ -89,11 +94,13 @@ def test_forgetting_takes_back_what_the_same_conversation_said() -> None:
     assert facts("I like sushi and I like jazz", "forget that I like sushi") == ["Likes jazz"]
 
 
-def test_forgetting_one_of_a_list_keeps_the_others() -> None:
+def test_forgetting_one_of_a_list_names_the_list_that_is_left() -> None:
     known = memory(4, "Speaks French, German", Layer.PROFILE, "languages", '["French","German"]')
-    deleted, added = learned("forget that I speak french", known=(known,))
+    for said in ("forget that I speak french", "I no longer speak French", "I don't speak French anymore"):
+        (left,) = learned(said, known=(known,))
+        assert (left.action, left.text, left.value_json) == (Action.UPDATE, "Speaks German", '["German"]')
+    deleted, left = learned("I don't speak French anymore", "I don't speak German anymore", known=(known,))[0], ()
     assert (deleted.action, deleted.number) == (Action.DELETE, 4)
-    assert (added.action, added.text, added.value_json) == (Action.ADD, "Speaks German", '["German"]')
 
 
 @pytest.mark.parametrize(
