@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from memsvc.errors import Reason
 from memsvc.extraction.jobs.extractions import pending_runs
+from memsvc.extraction.jobs.troubles import Trouble, commonest, waiting_reasons
 from memsvc.journal.commands import Command, Decision, Recorded
 from memsvc.journal.draft import Moment
 from memsvc.journal.lifecycle import cancelled
@@ -32,6 +33,10 @@ class Stats(Struct, frozen=True):
     """Runs ever stored."""
     pending_runs: int
     open_extractions: int
+    waiting: Trouble
+    """Extractions that wait for a reason."""
+    failed: Trouble
+    """Extractions that failed and were not retried."""
     update_time: int
     user: HotUser
 
@@ -115,6 +120,8 @@ class Administration(Struct):
             runs=core.runs,
             pending_runs=pending_runs(user.state),
             open_extractions=len(core.open),
+            waiting=commonest(waiting_reasons(core)),
+            failed=commonest(core.failed),
             update_time=core.time,
             user=user,
         )

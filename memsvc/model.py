@@ -334,6 +334,14 @@ class Refusal(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """How many operations it is about."""
 
 
+class Ending(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """How an extraction ended before it was retried."""
+
+    state: ExtractionState
+    reason: str
+    detail: str
+
+
 class Extraction(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """The durable job that reads runs, or messages, and turns them into a commit."""
 
@@ -368,6 +376,8 @@ class Extraction(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_o
     """How often it was made to wait again after it had ended."""
     wait_time: int = 0
     """When it was last made to wait again after it had ended; 0: never."""
+    endings: tuple[Ending, ...] = ()
+    """How it ended before each of its retries; of the last ones only."""
     refusals: tuple[Refusal, ...] = ()
     """What was proposed and not done, by reason."""
 

@@ -14,9 +14,10 @@ from msgspec.structs import replace
 from memsvc.errors import Reason
 from memsvc.journal.draft import Moment
 from memsvc.journal.state import State
-from memsvc.model import Extraction, ExtractionState, Refusal, Usage
+from memsvc.model import Ending, Extraction, ExtractionState, Refusal, Usage
 
 _MICROS = 1_000_000
+_ENDINGS_KEPT = 16
 
 
 def started(extraction: Extraction, moment: Moment) -> Extraction:
@@ -89,6 +90,7 @@ def cancelled(extraction: Extraction, state: State, moment: Moment, reason: Reas
 
 def retried(extraction: Extraction, moment: Moment) -> Extraction:
     """Return one that FAILED or was CANCELLED as WAITING, under the same id, as if it had just been accepted."""
+    ending = Ending(extraction.state, extraction.reason, extraction.detail)
     return replace(
         extraction,
         state=ExtractionState.WAITING,
@@ -98,6 +100,7 @@ def retried(extraction: Extraction, moment: Moment) -> Extraction:
         retries=extraction.retries + 1,
         next_attempt_time=moment.now,
         wait_time=moment.now,
+        endings=(*extraction.endings, ending)[-_ENDINGS_KEPT:],
         end_time=0,
         end_seq=0,
     )

@@ -70,6 +70,8 @@ class Core(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=Tr
     """Of that record."""
     open: Mapping[str, Extraction] = {}
     """Extractions that have not ended, oldest first."""
+    failed: Mapping[str, int] = {}
+    """How many extractions FAILED and were not retried since, by reason."""
     first_expiry: int = 0
     """No memory expires before this; 0: none expires."""
     purges: Mapping[str, int] = {}
@@ -183,10 +185,11 @@ def fold(state: State, record: Record, body: Body) -> State:
 
 
 def _fold_core(core: Core, record: Record, body: Body) -> Core:
-    open_extractions = core.open
+    open_extractions, failed = core.open, core.failed
     if body.extractions and body.erase is None:
         open_extractions = dict(core.open)
         for extraction in body.extractions:
+            failed = _failed_with(failed, extraction, was_open=extraction.extraction_id in core.open)
             open_extractions.pop(extraction.extraction_id, None)
             if not extraction.state.ended:
                 open_extractions[extraction.extraction_id] = extraction
@@ -212,10 +215,23 @@ def _fold_core(core: Core, record: Record, body: Body) -> Core:
         claim_seq=claim_seq,
         claim_time=claim_time,
         open=open_extractions,
+        failed=failed,
         first_expiry=min(filter(None, (core.first_expiry, *expiries)), default=0),
         purges=purges,
         erase_seq=core.erase_seq,
     )
+
+
+def _failed_with(failed: Mapping[str, int], extraction: Extraction, *, was_open: bool) -> Mapping[str, int]:
+    """Return how many failed, by reason, once an extraction is as given."""
+    if was_open and extraction.state is ExtractionState.FAILED:
+        return {**failed, extraction.reason: failed.get(extraction.reason, 0) + 1}
+    before = extraction.endings[-1] if extraction.endings else None
+    if was_open or extraction.state.ended or before is None or before.state is not ExtractionState.FAILED:
+        return failed
+    left = failed.get(before.reason, 0) - 1
+    rest = {reason: count for reason, count in failed.items() if reason != before.reason}
+    return {**rest, before.reason: left} if left > 0 else rest
 
 
 def _first_expiry(layers: Layers) -> int:

@@ -34,6 +34,10 @@ class AdminService:
             pending_run_count=stats.pending_runs,
             open_extraction_count=stats.open_extractions,
             update_time=timestamp(stats.update_time),
+            waiting_extraction_count=stats.waiting.count,
+            waiting_reason=stats.waiting.reason,
+            failed_extraction_count=stats.failed.count,
+            failed_reason=stats.failed.reason,
             revision=stats.user.revision,
             read_time=timestamp(stats.user.checked_time),
         )
@@ -54,6 +58,7 @@ class AdminService:
             "SHARED": capabilities.shared,
             "HINTS": capabilities.hints,
         }
+        waiting, failed = application.worker.troubles.waiting(), application.worker.troubles.failed()
         return pb.GetServerInfoResponse(
             version=application.version,
             driver=application.driver_name,
@@ -65,5 +70,9 @@ class AdminService:
             model=application.model,
             start_time=timestamp(application.start_time),
             memory_quota=application.settings.memory_quota,
+            waiting_extraction_count=waiting.count,
+            waiting_reason=waiting.reason,
+            failed_extraction_count=failed.count,
+            failed_reason=failed.reason,
             max_request_bytes=application.settings.max_request_bytes,
         )

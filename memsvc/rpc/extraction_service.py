@@ -12,12 +12,14 @@ from memsvc.extraction.jobs.extractions import MAX_RETRIED, Numbered
 from memsvc.limits import check_id, page_size
 from memsvc.model import Message, Scope
 from memsvc.rpc.extractions import EXTRACTION_STATES, proto_event, proto_extraction
-from memsvc.rpc.interceptors import Context
+from memsvc.rpc.interceptors import Context, remaining_seconds
 from memsvc.rpc.messages import read_messages
-from memsvc.rpc.scalars import read_enums, read_ids, read_note, read_scope
+from memsvc.rpc.scalars import read_enums, read_ids, read_namespace, read_note, read_scope
 from memsvc.v1 import extraction_pb2 as pb
 
 MAX_NAMED_RUNS: Final = 100
+_RETRY_SECONDS: Final = 10.0
+"""A call over a namespace goes on for so long; its token says where it stopped."""
 
 
 class ExtractionService:
@@ -25,6 +27,7 @@ class ExtractionService:
 
     def __init__(self, application: Application) -> None:
         self._extractions = application.extractions
+        self._settings = application.settings
 
     async def extract_memories(
         self, request: pb.ExtractMemoriesRequest, context: Context
@@ -100,10 +103,26 @@ class ExtractionService:
     async def retry_extractions(
         self, request: pb.RetryExtractionsRequest, context: Context
     ) -> pb.RetryExtractionsResponse:
+        if request.all_users:
+            return await self._retry_all(request, context)
         scope, note = read_scope(request.scope), read_note(request)
+        if request.page_token:
+            raise invalid("page_token", "needs all_users")
         extraction_ids = read_ids("extraction_ids", request.extraction_ids, MAX_RETRIED)
         extractions = await self._extractions.retry(scope, extraction_ids, note)
-        return pb.RetryExtractionsResponse(extractions=[proto_extraction(each) for each in extractions])
+        return pb.RetryExtractionsResponse(
+            extractions=[proto_extraction(each) for each in extractions], retried_count=len(extractions)
+        )
+
+    async def _retry_all(self, request: pb.RetryExtractionsRequest, context: Context) -> pb.RetryExtractionsResponse:
+        if request.scope.user_id:
+            raise invalid("scope.user_id", "must be empty with all_users")
+        if request.extraction_ids:
+            raise invalid("extraction_ids", "must be empty with all_users")
+        namespace = read_namespace("scope.namespace", request.scope.namespace)
+        seconds = remaining_seconds(context, self._settings.default_deadline_seconds) / 2
+        count, token = await self._extractions.retry_all(namespace, request.page_token, min(seconds, _RETRY_SECONDS))
+        return pb.RetryExtractionsResponse(retried_count=count, next_page_token=token)
 
 
 async def _closed(events: AsyncGenerator[Numbered, None], scope: Scope) -> AsyncGenerator[pb.ExtractionEvent, None]:

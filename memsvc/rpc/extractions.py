@@ -6,9 +6,19 @@ from collections.abc import Mapping
 from typing import Final
 
 from memsvc.extraction.engine import Action, Operation
-from memsvc.extraction.jobs.events import Accepted, Committed, Completed, Failed, Heartbeat, Progress, Proposed
+from memsvc.extraction.jobs.events import (
+    Accepted,
+    Committed,
+    Completed,
+    Failed,
+    Heartbeat,
+    Progress,
+    Proposed,
+    Refused,
+    Retried,
+)
 from memsvc.extraction.jobs.extractions import Numbered
-from memsvc.model import Extraction, ExtractionKind, ExtractionState, Scope, Usage
+from memsvc.model import Extraction, ExtractionKind, ExtractionState, Refusal, Scope, Usage
 from memsvc.rpc.memories import proto_commit
 from memsvc.rpc.scalars import LAYER_NUMBERS, POLARITY_NUMBERS, TRUST_NUMBERS, inverted, timestamp
 from memsvc.v1 import common_pb2, extraction_pb2, memory_pb2
@@ -58,7 +68,12 @@ def proto_extraction(extraction: Extraction) -> extraction_pb2.Extraction:
         create_time=timestamp(extraction.create_time),
         start_time=timestamp(extraction.start_time),
         end_time=timestamp(extraction.end_time),
+        refusals=map(_proto_refusal, extraction.refusals),
     )
+
+
+def _proto_refusal(refusal: Refusal) -> extraction_pb2.ExtractionRefused:
+    return extraction_pb2.ExtractionRefused(reason=refusal.reason, detail=refusal.detail, count=refusal.count)
 
 
 def proto_usage(usage: Usage) -> common_pb2.Usage:
@@ -85,6 +100,10 @@ def proto_event(numbered: Numbered, scope: Scope) -> extraction_pb2.ExtractionEv
         message.failed.state = _STATE_NUMBERS[event.state]
         message.failed.reason = event.reason
         message.failed.detail = event.detail
+    elif isinstance(event, Refused):
+        message.refused.CopyFrom(_proto_refusal(event.refusal))
+    elif isinstance(event, Retried):
+        message.retried.SetInParent()
     elif isinstance(event, Completed):
         message.completed.extraction.CopyFrom(proto_extraction(event.extraction))
     elif isinstance(event, Heartbeat):

@@ -151,6 +151,10 @@ class GetStatsResponse(_message.Message):
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
     READ_TIME_FIELD_NUMBER: _builtins.int
+    WAITING_EXTRACTION_COUNT_FIELD_NUMBER: _builtins.int
+    WAITING_REASON_FIELD_NUMBER: _builtins.int
+    FAILED_EXTRACTION_COUNT_FIELD_NUMBER: _builtins.int
+    FAILED_REASON_FIELD_NUMBER: _builtins.int
     memory_count: _builtins.int
     """How many memories."""
     memory_quota: _builtins.int
@@ -163,6 +167,14 @@ class GetStatsResponse(_message.Message):
     """How many extractions have not ended."""
     revision: _builtins.int
     """The user's revision that it was read at."""
+    waiting_extraction_count: _builtins.int
+    """How many extractions wait for a reason: their model is down, limited, or refuses the key."""
+    waiting_reason: _builtins.str
+    """The commonest of these reasons: a value of Reason, without REASON_. Empty: none waits."""
+    failed_extraction_count: _builtins.int
+    """How many extractions FAILED and were not retried since."""
+    failed_reason: _builtins.str
+    """The commonest of their reasons: a value of Reason, without REASON_. Empty: none failed."""
     @_builtins.property
     def layers(self) -> _containers.RepeatedCompositeFieldContainer[Global___LayerCount]:
         """The same by layer; layers without memories are left out."""
@@ -187,10 +199,14 @@ class GetStatsResponse(_message.Message):
         update_time: _timestamp_pb2.Timestamp | None = ...,
         revision: _builtins.int = ...,
         read_time: _timestamp_pb2.Timestamp | None = ...,
+        waiting_extraction_count: _builtins.int = ...,
+        waiting_reason: _builtins.str = ...,
+        failed_extraction_count: _builtins.int = ...,
+        failed_reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["read_time", b"read_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["layers", b"layers", "memory_count", b"memory_count", "memory_quota", b"memory_quota", "open_extraction_count", b"open_extraction_count", "pending_run_count", b"pending_run_count", "read_time", b"read_time", "revision", b"revision", "run_count", b"run_count", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["failed_extraction_count", b"failed_extraction_count", "failed_reason", b"failed_reason", "layers", b"layers", "memory_count", b"memory_count", "memory_quota", b"memory_quota", "open_extraction_count", b"open_extraction_count", "pending_run_count", b"pending_run_count", "read_time", b"read_time", "revision", b"revision", "run_count", b"run_count", "update_time", b"update_time", "waiting_extraction_count", b"waiting_extraction_count", "waiting_reason", b"waiting_reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -315,6 +331,11 @@ class GetServerInfoResponse(_message.Message):
     START_TIME_FIELD_NUMBER: _builtins.int
     MEMORY_QUOTA_FIELD_NUMBER: _builtins.int
     MAX_REQUEST_BYTES_FIELD_NUMBER: _builtins.int
+    WAITING_EXTRACTION_COUNT_FIELD_NUMBER: _builtins.int
+    WAITING_REASON_FIELD_NUMBER: _builtins.int
+    FAILED_EXTRACTION_COUNT_FIELD_NUMBER: _builtins.int
+    FAILED_REASON_FIELD_NUMBER: _builtins.int
+    REDACTIONS_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     """memsvc's version."""
     driver: _builtins.str
@@ -327,6 +348,14 @@ class GetServerInfoResponse(_message.Message):
     """How many memories a user may have."""
     max_request_bytes: _builtins.int
     """The largest message that the server accepts, in bytes."""
+    waiting_extraction_count: _builtins.int
+    """How many extractions wait for a reason, as far as this server has seen them since it started."""
+    waiting_reason: _builtins.str
+    """The commonest of these reasons: a value of Reason, without REASON_. Empty: none waits."""
+    failed_extraction_count: _builtins.int
+    """How many extractions FAILED on this server since it started, and were not retried here since."""
+    failed_reason: _builtins.str
+    """The commonest of their reasons: a value of Reason, without REASON_. Empty: none failed."""
     @_builtins.property
     def capabilities(self) -> _containers.RepeatedCompositeFieldContainer[Global___CapabilityInfo]:
         """What its database promises: each of the names once."""
@@ -334,6 +363,10 @@ class GetServerInfoResponse(_message.Message):
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """When this server started."""
+
+    @_builtins.property
+    def redactions(self) -> _containers.RepeatedCompositeFieldContainer[Global___RedactionCount]:
+        """How many secrets this server has redacted since it started, by kind; kinds without any are left out."""
 
     def __init__(
         self,
@@ -346,11 +379,42 @@ class GetServerInfoResponse(_message.Message):
         start_time: _timestamp_pb2.Timestamp | None = ...,
         memory_quota: _builtins.int = ...,
         max_request_bytes: _builtins.int = ...,
+        waiting_extraction_count: _builtins.int = ...,
+        waiting_reason: _builtins.str = ...,
+        failed_extraction_count: _builtins.int = ...,
+        failed_reason: _builtins.str = ...,
+        redactions: _abc.Iterable[Global___RedactionCount] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["capabilities", b"capabilities", "driver", b"driver", "engine", b"engine", "max_request_bytes", b"max_request_bytes", "memory_quota", b"memory_quota", "model", b"model", "start_time", b"start_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["capabilities", b"capabilities", "driver", b"driver", "engine", b"engine", "failed_extraction_count", b"failed_extraction_count", "failed_reason", b"failed_reason", "max_request_bytes", b"max_request_bytes", "memory_quota", b"memory_quota", "model", b"model", "redactions", b"redactions", "start_time", b"start_time", "version", b"version", "waiting_extraction_count", b"waiting_extraction_count", "waiting_reason", b"waiting_reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetServerInfoResponse: _TypeAlias = GetServerInfoResponse  # noqa: Y015
+
+@_typing.final
+class RedactionCount(_message.Message):
+    """How many secrets of a kind were redacted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    """The kind: "aws_key", "password", …"""
+    count: _builtins.int
+    """How many."""
+    def __init__(
+        self,
+        *,
+        kind: _builtins.str = ...,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "kind", b"kind"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RedactionCount: _TypeAlias = RedactionCount  # noqa: Y015

@@ -116,6 +116,7 @@ class Extraction(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     START_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
+    REFUSALS_FIELD_NUMBER: _builtins.int
     extraction_id: _builtins.str
     """Made by the server (a UUIDv7)."""
     kind: Global___ExtractionKind.ValueType
@@ -158,6 +159,10 @@ class Extraction(_message.Message):
     def end_time(self) -> _timestamp_pb2.Timestamp:
         """When it ended."""
 
+    @_builtins.property
+    def refusals(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExtractionRefused]:
+        """What was asked for or proposed and is not done, one for each reason."""
+
     def __init__(
         self,
         *,
@@ -176,10 +181,11 @@ class Extraction(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         start_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
+        refusals: _abc.Iterable[Global___ExtractionRefused] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "next_attempt_time", b"next_attempt_time", "start_time", b"start_time", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "change_count", b"change_count", "create_time", b"create_time", "detail", b"detail", "end_time", b"end_time", "extraction_id", b"extraction_id", "kind", b"kind", "next_attempt_time", b"next_attempt_time", "reason", b"reason", "revision", b"revision", "run_ids", b"run_ids", "session_id", b"session_id", "start_time", b"start_time", "state", b"state", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "change_count", b"change_count", "create_time", b"create_time", "detail", b"detail", "end_time", b"end_time", "extraction_id", b"extraction_id", "kind", b"kind", "next_attempt_time", b"next_attempt_time", "reason", b"reason", "refusals", b"refusals", "revision", b"revision", "run_ids", b"run_ids", "session_id", b"session_id", "start_time", b"start_time", "state", b"state", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -374,12 +380,14 @@ Global___WatchExtractionResponse: _TypeAlias = WatchExtractionResponse  # noqa: 
 
 @_typing.final
 class ExtractionEvent(_message.Message):
-    """Something that happened to an extraction. Accepted, Committed, Failed and Completed are derived from what is stored:
+    """Something that happened to an extraction. Accepted, Refused, Committed, Failed, Retried and Completed are derived from what is stored:
     numbered, neither lost nor doubled, on any replica. Progress and Proposed are live hints, never replayed.
 
-    The events of an extraction are those of its present try: RetryExtractions begins it anew. Its first try has the
-    numbers 1, 2 and 3, the next goes on at 4: Accepted, then Committed or Failed, then Completed. A token of an earlier
-    try goes on with the first event of the present one.
+    Events are numbered from 1 over the whole life of an extraction, whoever looks and whenever: Accepted, then Refused
+    for each reason why something was not done, Committed or Failed, and Completed. Completed is the last of a stream.
+    Where RetryExtractions has made the extraction wait again, Retried stands in the place of that Completed, and the
+    numbers go on: Accepted 1, Failed 2, Retried 3, Committed 4, Completed 5. So a stream that is resumed after Completed
+    goes on with what the retry led to.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -393,10 +401,12 @@ class ExtractionEvent(_message.Message):
     FAILED_FIELD_NUMBER: _builtins.int
     COMPLETED_FIELD_NUMBER: _builtins.int
     HEARTBEAT_FIELD_NUMBER: _builtins.int
+    REFUSED_FIELD_NUMBER: _builtins.int
+    RETRIED_FIELD_NUMBER: _builtins.int
     resume_token: _builtins.str
     """Opaque: to resume after this event. Empty on hints."""
     number: _builtins.int
-    """From 1, growing, without gaps in a try (see above), on stored events; 0 on hints."""
+    """From 1, without gaps, on stored events; 0 on hints."""
     @_builtins.property
     def accepted(self) -> Global___ExtractionAccepted:
         """The job is durable."""
@@ -425,6 +435,14 @@ class ExtractionEvent(_message.Message):
     def heartbeat(self) -> Global___ExtractionHeartbeat:
         """Nothing happened for 15 seconds."""
 
+    @_builtins.property
+    def refused(self) -> Global___ExtractionRefused:
+        """Something that was asked for is not done."""
+
+    @_builtins.property
+    def retried(self) -> Global___ExtractionRetried:
+        """The extraction had ended and waits again."""
+
     def __init__(
         self,
         *,
@@ -437,12 +455,14 @@ class ExtractionEvent(_message.Message):
         failed: Global___ExtractionFailed | None = ...,
         completed: Global___ExtractionCompleted | None = ...,
         heartbeat: Global___ExtractionHeartbeat | None = ...,
+        refused: Global___ExtractionRefused | None = ...,
+        retried: Global___ExtractionRetried | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "committed", b"committed", "completed", b"completed", "event", b"event", "failed", b"failed", "heartbeat", b"heartbeat", "progress", b"progress", "proposed", b"proposed"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "committed", b"committed", "completed", b"completed", "event", b"event", "failed", b"failed", "heartbeat", b"heartbeat", "progress", b"progress", "proposed", b"proposed", "refused", b"refused", "retried", b"retried"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "committed", b"committed", "completed", b"completed", "event", b"event", "failed", b"failed", "heartbeat", b"heartbeat", "number", b"number", "progress", b"progress", "proposed", b"proposed", "resume_token", b"resume_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "committed", b"committed", "completed", b"completed", "event", b"event", "failed", b"failed", "heartbeat", b"heartbeat", "number", b"number", "progress", b"progress", "proposed", b"proposed", "refused", b"refused", "resume_token", b"resume_token", "retried", b"retried"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["accepted", "progress", "proposed", "committed", "failed", "completed", "heartbeat"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["accepted", "progress", "proposed", "committed", "failed", "completed", "heartbeat", "refused", "retried"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
@@ -591,6 +611,53 @@ class ExtractionFailed(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ExtractionFailed: _TypeAlias = ExtractionFailed  # noqa: Y015
+
+@_typing.final
+class ExtractionRefused(_message.Message):
+    """Something that a conversation asked for, or that the engine proposed, is not done: never in silence."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    """Why: a value of Reason, without REASON_; OPERATION_FORBIDDEN where the configuration does not allow it."""
+    detail: _builtins.str
+    """The reason in words."""
+    count: _builtins.int
+    """How many operations it is about."""
+    def __init__(
+        self,
+        *,
+        reason: _builtins.str = ...,
+        detail: _builtins.str = ...,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "detail", b"detail", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExtractionRefused: _TypeAlias = ExtractionRefused  # noqa: Y015
+
+@_typing.final
+class ExtractionRetried(_message.Message):
+    """RetryExtractions made the extraction wait again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExtractionRetried: _TypeAlias = ExtractionRetried  # noqa: Y015
 
 @_typing.final
 class ExtractionCompleted(_message.Message):
@@ -822,11 +889,17 @@ class RetryExtractionsRequest(_message.Message):
     SCOPE_FIELD_NUMBER: _builtins.int
     EXTRACTION_IDS_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ALL_USERS_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """A UUID that makes the call safe to repeat."""
+    """A UUID that makes the call safe to repeat. Ignored with all_users: a repeat retries what FAILED meanwhile."""
+    all_users: _builtins.bool
+    """All that FAILED of every user of scope.namespace; scope.user_id and extraction_ids must be empty then."""
+    page_token: _builtins.str
+    """With all_users, from the response before: go on there."""
     @_builtins.property
     def scope(self) -> _common_pb2.Scope:
-        """Whose extractions. user_id is required."""
+        """Whose extractions. user_id is required, unless all_users is set."""
 
     @_builtins.property
     def extraction_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -838,10 +911,12 @@ class RetryExtractionsRequest(_message.Message):
         scope: _common_pb2.Scope | None = ...,
         extraction_ids: _abc.Iterable[_builtins.str] | None = ...,
         request_id: _builtins.str = ...,
+        all_users: _builtins.bool = ...,
+        page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["scope", b"scope"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["extraction_ids", b"extraction_ids", "request_id", b"request_id", "scope", b"scope"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_users", b"all_users", "extraction_ids", b"extraction_ids", "page_token", b"page_token", "request_id", b"request_id", "scope", b"scope"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -854,18 +929,26 @@ class RetryExtractionsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     EXTRACTIONS_FIELD_NUMBER: _builtins.int
+    RETRIED_COUNT_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    retried_count: _builtins.int
+    """How many wait again."""
+    next_page_token: _builtins.str
+    """With all_users: there are more users; call again with it. Empty: that were all."""
     @_builtins.property
     def extractions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Extraction]:
-        """Those that wait again. With no ids given, at most 100 at a time: repeat until none come back."""
+        """Those that wait again. With no ids given, at most 100 at a time: repeat until none come back. Empty with all_users."""
 
     def __init__(
         self,
         *,
         extractions: _abc.Iterable[Global___Extraction] | None = ...,
+        retried_count: _builtins.int = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["extractions", b"extractions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["extractions", b"extractions", "next_page_token", b"next_page_token", "retried_count", b"retried_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -109,7 +109,8 @@ class ExtractionServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def RetryExtractions(self, request, context):
-        """Make extractions that FAILED or were CANCELLED wait again, under the same ids; their runs are PENDING.
+        """Make extractions that FAILED or were CANCELLED wait again, under the same ids; their runs are PENDING. Of one user,
+        or, with all_users, those that FAILED of every user of a namespace.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

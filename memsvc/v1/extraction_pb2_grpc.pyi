@@ -48,7 +48,9 @@ class ExtractionServiceStub:
     EXTRACTION_ENDED.
     """
     RetryExtractions: _grpc.UnaryUnaryMultiCallable[_extraction_pb2.RetryExtractionsRequest, _extraction_pb2.RetryExtractionsResponse]
-    """Make extractions that FAILED or were CANCELLED wait again, under the same ids; their runs are PENDING."""
+    """Make extractions that FAILED or were CANCELLED wait again, under the same ids; their runs are PENDING. Of one user,
+    or, with all_users, those that FAILED of every user of a namespace.
+    """
 
 @_typing.type_check_only
 class ExtractionServiceAsyncStub(ExtractionServiceStub):
@@ -70,7 +72,9 @@ class ExtractionServiceAsyncStub(ExtractionServiceStub):
     EXTRACTION_ENDED.
     """
     RetryExtractions: _aio.UnaryUnaryMultiCallable[_extraction_pb2.RetryExtractionsRequest, _extraction_pb2.RetryExtractionsResponse]  # type: ignore[assignment]
-    """Make extractions that FAILED or were CANCELLED wait again, under the same ids; their runs are PENDING."""
+    """Make extractions that FAILED or were CANCELLED wait again, under the same ids; their runs are PENDING. Of one user,
+    or, with all_users, those that FAILED of every user of a namespace.
+    """
 
 class ExtractionServiceServicer(metaclass=_abc_1.ABCMeta):
     """Learning: durable jobs that read runs and turn them into a commit."""
@@ -125,6 +129,8 @@ class ExtractionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _extraction_pb2.RetryExtractionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_extraction_pb2.RetryExtractionsResponse, _abc.Awaitable[_extraction_pb2.RetryExtractionsResponse]]:
-        """Make extractions that FAILED or were CANCELLED wait again, under the same ids; their runs are PENDING."""
+        """Make extractions that FAILED or were CANCELLED wait again, under the same ids; their runs are PENDING. Of one user,
+        or, with all_users, those that FAILED of every user of a namespace.
+        """
 
 def add_ExtractionServiceServicer_to_server(servicer: ExtractionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -59,6 +59,8 @@ from memsvc_client.extraction import (
     Failed,
     Progress,
     Proposed,
+    Refused,
+    Retried,
     Usage,
 )
 from memsvc_client.memory import (
@@ -146,7 +148,9 @@ __all__ = [
     "Proposed",
     "ProviderPart",
     "Reason",
+    "Refused",
     "ResourceExhausted",
+    "Retried",
     "Role",
     "Run",
     "RunReceipt",

@@ -20,6 +20,7 @@ class AsyncMemoryClient(Client[AsyncConnection, "AsyncUser"]):
 
     users = method(user_calls.list_users, AsyncConnection.pages)
     server_info = method(user_calls.server_info, AsyncConnection.call)
+    retry_all = method(extraction_calls.retry_all, AsyncConnection.pages)
 
     async def close(self) -> None:
         """Close the connection. A server of its own ends soon after its last client."""

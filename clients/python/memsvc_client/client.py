@@ -17,6 +17,7 @@ class MemoryClient(Client[Connection, "User"]):
 
     users = method(user_calls.list_users, Connection.pages)
     server_info = method(user_calls.server_info, Connection.call)
+    retry_all = method(extraction_calls.retry_all, Connection.pages)
 
     def close(self) -> None:
         """Close the connection. A server of its own ends soon after its last client."""

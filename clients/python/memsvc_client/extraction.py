@@ -54,7 +54,7 @@ class Accepted:
 
     extraction: Extraction
     number: int
-    """From 1, growing, over the events that are stored: none is lost or seen twice; a retry goes on counting."""
+    """From 1 over the events that are stored, without gaps: none is lost or seen twice; a retry goes on counting."""
     resume_token: str
     """`extractions.watch` goes on after this event."""
 
@@ -100,6 +100,26 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
+class Refused:
+    """Something that the conversation asked for, or the engine proposed, is not done."""
+
+    reason: str
+    detail: str
+    count: int
+    """How many operations it is about."""
+    number: int
+    resume_token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Retried:
+    """The extraction had ended and was made to wait again."""
+
+    number: int
+    resume_token: str
+
+
+@dataclass(frozen=True, slots=True)
 class Completed:
     """The extraction ended: the last event."""
 
@@ -108,7 +128,7 @@ class Completed:
     resume_token: str
 
 
-ExtractionEvent: TypeAlias = Accepted | Progress | Proposed | Committed | Failed | Completed
+ExtractionEvent: TypeAlias = Accepted | Progress | Proposed | Refused | Committed | Failed | Retried | Completed
 
 
 def extraction_of(wire: extraction_pb2.Extraction) -> Extraction:
@@ -149,6 +169,11 @@ def event_of(wire: extraction_pb2.ExtractionEvent) -> ExtractionEvent | None:
         case "failed":
             failed = wire.failed
             return Failed(enum_member(ExtractionState, failed.state), failed.reason, failed.detail, number, token)
+        case "refused":
+            refused = wire.refused
+            return Refused(refused.reason, refused.detail, refused.count, number, token)
+        case "retried":
+            return Retried(number, token)
         case "completed":
             return Completed(extraction_of(wire.completed.extraction), number, token)
         case _:
@@ -158,6 +183,7 @@ def event_of(wire: extraction_pb2.ExtractionEvent) -> ExtractionEvent | None:
 def commit_from(events: Iterable[ExtractionEvent]) -> Commit:
     """Return what the events of a whole extraction say was learned. Raises ExtractionFailed."""
     commit, extraction_id = Commit(revision=0), ""
+    failure: ExtractionFailed | None = None
     for event in events:
         match event:
             case Accepted(extraction=extraction) | Completed(extraction=extraction):
@@ -165,10 +191,14 @@ def commit_from(events: Iterable[ExtractionEvent]) -> Commit:
             case Committed():
                 commit = event.commit
             case Failed(state=state, reason=reason, detail=detail):
-                raise ExtractionFailed(
+                failure = ExtractionFailed(
                     message=detail or f"extraction {extraction_id} is {state}",
                     reason=reason,
                     extraction_id=extraction_id,
                     state=state,
                 )
+            case Retried():
+                failure = None
+    if failure is not None:
+        raise failure
     return commit

@@ -8,7 +8,7 @@ from typing import Any
 
 from google.protobuf.message import Message as ProtobufMessage
 
-from memsvc.v1 import extraction_pb2
+from memsvc.v1 import common_pb2, extraction_pb2
 from memsvc_client import rpcs
 from memsvc_client.calls import Call, Pages, Subject, call, pages
 from memsvc_client.enums import ExtractionState
@@ -19,6 +19,7 @@ from memsvc_client.extraction import (
     ExtractionEvent,
     Progress,
     Proposed,
+    Retried,
     commit_from,
     event_of,
     extraction_of,
@@ -134,6 +135,14 @@ def retry(
     )
 
 
+def retry_all(subject: Subject, *, timeout: float | None = None) -> Pages[int]:
+    """Make all extractions that FAILED, of every user of the namespace, wait again; yields how many, in parts."""
+    request = extraction_pb2.RetryExtractionsRequest(
+        scope=common_pb2.Scope(namespace=subject.namespace), all_users=True
+    )
+    return pages(rpcs.RETRY_EXTRACTIONS, request, lambda reply: [reply.retried_count], timeout)
+
+
 class ExtractionStream(Stream[ExtractionEvent]):
     """The events of one extraction. Stored ones come once each; hints of an attempt that is over are left out."""
 
@@ -177,6 +186,8 @@ class ExtractionStream(Stream[ExtractionEvent]):
                 if attempt < self._attempt:
                     return None
                 self._attempt = attempt
+            case Retried():
+                self._attempt = 0
             case Completed():
                 self.ended = True
         return event

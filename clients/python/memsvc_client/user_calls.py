@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from memsvc.v1 import admin_pb2, memory_pb2
@@ -31,6 +31,13 @@ class UserStats:
     update_time: datetime | None
     revision: int
     read_time: datetime | None
+    waiting_extraction_count: int = 0
+    """Extractions that wait for a reason: their model is down, limited, or refuses the key."""
+    waiting_reason: str = ""
+    """The commonest of these reasons, a value of `Reason`; empty: none waits."""
+    failed_extraction_count: int = 0
+    """Extractions that failed and were not retried since."""
+    failed_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +72,15 @@ class ServerInfo:
     start_time: datetime | None
     memory_quota: int
     max_request_bytes: int
+    waiting_extraction_count: int = 0
+    """How many extractions wait for a reason, as far as this server has seen."""
+    waiting_reason: str = ""
+    """The commonest of these reasons, a value of `Reason`; empty: none waits."""
+    failed_extraction_count: int = 0
+    """How many failed on this server and were not retried since."""
+    failed_reason: str = ""
+    redactions: Mapping[str, int] = field(default_factory=dict)
+    """How many secrets it has redacted, by kind."""
 
 
 def get(
@@ -120,6 +136,10 @@ def _stats_of(reply: admin_pb2.GetStatsResponse) -> UserStats:
         update_time=time_of(reply, "update_time"),
         revision=reply.revision,
         read_time=time_of(reply, "read_time"),
+        waiting_extraction_count=reply.waiting_extraction_count,
+        waiting_reason=reply.waiting_reason,
+        failed_extraction_count=reply.failed_extraction_count,
+        failed_reason=reply.failed_reason,
     )
 
 
@@ -133,4 +153,9 @@ def _info_of(reply: admin_pb2.GetServerInfoResponse) -> ServerInfo:
         start_time=time_of(reply, "start_time"),
         memory_quota=reply.memory_quota,
         max_request_bytes=reply.max_request_bytes,
+        waiting_extraction_count=reply.waiting_extraction_count,
+        waiting_reason=reply.waiting_reason,
+        failed_extraction_count=reply.failed_extraction_count,
+        failed_reason=reply.failed_reason,
+        redactions={each.kind: each.count for each in reply.redactions},
     )

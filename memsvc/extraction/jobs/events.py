@@ -55,6 +55,10 @@ class Failed(Struct, frozen=True):
     detail: str
 
 
+class Retried(Struct, frozen=True):
+    """It had ended, and waits again."""
+
+
 class Completed(Struct, frozen=True):
     """It ended: nothing follows."""
 
@@ -65,7 +69,7 @@ class Heartbeat(Struct, frozen=True):
     """Nothing happened for a while."""
 
 
-Event = Accepted | Progress | Proposed | Refused | Committed | Failed | Completed | Heartbeat
+Event = Accepted | Progress | Proposed | Refused | Committed | Failed | Retried | Completed | Heartbeat
 
 
 class Listener(Struct):

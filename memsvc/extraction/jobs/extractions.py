@@ -27,6 +27,7 @@ from memsvc.extraction.jobs.events import (
     Progress,
     Proposed,
     Refused,
+    Retried,
 )
 from memsvc.extraction.jobs.queue import AcceptMessages, AcceptRuns, CancelCommand, HastenCommand, RetryCommand
 from memsvc.extraction.reconcile import Source, Sources, joined, reconcile
@@ -34,11 +35,12 @@ from memsvc.extraction.schemas import default_schemas
 from memsvc.ids import new_id
 from memsvc.journal.draft import Draft, Moment
 from memsvc.journal.records import RequestNote, commit_of, decode_body, new_nonce
-from memsvc.journal.state import State
+from memsvc.journal.state import Core, State
 from memsvc.limits import REPLY_BYTES
 from memsvc.model import (
     Cause,
     Commit,
+    Ending,
     Extraction,
     ExtractionKind,
     ExtractionState,
@@ -57,9 +59,10 @@ from memsvc.users.moves import Watch
 from memsvc.writing.writer import Writer
 
 MAX_RETRIED = 100
-_EVENTS_OF_A_TRY = 3
+_FORGOTTEN = Ending(ExtractionState.FAILED, "", "")
 _POLL_SECONDS = 0.5
 _PAGE_ROWS = 200
+_PAGE_USERS = 500
 _ROW_BYTES = 2_000
 """An extraction takes at most so much in a reply, the ids of its runs aside."""
 
@@ -171,6 +174,31 @@ class Extractions(Struct):
             extraction_ids = [each.extraction_id for each in failed]
         return await self.writer.write(scope, RetryCommand(tuple(extraction_ids), note))
 
+    async def retry_all(self, namespace: str, page_token: str, seconds: float) -> tuple[int, str]:
+        """Make all that FAILED of all users wait again, for about so long; return how many, and a token to go on."""
+        bound_to = binding("retry_all", namespace)
+        position = read_token(page_token, bound_to, str)
+        after = str(position[0]) if position is not None else ""
+        deadline = time.monotonic() + seconds
+        count = 0
+        while user_ids := await self.users.driver.users(namespace, after, _PAGE_USERS):
+            for user_id in user_ids:
+                count += await self._retry_failed(Scope(namespace, user_id))
+                after = user_id
+                if time.monotonic() > deadline:
+                    return count, make_token(bound_to, after)
+        return count, ""
+
+    async def _retry_failed(self, scope: Scope) -> int:
+        """Make all that FAILED of a user wait again, without taking the user into RAM where nothing did."""
+        rows = await self.users.driver.get(scope, RowKind.STATE, ("",))
+        if not any(decode(row.body, Core).failed for row in rows.values()):
+            return 0
+        count = 0
+        while again := await self.retry(scope, (), None):
+            count += len(again)
+        return count
+
     async def wait(self, scope: Scope, extraction_id: str, seconds: float) -> tuple[Extraction, Commit | None]:
         """End the extraction's quiet period and wait for it to end, at most so long; return it as it is then."""
         await self.writer.write(scope, HastenCommand(extraction_id))
@@ -225,11 +253,9 @@ class Extractions(Struct):
                 idle_since = time.monotonic()
                 while True:
                     extraction = await self.get(scope, extraction_id)
-                    base = extraction.retries * _EVENTS_OF_A_TRY
-                    for event in await self._stored(scope, extraction):
-                        base += 1
-                        if base > sent:
-                            sent = base
+                    for number, event in enumerate(await self._stored(scope, extraction), start=1):
+                        if number > sent:
+                            sent = number
                             idle_since = time.monotonic()
                             yield Numbered(event, sent, make_token(bound_to, sent))
                     if extraction.state.ended:
@@ -256,6 +282,9 @@ class Extractions(Struct):
     async def _stored(self, scope: Scope, extraction: Extraction) -> Sequence[Event]:
         """Return the events that follow from what is stored."""
         events: list[Event] = [Accepted(_as_accepted(extraction))]
+        forgotten = extraction.retries - len(extraction.endings)
+        for ending in (*[_FORGOTTEN] * forgotten, *extraction.endings):
+            events.extend((Failed(ending.state, ending.reason, ending.detail), Retried()))
         if extraction.state.ended:
             commit = await self._commit(scope, extraction)
             events.extend(map(Refused, extraction.refusals))
@@ -327,5 +356,9 @@ def _as_accepted(extraction: Extraction) -> Extraction:
         usage=Usage(),
         start_time=0,
         end_time=0,
+        end_seq=0,
+        retries=0,
+        wait_time=0,
+        endings=(),
         refusals=(),
     )

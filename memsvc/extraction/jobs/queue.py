@@ -5,7 +5,7 @@ What workers do to them is in `claims`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from msgspec import field
 from msgspec.structs import replace
@@ -201,23 +201,29 @@ class RetryCommand(Command[Sequence[Extraction]]):
 
 
 class HastenCommand(Command[None]):
-    """End the quiet period of what waits for one: all of the user's, or one extraction."""
+    """Let be tried now what waits for its quiet period, or for what is mended: all of the user's, or one extraction."""
 
     extraction_id: str = ""
+    reasons: Collection[str] = ()
+    """What is mended; empty: end quiet periods."""
 
     def decide(self, state: State, moment: Moment) -> Decision | None:
         due = tuple(
             hastened(extraction, moment)
             for extraction in state.core.open.values()
             if extraction.state is ExtractionState.WAITING
-            and extraction.attempt == 0
-            and not extraction.reason
+            and self._waits_no_longer(extraction)
             and extraction.next_attempt_time > moment.now
             and self.extraction_id in ("", extraction.extraction_id)
         )
         if not due:
             return None
         return Decision(RecordKind.SETTLE, Body(revision=state.revision, extractions=due))
+
+    def _waits_no_longer(self, extraction: Extraction) -> bool:
+        if self.reasons:
+            return extraction.reason in self.reasons
+        return extraction.attempt == 0 and not extraction.reason
 
     def result(self, recorded: Recorded) -> None:
         return None

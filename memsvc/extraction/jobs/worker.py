@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import random
 import time
 from collections.abc import Sequence
@@ -24,6 +25,8 @@ from memsvc.extraction.engine import Progress as EngineProgress
 from memsvc.extraction.engine import Proposal as EngineProposal
 from memsvc.extraction.jobs.claims import ClaimCommand, Claimed, FinishCommand, Limits, PostponeCommand, RenewCommand
 from memsvc.extraction.jobs.events import Hints, Progress, Proposed
+from memsvc.extraction.jobs.queue import HastenCommand
+from memsvc.extraction.jobs.troubles import Troubles
 from memsvc.ids import new_id
 from memsvc.journal.lifecycle import has_waited_since
 from memsvc.journal.records import Claim
@@ -42,6 +45,11 @@ _DUE_USERS = 256
 _AHEAD_USERS = 100_000
 _AHEAD_MICROS = 24 * 3600 * 1_000_000
 _SHORTEST_SLEEP_SECONDS = 0.002
+_TURNS_KEPT = 10_000
+_LEAST_BETWEEN_HASTENINGS_SECONDS = 10.0
+"""An endpoint that fails every other call is not asked for everything at once each time it answers."""
+_MENDED_OUTSIDE = frozenset({Reason.MODEL_UNAVAILABLE, Reason.MODEL_REJECTED})
+"""What keeps every extraction from being learned, until somebody mends it."""
 
 
 class _Sighting(Struct, frozen=True):
@@ -63,11 +71,19 @@ class Worker(Struct):
     hints: Hints
     settings: Config = DEFAULTS
     rights: Rights = Rights()
+    troubles: Troubles = field(default_factory=Troubles)
     owner: str = field(default_factory=new_id)
     _busy: dict[Scope, asyncio.Task[None]] = field(default_factory=dict)
     _sightings: dict[Scope, _Sighting] = field(default_factory=dict)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _next_due: int = 0
+    _others_wait: bool = False
+    """Users have work for whom there is no room."""
+    _turns: dict[Scope, int] = field(default_factory=dict)
+    """The turn that each user had last; those who were served long ago are forgotten."""
+    _is_broken: bool = False
+    """The engine's last sign was a failure that is mended outside."""
+    _hastened_at: float = -math.inf
     _tasks: Sequence[asyncio.Task[None]] = ()
 
     def start(self) -> None:
@@ -91,6 +107,7 @@ class Worker(Struct):
         return Limits(self.settings.max_attempts, self.settings.max_wait_seconds)
 
     def _moved(self, state: State) -> None:
+        self.troubles.moved(state)
         self._free_at(state)
         due = due_time(state)
         # What is due later than that, the next look finds in time.
@@ -119,6 +136,8 @@ class Worker(Struct):
         """Start on users with work, as far as there is room."""
         self._next_due = 0
         if len(self._busy) >= self._concurrency:
+            # Whoever is due waits for those at work, who then give way.
+            self._others_wait = True
             return
         horizon = self.users.clock() + int(self.settings.poll_seconds * 1_000_000)
         due = dict(await self.users.driver.due(horizon, _DUE_USERS))
@@ -130,10 +149,14 @@ class Worker(Struct):
         scopes = list(due)
         if self.users.driver.capabilities().shared.supported:
             random.shuffle(scopes)
+        # Those served longest ago have their turn first: nobody's work holds up everybody's.
+        scopes.sort(key=lambda scope: self._turns.get(scope, 0))
+        self._others_wait = False
         for scope in scopes:
             if scope in self._busy:
                 continue
             if len(self._busy) >= self._concurrency:
+                self._others_wait = True
                 return
             if due[scope] <= now:
                 self._start_on(scope)
@@ -156,6 +179,7 @@ class Worker(Struct):
         for scope, due_at in await self.users.driver.due(now + _AHEAD_MICROS, _AHEAD_USERS):
             if due_at > now:
                 state = (await self.users.latest(scope)).state
+                self.troubles.moved(state)
                 if state.core.claim is not None and not self._free_at(state):
                     self._sightings[scope] = _Sighting(state.core.claim_seq, due_at, 0.0)
                     self._wake.set()
@@ -176,12 +200,20 @@ class Worker(Struct):
     def _start_on(self, scope: Scope) -> None:
         task = asyncio.create_task(self._serve(scope))
         self._busy[scope] = task
+        self._take_turn(scope)
 
         def done(_: asyncio.Task[None]) -> None:
             del self._busy[scope]
             self._wake.set()
 
         task.add_done_callback(done)
+
+    def _take_turn(self, scope: Scope) -> None:
+        turn = 1 + next(reversed(self._turns.values()), 0)
+        self._turns.pop(scope, None)
+        self._turns[scope] = turn
+        if len(self._turns) > _TURNS_KEPT:
+            del self._turns[next(iter(self._turns))]
 
     async def _serve(self, scope: Scope) -> None:
         """Do what the user has to do now."""
@@ -199,6 +231,8 @@ class Worker(Struct):
                     break
                 reach("worker.after_claim")
                 await self._work(scope, claimed)
+                if self._others_wait:
+                    break
         except Error as error:
             log.warning("serve_failed", scope=scope, reason=error.reason)
             await asyncio.sleep(self.settings.poll_seconds)
@@ -294,6 +328,8 @@ class Worker(Struct):
             while part is not None and part.more:
                 part = await self.writer.write(scope, structs.replace(finish, before=part.reconciled))
             reach("worker.after_finish")
+            if finished.usage.calls:
+                self._note_answer()
             operations, calls = len(finished.operations), finished.usage.calls
             log.info("extracted", **_told(scope, claimed), operations=operations, calls=calls)
         except ExtractionError as error:
@@ -307,6 +343,17 @@ class Worker(Struct):
             log.error("extraction_broke", error, **_told(scope, claimed))
             await self._postpone(scope, claimed, Reason.INTERNAL, "internal error", Usage())
 
+    def _note_answer(self) -> None:
+        """Where the engine answers again, let all that waits for that be tried now, and not only when it is due."""
+        if self._is_broken and time.monotonic() >= self._hastened_at + _LEAST_BETWEEN_HASTENINGS_SECONDS:
+            self._is_broken, self._hastened_at = False, time.monotonic()
+            self._tasks = [*filter(_is_at_work, self._tasks), asyncio.create_task(self._hasten())]
+
+    async def _hasten(self) -> None:
+        for scope in self.troubles.waiting_for(_MENDED_OUTSIDE):
+            with contextlib.suppress(Error):
+                await self.writer.write(scope, HastenCommand(reasons=_MENDED_OUTSIDE))
+
     def _tell(self, extractions: Sequence[Extraction], hint: Progress | Proposed) -> None:
         for extraction in extractions:
             self.hints.publish(extraction.extraction_id, hint)
@@ -314,6 +361,7 @@ class Worker(Struct):
     async def _failed(self, scope: Scope, claimed: Claimed, error: ExtractionError) -> None:
         wished = error.retry_after_seconds if isinstance(error, Retryable) else 0.0
         counts = error.counts if isinstance(error, Retryable) else True
+        self._is_broken = self._is_broken or (not counts and error.reason in _MENDED_OUTSIDE)
         delay = max(wished, self._backoff_seconds(claimed))
         fails = isinstance(error, Permanent)
         await self._postpone(scope, claimed, error.reason, error.detail, error.usage, delay, counts, fails)
@@ -345,6 +393,10 @@ class Worker(Struct):
             next_attempt = "" if fails else in_words(self.users.clock() + int(delay * 1_000_000))
             told = _told(scope, claimed)
             log.warning("extraction_failed", **told, reason=reason, detail=detail, next_attempt=next_attempt)
+
+
+def _is_at_work(task: asyncio.Task[None]) -> bool:
+    return not task.done()
 
 
 def _told(scope: Scope, claimed: Claimed) -> dict[str, object]:

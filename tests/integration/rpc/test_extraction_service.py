@@ -7,9 +7,9 @@ import grpc
 from rpc_harness import SARAH, Harness, failing, new_request_id, rest_of, said
 
 from memsvc.errors import Permanent, Reason
+from memsvc.v1 import admin_pb2, memory_pb2, session_pb2
 from memsvc.v1 import common_pb2 as common
 from memsvc.v1 import extraction_pb2 as pb
-from memsvc.v1 import memory_pb2, session_pb2
 
 HINTS = ("progress", "proposed", "heartbeat")
 
@@ -90,8 +90,13 @@ async def test_a_failed_extraction_is_data_and_can_be_retried(each_server: Harne
         "it would not",
     )
     assert [each.extraction_id for each in retried.extractions] == [extraction_id]
-    assert kinds(again) == ["accepted", "committed", "completed"]
-    assert [event.number for event in again if event.number] == [4, 5, 6]
+    assert kinds(again) == ["committed", "completed"]
+    assert [event.number for event in again if event.number] == [4, 5]
+    watched = await events_of(
+        each_server.extractions.WatchExtraction(pb.WatchExtractionRequest(scope=SARAH, extraction_id=extraction_id))
+    )
+    assert kinds(watched) == ["accepted", "failed", "retried", "committed", "completed"]
+    assert [event.number for event in watched if event.number] == [1, 2, 3, 4, 5]
 
 
 async def test_a_stream_resumes_after_each_of_its_tokens(each_server: Harness) -> None:
@@ -243,3 +248,34 @@ async def test_a_client_that_vanishes_cancels_nothing_and_leaves_nothing_behind(
     )
 
     assert kinds(watched) == ["accepted", "committed", "completed"]
+
+
+async def test_all_that_failed_in_a_namespace_is_retried_at_once(each_server: Harness) -> None:
+    each_server.engine.failures.extend(Permanent(Reason.MODEL_REFUSED, "it would not") for _ in range(3))
+    for user_id in ("ada", "ben", "cyd"):
+        request = learn("I ski")
+        request.scope.user_id = user_id
+        await events_of(each_server.extractions.ExtractMemories(request))
+    scope = common.Scope(namespace=SARAH.namespace)
+    request = pb.RetryExtractionsRequest(scope=scope, all_users=True)
+    stats = await each_server.admin.GetStats(admin_pb2.GetStatsRequest(scope=common.Scope(user_id="ada")))
+    info = await each_server.admin.GetServerInfo(admin_pb2.GetServerInfoRequest())
+    retried = await each_server.extractions.RetryExtractions(request)
+    again = await each_server.extractions.RetryExtractions(request)
+
+    assert (stats.failed_extraction_count, stats.failed_reason) == (1, "MODEL_REFUSED")
+    assert (info.failed_extraction_count, info.failed_reason) == (3, "MODEL_REFUSED")
+    assert (retried.retried_count, len(retried.extractions), retried.next_page_token) == (3, 0, "")
+    assert again.retried_count == 0
+
+
+async def test_a_retry_of_everybody_names_nobody(server: Harness) -> None:
+    for wrong, field in (
+        (pb.RetryExtractionsRequest(scope=SARAH, all_users=True), "scope.user_id"),
+        (pb.RetryExtractionsRequest(all_users=True, extraction_ids=["x"]), "extraction_ids"),
+        (pb.RetryExtractionsRequest(all_users=True, page_token="x"), "page_token"),
+        (pb.RetryExtractionsRequest(scope=SARAH, page_token="x"), "page_token"),
+    ):
+        failure = await failing(server.extractions.RetryExtractions(wrong))
+        assert failure.code is grpc.StatusCode.INVALID_ARGUMENT
+        assert field in failure.fields

@@ -11,10 +11,16 @@ from replica import SARAH, MakeReplica, Replica
 from memsvc.administration import Administration
 from memsvc.config import Config
 from memsvc.errors import FailedPrecondition, Permanent, Reason, Retryable, StorageUnavailable, Unusable
-from memsvc.extraction.jobs.claims import ClaimCommand, Claimed, FinishCommand, Limits
-from memsvc.extraction.jobs.events import Accepted, Committed, Completed, Failed, Proposed
+from memsvc.extraction.engine import Action, Operation
+from memsvc.extraction.jobs.claims import ClaimCommand, Claimed, FinishCommand, Limits, PostponeCommand
+from memsvc.extraction.jobs.events import Accepted, Committed, Completed, Failed, Proposed, Refused, Retried
+from memsvc.extraction.jobs.extractions import Numbered
+from memsvc.extraction.jobs.troubles import Trouble
 from memsvc.extraction.reconcile import Source, Sources
-from memsvc.model import ExtractionState, Origin, Usage
+from memsvc.ids import new_id
+from memsvc.journal.lifecycle import has_waited_since
+from memsvc.model import ExtractionState, LearningMode, Message, Origin, Refusal, Role, Run, Scope, TextPart, Usage
+from memsvc.sessions import AppendRunCommand, Quiet
 
 LIMITS = Limits(5, 3600.0)
 
@@ -297,13 +303,156 @@ async def test_a_watch_sees_every_stored_event_once_and_can_be_resumed(replica: 
     assert [event.number for event in rest] == [2, 3]
 
 
-async def test_a_retried_extraction_is_watched_from_its_new_start(replica: Replica) -> None:
+async def stored_events(replica: Replica, extraction_id: str, token: str = "") -> list[Numbered]:
+    return [event async for event in replica.extractions.watch(SARAH, extraction_id, token) if event.number]
+
+
+async def test_a_stream_goes_on_where_it_ended_when_its_extraction_is_retried(replica: Replica) -> None:
     replica.engine.failures = [Permanent(Reason.MODEL_REFUSED, "refused")]
     replica.worker.start()
     receipt = await replica.say("I ski")
-    first = [event async for event in replica.extractions.watch(SARAH, receipt.extraction_id) if event.number]
+    first = await stored_events(replica, receipt.extraction_id)
     assert [type(event.event) for event in first] == [Accepted, Failed, Completed]
     await replica.extractions.retry(SARAH, [], None)
     token = first[-1].resume_token
-    second = [event async for event in replica.extractions.watch(SARAH, receipt.extraction_id, token) if event.number]
-    assert [(event.number, type(event.event)) for event in second] == [(4, Accepted), (5, Committed), (6, Completed)]
+    second = await stored_events(replica, receipt.extraction_id, token)
+    assert [(event.number, type(event.event)) for event in second] == [(4, Committed), (5, Completed)]
+
+
+async def test_the_events_of_a_retried_extraction_are_the_same_for_whoever_looks_later(replica: Replica) -> None:
+    receipt = await replica.say("I ski", quiet=60.0)
+    await replica.extractions.cancel(SARAH, receipt.extraction_id, None)
+    await replica.extractions.retry(SARAH, [receipt.extraction_id], None)
+    replica.engine.failures = [Permanent(Reason.MODEL_REFUSED, "refused")]
+    replica.worker.start()
+    before = await stored_events(replica, receipt.extraction_id)
+    await replica.extractions.retry(SARAH, [], None)
+    seen = await stored_events(replica, receipt.extraction_id)
+
+    assert [type(event.event) for event in before] == [Accepted, Failed, Retried, Failed, Completed]
+    kinds = [Accepted, Failed, Retried, Failed, Retried, Committed, Completed]
+    assert [(event.number, type(event.event)) for event in seen] == list(enumerate(kinds, start=1))
+    assert seen[:4] == before[:4]
+    failures = [event.event for event in seen if isinstance(event.event, Failed)]
+    assert [each.reason for each in failures] == [Reason.CANCELLED_BY_REQUEST, Reason.MODEL_REFUSED]
+    for event in seen:
+        rest = await stored_events(replica, receipt.extraction_id, event.resume_token)
+        assert rest == seen[event.number :]
+
+
+async def test_however_often_it_is_retried_its_events_keep_their_numbers(replica: Replica) -> None:
+    receipt = await replica.say("I ski", quiet=60.0)
+    for _ in range(40):
+        await replica.extractions.cancel(SARAH, receipt.extraction_id, None)
+        await replica.extractions.retry(SARAH, [receipt.extraction_id], None)
+    replica.worker.start()
+    seen = await stored_events(replica, receipt.extraction_id)
+    assert [event.number for event in seen] == list(range(1, 84))
+    assert isinstance(seen[-1].event, Completed)
+
+
+async def test_a_retry_does_not_change_when_an_extraction_was_accepted(replica: Replica) -> None:
+    receipt = await replica.say("I ski", quiet=60.0)
+    accepted = (await replica.extractions.get(SARAH, receipt.extraction_id)).create_time
+    await replica.extractions.cancel(SARAH, receipt.extraction_id, None)
+    clock = replica.users.clock
+    replica.users.clock = lambda: clock() + 3_600_000_000
+    await replica.extractions.retry(SARAH, [receipt.extraction_id], None)
+    again = await replica.extractions.get(SARAH, receipt.extraction_id)
+    assert (again.create_time, has_waited_since(again) > accepted) == (accepted, True)
+
+
+async def test_what_is_not_done_is_told_in_the_stream(replica: Replica) -> None:
+    refusal = Refusal(Reason.OPERATION_FORBIDDEN, "clearing a user's memory is switched off")
+    await replica.say("I ski")
+    claimed = await claim(replica, "w")
+    assert claimed is not None
+    clear = Operation(action=Action.CLEAR, quote="forget everything")
+    sources = Sources([], Source(Origin(), 1))
+    await replica.writer.write(SARAH, FinishCommand(claimed.claim, [clear], sources, Usage(), 10))
+    extraction_id = claimed.extractions[0].extraction_id
+    seen = await stored_events(replica, extraction_id)
+    assert [type(event.event) for event in seen] == [Accepted, Refused, Committed, Completed]
+    assert seen[1].event == Refused(refusal)
+    assert (await replica.extractions.get(SARAH, extraction_id)).refusals == (refusal,)
+
+
+async def test_a_conversation_with_more_than_a_record_takes_is_learned_whole(replica: Replica) -> None:
+    replica.worker.start()
+    texts = [f"I like number {number}" for number in range(700)]
+    run_messages = [Message(Role.USER, (TextPart(text),)) for text in texts]
+    extraction_id = await replica.extractions.accept_messages(SARAH, run_messages, 20_000, "", "", None)
+    extraction, _ = await replica.extractions.wait(SARAH, extraction_id, 20)
+    assert (extraction.state, extraction.change_count) == (ExtractionState.SUCCEEDED, 700)
+    assert await replica.texts() == sorted(texts)
+
+
+async def test_all_that_waits_for_a_model_is_tried_as_soon_as_it_answers_again(make_replica: MakeReplica) -> None:
+    replica = make_replica(retry_seconds=3_600.0, max_retry_seconds=3_600.0, quiet_seconds=0)
+    rejected = Retryable(Reason.MODEL_REJECTED, "401", counts=False)
+    replica.engine.failures = [rejected] * 5
+    replica.worker.start()
+    receipts = [await replica.say(f"I like {n}", session_id=f"s{n}") for n in range(5)]
+    while replica.worker.troubles.waiting() != Trouble(5, Reason.MODEL_REJECTED):
+        await asyncio.sleep(0.01)
+    mended = await replica.say("I ski", session_id="s9")
+    for receipt in (*receipts, mended):
+        extraction, _ = await replica.extractions.wait(SARAH, receipt.extraction_id, 10)
+        assert (extraction.state, extraction.attempt) == (ExtractionState.SUCCEEDED, 1)
+    assert replica.worker.troubles.waiting() == Trouble()
+
+
+async def test_a_user_with_much_to_learn_gives_way_to_others(make_replica: MakeReplica) -> None:
+    replica = make_replica(extraction_concurrency=1)
+    for number in range(20):
+        await replica.say(f"I like {number}", session_id=f"s{number}")
+    other = Scope("default", "bob")
+    run = Run(session_id="s1", run_id=new_id(), index=0, messages=(Message(Role.USER, (TextPart("I sail"),)),))
+    command = AppendRunCommand(run, 6, LearningMode.AUTOMATIC, Quiet(0.0, 0.0), new_id())
+    receipt = await replica.sessions.append(other, command)
+    replica.worker.start()
+    await replica.extractions.wait(other, receipt.extraction_id, 10)
+    read = [message.text for call in replica.engine.calls for message in call.messages]
+    assert read.index("I sail") <= 2
+
+
+async def test_what_failed_and_what_waits_is_counted_by_its_commonest_reason(make_replica: MakeReplica) -> None:
+    replica = make_replica(retry_seconds=3_600.0, max_retry_seconds=3_600.0)
+    refused = Permanent(Reason.MODEL_REFUSED, "refused")
+    rejected = Retryable(Reason.MODEL_REJECTED, "401", counts=False)
+    replica.engine.failures = [refused, refused, Permanent(Reason.MODEL_REJECTED, "400"), rejected]
+    replica.worker.start()
+    for number in range(4):
+        receipt = await replica.say(f"I like {number}", session_id=f"s{number}")
+        while not (await replica.extractions.get(SARAH, receipt.extraction_id)).reason:
+            await asyncio.sleep(0.01)
+    administration = Administration(replica.users, replica.writer)
+    stats = await administration.stats(SARAH)
+    assert (stats.failed, stats.waiting) == (Trouble(3, Reason.MODEL_REFUSED), Trouble(1, Reason.MODEL_REJECTED))
+    assert replica.worker.troubles.failed() == stats.failed
+
+    assert await replica.extractions.retry_all("default", "", 10.0) == (3, "")
+    assert (await administration.stats(SARAH)).failed == Trouble()
+    assert await replica.extractions.retry_all("default", "", 10.0) == (0, "")
+
+
+async def test_a_retry_of_everybody_goes_on_where_its_time_was_over(make_replica: MakeReplica) -> None:
+    replica = make_replica()
+    users = [Scope("default", f"user-{number}") for number in range(5)]
+    for scope in users:
+        run = Run(session_id="s1", run_id=new_id(), index=0, messages=(Message(Role.USER, (TextPart("I sail"),)),))
+        command = AppendRunCommand(run, 6, LearningMode.AUTOMATIC, Quiet(0.0, 0.0), new_id())
+        receipt = await replica.sessions.append(scope, command)
+        claimed = await replica.writer.write(scope, ClaimCommand("w", 0, 30.0, LIMITS))
+        assert claimed is not None
+        await replica.writer.write(
+            scope, PostponeCommand(claimed.claim, Reason.MODEL_REFUSED, "", Usage(), 0.0, True, True, LIMITS)
+        )
+        assert (await replica.extractions.get(scope, receipt.extraction_id)).state is ExtractionState.FAILED
+    counts, token = [], ""
+    while True:
+        count, token = await replica.extractions.retry_all("default", token, -1.0)
+        counts.append(count)
+        if not token:
+            break
+    assert (sum(counts), max(counts)) == (5, 1)
