@@ -20,7 +20,7 @@ from memsvc.extraction.engines import build_engine, engine_reason
 from memsvc.foreground import Foreground
 from memsvc.log import Log, start_logging
 from memsvc.rpc.listeners import serving
-from memsvc.storage.registry import connect, shown
+from memsvc.storage.registry import connect, named, shown
 
 log = Log("memsvc")
 
@@ -44,7 +44,8 @@ async def serve(config: Config, sources: Mapping[str, str] = MappingProxyType({}
     foreground = Foreground()
     engine = build_engine(config, foreground)
     driver = connect(config.storage_url, config.storage_options)
-    await driver.open()
+    with named(config.storage_url):
+        await driver.open()
     try:
         application = build_application(driver, engine, config, foreground)
         following = asyncio.create_task(application.users.follow())

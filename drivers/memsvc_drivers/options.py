@@ -22,7 +22,9 @@ def refuse_unknown(options: Mapping[str, str], known: Iterable[str]) -> None:
     """Raise InvalidArgument for an option that the driver does not have."""
     for name in options:
         if name not in known:
-            raise invalid(option_path(name), f"no such option: one of {', '.join(sorted(known))}")
+            # What can be no name is not repeated: a URL that was given in the place of options has its password in it.
+            path = option_path(name) if name.isidentifier() else "storage_options"
+            raise invalid(path, f"no such option: one of {', '.join(sorted(known))}")
 
 
 def integer_option(options: Mapping[str, str], name: str, default: int, *, least: int, most: int) -> int:

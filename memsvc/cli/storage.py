@@ -15,7 +15,7 @@ from rich.table import Table
 from memsvc.cli.settings import configuration, option_values, settings_options
 from memsvc.errors import Error, InvalidArgument, SchemaMismatch
 from memsvc.storage.driver import Driver, Migration
-from memsvc.storage.registry import connect, extra_of, plugins
+from memsvc.storage.registry import bringer_of, connect, named, plugins
 
 _STORAGE = ("storage_url", "storage_options")
 _FILE_COLUMNS = 120
@@ -32,7 +32,8 @@ def migrate(config_file: str, check: bool, **flags: Any) -> None:
     """
     config, _ = configuration(config_file, flags)
     try:
-        pending = asyncio.run(_migrate(connect(config.storage_url, config.storage_options), check))
+        with named(config.storage_url):
+            pending = asyncio.run(_migrate(connect(config.storage_url, config.storage_options), check))
     except Error as error:
         if isinstance(error, InvalidArgument) or not check:
             raise
@@ -76,7 +77,7 @@ def drivers(scheme: str) -> None:
     for name, point in plugins().items():
         factory, missing = _loaded(point)
         summary = (factory.__doc__ or "").strip().partition("\n")[0] if factory is not None else ""
-        table.add_row(f"{name}://", missing or "yes", escape(extra_of(name)), escape(summary))
+        table.add_row(f"{name}://", missing or "yes", escape(bringer_of(name)), escape(summary))
     console = _console()
     console.print(table)
     console.print("Options of a driver, for --storage-options: memsvc drivers SCHEME")
@@ -87,7 +88,7 @@ def _print_options(scheme: str) -> None:
         raise click.UsageError(f"no driver for {scheme}: one of {', '.join(plugins())}")
     factory, missing = _loaded(plugins()[scheme])
     if factory is None:
-        raise click.ClickException(f"{missing}: pip install '{extra_of(scheme)}'")
+        raise click.ClickException(f"{missing}: pip install '{bringer_of(scheme)}'")
     # A driver of another house may say nothing of its options.
     options = factory.options() if hasattr(factory, "options") else {}
     table = Table("option", "", title=f"{scheme}://", title_justify="left")

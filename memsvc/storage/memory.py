@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
@@ -53,7 +52,7 @@ class MemoryDriver:
     """Keeps journals in RAM. Nothing survives the process."""
 
     def __init__(self, url: str, options: Mapping[str, str]) -> None:
-        name = urlsplit(url).netloc
+        name = url.partition("://")[2]
         self._store: _Store = _shared.setdefault(name, {}) if name else {}
         self._open = False
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import cast
-from urllib.parse import urlsplit
 
-from memsvc.errors import invalid
+from memsvc.errors import StorageUnavailable, invalid
 from memsvc.storage.driver import Driver
 
 GROUP = "memsvc.drivers"
 
-_EXTRAS = {"postgresql": "postgres", "redis": "redis", "rediss": "redis", "mongodb": "mongo", "mongodb+srv": "mongo"}
+_HOST = r"(?:[A-Za-z0-9][A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
+_PLAIN = re.compile(
+    rf"(?:[^/?#]*@)?(?P<hosts>{_HOST}(?:,{_HOST})*)(?P<path>(?:/[\w.~+/-]*)?)(?:[?#][^@]*)?"
+    r"|(?P<file>/[^@?#]*)(?:[?#][^@]*)?"
+)
+"""What follows `://` in a URL that can be read in one way only: hosts and a path, or the path of a file."""
 
 DriverFactory = Callable[[str, Mapping[str, str]], Driver]
 """Takes the URL and the driver's options (`table_prefix`, ...); connects to nothing. Raises InvalidArgument."""
@@ -26,21 +32,40 @@ def plugins() -> Mapping[str, EntryPoint]:
 
 
 def scheme_of(url: str) -> str:
-    """Return the URL's scheme without a DBAPI suffix: `postgresql+asyncpg://` is `postgresql`."""
-    return urlsplit(url).scheme.partition("+")[0]
+    """Return the URL's scheme without a suffix: `postgresql+asyncpg://` is `postgresql`; empty where it has none."""
+    scheme, separator, _ = url.partition(":")
+    return scheme.lower().partition("+")[0] if separator else ""
 
 
-def extra_of(scheme: str) -> str:
-    """Return what has to be installed for the driver of a scheme."""
-    return f"memsvc[{_EXTRAS.get(scheme, 'server')}]"
+def bringer_of(scheme: str) -> str:
+    """Return what has to be installed for the driver of a scheme: its entry point names the extra in brackets."""
+    point = plugins()[scheme]
+    name = point.dist.name if point.dist is not None else "memsvc"
+    return f"{name}[{','.join(point.extras)}]" if point.extras else name
 
 
 def shown(url: str) -> str:
-    """Return the URL as it may be printed: without credentials, which may also stand among its parameters."""
-    place = url.partition("?")[0]
-    scheme, separator, rest = place.partition("://")
-    host, slash, path = rest.partition("/")
-    return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}"
+    """Return as much of the URL as may be printed: never a part of its credentials, whatever is wrong with it.
+
+    A password may hold what parts a URL (`/`, `?`, `#`, `@`) without being escaped, and then nobody can say where it
+    ends. So a place is shown only where it can be nothing else.
+    """
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme.partition("+")[0] not in plugins():
+        return "(no URL of a database)"
+    found = _PLAIN.fullmatch(rest)
+    if found is None:
+        return f"{scheme}://..."
+    return f"{scheme}://{found['file'] or found['hosts'] + found['path']}"
+
+
+@contextmanager
+def named(url: str) -> Iterator[None]:
+    """Let what goes wrong with a database say which one it is."""
+    try:
+        yield
+    except StorageUnavailable as error:
+        raise StorageUnavailable(f"{shown(url)}: {error.message}", error.reason) from error
 
 
 def connect(url: str, options: Mapping[str, str] | None = None) -> Driver:
@@ -52,11 +77,12 @@ def connect(url: str, options: Mapping[str, str] | None = None) -> Driver:
     scheme = scheme_of(url)
     found = plugins()
     if scheme not in found:
-        raise invalid("storage_url", f"no driver for {scheme or 'no scheme'!r}: one of {', '.join(found)}")
+        # Not repeated: of a URL without a scheme the first word is a user, or a password.
+        raise invalid("storage_url", f"must begin with {', '.join(f'{each}://' for each in found)}")
     try:
         factory = cast("DriverFactory", found[scheme].load())
     except ModuleNotFoundError as error:
         raise invalid(
-            "storage_url", f"the {scheme} driver needs {error.name}: pip install '{extra_of(scheme)}'"
+            "storage_url", f"the {scheme} driver needs {error.name}: pip install '{bringer_of(scheme)}'"
         ) from error
     return factory(url, options or {})

@@ -13,13 +13,13 @@ from typing import Any, TypeVar
 
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection, AsyncIOMotorDatabase
 from pymongo import DeleteMany, IndexModel, ReplaceOne, UpdateMany, UpdateOne, monitoring
-from pymongo.errors import BulkWriteError, DuplicateKeyError, PyMongoError
+from pymongo.errors import BulkWriteError, ConfigurationError, DuplicateKeyError, PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from memsvc.errors import StorageUnavailable
 from memsvc.log import Log
 from memsvc_drivers.mongo.errors import DUPLICATE_KEY, failed, refused
-from memsvc_drivers.mongo.settings import Settings
+from memsvc_drivers.mongo.settings import Settings, not_a_url
 
 _T = TypeVar("_T")
 
@@ -84,7 +84,11 @@ class Client:
 
         with _translated():
             # In a thread: mongodb+srv looks its hosts up in the DNS.
-            self._motor = await asyncio.to_thread(make)
+            try:
+                self._motor = await asyncio.to_thread(make)
+            except (ConfigurationError, ValueError):
+                # Neither the text nor the cause: they may quote the URL.
+                raise not_a_url() from None
         self._database = self._motor[settings.database]
 
     async def close(self) -> None:
@@ -144,8 +148,15 @@ class Client:
         await self._permits.acquire()
         running = asyncio.ensure_future(_as_coroutine(call))
         running.add_done_callback(self._ended)
-        with _translated():
+        with _translated(self._server_errors):
             return await asyncio.shield(running)
+
+    def _server_errors(self) -> Sequence[BaseException]:
+        """Return why the servers that are known do not answer."""
+        if self._motor is None:
+            return ()
+        servers = self._motor.delegate.topology_description.server_descriptions().values()
+        return [server.error for server in servers if server.error is not None]
 
     def _ended(self, running: asyncio.Future[Any]) -> None:
         self._permits.release()
@@ -269,13 +280,13 @@ async def _as_coroutine(call: Callable[[], Awaitable[_T]]) -> _T:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translated(server_errors: Callable[[], Sequence[BaseException]] = tuple) -> Iterator[None]:
     try:
         yield
     except (BulkWriteError, DuplicateKeyError):
         raise
     except PyMongoError as error:
-        raise failed(error) from error
+        raise failed(error, server_errors()) from error
 
 
 def _write_errors(error: BulkWriteError) -> Sequence[Mapping[str, Any]]:

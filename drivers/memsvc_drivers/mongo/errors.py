@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pymongo.errors import (
     ConfigurationError,
     ConnectionFailure,
@@ -13,6 +15,7 @@ from pymongo.errors import (
 )
 
 from memsvc.errors import Error, Reason, StorageUnavailable, invalid
+from memsvc_drivers.causes import why_unreachable
 
 DUPLICATE_KEY = 11000
 
@@ -35,10 +38,10 @@ _NO_PRIMARY = {91, 189, 10107, 11600, 11602, 13435, 13436}
 _READ_CONCERN = {72, 123, 148}
 
 
-def failed(error: PyMongoError) -> Error:
-    """Return what the caller is told."""
+def failed(error: PyMongoError, server_errors: Iterable[BaseException] = ()) -> Error:
+    """Return what the caller is told; `server_errors` are why servers that are looked for do not answer."""
     if isinstance(error, ServerSelectionTimeoutError):
-        return StorageUnavailable("no database server that takes writes was found in time")
+        return StorageUnavailable(f"no server that takes writes was found in time{_why(error, *server_errors)}")
     if isinstance(error, NetworkTimeout):
         return StorageUnavailable("database did not answer in time")
     if isinstance(error, WTimeoutError):
@@ -46,7 +49,7 @@ def failed(error: PyMongoError) -> Error:
     if isinstance(error, OperationFailure):
         return refused(error.code or 0)
     if isinstance(error, ConnectionFailure):
-        return StorageUnavailable("the connection to the database failed")
+        return StorageUnavailable(f"the connection to the database failed{_why(error)}")
     if isinstance(error, ConfigurationError):
         return invalid("storage_url", "does not suit the server, or its host cannot be resolved")
     return StorageUnavailable("database failed")
@@ -65,3 +68,8 @@ def refused(code: int) -> StorageUnavailable:
     if code in _READ_CONCERN:
         return StorageUnavailable(f"the server does not offer what is configured, say the read concern ({code})")
     return StorageUnavailable(f"database failed ({code})")
+
+
+def _why(*errors: BaseException) -> str:
+    why = next(filter(None, map(why_unreachable, errors)), "")
+    return f": {why}" if why else ""

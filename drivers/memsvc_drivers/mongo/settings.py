@@ -98,22 +98,20 @@ _DEFAULTS = {each.name: each.default for each in fields(Settings) if isinstance(
 
 
 def _database(url: str) -> str:
-    if urlsplit(url).scheme == "mongodb":
-        try:
-            parse_uri(url)
-        except (PyMongoError, ValueError):
-            # Neither the text nor the cause: they quote the URL, which may hold a password.
-            raise _not_a_url() from None
     try:
+        if url.startswith("mongodb://"):
+            parse_uri(url)
         name = unquote(urlsplit(url).path.removeprefix("/"))
-    except ValueError:
-        raise _not_a_url() from None
+    except (PyMongoError, ValueError):
+        # Neither the text nor the cause: they quote the URL, which may hold a password.
+        raise not_a_url() from None
     if name and not _DATABASE.fullmatch(name):
         raise invalid("storage_url", "the database's name must be letters, digits, _ and -, at most 63")
     return name or DEFAULT_DATABASE
 
 
-def _not_a_url() -> InvalidArgument:
+def not_a_url() -> InvalidArgument:
+    """Return the error for a URL that PyMongo cannot use."""
     return invalid(
         "storage_url", "is no MongoDB URL, or has an option that PyMongo does not know: mongodb://host:27017/database"
     )

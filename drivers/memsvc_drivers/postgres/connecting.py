@@ -15,6 +15,7 @@ from memsvc_drivers.postgres.settings import Settings
 
 _HEAD_START_SECONDS = 0.25
 """How long a host may take before the next one is tried beside it."""
+_UNUSABLE = "cannot be used: does it name a user and a database, and are '@', '/' and '%' in the password escaped?"
 _WARNING = "01000"
 _WAIT_FOR_STANDBY = "SyncRepWaitForLSN"
 
@@ -74,8 +75,9 @@ class Connector:
         async with asyncio.timeout_at(min(deadline, _now() + self._settings.connect_timeout_ms / 1000)):
             try:
                 connection: Connection = await asyncpg.connect(host, timeout=None, **self._arguments)
-            except asyncpg.ClientConfigurationError as error:
-                raise invalid("storage_url", str(error)) from error
+            except (asyncpg.ClientConfigurationError, ValueError):
+                # Neither the text nor the cause: they quote the URL, which may hold a password.
+                raise invalid("storage_url", _UNUSABLE) from None
             connection.add_log_listener(_doubt)
             return connection
 

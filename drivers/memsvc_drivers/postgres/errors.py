@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncpg  # type: ignore[import-untyped]
 
 from memsvc.errors import Reason, StorageUnavailable
+from memsvc_drivers.causes import why_unreachable
 
 PostgresError: type[Exception] = asyncpg.PostgresError
 """What the server says."""
@@ -30,7 +31,8 @@ _SAID = {
     "28P01": "it refused the password",
     "3D000": "there is no such database",
     "3F000": "there is no such schema",
-    "42501": "the user lacks a privilege: see its cause",
+    "42501": "the user lacks a privilege",
+    "42704": "it does not know a parameter in the URL",
     "42P01": "a table is missing",
     "53200": "it is out of memory",
     "53300": "it has no connection left: raise max_connections, or lower pool_size",
@@ -40,6 +42,7 @@ _SAID = {
     "57P02": "it crashed",
     "57P03": "it is starting up or shutting down",
 }
+_PRIVILEGE = "42501"
 _ENDS_SERVER = ("57P", "25006", "58")
 """After these nothing good is to be expected of other connections to the same server either."""
 
@@ -70,6 +73,16 @@ def unavailable(error: BaseException) -> StorageUnavailable:
     if isinstance(error, asyncpg.TargetServerAttributeNotMatched):
         return StorageUnavailable("no host is a primary that can be written to")
     if isinstance(error, LOST) and state not in _SAID:
-        return StorageUnavailable("database did not answer")
+        return StorageUnavailable(f"database did not answer: {_why(error)}")
     said = _SAID.get(state)
+    if state == _PRIVILEGE:
+        # Which one is said nowhere but in the text.
+        said = f"{said} ({error})"
     return StorageUnavailable(f"database refused: {said}" if said else f"database failed with SQLSTATE {state}")
+
+
+def _why(error: BaseException) -> str:
+    if type(error) is ConnectionError:
+        # asyncpg's own: of a server that answers a request for TLS with no.
+        return "it does not speak TLS, which sslmode asks for"
+    return why_unreachable(error) or "the connection was lost"

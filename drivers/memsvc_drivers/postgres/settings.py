@@ -61,6 +61,9 @@ def parse_settings(url: str, options: Mapping[str, str]) -> Settings:
     defaults = dict(_DEFAULTS)
     if "connect_timeout" in parameters:
         defaults["connect_timeout_ms"] = _seconds(parameters.pop("connect_timeout"))
+    # As others call it, who take the same URL.
+    pooled = parameters.pop("pgbouncer", "false")
+    options = {"transaction_pooler": pooled, **options}
     integers = {
         name: integer_option(options, name, defaults[name], least=least, most=most)
         for name, (least, most) in _INTEGERS.items()
@@ -111,8 +114,9 @@ def _split(url: str) -> tuple[_Parts, dict[str, str]]:
         raise invalid("storage_url", "must not contain '#': write it as %23")
     try:
         parameters = dict(parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query)))
-    except ValueError as error:
-        raise invalid("storage_url", "the parameters after '?' must be name=value, joined by '&'") from error
+    except ValueError:
+        # Neither the text nor the cause: they quote the URL, which may hold a password.
+        raise invalid("storage_url", "the parameters after '?' must be name=value, joined by '&'") from None
     netloc, _, database = location.partition("/")
     user, _, places = netloc.rpartition("@")
     hosts = [_host_and_port(place) for place in places.split(",")] if places else []
@@ -151,7 +155,7 @@ def _check(parameters: dict[str, str]) -> None:
         raise invalid("storage_url", "gssencmode=require is not offered")
     for name in _FILES:
         if name in parameters and not Path(parameters[name]).is_file():
-            raise invalid("storage_url", f"{name}: there is no file {parameters[name]!r}")
+            raise invalid("storage_url", f"{name} names no file")
     for name in _OF_THE_NETWORK:
         parameters.pop(name, None)
 

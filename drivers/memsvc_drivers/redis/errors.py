@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from ssl import SSLError
-
 from redis.exceptions import (
     AskError,
     AuthenticationError,
@@ -21,6 +19,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from memsvc.errors import Reason, StorageUnavailable
+from memsvc_drivers.causes import why_unreachable
 
 CONNECTION_ERRORS = (RedisConnectionError, RedisTimeoutError, OSError, EOFError)
 """What says that a connection is of no use any more. `TimeoutError` and `asyncio.TimeoutError` are OSErrors."""
@@ -105,7 +104,8 @@ def _message(error: BaseException) -> str:
         case ReadOnlyError():
             return f"database cannot write: {_CANNOT_WRITE['READONLY']}"
         case NoPermissionError():
-            return "database does not allow the user what memsvc needs (NOPERM)"
+            # Which one is said nowhere but in the text.
+            return f"database does not allow the user what memsvc needs (NOPERM: {error})"
         case AuthenticationError():
             return "database refuses the user or the password"
         case BusyLoadingError():
@@ -119,10 +119,9 @@ def _message(error: BaseException) -> str:
             return f"database failed ({code or type(error).__name__})"
         case RedisTimeoutError() | TimeoutError():
             return "database did not answer in time"
-        case RedisConnectionError() if isinstance(error.__context__, SSLError):
-            return "database cannot be reached: TLS failed (is its certificate from a known authority, for this host?)"
         case RedisConnectionError() | OSError() | EOFError():
-            return "database cannot be reached"
+            why = why_unreachable(error)
+            return f"database cannot be reached: {why}" if why else "database cannot be reached"
         case RedisError():
             return f"database failed ({type(error).__name__})"
         case _:

@@ -132,6 +132,7 @@ _MODES = {"redis": Mode.STANDALONE, "redis+sentinel": Mode.SENTINEL, "redis+clus
 _CERT_REQS = ("none", "optional", "required")
 _BOOLEANS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 _MAX_PREFIX_BYTES = 100
+_MAX_DATABASE_DIGITS = 9
 
 
 def _key_prefix(options: Mapping[str, str]) -> str:
@@ -145,12 +146,13 @@ def _key_prefix(options: Mapping[str, str]) -> str:
 def _parse_url(url: str) -> dict[str, Any]:
     try:
         parts = urlsplit(url)
-    except ValueError as error:
-        raise _wrong("is no URL") from error
+    except ValueError:
+        # Neither the text nor the cause: they quote the URL, which may hold a password.
+        raise _wrong("is no URL: redis://user:password@host:port/database") from None
     scheme, _, suffix = parts.scheme.partition("+")
     mode = _MODES.get(f"redis+{suffix}" if suffix else "redis")
     if scheme not in ("redis", "rediss") or mode is None:
-        raise _wrong(f"scheme {parts.scheme!r} is none of redis, redis+sentinel, redis+cluster, or rediss for TLS")
+        raise _wrong("must begin with redis://, redis+sentinel:// or redis+cluster://; rediss is TLS")
     userinfo, _, hosts = parts.netloc.rpartition("@")
     username, _, password = userinfo.partition(":")
     parameters = _parameters(parts.query, tls=scheme == "rediss")
@@ -183,9 +185,8 @@ def _address(text: str, default_port: int) -> Address:
     try:
         parts = urlsplit(f"//{text}")
         port = parts.port or default_port
-    except ValueError as error:
-        # Not repeated: what looks like a host may be part of a password.
-        raise _wrong("must name hosts as host:port, with commas between them") from error
+    except ValueError:
+        raise _wrong("must name hosts as host:port, with commas between them") from None
     if not text:
         raise _wrong("names no host: redis://host:port/database")
     return Address(unquote(parts.hostname or "localhost"), port)
@@ -206,8 +207,9 @@ def _path(mode: Mode, path: str) -> tuple[str, int]:
 
 
 def _database(text: str) -> int:
-    if not text.isascii() or not text.isdecimal():
-        raise _wrong(f"database {text!r} must be a whole number")
+    if not text.isascii() or not text.isdecimal() or len(text) > _MAX_DATABASE_DIGITS:
+        # Not repeated, as nothing is that may be part of a password.
+        raise _wrong("the database must be a whole number (is '/' in the password quoted?)")
     return int(text)
 
 
@@ -218,7 +220,8 @@ def _parameters(query: str, *, tls: bool) -> dict[str, str]:
     parameters = dict(parse_qsl(query, keep_blank_values=True))
     for name in parameters:
         if name not in known:
-            raise _wrong(f"no such parameter: {name}; timeouts and pools are options (--option name=value)")
+            hint = "; timeouts and pools are options of the driver"
+            raise _wrong(f"must have no other parameters than {', '.join(known)}{hint}")
     return parameters
 
 

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
+import msgspec
+
 from memsvc.errors import Reason, StorageUnavailable
 from memsvc.model import Scope
 from memsvc.storage.driver import (
@@ -80,6 +82,8 @@ class SQLiteDriver:
             opening.add_done_callback(_close_unwanted)
             raise
         self._generation = files.generation
+        if warning := schema.open_to_others(self._settings):
+            self._capabilities = msgspec.structs.replace(self._capabilities, warnings=(warning,))
         self._store = _Store(files, Writer(self._settings, self._statements, files.turnstile, files.connection))
 
     async def close(self) -> None:
@@ -228,13 +232,14 @@ class _Store:
 def _open_files(settings: Settings, statements: Statements) -> _Files:
     with _translated(), ExitStack() as undo:
         schema.make_folder(settings)
-        timeout_seconds = settings.busy_timeout_ms / 1000
-        presence = Presence(settings.path, timeout_seconds)
+        timeout_seconds, mode = settings.busy_timeout_ms / 1000, settings.access.mode
+        presence = Presence(settings.path, timeout_seconds, mode)
         undo.callback(presence.close)
-        turnstile = Turnstile(settings.path, timeout_seconds)
+        turnstile = Turnstile(settings.path, timeout_seconds, mode)
         undo.callback(turnstile.close)
         alone = presence.enter()
         with turnstile.turn():
+            schema.make_file(settings)
             connection = schema.connect_writer(settings, create=True)
             undo.callback(connection.close)
             schema.migrate(connection, statements)
@@ -260,9 +265,10 @@ def _check(settings: Settings, statements: Statements) -> Migration:
 def _migrate(settings: Settings, statements: Statements) -> Migration:
     with _translated(), ExitStack() as held:
         schema.make_folder(settings)
-        turnstile = Turnstile(settings.path, settings.busy_timeout_ms / 1000)
+        turnstile = Turnstile(settings.path, settings.busy_timeout_ms / 1000, settings.access.mode)
         held.callback(turnstile.close)
         with turnstile.turn():
+            schema.make_file(settings)
             connection = schema.connect_writer(settings, create=True)
             held.callback(connection.close)
             return schema.migrate(connection, statements)
@@ -277,6 +283,8 @@ def _translated() -> Iterator[None]:
     except LockTimeoutError as error:
         raise StorageUnavailable("another process holds the database") from error
     except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise StorageUnavailable(f"a link is in the place of a lock file: {error.filename}") from error
         refused = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
         reason = Reason.STORAGE_FULL if refused else Reason.STORAGE_UNAVAILABLE
         raise StorageUnavailable(f"the database's folder cannot be used: {error.strerror}", reason) from error

@@ -29,11 +29,11 @@ class Turnstile:
     finds the line taken by the next one.
     """
 
-    def __init__(self, database: Path, timeout_seconds: float) -> None:
+    def __init__(self, database: Path, timeout_seconds: float, mode: int) -> None:
         self._timeout_seconds = timeout_seconds
-        self._line = _open(database, "line")
+        self._line = _open(database, "line", mode)
         try:
-            self._room = _open(database, "room")
+            self._room = _open(database, "room", mode)
         except OSError:
             os.close(self._line)
             raise
@@ -61,9 +61,9 @@ class Turnstile:
 class Presence:
     """Says whether any other process has the store open: everyone who does holds the lock, shared."""
 
-    def __init__(self, database: Path, timeout_seconds: float) -> None:
+    def __init__(self, database: Path, timeout_seconds: float, mode: int) -> None:
         self._timeout_seconds = timeout_seconds
-        self._file = _open(database, "open")
+        self._file = _open(database, "open", mode)
 
     def enter(self) -> bool:
         """Join, and return whether nobody else is there: then nobody joins before `settle`. Raises LockTimeoutError."""
@@ -88,8 +88,24 @@ class Presence:
         os.close(self._file)
 
 
-def _open(database: Path, purpose: str) -> int:
-    return os.open(f"{database}-{purpose}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+def open_private(path: str, mode: int) -> int:
+    """Open a file, made with just this mode where there is none. What is there stays as it is; a link is refused.
+
+    Raises OSError.
+    """
+    flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        file = os.open(path, flags | os.O_CREAT | os.O_EXCL, mode)
+    except FileExistsError:
+        return os.open(path, flags)
+    # Whatever the umask takes away.
+    os.fchmod(file, mode)
+    return file
+
+
+def _open(database: Path, purpose: str, mode: int) -> int:
+    # Whoever may open it can hold the lock, and so keep everybody else from writing.
+    return open_private(f"{database}-{purpose}", mode)
 
 
 def _lock(file: int, operation: int, deadline: float) -> None:

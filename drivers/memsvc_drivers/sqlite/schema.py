@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from memsvc.errors import SchemaMismatch, StorageUnavailable
 from memsvc.storage.crashpoints import reach
 from memsvc.storage.driver import Migration
 from memsvc_drivers.sqlite.errors import unavailable
+from memsvc_drivers.sqlite.locks import open_private
 from memsvc_drivers.sqlite.settings import Settings
 from memsvc_drivers.sqlite.statements import Statements
 
@@ -159,6 +161,27 @@ def refuse_replaced(settings: Settings, identity: tuple[int, int]) -> None:
 def make_folder(settings: Settings) -> None:
     """Make the file's folder. Raises OSError."""
     settings.path.parent.mkdir(parents=True, exist_ok=True)
+
+
+def make_file(settings: Settings) -> None:
+    """Make the file where there is none: SQLite would let everybody read it. Raises OSError.
+
+    Files that SQLite makes beside it get the same mode. To be called while nobody else may open the file: closing it
+    drops this process's locks on it.
+    """
+    if not settings.path.exists():
+        os.close(open_private(str(settings.path), settings.access.mode))
+
+
+def open_to_others(settings: Settings) -> str:
+    """Return a warning where others than the settings say can open the file, or name it; empty where not."""
+    found = os.stat(settings.path)
+    if stat.S_IMODE(found.st_mode) & ~settings.access.mode & 0o077:
+        wanted = f"{settings.access.mode:04o}"
+        return f"others on this machine can open {settings.path.name}: chmod {wanted}, and the files beside it"
+    if found.st_nlink > 1:
+        return "the file has several names (hard links): a server that uses another one has locks of its own"
+    return ""
 
 
 def _pending(found: int) -> Migration:

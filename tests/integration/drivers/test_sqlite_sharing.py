@@ -30,7 +30,7 @@ def held_elsewhere(database: Path) -> Iterator[subprocess.Popen[str]]:
     """Let another process hold the room."""
     program = (
         "import sys, pathlib; from memsvc_drivers.sqlite.locks import Turnstile\n"
-        "with Turnstile(pathlib.Path(sys.argv[1]), 5.0).turn(): print('in', flush=True); sys.stdin.read()"
+        "with Turnstile(pathlib.Path(sys.argv[1]), 5.0, 0o600).turn(): print('in', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(
         [sys.executable, "-c", program, str(database)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -42,7 +42,7 @@ def held_elsewhere(database: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 def test_nobody_goes_twice_while_another_waits(database: Path) -> None:
-    mine, theirs = Turnstile(database, 5.0), Turnstile(database, 5.0)
+    mine, theirs = Turnstile(database, 5.0, 0o600), Turnstile(database, 5.0, 0o600)
     order: list[str] = []
 
     def go() -> None:
@@ -75,7 +75,7 @@ def wait_until_locked(path: Path) -> None:
 
 
 def test_waiting_for_a_turn_ends(database: Path) -> None:
-    mine, theirs = Turnstile(database, 5.0), Turnstile(database, 0.01)
+    mine, theirs = Turnstile(database, 5.0, 0o600), Turnstile(database, 0.01, 0o600)
     with mine.turn(), pytest.raises(LockTimeoutError):
         with theirs.turn():
             pass
@@ -86,7 +86,7 @@ def test_waiting_for_a_turn_ends(database: Path) -> None:
 
 
 def test_who_comes_second_waits_until_the_first_has_settled(database: Path) -> None:
-    first, second = Presence(database, 5.0), Presence(database, 5.0)
+    first, second = Presence(database, 5.0, 0o600), Presence(database, 5.0, 0o600)
     alone: list[bool] = []
     assert first.enter()
     entering = threading.Thread(target=lambda: alone.append(second.enter()))
@@ -96,7 +96,7 @@ def test_who_comes_second_waits_until_the_first_has_settled(database: Path) -> N
     entering.join()
     assert alone == [False]
     first.close()
-    third = Presence(database, 5.0)
+    third = Presence(database, 5.0, 0o600)
     assert not third.enter()
     second.close()
     third.close()
@@ -112,7 +112,7 @@ async def test_a_frozen_neighbour_makes_writes_unavailable_and_reads_go_on(
     held_elsewhere.wait()
     await driver.open()
     tip = await grown(driver)
-    turnstile = Turnstile(database, 5.0)
+    turnstile = Turnstile(database, 5.0, 0o600)
     with turnstile.turn():
         with pytest.raises(StorageUnavailable, match="another process"):
             await driver.append([append_after(tip)])

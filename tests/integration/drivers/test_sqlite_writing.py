@@ -21,7 +21,7 @@ from memsvc_drivers.sqlite.locks import Turnstile
 async def test_batches_that_wait_together_share_a_commit(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     async with opened(path) as driver:
-        turnstile = Turnstile(path, 5.0)
+        turnstile = Turnstile(path, 5.0, 0o600)
         before = commits_in_log(path)
         with turnstile.turn():
             batches = [[append_after(EMPTY, Scope("default", f"user-{number}"))] for number in range(32)]
