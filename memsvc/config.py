@@ -122,7 +122,7 @@ class Config(Struct, frozen=True, kw_only=True):
     max_calls: Count = 4_000
     """Calls under way at once; more are refused, so that a database that hangs costs bounded memory."""
     drain_seconds: SecondsOrNone = 10.0
-    """How long SIGTERM waits for calls under way: within a pod's default grace period of 30 s."""
+    """How long a stop by SIGTERM may take, calls under way included: within a pod's default grace period of 30 s."""
     log_format: Literal["text", "json"] = "text"
     """text for people, json for collectors: an object a line."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import fcntl
 import gc
+import logging
 import os
 import signal
 import sys
@@ -20,6 +21,7 @@ from memsvc.extraction.engines import build_engine, engine_reason
 from memsvc.foreground import Foreground
 from memsvc.log import Log, start_logging
 from memsvc.rpc.listeners import serving
+from memsvc.stopping import Stopping
 from memsvc.storage.registry import connect, named, shown
 
 log = Log("memsvc")
@@ -32,20 +34,31 @@ def run(config: Config, sources: Mapping[str, str] = MappingProxyType({})) -> No
     """Serve until SIGTERM or SIGINT. `sources`: where each setting came from that is no default."""
     start_logging(config.log_level, config.log_format)
     if sys.platform == "win32":
-        asyncio.run(serve(config, sources))
+        asyncio.run(_serve_and_end(config, sources))
         return
     import uvloop
 
-    uvloop.run(serve(config, sources))
+    uvloop.run(_serve_and_end(config, sources))
 
 
-async def serve(config: Config, sources: Mapping[str, str] = MappingProxyType({})) -> None:
-    """Serve until told to stop, then drain. Raises Error when it cannot start."""
+async def _serve_and_end(config: Config, sources: Mapping[str, str]) -> None:
+    if not await serve(config, sources):
+        # A thread may wait for the database without end, and the interpreter would wait for the thread.
+        logging.shutdown()
+        os._exit(0)
+
+
+async def serve(config: Config, sources: Mapping[str, str] = MappingProxyType({})) -> bool:
+    """Serve until told to stop, then drain; return whether all could be done that belongs to it in time.
+
+    Raises Error when it cannot start.
+    """
     foreground = Foreground()
     engine = build_engine(config, foreground)
     driver = connect(config.storage_url, config.storage_options)
     with named(config.storage_url):
         await driver.open()
+    stopping = Stopping(config.drain_seconds)
     try:
         application = build_application(driver, engine, config, foreground)
         following = asyncio.create_task(application.users.follow())
@@ -58,16 +71,18 @@ async def serve(config: Config, sources: Mapping[str, str] = MappingProxyType({}
                 _write_ready_file(config.ready_file, edge.addresses)
                 log.info("serving", **_facts(application, sources), addresses=",".join(edge.all_addresses))
                 await _told_to_stop(config)
-                log.info("draining")
-                await edge.drain(config.drain_seconds)
+                log.info("draining", seconds=config.drain_seconds)
+                await edge.drain(stopping.seconds_for_calls)
         finally:
             following.cancel()
-            await application.worker.stop()
-            await application.writer.close()
-            await engine.close()
+            await stopping.end("hand_back_extractions", application.worker.stop())
+            if await application.writer.close(stopping.seconds_left):
+                stopping.leave("write_what_waits")
+            await stopping.end("close_model", engine.close())
     finally:
-        await driver.close()
+        await stopping.end("close_database", driver.close())
     log.info("stopped")
+    return not stopping.left_undone
 
 
 def _facts(application: Application, sources: Mapping[str, str]) -> dict[str, object]:

@@ -24,11 +24,18 @@ class RequestNote(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     method: str
     digest: str
     """16 hexadecimal digits of the request's content: the same id with another digest is refused."""
+    part: int = 0
+    """Which of the records it is that carry out a request too large for one; from 0 on."""
 
     @property
     def key(self) -> str:
         """What names the request among those of its user: clients choose ids for each method."""
-        return f"{self.method}/{self.request_id}"
+        key = f"{self.method}/{self.request_id}"
+        return f"{key}/{self.part}" if self.part else key
+
+    def of_part(self, part: int) -> RequestNote:
+        """Return what one of its records answers: a repeat finds each of them, and goes on after the last."""
+        return msgspec.structs.replace(self, part=part)
 
 
 class RunNote(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):

@@ -132,6 +132,8 @@ class MemoryHistory(Struct):
                 user = await self.users.latest(scope)
                 if user.state.core.erase_seq > seen.seq:
                     erasure = await self._erasure(scope, user.state.core.erase_seq, seen)
+                    if erasure is None:
+                        continue
                     yield make_token(bound_to, erasure.seq, erasure.nonce), Erased(decode_body(erasure.body).revision)
                     return
                 if user.state.tip != seen:
@@ -151,27 +153,40 @@ class MemoryHistory(Struct):
                 if not await moved.wait(_POLL_SECONDS):
                     waited += _POLL_SECONDS
 
-    async def _erasure(self, scope: Scope, seq: int, seen: Tip) -> Record:
-        """Return the record of an erasure: what was before it is gone, and cannot be read up to it."""
+    async def _erasure(self, scope: Scope, seq: int, seen: Tip) -> Record | None:
+        """Return the record of an erasure: what was before it is gone, and cannot be read up to it.
+
+        None: it was erased once more, and this record is gone too.
+        """
         try:
             records = await self.users.driver.records(scope, seq - 1, 1)
         except TruncatedJournal as truncated:
+            if await self._is_erased_after(scope, seq):
+                return None
             raise _trimmed(truncated.first, seen.seq) from truncated
         if not records:
             raise _trimmed(0, seen.seq)
         return records[0]
 
+    async def _is_erased_after(self, scope: Scope, seq: int) -> bool:
+        return (await self.users.latest(scope)).state.core.erase_seq > seq
+
     async def _since(self, scope: Scope, seen: Tip) -> AsyncGenerator[Record, None]:
-        """Yield the records after `seen`, checked to be of the same history."""
+        """Yield the records after `seen`, checked to be of the same history; none more once the user is erased."""
         last = seen
         while True:
+            records: Sequence[Record] = ()
             try:
                 records = await self.users.driver.records(scope, max(last.seq - 1, 0), _CHUNK_RECORDS)
+                first = records[0].seq if records else 0
+                known = last == EMPTY or (bool(records) and records[0].nonce == last.nonce)
             except TruncatedJournal as truncated:
-                raise _trimmed(truncated.first, seen.seq) from truncated
+                first, known = truncated.first, False
+            if not known:
+                if await self._is_erased_after(scope, last.seq):
+                    return
+                raise _trimmed(first, seen.seq)
             if last != EMPTY:
-                if not records or records[0].nonce != last.nonce:
-                    raise _trimmed(records[0].seq if records else 0, seen.seq)
                 records = records[1:]
             if not records:
                 return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import count
 
 import msgspec
 from msgspec import Struct
@@ -169,20 +170,23 @@ def _prefix(error: Error, path: str) -> None:
 class ClearCommand(Command[ClearResult]):
     """Delete the memories that a filter names: as many as one record may hold, `more` says whether some are left.
 
-    Only the last part notes the request: one that was cut off goes on where it was.
+    Each part answers for itself when it is repeated: so a request that was cut off goes on where it was, and in the
+    end answers for all of its parts.
     """
 
     wanted: MemoryFilter
     guard: Guard
     purges: bool
+    part: int = 0
     cleared: int = 0
+    """In the parts before."""
 
     @property
     def request(self) -> RequestNote | None:
-        return self.guard.request
+        return self.guard.request.of_part(self.part) if self.guard.request is not None else None
 
     def decide(self, state: State, moment: Moment) -> Decision:
-        if not self.cleared:
+        if not self.part:
             check_revision(state, self.guard.expected_revision)
         draft = Draft(state, moment, quota=0)
         chosen, more = clearable(filter(matcher(self.wanted), state.memories()))
@@ -191,9 +195,8 @@ class ClearCommand(Command[ClearResult]):
         purged = [change.memory_id for change in draft.changes] if self.purges else []
         if self.purges and self.wanted.empty and not more:
             purged.append(EVERYTHING)
-        request = None if more else self.request
         cleared = self.cleared + len(draft.changes)
-        body = draft.body(request, actor=self.guard.actor, purges=tuple(purged), cleared=cleared, more=more)
+        body = draft.body(self.request, actor=self.guard.actor, purges=tuple(purged), cleared=cleared, more=more)
         return Decision(RecordKind.COMMIT, body)
 
     def result(self, recorded: Recorded) -> ClearResult:
@@ -250,8 +253,10 @@ class MemoryWriter(Struct):
     async def clear(self, scope: Scope, wanted: MemoryFilter, guard: Guard, *, purge_text: bool) -> ClearResult:
         """Delete every memory that `wanted` names: in one commit, or in several where there are very many."""
         result = await self.writer.write(scope, ClearCommand(wanted, guard, purge_text))
-        while result.more:
-            result = await self.writer.write(scope, ClearCommand(wanted, guard, purge_text, result.count))
+        for part in count(1):
+            if not result.more:
+                break
+            result = await self.writer.write(scope, ClearCommand(wanted, guard, purge_text, part, result.count))
         if purge_text:
             await purge(self.users, self.writer, scope)
         return result

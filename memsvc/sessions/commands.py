@@ -197,14 +197,16 @@ class DeleteSessionCommand(Command[SessionDeleted]):
     purges: bool
     allow_missing: bool
     note: RequestNote | None
+    part: int = 0
     runs: int = 0
     memories: int = 0
+    """In the parts before."""
     _exists: bool = False
     _run_ids: Sequence[str] = ()
 
     @property
     def request(self) -> RequestNote | None:
-        return self.note
+        return self.note.of_part(self.part) if self.note is not None else None
 
     def needs(self, state: State) -> bool:
         return True
@@ -216,9 +218,12 @@ class DeleteSessionCommand(Command[SessionDeleted]):
 
     def decide(self, state: State, moment: Moment) -> Decision:
         if not self._exists:
-            if not self.allow_missing:
+            if not self.allow_missing and not self.part:
                 raise NotFound(Reason.SESSION_NOT_FOUND, f"no session {self.session_id}")
-            return Decision(RecordKind.COMMIT, Body(revision=state.revision, request=self.note))
+            gone = SessionDeletion("", self.runs, self.memories)
+            return Decision(
+                RecordKind.COMMIT, Body(revision=state.revision, request=self.request, session_deletion=gone)
+            )
         learned = (each for each in state.memories() if self.forget and each.origin.session_id == self.session_id)
         draft = Draft(state, moment, quota=0)
         forgotten, more = clearable(learned)
@@ -233,7 +238,7 @@ class DeleteSessionCommand(Command[SessionDeleted]):
         )
         ended_ids = {extraction.extraction_id for extraction in ended}
         body = draft.body(
-            None if more else self.note,
+            self.request,
             purges=(learned_from(self.session_id), *(each.memory_id for each in draft.changes)) if self.purges else (),
             extractions=ended,
             releases=state.ends_claim(ended_ids),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from itertools import count
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from memsvc.errors import NotFound, Reason
 from memsvc.journal.records import RequestNote
@@ -43,17 +45,13 @@ class Sessions(Struct):
         allow_missing: bool,
     ) -> SessionDeleted:
         """Delete a session. Raises NotFound (SESSION_NOT_FOUND) unless `allow_missing`."""
-        runs = memories = 0
-        while True:
-            result = await self.writer.write(
-                scope,
-                DeleteSessionCommand(
-                    session_id, forget_learned, purge_text, allow_missing or bool(runs), note, runs, memories
-                ),
-            )
-            runs, memories = result.runs, result.memories
+        command = DeleteSessionCommand(session_id, forget_learned, purge_text, allow_missing, note)
+        result = await self.writer.write(scope, command)
+        for part in count(1):
             if not result.more:
                 break
+            command = replace(command, part=part, runs=result.runs, memories=result.memories)
+            result = await self.writer.write(scope, command)
         if purge_text:
             await purge(self.users, self.writer, scope)
         return result

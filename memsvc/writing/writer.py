@@ -103,9 +103,9 @@ class Writer:
             self._unanswered.discard(waiting)
 
     async def close(self, within_seconds: float | None = None) -> int:
-        """Take no more commands; return once those that wait are done, or after so long: how many were not.
+        """Take no more commands; return once those that wait are done, or after so long: for how many users not.
 
-        Who waits for one of these is told that the database did not answer.
+        Who still waits for one of these is told that the database did not answer.
         """
         self._closing = True
         try:
@@ -122,10 +122,9 @@ class Writer:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        abandoned = list(self._unanswered)
-        for waiting in abandoned:
+        for waiting in list(self._unanswered):
             waiting.fail(StorageUnavailable("the database did not answer before the server stopped"))
-        return len(abandoned)
+        return len(self._lanes)
 
     def _make_ready(self, scope: Scope) -> None:
         self._ready.append(scope)

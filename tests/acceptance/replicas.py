@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +19,8 @@ from memsvc.model import Commit, Extraction, LearningMode, Memory, Message, Role
 from memsvc.sessions import AppendRunCommand, Quiet
 from memsvc.storage.conformance import Place
 from memsvc.storage.driver import Driver
+
+Meanwhile = Callable[[], Awaitable[object]]
 
 LEASE_SECONDS = 1.0
 _ANSWER_SECONDS = 30.0
@@ -77,12 +79,57 @@ class _Deaf:
         yield None
 
 
+class HeldDriver:
+    """A driver of which one call is held while something else happens: before it is asked, or before it is answered."""
+
+    def __init__(self, driver: Any) -> None:
+        self._driver = driver
+        self._before: dict[str, tuple[int, Meanwhile]] = {}
+        self._after: dict[str, tuple[int, Meanwhile]] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        attribute = getattr(self._driver, name)
+        if not asyncio.iscoroutinefunction(attribute):
+            return attribute
+
+        async def held(*args: Any, **options: Any) -> Any:
+            await self._pass(self._before, name)
+            answer = await attribute(*args, **options)
+            await self._pass(self._after, name)
+            return answer
+
+        return held
+
+    def before(self, name: str, meanwhile: Meanwhile, call: int = 1) -> None:
+        """Let something happen before the so manieth call from now on is asked."""
+        self._before[name] = call, meanwhile
+
+    def after(self, name: str, meanwhile: Meanwhile, call: int = 1) -> None:
+        """Let something happen after the so manieth call from now on was asked, and before it is answered."""
+        self._after[name] = call, meanwhile
+
+    def let_pass(self) -> None:
+        """Hold no call after all."""
+        self._before.clear()
+        self._after.clear()
+
+    async def _pass(self, held: dict[str, tuple[int, Meanwhile]], name: str) -> None:
+        if name not in held:
+            return
+        call, meanwhile = held.pop(name)
+        if call > 1:
+            held[name] = call - 1, meanwhile
+        else:
+            await meanwhile()
+
+
 @dataclass
 class Replica:
     """One of those who share the database."""
 
     app: Application
     engine: Parrot
+    driver: HeldDriver
     namespace: str = "default"
 
     def scope(self, user_id: str) -> Scope:
@@ -113,20 +160,21 @@ class Replica:
 
 @asynccontextmanager
 async def replica(
-    place: Place, rota: Rota, *, clock_ahead_seconds: int = 0, deaf: bool = False
+    place: Place, rota: Rota, *, clock_ahead_seconds: int = 0, deaf: bool = False, **settings: Any
 ) -> AsyncIterator[Replica]:
     """Run a replica; `deaf`: no notification of the database reaches it."""
-    async with place.opened() as driver:
+    async with place.opened() as opened:
         engine = Parrot(rota)
         engine.gate.set()
-        settings = Config(lease_seconds=LEASE_SECONDS, poll_seconds=0.2, retry_seconds=0.01)
-        listening: Any = _Deaf(driver) if deaf else driver
-        app = build_application(listening, engine, settings)
+        held = HeldDriver(_Deaf(opened) if deaf else opened)
+        driver: Any = held
+        chosen = Config(**{"lease_seconds": LEASE_SECONDS, "poll_seconds": 0.2, "retry_seconds": 0.01, **settings})
+        app = build_application(driver, engine, chosen)
         app.users.clock = lambda: now_micros() + clock_ahead_seconds * 1_000_000
         following = asyncio.create_task(app.users.follow())
         app.worker.start()
         try:
-            yield Replica(app, engine)
+            yield Replica(app, engine, held)
         finally:
             engine.gate.set()
             following.cancel()

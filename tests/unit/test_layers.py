@@ -16,7 +16,7 @@ LAYERS = [
     {"memories", "sessions", "context", "document", "extraction", "administration", "purge", "copying"},
     {"application"},
     {"rpc"},
-    {"server", "cli", "testing", "__main__"},
+    {"server", "stopping", "cli", "testing", "__main__"},
 ]
 """From the bottom up: a module imports from its own layer and those below."""
 

@@ -1,0 +1,47 @@
+"""Stopping in time: what a server still does after SIGTERM, and what it leaves undone once that time is over."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable
+
+from memsvc.log import Log
+
+log = Log(__name__)
+
+_CLOSING_SECONDS = 0.5
+"""Calls under way get so much less than all of the time: some is needed to hand work back and to leave the database."""
+
+
+class Stopping:
+    """The time that a server has left, from the first question for it on."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._ends: float | None = None
+        self.left_undone: list[str] = []
+
+    @property
+    def seconds_left(self) -> float:
+        if self._ends is None:
+            self._ends = time.monotonic() + self._seconds
+        return max(0.0, self._ends - time.monotonic())
+
+    @property
+    def seconds_for_calls(self) -> float:
+        """How long calls under way may still take."""
+        return max(0.0, self.seconds_left - min(_CLOSING_SECONDS, self._seconds / 4))
+
+    async def end(self, step: str, ending: Awaitable[object]) -> None:
+        """Carry out a step of the end, or leave it undone when the time is over."""
+        try:
+            async with asyncio.timeout(self.seconds_left):
+                await ending
+        except TimeoutError:
+            self.leave(step)
+
+    def leave(self, step: str) -> None:
+        """Say that a step is left undone."""
+        self.left_undone.append(step)
+        log.warning("left_undone", step=step, drain_seconds=self._seconds)
