@@ -6,18 +6,34 @@ DRIVER ?= sqlite
 ROUNDS ?= 100
 WORKERS ?= 4
 
-.PHONY: demo test check gen lint types bench torture clean
+.PHONY: demo picture test check gen lint types bench torture clean
 
-# Everything is installed into .venv, once for each state of pyproject.toml.
+# What tests and checks need, once for each state of pyproject.toml.
 $(VENV)/.installed: pyproject.toml
-	@test -x $(BIN)/python || $(PYTHON) -c 'import sys; sys.exit("memsvc needs Python 3.11 or newer; set PYTHON=") if sys.version_info < (3, 11) else None'
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(MAKE) --no-print-directory $(VENV)/bin/python
+	@echo "Installing memsvc with all that its tests need into $(VENV): once, a minute or two, 430 MB."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@ $(VENV)/.serving
+
+# What a server needs, and no more.
+$(VENV)/.serving: pyproject.toml
+	@$(MAKE) --no-print-directory $(VENV)/bin/python
+	@echo "Installing memsvc and the libraries of its server into $(VENV): once, some 20 seconds, 70 MB."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[server]'
 	@touch $@
 
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit("memsvc needs Python 3.11 or newer; set PYTHON=") if sys.version_info < (3, 11) else None'
+	@echo "Making $(VENV) with $$($(PYTHON) --version)."
+	@$(PYTHON) -m venv $(VENV)
+
 # A sidecar on SQLite learns from a conversation and shows context. No key and no server needed.
-demo: $(VENV)/.installed
-	$(BIN)/memsvc demo
+demo: $(VENV)/.serving
+	@$(BIN)/memsvc demo
+
+# Draw what the demo prints, for README.md.
+picture: $(VENV)/.serving
+	$(BIN)/memsvc demo --svg docs/demo.svg
 
 # Every test. Most of them wait for servers and disks: so several run at once.
 test: $(VENV)/.installed
@@ -35,10 +51,11 @@ lint: $(VENV)/.installed
 types: $(VENV)/.installed
 	$(BIN)/mypy
 
-# Generate memsvc/v1 from protos/, and compile the SQL of the SQLite driver.
+# Generate memsvc/v1 from protos/, compile the SQL of the SQL drivers, write the reference of the configuration.
 gen: $(VENV)/.installed
 	tools/generate .
 	tools/compile-sql drivers/memsvc_drivers
+	tools/configuration-reference
 
 # ONLY=reads picks one; CHECK=1 fails where a goal is missed.
 bench: $(VENV)/.installed

@@ -62,6 +62,11 @@ def start_logging(level: str, log_format: Format, stream: TextIO | None = None) 
         logging.getLogger(name).setLevel(level)
 
 
+def end_logging() -> None:
+    """Write what was not written yet: for a process that ends without the interpreter's own ending."""
+    logging.shutdown()
+
+
 def user_digest(scope: Scope) -> str:
     """Return what names a user in the log."""
     key = scope.namespace.encode("utf-8", "replace")[:64]

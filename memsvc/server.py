@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import fcntl
 import gc
-import logging
 import os
 import signal
 import sys
@@ -19,7 +18,7 @@ from memsvc.config import Config
 from memsvc.errors import invalid
 from memsvc.extraction.engines import build_engine, engine_reason
 from memsvc.foreground import Foreground
-from memsvc.log import Log, start_logging
+from memsvc.log import Log, end_logging, start_logging
 from memsvc.rpc.listeners import serving
 from memsvc.stopping import Stopping
 from memsvc.storage.registry import connect, named, shown
@@ -44,7 +43,7 @@ def run(config: Config, sources: Mapping[str, str] = MappingProxyType({})) -> No
 async def _serve_and_end(config: Config, sources: Mapping[str, str]) -> None:
     if not await serve(config, sources):
         # A thread may wait for the database without end, and the interpreter would wait for the thread.
-        logging.shutdown()
+        end_logging()
         os._exit(0)
 
 

@@ -1,0 +1,65 @@
+"""Every file of examples/ runs as it stands, against a fake model, and does what it is for."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from memsvc.testing.fake_openai import FakeOpenAI
+from memsvc.testing.replies import Received, Reply
+from memsvc_client import AsyncMemoryClient
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+AGENTS = ["agent.py", "agent_async.py"]
+TESTED = {*AGENTS}
+_SECONDS = 50
+
+
+def answer(request: Received) -> Reply:
+    """Answer as a chat model does."""
+    return Reply(content=f"You said {request.json['messages'][-1]['content']}.")
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    folder = tmp_path / "runtime"
+    folder.mkdir(mode=0o700)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MEMSVC_", "OPENAI_", "XDG_"))}
+    return {**kept, "XDG_DATA_HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(folder), "PYTHONUNBUFFERED": "1"}
+
+
+def test_every_example_is_tested_and_listed() -> None:
+    there = {path.relative_to(EXAMPLES).as_posix() for path in EXAMPLES.rglob("*.py")}
+    assert there == TESTED
+    listed = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    assert [name for name in sorted(there) if f"[{name}]({name})" not in listed] == []
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("name", AGENTS)
+async def test_an_agent_remembers_what_it_was_told(name: str, environment: dict[str, str], tmp_path: Path) -> None:
+    async with FakeOpenAI(otherwise=answer) as model:
+        environment = {**environment, "OPENAI_API_KEY": "none", "OPENAI_BASE_URL": model.base_url}
+        environment |= {"MEMSVC_ENGINE": "rules", "MEMSVC_QUIET_SECONDS": "0"}
+        first = await talked(name, environment, "I live in Lyon")
+        async with AsyncMemoryClient.local(tmp_path / "memsvc" / "memory.db") as client:
+            await client.user("sarah").context(wait=20)
+        second = await talked(name, environment, "Where do I live?")
+        prompt = model.requests[-1].prompt
+    assert (first, second) == ("You said I live in Lyon.\n", "You said Where do I live?.\n")
+    assert "location: Lyon" in prompt
+
+
+async def talked(name: str, environment: dict[str, str], line: str) -> str:
+    """Run an example, say one line to it, and return what it printed."""
+    pipe = asyncio.subprocess.PIPE
+    command = (sys.executable, str(EXAMPLES / name), "sarah")
+    process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment)
+    async with asyncio.timeout(_SECONDS):
+        output, errors = await process.communicate(f"{line}\n".encode())
+    assert process.returncode == 0, errors.decode()
+    return output.decode()
