@@ -23,9 +23,10 @@ SCRATCH = Path("tmp")
 
 
 def _search(scratch: Path) -> Iterator[Figure]:
-    for module in ("search_quality", "search_speed"):
-        for row in import_module(f"bench.{module}").measure():
-            yield Figure(row["name"], row["value"], row["unit"])
+    quality = import_module("bench.search_quality")
+    for module in (quality, import_module("bench.search_speed")):
+        for row in module.measure():
+            yield Figure(row["name"], row["value"], row["unit"], quality.GOALS.get(row["name"]))
 
 
 def _drivers(scratch: Path) -> Iterator[Figure]:

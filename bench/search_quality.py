@@ -1,18 +1,26 @@
 """How often a natural question finds the memory that answers it, and what stemming and neighbours add.
 
-A small corpus in the manner of LoCoMo (long conversations with dated facts): sessions of one made-up person's memories,
-and questions with the memory that answers each. Some answers share no word with their question but stand beside the
-fact that does. Small enough to read, too small for a second digit.
+Two corpora in the manner of LoCoMo (long conversations with dated facts). Here: sessions of one made-up person's
+memories, and questions with the memory that answers each; some answers share no word with their question but stand
+beside the fact that does. In `conversations`: turns of several people, asked for by words and by meaning. Small enough
+to read, too small for a second digit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from bench import conversations
+from bench.conversations import Question, read_conversations
+from bench.measuring import at_least
 from memsvc.model import Memory, Origin
 from memsvc.search.bm25 import Shares
+from memsvc.search.embedders.static import StaticEmbedder
+from memsvc.search.hybrid import Asked, candidates, fuse
 from memsvc.search.lexical import LexicalIndex
+from memsvc.search.memory_terms import meant_text
 from memsvc.search.text import Analyzer
+from memsvc.search.vectors import VectorIndex
 
 _DAY_MICROSECONDS = 86_400_000_000
 _FIRST_DAY = 20_454
@@ -193,6 +201,10 @@ def recall(index: LexicalIndex, known: Iterable[Memory], depth: int) -> float:
 
 def measure() -> list[dict[str, object]]:
     """Return a row per figure: name, value, unit."""
+    return [*_measure_facts(), *_measure_conversations()]
+
+
+def _measure_facts() -> list[dict[str, object]]:
     known = memories()
     rows: list[dict[str, object]] = []
     for name, index in {
@@ -207,6 +219,58 @@ def measure() -> list[dict[str, object]]:
             value = round(recall(index, known, depth), 3)
             rows.append({"name": f"search_quality.{name}.recall_at_{depth}", "value": value, "unit": "share"})
     return rows
+
+
+def _measure_conversations() -> list[dict[str, object]]:
+    """Ask for single turns among those of all conversations, by words, by meaning, and by both."""
+    _, questions = read_conversations()
+    known = conversations.memories()
+    index = LexicalIndex.build(known)
+    embedder = StaticEmbedder()
+    vectors = VectorIndex()
+    vectors.put_all([(memory.memory_id, embedder.vector(meant_text(memory))) for memory in known])
+
+    def find(question: Question, *, by_words: bool, by_meaning: bool) -> list[str]:
+        vector = embedder.vector(question.text) if by_meaning else b""
+        asked = Asked(question.text, vector, by_words)
+        return [each.item for each in fuse(candidates(index, vectors, asked, _DEPTHS[-1]))]
+
+    rows: list[dict[str, object]] = []
+    for method, halves in {
+        "lexical": {"by_words": True, "by_meaning": False},
+        "semantic": {"by_words": False, "by_meaning": True},
+        "hybrid": {"by_words": True, "by_meaning": True},
+    }.items():
+        found = [(question, find(question, **halves)) for question in questions]
+        rows += shares_found(method, found)
+    values = {str(row["name"]): float(str(row["value"])) for row in rows}
+    for kind in ("", ".paraphrase"):
+        lexical, hybrid = (values[f"{_PREFIX}.{method}{kind}.recall_at_10"] for method in ("lexical", "hybrid"))
+        rows.append({"name": f"{_PREFIX}.gain_of_meaning{kind}", "value": round(hybrid - lexical, 3), "unit": "share"})
+    return rows
+
+
+def shares_found(method: str, found: Sequence[tuple[Question, Sequence[str]]]) -> list[dict[str, object]]:
+    """Return the share of the questions, of all and of each kind, whose answer is among the first results."""
+    rows: list[dict[str, object]] = []
+    for kind in ("", *sorted({question.kind for question, _ in found})):
+        asked = [(question, ids) for question, ids in found if kind in ("", question.kind)]
+        for depth in _DEPTHS:
+            share = sum(question.turn_id in ids[:depth] for question, ids in asked) / len(asked)
+            name = f"{_PREFIX}.{method}{f'.{kind}' if kind else ''}.recall_at_{depth}"
+            rows.append({"name": name, "value": round(share, 3), "unit": "share"})
+    return rows
+
+
+_DEPTHS = (5, 10)
+_PREFIX = "search_quality.conversations"
+GOALS = {
+    f"{_PREFIX}.gain_of_meaning": at_least(0.03),
+    f"{_PREFIX}.gain_of_meaning.paraphrase": at_least(0.10),
+    "search_quality.full.recall_at_5": at_least(0.88),
+    "search_quality.full.recall_at_10": at_least(0.88),
+}
+"""By name of the figure; the last two are what the index found before."""
 
 
 if __name__ == "__main__":

@@ -15,9 +15,11 @@ from memsvc.extraction.jobs.events import Hints
 from memsvc.extraction.jobs.extractions import Extractions
 from memsvc.extraction.jobs.worker import Worker
 from memsvc.foreground import Foreground
+from memsvc.meaning import Meaning
 from memsvc.memories.reading import MemoryReader
 from memsvc.memories.watching import MemoryHistory
 from memsvc.memories.writing import MemoryWriter
+from memsvc.search.embedders.contract import Embedder
 from memsvc.sessions import Quiet, Sessions
 from memsvc.storage.driver import Driver
 from memsvc.storage.registry import scheme_of
@@ -42,6 +44,8 @@ class Application(Struct, frozen=True, kw_only=True):
     """Not started yet."""
     foreground: Foreground
     settings: Config
+    meaning: Meaning | None
+    """None: there is no embedder."""
     driver_name: str
     """The scheme of the database's URL."""
     model: str
@@ -52,11 +56,16 @@ class Application(Struct, frozen=True, kw_only=True):
 
 
 def build_application(
-    driver: Driver, engine: Engine, settings: Config = DEFAULTS, foreground: Foreground | None = None
+    driver: Driver,
+    engine: Engine,
+    settings: Config = DEFAULTS,
+    foreground: Foreground | None = None,
+    embedder: Embedder | None = None,
 ) -> Application:
     """Return the application on an open driver; nothing runs yet. `foreground` is what the engine gives way to."""
     users = Users(driver, settings.cache_bytes)
-    writer = Writer(users)
+    writer = Writer(users, embed_after_seconds=None if embedder is None else settings.embed_after_seconds)
+    meaning = Meaning(users, writer, embedder) if embedder is not None else None
     hints = Hints()
     quota, heartbeat_seconds = settings.memory_quota, settings.heartbeat_seconds
     model = model_of(settings)
@@ -67,14 +76,15 @@ def build_application(
         users=users,
         writer=writer,
         memory_writer=MemoryWriter(users, writer, quota),
-        memory_reader=MemoryReader(users, bool(model)),
+        memory_reader=MemoryReader(users, bool(model), meaning),
         memory_history=MemoryHistory(users, heartbeat_seconds),
         sessions=Sessions(users, writer),
         extractions=Extractions(users, writer, engine, hints, quota, rights, heartbeat_seconds),
         administration=Administration(users, writer),
-        worker=Worker(users, writer, engine, hints, settings, rights),
+        worker=Worker(users, writer, engine, hints, settings, rights, meaning=meaning),
         foreground=foreground or Foreground(),
         settings=settings,
+        meaning=meaning,
         driver_name=scheme_of(settings.storage_url),
         model=model,
         quiet=Quiet(settings.quiet_seconds, max(settings.quiet_seconds, settings.max_quiet_seconds)),

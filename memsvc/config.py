@@ -91,6 +91,21 @@ class Config(Struct, frozen=True, kw_only=True):
     """How many memories one extraction deletes without having been asked to forget: contradictions are few."""
     rules_patterns: File = ""
     """A TOML file of patterns that the rules engine uses besides its own."""
+    embedder: Literal["auto", "none", "static", "openai"] = "auto"
+    """What finds by meaning: static (a table that ships with memsvc: nothing is sent anywhere), openai (an endpoint for
+    embeddings), or none. auto: static where numpy is installed, else none."""
+    embedding_base_url: Secret = ""
+    """An OpenAI-compatible endpoint for embeddings. None: openai_base_url. It may hold a password: never logged."""
+    embedding_api_key: Secret = ""
+    """Its key. None: openai_api_key. Never logged."""
+    embedding_model: Annotated[str, Meta(min_length=1)] = "text-embedding-3-small"
+    """Its model. Another one makes other vectors: `memsvc embed` makes all anew."""
+    embedding_dimensions: Annotated[int, Meta(ge=0, le=4096)] = 0
+    """How long its vectors are to be, for models that can shorten them; 0: as long as they are."""
+    embedding_timeout_seconds: Seconds = 30.0
+    """A call for embeddings ends after this."""
+    embed_after_seconds: SecondsOrNone = 0.5
+    """What changed is embedded after so long: changes that come together cost one write more, not many."""
     quiet_seconds: SecondsOrNone = 1.0
     """A run waits so long for the next one of its session: turns that come together cost one model call."""
     max_quiet_seconds: SecondsOrNone = 10.0

@@ -19,6 +19,7 @@ from memsvc.errors import invalid
 from memsvc.extraction.engines import build_engine, engine_reason
 from memsvc.foreground import Foreground
 from memsvc.log import Log, end_logging, start_logging
+from memsvc.meaning.embedders import build_embedder
 from memsvc.rpc.listeners import serving
 from memsvc.stopping import Stopping
 from memsvc.storage.registry import connect, named, shown
@@ -54,12 +55,13 @@ async def serve(config: Config, sources: Mapping[str, str] = MappingProxyType({}
     """
     foreground = Foreground()
     engine = build_engine(config, foreground)
+    embedder = build_embedder(config)
     driver = connect(config.storage_url, config.storage_options)
     with named(config.storage_url):
         await driver.open()
     stopping = Stopping(config.drain_seconds)
     try:
-        application = build_application(driver, engine, config, foreground)
+        application = build_application(driver, engine, config, foreground, embedder)
         following = asyncio.create_task(application.users.follow())
         try:
             async with serving(
@@ -78,6 +80,8 @@ async def serve(config: Config, sources: Mapping[str, str] = MappingProxyType({}
             if await application.writer.close(stopping.seconds_left):
                 stopping.leave("write_what_waits")
             await stopping.end("close_model", engine.close())
+            if embedder is not None:
+                await stopping.end("close_embedder", embedder.close())
     finally:
         await stopping.end("close_database", driver.close())
     log.info("stopped")

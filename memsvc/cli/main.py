@@ -17,6 +17,7 @@ _COMMANDS = {
     "retry": ("memsvc.cli.retry", "Make failed extractions wait again."),
     "migrate": ("memsvc.cli.storage", "Bring a database's schema up to date."),
     "copy": ("memsvc.cli.copy", "Copy everything from one database to another."),
+    "embed": ("memsvc.cli.embed", "Make the vectors that memories lack."),
     "drivers": ("memsvc.cli.storage", "List the installed drivers."),
     "conformance": ("memsvc.cli.storage", "Run the driver conformance suite against a database."),
 }
@@ -35,16 +36,6 @@ class _Commands(click.Group):
         assert isinstance(command, click.Command)
         return command
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        name = args[0]
-        if name not in _COMMANDS and not name.startswith("-"):
-            from memsvc.storage.options import nearest
-
-            ctx.fail(f"there is no command {name!r}{nearest(name, _COMMANDS) or ': one of ' + ', '.join(_COMMANDS)}")
-        return super().resolve_command(ctx, args)
-
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, summary) for name, (_, summary) in _COMMANDS.items()])
@@ -56,7 +47,7 @@ def cli() -> None:
     """memsvc: a memory service for AI agents."""
 
 
-def run() -> None:
+def main() -> None:
     """Run the command line; errors of memsvc end in one line and exit code 1."""
     from memsvc.errors import Error
 
@@ -64,8 +55,4 @@ def run() -> None:
         cli(prog_name="memsvc")
     except Error as error:
         click.echo(f"memsvc: {error.message}", err=True)
-        sys.exit(1)
-    except BrokenPipeError:
-        # Whoever read our output has seen enough. Nothing more may be written, not even at exit.
-        sys.stdout = None
         sys.exit(1)

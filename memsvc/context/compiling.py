@@ -69,11 +69,11 @@ def _cached(own: Source, shared: Sequence[Source], request: ContextRequest) -> C
         request.layers,
         tuple((source.user_id, source.revision) for source in shared) if shared else (),
     )
-    context = kept.get(shape) or kept.get((shape, request.query))
+    context = kept.get(shape) or kept.get((shape, request.query, request.vector))
     if context is None:
         context, asked_query, expires = _compile(own, shared, request)
         if not expires:
-            kept.put((shape, request.query) if asked_query else shape, context)
+            kept.put((shape, request.query, request.vector) if asked_query else shape, context)
     return context
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
@@ -11,7 +11,7 @@ import msgspec
 from memsvc.model import Layer, Memory
 
 if TYPE_CHECKING:
-    from memsvc.search.lexical import Hit
+    from memsvc.search.hybrid import Asked
 
 DEFAULT_MAX_CHARACTERS: Final = 8_000
 MAX_CUT_IDS: Final = 50
@@ -45,8 +45,8 @@ class Source(Protocol):
     def newest(self) -> Iterable[Memory]:
         """Yield the visible memories of all layers, last changed first."""
 
-    def search(self, query: str, limit: int, allowed: Callable[[str], bool] | None = None) -> Sequence[Hit]:
-        """Return the memories nearest to `query` among those whose id is `allowed`, best first."""
+    def find(self, asked: Asked, limit: int, allowed: Callable[[str], bool] | None = None) -> Iterator[str]:
+        """Yield the ids of the memories that fit best among those that are `allowed`, best first."""
 
 
 class ContextFormat(enum.StrEnum):
@@ -63,6 +63,8 @@ class ContextRequest(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     layers: tuple[Layer, ...] = ()
     """Empty: all."""
     query: str = ""
+    vector: bytes = b""
+    """Of the query; empty: what is nearest is found by words."""
     matches: Callable[[Memory], bool] | None = None
     """Among which memories; None: all."""
     format: ContextFormat = ContextFormat.XML

@@ -23,6 +23,7 @@ from memsvc.context.contract import ContextRequest, Source
 from memsvc.context.form import Entry, Form
 from memsvc.context.outranking import outranked
 from memsvc.model import Layer, Memory
+from memsvc.search.hybrid import Asked
 
 FIXED: Final = (Layer.POLICY, Layer.PROFILE)
 RANKED: Final = (Layer.KNOWLEDGE, Layer.FEEDBACK)
@@ -206,7 +207,7 @@ def select(
         for block in ranked:
             block.contest()
         if request.query and selection.room > _TYPICAL:
-            selection.take(_nearest([Owned(own, ranked)], request.query, selection.room))
+            selection.take(_nearest([Owned(own, ranked)], Asked(request.query, request.vector), selection.room))
         selection.take_written({block.layer: block for block in ranked}, opening.newest)
         return [*opening.blocks, *ranked], True
     sources = list({source.user_id: source for source in (*reversed(shared), own)}.values())[::-1]
@@ -224,7 +225,7 @@ def select(
     if alone and contested and not any(memory.expire_time for block in fixed for memory in block.memories.values()):
         newest = Newest(_newest(contested[0]), measure)
         own.cache[_CACHE_KEY] = Opening(shape, fixed, selection.copy(), newest)
-    _take_contested(selection, contested, request.query)
+    _take_contested(selection, contested, Asked(request.query, request.vector))
     return [block for owned in users for block in owned.blocks], bool(contested)
 
 
@@ -254,25 +255,25 @@ def _take_ranked_whole(selection: Selection, own: Source, users: Sequence[Owned]
     return contested if own_fit else [ranked[0], *contested]
 
 
-def _take_contested(selection: Selection, contested: Sequence[Owned], query: str) -> None:
+def _take_contested(selection: Selection, contested: Sequence[Owned], asked: Asked) -> None:
     for owned in contested:
         for block in owned.blocks:
             block.contest()
-    if query and selection.room > _TYPICAL:
-        selection.take(_nearest(contested, query, selection.room))
+    if asked.text and selection.room > _TYPICAL:
+        selection.take(_nearest(contested, asked, selection.room))
     for owned in contested:
         selection.take(_newest(owned))
 
 
-def _nearest(contested: Sequence[Owned], query: str, room: int) -> Iterator[tuple[Block, Memory]]:
+def _nearest(contested: Sequence[Owned], asked: Asked, room: int) -> Iterator[tuple[Block, Memory]]:
     """Yield what is nearest to the query, of the users in turn: scores of different users do not compare."""
     limit = min(_MAX_HITS, room // _TYPICAL + 1)
-    found = [_found(owned, query, limit) for owned in contested if owned.blocks]
+    found = [_found(owned, asked, limit) for owned in contested if owned.blocks]
     for hits in zip_longest(*found):
         yield from filter(None, hits)
 
 
-def _found(owned: Owned, query: str, limit: int) -> Iterator[tuple[Block, Memory]]:
+def _found(owned: Owned, asked: Asked, limit: int) -> Iterator[tuple[Block, Memory]]:
     source, blocks = owned
     first, last = blocks[0].memories, blocks[-1].memories
     ranked = {layer: source.layer(layer) for layer in RANKED}
@@ -284,9 +285,9 @@ def _found(owned: Owned, query: str, limit: int) -> Iterator[tuple[Block, Memory
 
     # A predicate costs the search more than some hits in layers that are not asked for.
     few_others = others * 4 <= sum(map(len, ranked.values()))
-    for hit in source.search(query, limit, None if whole and few_others else allowed):
+    for memory_id in source.find(asked, limit, None if whole and few_others else allowed):
         for block in blocks:
-            memory = block.memories.get(hit.memory_id)
+            memory = block.memories.get(memory_id)
             if memory is not None:
                 yield block, memory
 

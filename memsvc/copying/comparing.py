@@ -82,7 +82,15 @@ async def compare(source: Side, destination: Side, comparison: Comparison, *, co
         raise group.exceptions[0] from group
 
 
-_KINDS = (RowKind.MEMORY, RowKind.RUN, RowKind.SESSION, RowKind.EXTRACTION, RowKind.REQUEST, RowKind.STATE)
+_KINDS = (
+    RowKind.MEMORY,
+    RowKind.RUN,
+    RowKind.SESSION,
+    RowKind.EXTRACTION,
+    RowKind.REQUEST,
+    RowKind.VECTOR,
+    RowKind.STATE,
+)
 
 
 @dataclass(slots=True)

@@ -9,7 +9,9 @@ from msgspec import Struct
 from memsvc.extraction.engine import Conversation
 from memsvc.extraction.reconcile import Source, Sources
 from memsvc.extraction.schemas import default_schemas
+from memsvc.meaning import Meaning
 from memsvc.model import Extraction, Layer, Memory, Message, Origin, Role, Run, Scope, decode
+from memsvc.search.hybrid import Asked
 from memsvc.sessions import timed
 from memsvc.storage.driver import PageOf, RowKind
 from memsvc.users import HotUser, Users
@@ -22,6 +24,7 @@ _FEW_MEMORIES = 12
 _EARLIER_RUNS = 2
 _EARLIER_MESSAGES = 6
 _QUERY_CHARACTERS = 4_000
+_VECTOR_SECONDS = 2.0
 _SPEAKERS = (Role.USER, Role.ASSISTANT)
 
 
@@ -54,7 +57,9 @@ class Reading(Struct, frozen=True):
         return Sources(sources, last, shown, self.conversation.shared)
 
 
-async def read(users: Users, scope: Scope, extractions: Sequence[Extraction]) -> Reading:
+async def read(
+    users: Users, scope: Scope, extractions: Sequence[Extraction], meaning: Meaning | None = None
+) -> Reading:
     """Return what these extractions, of one session, have to read. No runs are left when all were deleted."""
     driver = users.driver
     run_ids = [run_id for extraction in extractions for run_id in extraction.run_ids]
@@ -72,7 +77,7 @@ async def read(users: Users, scope: Scope, extractions: Sequence[Extraction]) ->
             run = decode(row.body, Run)
             if not run.replaced:
                 earlier.extend(timed(message, run) for message in run.messages)
-    known = await nearest(await users.latest(scope), [*earlier, *messages])
+    known = await nearest(await users.latest(scope), [*earlier, *messages], meaning)
     conversation = Conversation(
         messages,
         earlier[-_EARLIER_MESSAGES:],
@@ -85,7 +90,7 @@ async def read(users: Users, scope: Scope, extractions: Sequence[Extraction]) ->
     return Reading(conversation, runs)
 
 
-async def nearest(user: HotUser, messages: Sequence[Message]) -> Sequence[Memory]:
+async def nearest(user: HotUser, messages: Sequence[Message], meaning: Meaning | None = None) -> Sequence[Memory]:
     """Return the memories nearest to a conversation, best first; then profile and policy: it is likely to touch them.
 
     All that was said counts, the last of it first: "yes, there" is about what the question before it names.
@@ -95,8 +100,9 @@ async def nearest(user: HotUser, messages: Sequence[Message]) -> Sequence[Memory
     said = " ".join(message.text for message in reversed(messages) if message.role in _SPEAKERS)[:_QUERY_CHARACTERS]
     chosen: dict[str, Memory] = {}
     await user.prepare_search()
-    for hit in user.search(said, KNOWN_MEMORIES):
-        memory = user.get(hit.memory_id)
+    asked = Asked(said) if meaning is None else await meaning.prepared(said, (user,), _VECTOR_SECONDS)
+    for memory_id in user.find(asked, KNOWN_MEMORIES):
+        memory = user.get(memory_id)
         if memory is not None:
             chosen[memory.memory_id] = memory
     for layer in (Layer.PROFILE, Layer.POLICY):

@@ -117,6 +117,10 @@ class Body(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=Tr
     reached: Reached | None = None
     """How far an extraction has come that goes on with another record."""
     erase: EraseNote | None = None
+    embedded: tuple[str, ...] = ()
+    """Memories whose vectors were stored."""
+    embed_time: int | None = None
+    """When vectors have to be made next, 0: all are there; None: as before."""
 
 
 def commit_of(body: Body, time: int) -> Commit:

@@ -78,6 +78,10 @@ class Core(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=Tr
     """What still has to be blanked in the history, and the newest record that asked for it."""
     erase_seq: int = 0
     """The newest erasure; 0: none."""
+    embed_time: int = 0
+    """When vectors have to be made next; 0: none is missing, or nobody makes any."""
+    has_vectors: bool = False
+    """Whether vectors were ever stored since the last erasure."""
 
 
 class Layers(msgspec.Struct, frozen=True, gc=False):
@@ -219,6 +223,8 @@ def _fold_core(core: Core, record: Record, body: Body) -> Core:
         first_expiry=min(filter(None, (core.first_expiry, *expiries)), default=0),
         purges=purges,
         erase_seq=core.erase_seq,
+        embed_time=core.embed_time if body.embed_time is None else body.embed_time,
+        has_vectors=core.has_vectors or bool(body.embedded),
     )
 
 
@@ -285,6 +291,9 @@ def project(before: State, after: State, record: Record, body: Body) -> tuple[li
             puts.append(Row(RowKind.MEMORY, change.memory_id, encode(change.after)))
         else:
             deletes.append(RowKey(RowKind.MEMORY, change.memory_id))
+        if change.before is not None and before.core.has_vectors:
+            # What is left of a text that is gone must go with it.
+            deletes.append(RowKey(RowKind.VECTOR, change.memory_id))
     for extraction in body.extractions:
         if extraction.state.ended:
             position = extraction.position
@@ -354,4 +363,6 @@ def due_time(state: State) -> int:
         times.append(core.first_expiry)
     if core.purges:
         times.append(_AT_ONCE)
+    if core.embed_time:
+        times.append(core.embed_time)
     return min(times, default=0)

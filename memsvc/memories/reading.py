@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from bisect import bisect_left, bisect_right
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 
@@ -12,13 +12,16 @@ import msgspec
 from msgspec import Struct
 
 from memsvc.document import build_document
-from memsvc.errors import FailedPrecondition, Reason, ResourceExhausted, Unimplemented, invalid
+from memsvc.errors import FailedPrecondition, Reason, ResourceExhausted, Unavailable, Unimplemented, invalid
 from memsvc.journal.draft import not_found
 from memsvc.limits import REPLY_BYTES
+from memsvc.meaning import Meaning
 from memsvc.memories.writing import Target
 from memsvc.model import Layer, Memory, Scope, encode
 from memsvc.paging import binding, make_token, read_token
+from memsvc.search.embedders.contract import EmbeddingFailed
 from memsvc.search.filter import MemoryFilter, matcher
+from memsvc.search.hybrid import Asked, Candidate, Ranked, fuse
 from memsvc.search.lexical import Corpus
 from memsvc.search.scores import shown_scores
 from memsvc.users import LATEST, Consistency, HotUser, Users
@@ -83,8 +86,6 @@ class Found(Struct, frozen=True):
     score: float
     """0 to 1: how sure it is."""
     shared_user_id: str = ""
-    by_context: bool = False
-    """It holds no word of the query: what was said next to it does."""
 
 
 class SearchResult(Struct, frozen=True):
@@ -95,6 +96,10 @@ class SearchResult(Struct, frozen=True):
     user: HotUser
     shared: Mapping[str, HotUser]
     """The shared users by id."""
+    method_reason: str = ""
+    """Why the method was less than asked."""
+    vectors_pending: int = 0
+    """How many memories had no vector yet."""
 
 
 class TopicCount(Struct, frozen=True):
@@ -109,6 +114,7 @@ class MemoryReader(Struct):
 
     users: Users
     has_model: bool = False
+    meaning: Meaning | None = None
 
     async def get(self, scope: Scope, target: Target, consistency: Consistency = LATEST) -> tuple[Memory, HotUser]:
         """Return a memory. Raises NotFound (MEMORY_NOT_FOUND)."""
@@ -159,79 +165,90 @@ class MemoryReader(Struct):
         min_score: float = 0.0,
     ) -> SearchResult:
         """Return the memories that fit best and score at least `min_score`, or the newest or oldest ones."""
-        used = _usable_method(method, self.has_model)
+        used = self._usable_method(method)
         by_time = used in (SearchMethod.LAST_N, SearchMethod.FIRST_N)
-        if by_time and query:
-            raise invalid("query", "must be empty with LAST_N and FIRST_N, which search for nothing")
         if not by_time and not query.strip():
             raise invalid("query", "must not be empty")
         user = await self.users.read(scope, consistency)
         shared = await self.users.read_shared(scope, shared_user_ids, consistency)
         sources = {"": user, **shared}
-        if not by_time:
-            for source in sources.values():
-                await source.prepare_search()
-                self.users.weigh(source)
         matches = None if wanted.empty else matcher(wanted)
-        found: list[Found] = []
-        together = len(sources) > 1 and not by_time
-        corpus = Corpus.together(source.corpus(query) for source in sources.values()) if together else None
-        for shared_user_id, source in sources.items():
-            if by_time:
-                found.extend(_by_time(source, used, top_k, matches, shared_user_id))
-            else:
-                found.extend(_lexical(source, query, top_k, matches, shared_user_id, corpus))
-        if len(sources) > 1:
-            newest_first = used is not SearchMethod.FIRST_N
-            found.sort(key=lambda hit: hit.memory.update_time, reverse=newest_first)
-            if not by_time:
-                found.sort(key=lambda hit: hit.score, reverse=True)
-        hits = found[:top_k]
-        return SearchResult(hits if by_time else _shown(hits, min_score), used, user, shared)
+        if by_time:
+            hits = [hit for name, source in sources.items() for hit in _by_time(source, used, top_k, matches, name)]
+            if len(sources) > 1:
+                hits.sort(key=lambda hit: hit.memory.update_time, reverse=used is SearchMethod.LAST_N)
+            return SearchResult(hits[:top_k], used, user, shared)
+        asked, reason = await self._ask(query, used)
+        if reason:
+            used = SearchMethod.LEXICAL
+        for source in sources.values():
+            await source.prepare_search()
+            if asked.vector and self.meaning is not None:
+                await self.meaning.prepare(source)
+            self.users.weigh(source)
+        found = _nearest(sources, asked, top_k, matches)
+        pending = sum(map(self.meaning.pending, sources.values())) if asked.vector and self.meaning is not None else 0
+        return SearchResult(_shown(found[:top_k], min_score), used, user, shared, reason, pending)
+
+    async def _ask(self, query: str, method: SearchMethod) -> tuple[Asked, str]:
+        """Return what to look for, and why it is less than the method says.
+
+        Raises Unavailable (EMBEDDER_UNAVAILABLE) where the method is nothing without a vector.
+        """
+        if method not in (SearchMethod.HYBRID, SearchMethod.SEMANTIC) or self.meaning is None:
+            return Asked(query), ""
+        try:
+            return await self.meaning.ask(query, by_words=method is SearchMethod.HYBRID), ""
+        except EmbeddingFailed as error:
+            if method is SearchMethod.SEMANTIC:
+                raise Unavailable(
+                    Reason.EMBEDDER_UNAVAILABLE, str(error), retry_after_seconds=max(1.0, error.retry_after_seconds)
+                ) from error
+            return Asked(query), f"embedder: {error}"
+
+    def _usable_method(self, method: SearchMethod) -> SearchMethod:
+        if method is SearchMethod.DEFAULT:
+            return SearchMethod.LEXICAL if self.meaning is None else SearchMethod.HYBRID
+        if method in (SearchMethod.SEMANTIC, SearchMethod.HYBRID) and self.meaning is None:
+            raise FailedPrecondition(Reason.NO_EMBEDDER, "no embedder is configured")
+        if method is SearchMethod.AGENTIC and not self.has_model:
+            raise FailedPrecondition(Reason.NO_MODEL, "no model is configured")
+        if method is SearchMethod.AGENTIC:
+            raise Unimplemented(Reason.NOT_SUPPORTED, "method AGENTIC is not built in")
+        return method
 
     async def topics(
         self, scope: Scope, wanted: MemoryFilter, page_size: int, page_token: str, consistency: Consistency = LATEST
     ) -> tuple[Sequence[TopicCount], str, HotUser]:
-        """Return a page of topics, most frequent first, ties by name; case is ignored."""
+        """Return a page of topics, most frequent first, ties by name."""
         bound_to = binding("topics", scope, wanted)
         position = read_token(page_token, bound_to, int, str)
         user = await self.users.read(scope, consistency)
         memories: Iterable[Memory] = user.memories()
         if not wanted.empty:
             memories = filter(matcher(wanted), memories)
-        counts: Counter[str] = Counter()
-        spellings: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        for memory in memories:
-            folded = {topic.casefold(): topic for topic in memory.topics}
-            counts.update(folded.keys())
-            for key, topic in folded.items():
-                spellings[key][topic] += 1
-        ordered = sorted((-count, key) for key, count in counts.items())
+        counts = Counter(topic for memory in memories for topic in set(memory.topics))
+        ordered = sorted((-count, topic) for topic, count in counts.items())
         start = bisect_right(ordered, (int(position[0]), str(position[1]))) if position is not None else 0
         page = ordered[start : start + page_size]
         token = make_token(bound_to, *page[-1]) if start + page_size < len(ordered) else ""
-        return [TopicCount(_usual(spellings[key]), -count) for count, key in page], token, user
+        return [TopicCount(topic, -count) for count, topic in page], token, user
 
     async def document(
         self, scope: Scope, layers: Sequence[Layer], consistency: Consistency = LATEST
     ) -> tuple[str, int, HotUser]:
-        """Return the layers as one JSON document ("{}" when there is no memory), and how many memories are in it.
+        """Return the layers as one JSON document ("" when there is no memory), and how many memories are in it.
 
         Raises ResourceExhausted (RESULT_TOO_LARGE) when it passes 3 MiB.
         """
         user = await self.users.read(scope, consistency)
         layers = tuple(layers) or tuple(Layer)
         document = build_document(user, layers)
-        text = msgspec.json.encode(document).decode()
+        text = msgspec.json.encode(document).decode() if document else ""
         count = sum(len(user.layer(layer)) for layer in layers)
         if len(text) > REPLY_BYTES or len(text.encode()) > REPLY_BYTES:
             raise ResourceExhausted(Reason.RESULT_TOO_LARGE, f"document is {len(text.encode()) / 2**20:.1f} MiB")
         return text, count, user
-
-
-def _usual(spellings: Counter[str]) -> str:
-    """Return the spelling that is used most; of several, the first by code points."""
-    return min(spellings, key=lambda topic: (-spellings[topic], topic))
 
 
 def _ordered(
@@ -247,18 +264,6 @@ def _ordered(
             user.cache.clear()
         user.cache[key] = sorted((field(memory), memory.memory_id) for memory in chosen)
     return user.cache[key]  # type: ignore[return-value]
-
-
-def _usable_method(method: SearchMethod, has_model: bool) -> SearchMethod:
-    if method is SearchMethod.DEFAULT:
-        return SearchMethod.LEXICAL
-    if method in (SearchMethod.SEMANTIC, SearchMethod.HYBRID):
-        raise FailedPrecondition(Reason.NO_EMBEDDER, "no embedder is configured")
-    if method is SearchMethod.AGENTIC and not has_model:
-        raise FailedPrecondition(Reason.NO_MODEL, "no model is configured")
-    if method is SearchMethod.AGENTIC:
-        raise Unimplemented(Reason.NOT_SUPPORTED, "method AGENTIC is not built in")
-    return method
 
 
 def _by_time(
@@ -278,34 +283,41 @@ def _by_time(
     return [Found(memory, 0.0, shared_user_id) for memory in islice(memories, limit)]
 
 
-def _shown(ranked: Sequence[Found], min_score: float) -> Sequence[Found]:
+def _nearest(
+    sources: Mapping[str, HotUser], asked: Asked, limit: int, matches: Callable[[Memory], bool] | None
+) -> list[Ranked[tuple[str, Memory]]]:
+    """Return what fits best of all users together, best first; of equals the newest."""
+    corpus = None
+    if len(sources) > 1 and asked.by_words:
+        corpus = Corpus.together(source.corpus(asked.text) for source in sources.values())
+    found: list[Candidate[tuple[str, Memory]]] = []
+    for shared_user_id, source in sources.items():
+        for each in source.candidates(asked, limit, _allowed(source, matches), corpus):
+            memory = source.get(each.item)
+            if memory is not None:
+                item = shared_user_id, memory
+                found.append(Candidate(item, each.words, each.by_context, each.similarity))
+    if len(sources) > 1 or asked.vector:
+        found.sort(key=lambda each: (-each.item[1].update_time, each.item[1].memory_id))
+    return fuse(found)
+
+
+def _allowed(source: HotUser, matches: Callable[[Memory], bool] | None) -> Callable[[str], bool] | None:
+    if matches is None:
+        return None
+
+    def allowed(memory_id: str) -> bool:
+        memory = source.state.memory(memory_id)
+        return memory is not None and matches(memory)
+
+    return allowed
+
+
+def _shown(ranked: Sequence[Ranked[tuple[str, Memory]]], min_score: float) -> Sequence[Found]:
     """Return hits with the scores that a reader sees, without those below the minimum."""
-    scores = shown_scores([(hit.score, hit.by_context) for hit in ranked])
+    scores = shown_scores([each.sure for each in ranked])
     return [
-        msgspec.structs.replace(hit, score=score)
-        for hit, score in zip(ranked, scores, strict=True)
+        Found(each.item[1], score, each.item[0])
+        for each, score in zip(ranked, scores, strict=True)
         if score >= min_score
     ]
-
-
-def _lexical(
-    user: HotUser,
-    query: str,
-    limit: int,
-    matches: Callable[[Memory], bool] | None,
-    shared_user_id: str,
-    corpus: Corpus | None,
-) -> list[Found]:
-    allowed = None
-    if matches is not None:
-
-        def allowed(memory_id: str) -> bool:
-            memory = user.state.memory(memory_id)
-            return memory is not None and matches(memory)
-
-    found = []
-    for hit in user.search(query, limit, allowed, corpus):
-        memory = user.get(hit.memory_id)
-        if memory is not None:
-            found.append(Found(memory, hit.score, shared_user_id, hit.by_context))
-    return found

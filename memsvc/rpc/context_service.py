@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from typing import Final
 from weakref import WeakKeyDictionary
 
+from msgspec.structs import replace
+
 from memsvc.application import Application
 from memsvc.context import CompiledContext, ContextFormat, ContextRequest, CutReason, SectionKind, compile_context
 from memsvc.errors import Reason, ResourceExhausted, Unavailable, invalid
@@ -43,6 +45,8 @@ TOKENS: Final = range(50, 250_001)
 _LAST_RUNS: Final = 3
 _MAX_LAST_RUNS: Final = 100
 _FEW_MEMORIES: Final = 32
+_VECTOR_SECONDS: Final = 0.3
+"""So long a context waits for the vector of its query: what is near it is then found by its words."""
 """So few are searched without an index that was built beside the event loop's other work."""
 _FORMATS: Final[Mapping[int, ContextFormat]] = {
     pb.CONTEXT_FORMAT_XML: ContextFormat.XML,
@@ -64,6 +68,7 @@ class ContextService:
 
     def __init__(self, application: Application, drain: Draining) -> None:
         self._users = application.users
+        self._meaning = application.meaning
         self._sessions = application.sessions
         self._extractions = application.extractions
         self._default_deadline = application.settings.default_deadline_seconds
@@ -86,6 +91,10 @@ class ContextService:
             for source in (user, *shared.values()):
                 if source.state.memory_count > _FEW_MEMORIES:
                     await source.prepare_search()
+            many = [source for source in (user, *shared.values()) if source.state.memory_count > _FEW_MEMORIES]
+            if self._meaning is not None and many:
+                meant = await self._meaning.prepared(wanted.query, many, _VECTOR_SECONDS)
+                wanted = replace(wanted, vector=meant.vector)
         compiled = compile_context(user, list(shared.values()), wanted)
         known = self._serialized.get(compiled)
         if known is None:

@@ -8,7 +8,7 @@ from typing import Final
 
 from memsvc.application import Application
 from memsvc.errors import invalid
-from memsvc.limits import QUERY_BYTES, REPLY_BYTES, check_text, page_size
+from memsvc.limits import QUERY_BYTES, REPLY_BYTES, check_id, check_text, page_size
 from memsvc.memories import (
     Bookmark,
     Committed,
@@ -134,9 +134,17 @@ class MemoryService:
         if top_k > _MAX_TOP_K:
             raise invalid("top_k", f"must be at most {_MAX_TOP_K}")
         shared = read_shared_users(scope, request.shared_user_ids)
-        result = await self._reader.search(scope, request.query, method, top_k, wanted, shared, consistency)
+        if not 0 <= request.min_score <= 1:
+            raise invalid("min_score", "must be from 0 to 1")
+        result = await self._reader.search(
+            scope, request.query, method, top_k, wanted, shared, consistency, request.min_score
+        )
         framed = [self._framed_hit(result, hit) for hit in result.hits]
-        rest = pb.SearchMemoriesResponse(method=_METHOD_NUMBERS[result.method])
+        rest = pb.SearchMemoriesResponse(
+            method=_METHOD_NUMBERS[result.method],
+            method_reason=result.method_reason,
+            pending_vector_count=result.vectors_pending,
+        )
         fresh = wire.freshness(result.user, pb.SearchMemoriesResponse.REVISION_FIELD_NUMBER)
         return b"".join(framed[: wire.fitting(framed, REPLY_BYTES)]) + rest.SerializeToString() + fresh
 
@@ -171,8 +179,9 @@ class MemoryService:
         self, request: pb.ListMemoryChangesRequest, context: Context
     ) -> pb.ListMemoryChangesResponse:
         scope = read_scope(request.scope)
-        target = read_target(request) if request.WhichOneof("target") else None
-        page = await self._history.changes(scope, target, page_size(request.page_size), request.page_token)
+        check_id("memory_id", request.memory_id, required=False)
+        size = page_size(request.page_size)
+        page = await self._history.changes(scope, request.memory_id, size, request.page_token)
         return pb.ListMemoryChangesResponse(
             commits=[proto_commit(commit, scope) for commit in page.commits],
             next_page_token=page.next_page_token,

@@ -31,6 +31,12 @@ def searchable_text(memory: Memory) -> str:
     return "\n".join(parts)
 
 
+def meant_text(memory: Memory) -> str:
+    """Return what a memory's vector is made of."""
+    key = (_KEY_JOINTS.sub(" ", memory.key),) if memory.key else ()
+    return "\n".join((memory.text, *memory.topics, *key))
+
+
 def _plain_value(value_json: str) -> str:
     if "\\" not in value_json:
         return value_json

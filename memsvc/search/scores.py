@@ -7,15 +7,20 @@ from collections.abc import Sequence
 _CONTEXT_ALONE = 0.5
 
 
-def shown_scores(ranked: Sequence[tuple[float, bool]]) -> list[float]:
-    """Return the scores, 0 to 1, of hits that come best first, each with whether only its context fits the query.
+def sure_score(score: float, by_context: bool) -> float:
+    """Return what of a lexical score makes sure of a hit: half of it where only its context holds the words."""
+    return score * _CONTEXT_ALONE if by_context else score
 
-    Such a hit keeps its place, since the answer often stands beside the words of its question; but it is no more sure
-    than half of its score says, or than the next hit is.
+
+def shown_scores(sure_scores: Sequence[float]) -> list[float]:
+    """Return the scores, 0 to 1, that are shown of hits that come best first, from how sure each is.
+
+    What only its context fits keeps its place, since the answer often stands beside the words of its question; but it
+    is shown no surer than it is, or than the next hit.
     """
     shown: list[float] = []
     least = 0.0
-    for score, by_context in reversed(ranked):
-        least = max(least, min(1.0, score * _CONTEXT_ALONE if by_context else score))
+    for sure in reversed(sure_scores):
+        least = max(least, min(1.0, sure))
         shown.append(least)
     return shown[::-1]

@@ -51,6 +51,8 @@ class RowKind(enum.StrEnum):
     """Position: the seq that accepted it."""
     REQUEST = "request"
     """A request id seen. Position: when it ends being kept, microseconds since the epoch."""
+    VECTOR = "vector"
+    """Of a memory, by its id. Position: the memory's number."""
 
 
 class Tip(NamedTuple):

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Final, Self
 
+from memsvc.testing.fake_embeddings import embeddings
 from memsvc.testing.fake_model import understand
 from memsvc.testing.replies import MODEL, Ending, Received, Reply, as_json, error, events, operations, whole
 
@@ -112,6 +113,8 @@ class FakeOpenAI:
         if request.path == "/v1/models":
             model = {"id": MODEL, "object": "model", "created": 0, "owned_by": "memsvc"}
             return await _send(writer, 200, as_json({"object": "list", "data": [model]}))
+        if request.path == "/v1/embeddings":
+            return await self._embed(request, reader, writer)
         if request.path != "/v1/chat/completions" or request.method != "POST":
             return await _send(writer, 404, error("not_found"))
         try:
@@ -125,6 +128,16 @@ class FakeOpenAI:
                 self._news.notify_all()
             raise
         return None
+
+    async def _embed(self, request: Received, reader: _Reader, writer: asyncio.StreamWriter) -> None:
+        try:
+            reply = next(self._script, None)
+            if reply is not None:
+                await _reply(reply, request, reader, writer)
+            else:
+                await _send(writer, 200, as_json(embeddings(request.json)))
+        except (ValueError, LookupError, TypeError):
+            await _send(writer, 400, error("invalid_request"))
 
 
 class _Reader(asyncio.StreamReader):

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterable, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
+from itertools import islice
 
 from memsvc.clock import now_micros
 from memsvc.journal.records import Body
 from memsvc.journal.state import Memories, State
 from memsvc.model import Change, Layer, Memory
+from memsvc.search.hybrid import Asked, Candidate, candidates, fuse
 from memsvc.search.lexical import Corpus, Hit, LexicalIndex
+from memsvc.users.vectors import Vectors
 
 _INDEX_BUILDS = 3
 """A user that moves all the time is indexed at one go after so many tries."""
@@ -33,6 +36,7 @@ class HotUser:
         "encoded",
         "memory_bytes",
         "state",
+        "vectors",
     )
 
     def __init__(self, state: State, checked: float, checked_time: int) -> None:
@@ -52,6 +56,8 @@ class HotUser:
         self.memory_bytes = sum(map(_memory_bytes, state.memories()))
         self._index: LexicalIndex | None = None
         self._order: list[tuple[int, str]] | None = None
+        self.vectors: Vectors | None = None
+        """None: not read yet; only a search by meaning needs them."""
 
     @property
     def user_id(self) -> str:
@@ -67,8 +73,9 @@ class HotUser:
         index = self._index.size_bytes if self._index is not None else 0
         encoded = self.memory_bytes * len(self.encoded) // max(1, self.state.memory_count)
         requests = 250 * len(self.state.requests or ())
+        vectors = self.vectors.size_bytes if self.vectors is not None else 0
         derived = sum(getattr(value, "size_bytes", 0) for value in self.cache.values())
-        return _USER_OVERHEAD_BYTES + self.memory_bytes + index + encoded + requests + derived
+        return _USER_OVERHEAD_BYTES + self.memory_bytes + index + vectors + encoded + requests + derived
 
     def fresh_at(self, checked: float, checked_time: int) -> None:
         """Note that the tip was the newest at a moment, on the monotonic clock and by the server's."""
@@ -82,6 +89,8 @@ class HotUser:
         erased = False
         for body in bodies:
             erased = erased or body.erase is not None
+            if self.vectors is not None and self.vectors.move(body):
+                self.cache.clear()
             for change in body.changes:
                 self.encoded.pop(change.memory_id, None)
                 self._reorder(change)
@@ -96,7 +105,7 @@ class HotUser:
                         self._index.remove(change.memory_id)
         if erased:
             self.encoded.clear()
-            self._index = self._order = None
+            self._index = self._order = self.vectors = None
             self.memory_bytes = sum(map(_memory_bytes, state.memories()))
         if before.core.revision != state.core.revision:
             self.cache.clear()
@@ -166,18 +175,36 @@ class HotUser:
         """Return what these memories add to how much each term of the query counts."""
         return self._searched().corpus(query)
 
+    def candidates(
+        self,
+        asked: Asked,
+        limit: int,
+        allowed: Callable[[str], bool] | None = None,
+        corpus: Corpus | None = None,
+    ) -> Sequence[Candidate[str]]:
+        """Return the ids of the visible memories that may be among the best, by words, by meaning or both."""
+        vectors = self.vectors.index if self.vectors is not None else None
+        return candidates(self._searched(), vectors, asked, limit, self._visible_only(allowed), corpus)
+
+    def find(self, asked: Asked, limit: int, allowed: Callable[[str], bool] | None = None) -> Iterator[str]:
+        """Yield the ids of the visible memories that fit best, best first."""
+        return (each.item for each in islice(fuse(self.candidates(asked, limit, allowed)), limit))
+
     def search(
         self, query: str, limit: int, allowed: Callable[[str], bool] | None = None, corpus: Corpus | None = None
     ) -> Sequence[Hit]:
         """Return the visible memories that fit `query` best; `corpus` is that of all who are searched together."""
-        if self.hides_some:
-            seen, wanted = self.visible, allowed
+        return self._searched().search(query, limit, self._visible_only(allowed), corpus)
 
-            def allowed(memory_id: str) -> bool:
-                memory = self.state.memory(memory_id)
-                return memory is not None and seen(memory) and (wanted is None or wanted(memory_id))
+    def _visible_only(self, wanted: Callable[[str], bool] | None) -> Callable[[str], bool] | None:
+        if not self.hides_some:
+            return wanted
 
-        return self._searched().search(query, limit, allowed, corpus)
+        def allowed(memory_id: str) -> bool:
+            memory = self.state.memory(memory_id)
+            return memory is not None and self.visible(memory) and (wanted is None or wanted(memory_id))
+
+        return allowed
 
     def _searched(self) -> LexicalIndex:
         if self._index is None:

@@ -518,7 +518,7 @@ class UpdateMemoryRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which fields to set, by their names as they are here (value_json, in JSON too); "*" replaces all that can be. A masked field
+        """Which fields to set, by their names as they are here (value_json); "*" replaces all that can be. A masked field
         that is not set is cleared; maps go whole. Required. memory_id, number, layer, key, origin and output-only fields
         are INVALID_ARGUMENT here.
         """
@@ -1043,6 +1043,7 @@ class SearchMemoriesRequest(_message.Message):
     FILTER_FIELD_NUMBER: _builtins.int
     SHARED_USER_IDS_FIELD_NUMBER: _builtins.int
     CONSISTENCY_FIELD_NUMBER: _builtins.int
+    MIN_SCORE_FIELD_NUMBER: _builtins.int
     query: _builtins.str
     """A question in natural language, or words; at most 8 KiB. Required, but for LAST_N and FIRST_N, where it must be
     empty.
@@ -1051,6 +1052,8 @@ class SearchMemoriesRequest(_message.Message):
     """How."""
     top_k: _builtins.int
     """How many at most: 0 is 10, more than 100 is INVALID_ARGUMENT."""
+    min_score: _builtins.float
+    """Leave out what scores less, 0 to 1; 0: nothing."""
     @_builtins.property
     def scope(self) -> _common_pb2.Scope:
         """Whose memories. user_id is required."""
@@ -1077,10 +1080,11 @@ class SearchMemoriesRequest(_message.Message):
         filter: _common_pb2.MemoryFilter | None = ...,
         shared_user_ids: _abc.Iterable[_builtins.str] | None = ...,
         consistency: _common_pb2.Consistency | None = ...,
+        min_score: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "filter", b"filter", "scope", b"scope"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "filter", b"filter", "method", b"method", "query", b"query", "scope", b"scope", "shared_user_ids", b"shared_user_ids", "top_k", b"top_k"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "filter", b"filter", "method", b"method", "min_score", b"min_score", "query", b"query", "scope", b"scope", "shared_user_ids", b"shared_user_ids", "top_k", b"top_k"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1096,7 +1100,9 @@ class SearchHit(_message.Message):
     SCORE_FIELD_NUMBER: _builtins.int
     SHARED_USER_ID_FIELD_NUMBER: _builtins.int
     score: _builtins.float
-    """How well it fits; comparable within one response only. 0 for LAST_N and FIRST_N."""
+    """How sure it is, 0 to 1: 1 where every word of the query is in it, or where it means the same. What only stands
+    beside the words asked for scores half at most. 0 for LAST_N and FIRST_N.
+    """
     shared_user_id: _builtins.str
     """The shared user it is from; empty: the user itself."""
     @_builtins.property

@@ -118,6 +118,8 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """What was said earlier would have replaced what was said later: `... does not replace what was said later`."""
     REASON_TOO_MANY_DELETIONS: _Reason.ValueType  # 46
     """An extraction would have deleted more than it may without a wish to forget: `too many memories would go ...`."""
+    REASON_EMBEDDER_UNAVAILABLE: _Reason.ValueType  # 47
+    """The embedder does not answer, and the search asked for meaning alone: `no answer within 2 s`."""
 
 class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
     """Why a call failed, an extraction waits or ended without effect, or something was refused.
@@ -223,4 +225,6 @@ REASON_OUTDATED: Reason.ValueType  # 45
 """What was said earlier would have replaced what was said later: `... does not replace what was said later`."""
 REASON_TOO_MANY_DELETIONS: Reason.ValueType  # 46
 """An extraction would have deleted more than it may without a wish to forget: `too many memories would go ...`."""
+REASON_EMBEDDER_UNAVAILABLE: Reason.ValueType  # 47
+"""The embedder does not answer, and the search asked for meaning alone: `no answer within 2 s`."""
 Global___Reason: _TypeAlias = Reason  # noqa: Y015

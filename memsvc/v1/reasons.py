@@ -150,3 +150,6 @@ class Reason(enum.StrEnum):
 
     TOO_MANY_DELETIONS = "TOO_MANY_DELETIONS"
     """An extraction would have deleted more than it may without a wish to forget: `too many memories would go ...`."""
+
+    EMBEDDER_UNAVAILABLE = "EMBEDDER_UNAVAILABLE"
+    """The embedder does not answer, and the search asked for meaning alone: `no answer within 2 s`."""

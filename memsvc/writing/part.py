@@ -11,6 +11,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from msgspec.structs import replace
+
 from memsvc.clock import now_micros
 from memsvc.errors import Error, FailedPrecondition, Reason, ResourceExhausted, invalid
 from memsvc.journal.commands import Command, Decision
@@ -37,6 +39,7 @@ class Part:
 
     __slots__ = (
         "_deletes",
+        "_embed_after_seconds",
         "_puts",
         "_records",
         "_size",
@@ -49,8 +52,10 @@ class Part:
         "state",
     )
 
-    def __init__(self, hot: HotUser) -> None:
+    def __init__(self, hot: HotUser, embed_after_seconds: float | None = None) -> None:
+        """`embed_after_seconds`: how soon what changed has to be embedded; None: nobody embeds."""
         self.hot = hot
+        self._embed_after_seconds = embed_after_seconds
         self.before = self.state = hot.state
         """After what is decided so far."""
         self.decided: list[Decided] = []
@@ -114,7 +119,7 @@ class Part:
 
     def _add(self, waiting: Waiting[Any], decision: Decision, moment: Moment) -> None:
         """Add the record of a decision, and the rows that it leads to."""
-        before, body = self.state, decision.body
+        before, body = self.state, self._asking_for_vectors(decision.body, moment)
         if body.erase is not None and self._records:
             raise _Later
         record = Record(before.tip.seq + 1, moment.nonce, decision.kind, moment.time, encode_body(body))
@@ -134,6 +139,13 @@ class Part:
         self._records.append(record)
         self._merge(puts, deletes)
         self.decided.append(Decided(waiting, body, moment.time))
+
+    def _asking_for_vectors(self, body: Body, moment: Moment) -> Body:
+        if self._embed_after_seconds is None or self.state.core.embed_time:
+            return body
+        if all(change.after is None for change in body.changes):
+            return body
+        return replace(body, embed_time=moment.now + int(self._embed_after_seconds * 1_000_000))
 
     def _merge(self, puts: list[Row], deletes: list[RowKey]) -> None:
         for deleted in deletes:

@@ -58,8 +58,10 @@ class _Lane(Struct):
 class Writer:
     """Appends to journals, for all users of a process."""
 
-    def __init__(self, users: Users, *, max_waiting: int = 20_000) -> None:
+    def __init__(self, users: Users, *, max_waiting: int = 20_000, embed_after_seconds: float | None = None) -> None:
+        """`embed_after_seconds`: how soon vectors have to be made of what changed; None: nobody makes any."""
         self._users = users
+        self._embed_after_seconds = embed_after_seconds
         self._driver = users.driver
         self._max_waiting = max_waiting
         self._lanes: dict[Scope, _Lane] = {}
@@ -161,7 +163,7 @@ class Writer:
         if hot is None:
             self._spawn(self._prepare(scope))
             return None
-        part = Part(hot)
+        part = Part(hot, self._embed_after_seconds)
         while lane.waiting and not part.is_full:
             waiting = lane.waiting[0]
             if not waiting.future.done() and not part.decide(waiting, self._users.clock()):

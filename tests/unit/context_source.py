@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 
 from memsvc.model import Layer, Memory, Polarity, Trust
-from memsvc.search.lexical import Hit, LexicalIndex
+from memsvc.search.hybrid import Asked
+from memsvc.search.lexical import LexicalIndex
 
 
 class UserSource:
@@ -28,11 +29,11 @@ class UserSource:
     def newest(self) -> Iterable[Memory]:
         return iter(self._newest)
 
-    def search(self, query: str, limit: int, allowed: Callable[[str], bool] | None = None) -> Sequence[Hit]:
-        self.searches.append(query)
+    def find(self, asked: Asked, limit: int, allowed: Callable[[str], bool] | None = None) -> Iterator[str]:
+        self.searches.append(asked.text)
         if self._index is None:
             self._index = LexicalIndex.build(self._newest)
-        return self._index.search(query, limit, allowed)
+        return (hit.memory_id for hit in self._index.search(asked.text, limit, allowed))
 
 
 class Notebook:

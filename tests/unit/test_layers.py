@@ -13,7 +13,7 @@ LAYERS = [
     {"storage", "config", "ids", "limits", "paging"},
     {"journal", "search"},
     {"users", "writing"},
-    {"memories", "sessions", "context", "document", "extraction", "administration", "purge", "copying"},
+    {"meaning", "memories", "sessions", "context", "document", "extraction", "administration", "purge", "copying"},
     {"application"},
     {"rpc"},
     {"server", "stopping", "cli", "testing", "__main__"},

@@ -213,17 +213,22 @@ def search(
     *,
     method: SearchMethod | str | None = None,
     limit: int = 10,
+    min_score: float = 0.0,
     filter: MemoryFilter | None = None,  # noqa: A002
     shared_user_ids: Iterable[str] = (),
     consistency: Consistency | None = None,
     timeout: float | None = None,
 ) -> Call[SearchHits]:
-    """Find the memories that fit a question best, or the newest ("last_n") or oldest ("first_n"); at most 100."""
+    """Find the memories that fit a question best, or the newest ("last_n") or oldest ("first_n"); at most 100.
+
+    `min_score`, 0 to 1, leaves out what is less sure.
+    """
     request = memory_pb2.SearchMemoriesRequest(
         scope=subject.scope,
         query=query,
         method=enum_number("method", SearchMethod, method),
         top_k=_positive("limit", limit),
+        min_score=min_score,
         filter=filter_to_wire(filter),
         shared_user_ids=strings("shared_user_ids", shared_user_ids),
         consistency=consistency_to_wire(consistency),

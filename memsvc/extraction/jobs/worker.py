@@ -32,6 +32,8 @@ from memsvc.journal.lifecycle import has_waited_since
 from memsvc.journal.records import Claim
 from memsvc.journal.state import State, due_time
 from memsvc.log import Log
+from memsvc.meaning import Meaning
+from memsvc.meaning.commands import PlanVectors
 from memsvc.memories.sweeping import SweepCommand
 from memsvc.model import Extraction, ExtractionState, Scope, Usage
 from memsvc.purge import purge
@@ -72,6 +74,8 @@ class Worker(Struct):
     settings: Config = DEFAULTS
     rights: Rights = Rights()
     troubles: Troubles = field(default_factory=Troubles)
+    meaning: Meaning | None = None
+    """Makes what vectors are missing; None: nobody does here."""
     owner: str = field(default_factory=new_id)
     _busy: dict[Scope, asyncio.Task[None]] = field(default_factory=dict)
     _sightings: dict[Scope, _Sighting] = field(default_factory=dict)
@@ -233,12 +237,23 @@ class Worker(Struct):
                 await self._work(scope, claimed)
                 if self._others_wait:
                     break
+            await self._embed(scope)
         except Error as error:
             log.warning("serve_failed", scope=scope, reason=error.reason)
             await asyncio.sleep(self.settings.poll_seconds)
         except Exception as error:
             log.error("serve_failed", error, scope=scope)
             await asyncio.sleep(self.settings.poll_seconds)
+
+    async def _embed(self, scope: Scope) -> None:
+        state = (await self.users.latest(scope)).state
+        if not 0 < state.core.embed_time <= self.users.clock():
+            return
+        if self.meaning is not None:
+            await self.meaning.serve(scope)
+        else:
+            # Another server asked for vectors, which nobody here makes: whoever searches by meaning asks again.
+            await self.writer.write(scope, PlanVectors(0))
 
     async def _claim(self, scope: Scope, command: ClaimCommand) -> Claimed | None:
         claiming = asyncio.ensure_future(self.writer.write(scope, command))
@@ -301,7 +316,7 @@ class Worker(Struct):
         self._tell(extractions, Progress(extractions[0].attempt, ExtractionState.RUNNING))
         finished = Finished(())
         try:
-            reading = await read(self.users, scope, extractions)
+            reading = await read(self.users, scope, extractions, self.meaning)
             if reading.runs:
                 async with contextlib.aclosing(self.engine.extract(reading.conversation)) as events:
                     async for event in events:

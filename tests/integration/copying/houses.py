@@ -12,10 +12,14 @@ from memsvc.application import build_application
 from memsvc.config import Config
 from memsvc.copying import Comparison, Copied, Progress, Role, Side, compare, copy
 from memsvc.extraction.engines import build_engine
+from memsvc.meaning import Meaning
 from memsvc.model import Scope
 from memsvc.rpc.listeners import serving
+from memsvc.search.embedders.static import StaticEmbedder
 from memsvc.storage.conformance.items import Journal, state
 from memsvc.storage.driver import Driver, PageOf, Record, Row, RowKey, RowKind, Tip, TruncatedJournal
+from memsvc.users import Users
+from memsvc.writing.writer import Writer
 from memsvc_client import AsyncMemoryClient, update
 
 SARAH, ERIN, GHOST = "sarah", "erin/\u00e9{}%:.$", "ghost"
@@ -78,9 +82,18 @@ async def live_in(driver: Driver) -> House:
         receipt = await sarah.append_run("s2", [("user", "I live in Berlin")])
         house.unfinished_id = receipt.extraction_id
         house.context = (await sarah.context()).text
+    await embed(driver, Scope("default", SARAH))
     journal = Journal(driver, SETTINGS)
     await journal.append([b"{}", b'{"revision":1}'], puts=[state(1)])
     return house
+
+
+async def embed(driver: Driver, scope: Scope) -> None:
+    """Make the user's vectors."""
+    users = Users(driver)
+    writer = Writer(users)
+    await Meaning(users, writer, StaticEmbedder()).serve(scope)
+    await writer.close()
 
 
 @dataclass(slots=True)

@@ -1,0 +1,1 @@
+"""Embedders: texts as vectors that lie near each other where the texts mean the same."""

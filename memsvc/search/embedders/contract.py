@@ -1,0 +1,40 @@
+"""What an embedder is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+
+class EmbeddingFailed(Exception):
+    """The embedder does not answer, or not usably. The text is for people, and holds none that was embedded."""
+
+    def __init__(self, detail: str, retry_after_seconds: float = 0.0) -> None:
+        super().__init__(detail)
+        self.retry_after_seconds = retry_after_seconds
+        """The endpoint's own wish; 0: none."""
+
+
+class Embedder(Protocol):
+    """Turns texts into vectors: int8, of any length, compared by their angle. Used from one event loop."""
+
+    @property
+    def name(self) -> str:
+        """Names the model and its version; vectors of another name are not compared with its own."""
+        ...
+
+    @property
+    def instant(self) -> bool:
+        """Whether a text takes microseconds: then a search makes what vectors it lacks."""
+        ...
+
+    async def embed(self, texts: Sequence[str]) -> Sequence[bytes]:
+        """Return a vector for each text, all of one length; of zeros where a text says nothing to this embedder.
+
+        Raises EmbeddingFailed.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Free what it holds."""
+        ...

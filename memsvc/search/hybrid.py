@@ -1,0 +1,96 @@
+"""By words and by meaning: what either finds, fused.
+
+A weighted sum of scores, each divided by its maximum: on every set measured as good as the better half alone, or
+better. (Sums of reciprocal ranks lose where one half is weak.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
+from typing import Generic, TypeVar
+
+import msgspec
+
+from memsvc.search.lexical import Corpus, LexicalIndex
+from memsvc.search.scores import sure_score
+from memsvc.search.vectors import VectorIndex
+
+T = TypeVar("T")
+
+LEXICAL_SHARE = 0.6
+LEAST_SIMILARITY = 0.1
+"""What is less near is found by its words, or not at all."""
+_CANDIDATES = 50
+_CANDIDATES_A_RESULT = 5
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """A query, and how it is looked for."""
+
+    text: str
+    vector: bytes = b""
+    """Empty: by words alone."""
+    by_words: bool = True
+
+
+class Candidate(msgspec.Struct, Generic[T], frozen=True):
+    """A memory that either half found."""
+
+    item: T
+    words: float = 0.0
+    by_context: bool = False
+    similarity: float = 0.0
+
+
+class Ranked(msgspec.Struct, Generic[T], frozen=True):
+    """A candidate's place in the order, and how sure its score makes of it."""
+
+    item: T
+    score: float
+    sure: float
+
+
+def candidates(
+    index: LexicalIndex,
+    vectors: VectorIndex | None,
+    asked: Asked,
+    limit: int,
+    allowed: Callable[[str], bool] | None = None,
+    corpus: Corpus | None = None,
+) -> Sequence[Candidate[str]]:
+    """Return the ids of what may be among the `limit` best, with what each half says of it."""
+    if vectors is None or not asked.vector:
+        hits = index.search(asked.text, limit, allowed, corpus) if asked.by_words else ()
+        return [Candidate(hit.memory_id, hit.score, hit.by_context) for hit in hits]
+    similarities = vectors.similarities(asked.vector)
+    wide = max(_CANDIDATES, _CANDIDATES_A_RESULT * limit)
+    found = {}
+    for hit in index.search(asked.text, wide, allowed, corpus) if asked.by_words else ():
+        found[hit.memory_id] = Candidate(hit.memory_id, hit.score, hit.by_context, similarities.of(hit.memory_id))
+    for memory_id, similarity in islice(similarities.nearest(LEAST_SIMILARITY, allowed), wide):
+        if memory_id not in found:
+            found[memory_id] = Candidate(memory_id, similarity=similarity)
+    return list(found.values())
+
+
+def fuse(found: Iterable[Candidate[T]]) -> list[Ranked[T]]:
+    """Return the candidates with their scores, best first; of equals the order that they came in."""
+    found = list(found)
+    most_words = max((each.words for each in found), default=0.0)
+    most_similar = max((each.similarity for each in found), default=0.0)
+    if not most_similar:
+        ranked = [Ranked(each.item, each.words, sure_score(each.words, each.by_context)) for each in found]
+    elif not most_words:
+        ranked = [Ranked(each.item, each.similarity, each.similarity) for each in found]
+    else:
+        # The better half says how sure the best hit is.
+        certainty = max(min(1.0, most_words), most_similar)
+        of_words, of_meaning = LEXICAL_SHARE / most_words, (1 - LEXICAL_SHARE) / most_similar
+        ranked = []
+        for each in found:
+            meaning = of_meaning * each.similarity
+            score = of_words * each.words + meaning
+            sure = of_words * sure_score(each.words, each.by_context) + meaning
+            ranked.append(Ranked(each.item, certainty * score, certainty * sure))
+    return sorted(ranked, key=lambda each: -each.score)
