@@ -27,6 +27,12 @@ from tests.servers.given import VARIABLES, GivenServer, given_server, given_urls
 from tests.servers.postgres import Postgres  # noqa: E402
 from tests.servers.process import DatabaseServer, ServerMissing  # noqa: E402
 from tests.servers.redis import Redis  # noqa: E402
+from tests.timeouts import (  # noqa: E402, F401
+    pytest_runtest_call,
+    pytest_runtest_setup,
+    pytest_runtest_teardown,
+    pytest_timeout_set_timer,
+)
 from tests.torture.databases import DATABASES, Database  # noqa: E402
 
 _Server = TypeVar("_Server", bound=DatabaseServer)

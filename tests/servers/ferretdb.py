@@ -68,7 +68,10 @@ def cached_binary() -> Path:
 
 
 def _build(built: Path) -> None:
-    go = go_command()
+    try:
+        go = go_command()
+    except ServerMissing as missing:
+        raise ServerMissing(f"FerretDB: {missing}") from missing
     with tempfile.TemporaryDirectory(dir=built.parent) as folder:
         part = Path(folder) / "ferretdb"
         result = subprocess.run(

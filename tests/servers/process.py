@@ -83,7 +83,7 @@ class DatabaseServer(ABC):
         """Start it and return at once."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*as_user(self.user), *_ends_with_its_parent(), *self.command()],
+                [*as_user(self.user), *ends_with_its_parent(), *self.command()],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -187,8 +187,8 @@ def as_user(user: str | None) -> Sequence[str]:
     return ["runuser", "-u", user, "--"]
 
 
-def _ends_with_its_parent() -> Sequence[str]:
-    """Return what to start a command with so that it is killed when pytest is, by whatever means."""
+def ends_with_its_parent() -> Sequence[str]:
+    """Return what to start a command with so that it is killed when whoever starts it is, by whatever means."""
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []
 

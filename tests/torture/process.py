@@ -12,6 +12,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.servers.process import ends_with_its_parent
+
 START_SECONDS = 30.0
 STOP_SECONDS = 30.0
 _POLL_SECONDS = 0.005
@@ -50,7 +52,7 @@ class Installation:
         arguments += [f"--listen={target}" for target in targets]
         with log.open("wb") as output:
             process = await asyncio.create_subprocess_exec(
-                *(*within, sys.executable, "-m", "memsvc", "serve", *arguments),
+                *(*ends_with_its_parent(), *within, sys.executable, "-m", "memsvc", "serve", *arguments),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

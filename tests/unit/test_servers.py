@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.conftest import must_have
 from tests.servers import ferretdb, postgres, redis
+from tests.servers.places import new_folder
 from tests.servers.process import ServerMissing
 
 
@@ -50,3 +56,36 @@ def test_a_missing_server_skips_a_test_and_fails_it_in_ci(
         monkeypatch.setenv(name, value)
     with pytest.raises(outcome, match="Redis: no redis-server found"):
         must_have(redis.binary.__wrapped__)
+
+
+STARTS_SERVERS = """
+import asyncio, sys
+from pathlib import Path
+from tests.servers.redis import Redis
+from tests.torture.process import Installation
+
+async def start():
+    redis = Redis()
+    redis.start()
+    memsvc = await Installation(Path(sys.argv[1]), "memory://", {"engine": "rules"}).launch()
+    await memsvc.ready()
+    print(redis._process.pid, memsvc.pid, flush=True)
+    await asyncio.sleep(3600)
+
+asyncio.run(start())
+"""
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv (util-linux) is not installed")
+def test_servers_end_with_a_run_of_the_tests_that_is_killed() -> None:
+    folder = new_folder("killed-run")
+    with subprocess.Popen([sys.executable, "-c", STARTS_SERVERS, str(folder)], stdout=subprocess.PIPE) as run:
+        assert run.stdout is not None
+        servers = [psutil.Process(int(pid)) for pid in run.stdout.readline().split()]
+        assert len(servers) == 2
+        run.send_signal(signal.SIGKILL)
+        run.wait()
+    deadline = time.monotonic() + 20
+    while any(server.is_running() and server.status() != psutil.STATUS_ZOMBIE for server in servers):
+        assert time.monotonic() < deadline, servers
+        time.sleep(0.01)
