@@ -24,6 +24,7 @@ from memsvc.sessions import Quiet, Sessions
 from memsvc.storage.driver import Driver
 from memsvc.storage.registry import scheme_of
 from memsvc.users import Users
+from memsvc.waits import waited_for
 from memsvc.writing.writer import Writer
 
 
@@ -63,6 +64,7 @@ def build_application(
     embedder: Embedder | None = None,
 ) -> Application:
     """Return the application on an open driver; nothing runs yet. `foreground` is what the engine gives way to."""
+    driver = waited_for(driver)
     users = Users(driver, settings.cache_bytes)
     writer = Writer(users, embed_after_seconds=None if embedder is None else settings.embed_after_seconds)
     meaning = Meaning(users, writer, embedder) if embedder is not None else None

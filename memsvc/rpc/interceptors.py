@@ -36,7 +36,7 @@ from memsvc.errors import (
 from memsvc.foreground import Foreground
 from memsvc.log import Log
 from memsvc.rpc.draining import Draining
-from memsvc.rpc.overdue import Overdue
+from memsvc.rpc.overdue import Call, Overdue
 from memsvc.rpc.status import wire_status
 from memsvc.rpc.unknown_fields import check_write, filters_check
 
@@ -177,8 +177,7 @@ def crowds(foreground: Foreground, max_calls: int) -> Wrapper:
 def deadlines(default_seconds: float) -> Wrapper:
     """Return the wrapper that ends unary calls a little before their deadline, so that the client learns why.
 
-    A call whose client set none has `default_seconds`. Handlers wait for nothing but the database; waits for learning
-    end earlier by themselves.
+    A call whose client set none has `default_seconds`. Waits for learning end earlier by themselves.
     """
     overdue = Overdue()
 
@@ -186,19 +185,28 @@ def deadlines(default_seconds: float) -> Wrapper:
         async def handle(request: Any, context: Context) -> Any:
             left = context.time_remaining()
             seconds = default_seconds if left is None else left
-            task = overdue.add(seconds - min(_ANSWER_SECONDS, seconds / 5))
+            call = overdue.add(seconds - min(_ANSWER_SECONDS, seconds / 5))
             try:
                 return await handler(request, context)
             except asyncio.CancelledError:
-                if not overdue.ended(task):
+                if not overdue.ended(call):
                     raise
             finally:
-                overdue.remove(task)
-            raise StorageUnavailable("the database did not answer before the deadline; a write may have been made")
+                overdue.remove(call)
+            raise _out_of_time(call)
 
         return handler if rpc.streams else handle
 
     return wrapper
+
+
+def _out_of_time(call: Call) -> Error:
+    """Return what a call is told whose time was over; nothing of writes where it made none."""
+    doubt = "; a write may have been made" if call.waits.has_written else ""
+    if call.waited_for_database:
+        return StorageUnavailable(f"the database did not answer before the deadline{doubt}")
+    message = f"the answer was not ready before the deadline{doubt}"
+    return Unavailable(Reason.OUT_OF_TIME, message, retry_after_seconds=1.0)
 
 
 def remaining_seconds(context: Context, default_seconds: float) -> float:

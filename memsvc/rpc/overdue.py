@@ -6,46 +6,69 @@ import asyncio
 import time
 from typing import Any, Final
 
+from memsvc.waits import Waits, begin_waits
+
 LOOK_SECONDS: Final = 0.05
 """A call may go on for so long after its time was over."""
+_ANSWERS_SECONDS: Final = 0.01
+"""After the event loop stood still, answers that have come in meanwhile get so long to be heard."""
+
+
+class Call:
+    """A call under way, and when it has to end, on the monotonic clock."""
+
+    __slots__ = ("end", "task", "waited_for_database", "waits", "was_ended")
+
+    def __init__(self, task: asyncio.Task[Any], end: float, waits: Waits) -> None:
+        self.task = task
+        self.end = end
+        self.waits = waits
+        self.was_ended = False
+        self.waited_for_database = False
+        """Whether it did when it was ended: else the time went by in memsvc itself."""
 
 
 class Overdue:
-    """The calls under way, by their tasks, and when each has to end, on the monotonic clock."""
+    """The calls under way."""
 
     def __init__(self) -> None:
-        self._ends: dict[asyncio.Task[Any], float] = {}
-        self._ended: set[asyncio.Task[Any]] = set()
+        self._calls: set[Call] = set()
+        self._next_look = 0.0
         self._looking = False
 
-    def add(self, seconds: float) -> asyncio.Task[Any]:
+    def add(self, seconds: float) -> Call:
         """Give the current task so long; then it is cancelled."""
         task = asyncio.current_task()
         assert task is not None
-        self._ends[task] = time.monotonic() + seconds
+        call = Call(task, time.monotonic() + seconds, begin_waits())
+        self._calls.add(call)
         if not self._looking:
-            self._look_soon()
-        return task
+            self._look_after(LOOK_SECONDS)
+        return call
 
-    def remove(self, task: asyncio.Task[Any]) -> None:
-        """The task has ended by itself."""
-        self._ends.pop(task, None)
-        self._ended.discard(task)
+    def remove(self, call: Call) -> None:
+        """The call has ended by itself."""
+        self._calls.discard(call)
 
-    def ended(self, task: asyncio.Task[Any]) -> bool:
+    def ended(self, call: Call) -> bool:
         """Whether it was this that cancelled the task, and nobody else did; if so, the task may go on."""
-        return task in self._ended and not task.uncancel()
+        return call.was_ended and not call.task.uncancel()
 
-    def _look_soon(self) -> None:
+    def _look_after(self, seconds: float) -> None:
         self._looking = True
-        asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look)
+        self._next_look = time.monotonic() + seconds
+        asyncio.get_running_loop().call_later(seconds, self._look, seconds)
 
-    def _look(self) -> None:
+    def _look(self, waited_seconds: float) -> None:
         self._looking = False
         now = time.monotonic()
-        for task in [task for task, end in self._ends.items() if end <= now]:
-            del self._ends[task]
-            self._ended.add(task)
-            task.cancel()
-        if self._ends:
-            self._look_soon()
+        if now - self._next_look > LOOK_SECONDS and waited_seconds == LOOK_SECONDS:
+            self._look_after(_ANSWERS_SECONDS)
+            return
+        for call in [call for call in self._calls if call.end <= now]:
+            self._calls.discard(call)
+            call.was_ended = True
+            call.waited_for_database = call.waits.for_database > 0
+            call.task.cancel()
+        if self._calls:
+            self._look_after(LOOK_SECONDS)

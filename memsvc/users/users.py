@@ -23,6 +23,7 @@ from memsvc.users.cache import HotCache
 from memsvc.users.hot import HotUser
 from memsvc.users.moves import Moves
 from memsvc.users.tips import SharedTips
+from memsvc.waits import current_waits
 
 _CATCH_UP_RECORDS = 256
 
@@ -108,7 +109,8 @@ class Users:
             self._asks_at_once = self.driver.capabilities().tips_cost_nothing
         if self._asks_at_once:
             return (await self.driver.tips((scope,)))[0]
-        return await self._tips.get(scope)
+        with current_waits():
+            return await self._tips.get(scope)
 
     def hot(self, scope: Scope) -> HotUser | None:
         """Return the user if it is in RAM, however stale."""
@@ -172,7 +174,8 @@ class Users:
         mine = task is None
         if task is None:
             task = self._loads[scope] = asyncio.create_task(self._load_now(scope))
-        return await asyncio.shield(task), mine
+        with current_waits():
+            return await asyncio.shield(task), mine
 
     async def _load_now(self, scope: Scope) -> HotUser:
         started, started_time = time.monotonic(), now_micros()

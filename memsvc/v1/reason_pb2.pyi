@@ -120,6 +120,8 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """An extraction would have deleted more than it may without a wish to forget: `too many memories would go ...`."""
     REASON_EMBEDDER_UNAVAILABLE: _Reason.ValueType  # 47
     """The embedder does not answer, and the search asked for meaning alone: `no answer within 2 s`."""
+    REASON_OUT_OF_TIME: _Reason.ValueType  # 48
+    """The server had not worked out the answer when the call's time was over: `answer was not ready before the deadline`."""
 
 class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
     """Why a call failed, an extraction waits or ended without effect, or something was refused.
@@ -227,4 +229,6 @@ REASON_TOO_MANY_DELETIONS: Reason.ValueType  # 46
 """An extraction would have deleted more than it may without a wish to forget: `too many memories would go ...`."""
 REASON_EMBEDDER_UNAVAILABLE: Reason.ValueType  # 47
 """The embedder does not answer, and the search asked for meaning alone: `no answer within 2 s`."""
+REASON_OUT_OF_TIME: Reason.ValueType  # 48
+"""The server had not worked out the answer when the call's time was over: `answer was not ready before the deadline`."""
 Global___Reason: _TypeAlias = Reason  # noqa: Y015

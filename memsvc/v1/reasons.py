@@ -153,3 +153,6 @@ class Reason(enum.StrEnum):
 
     EMBEDDER_UNAVAILABLE = "EMBEDDER_UNAVAILABLE"
     """The embedder does not answer, and the search asked for meaning alone: `no answer within 2 s`."""
+
+    OUT_OF_TIME = "OUT_OF_TIME"
+    """The server had not worked out the answer when the call's time was over: `answer was not ready before the deadline`."""

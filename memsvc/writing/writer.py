@@ -31,6 +31,7 @@ from memsvc.model import Scope
 from memsvc.storage.crashpoints import reach
 from memsvc.storage.driver import Append, Outcome, RecordKind, RowKind, TruncatedJournal
 from memsvc.users import HotUser, Users
+from memsvc.waits import current_waits
 from memsvc.writing.part import Part, erased_since
 from memsvc.writing.waiting import Decided, Waiting, internal
 
@@ -99,8 +100,11 @@ class Writer:
             lane.busy = True
             self._make_ready(scope)
         self._unanswered.add(waiting)
+        waits = current_waits()
+        waits.has_written = True
         try:
-            return await waiting.future
+            with waits:
+                return await waiting.future
         finally:
             self._unanswered.discard(waiting)
 

@@ -1,0 +1,74 @@
+"""What a call waits for: so that one that runs out of time is told whether the database was slow, or memsvc itself.
+
+The edge gives each call a `Waits`. Whatever asks the database counts there while it waits, through the call's context;
+so does who waits for an answer that another task asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from types import TracebackType
+from typing import Any, cast
+
+from memsvc.storage.driver import Driver
+
+_ASKED = ("append", "tips", "load", "records", "rows", "get", "users", "scopes", "truncate", "redact", "ping")
+
+
+class Waits:
+    """Of one call. As a context: the call waits for the database."""
+
+    __slots__ = ("for_database", "has_written")
+
+    def __init__(self) -> None:
+        self.for_database = 0
+        """How many answers of the database it waits for."""
+        self.has_written = False
+        """Whether it handed over something to be written."""
+
+    def __enter__(self) -> Waits:
+        self.for_database += 1
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self.for_database -= 1
+
+
+_NOBODY = Waits()
+_of_call: ContextVar[Waits] = ContextVar("waits", default=_NOBODY)
+
+
+def begin_waits() -> Waits:
+    """Return what the call that runs in this context waits for, from now on."""
+    waits = Waits()
+    _of_call.set(waits)
+    return waits
+
+
+def current_waits() -> Waits:
+    """Return what the call waits for for which this runs; outside of one, what nobody looks at."""
+    return _of_call.get()
+
+
+def waited_for(driver: Driver) -> Driver:
+    """Return the driver, which from now on counts who waits for it."""
+    return cast("Driver", _WaitedFor(driver))
+
+
+class _WaitedFor:
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+        for name in _ASKED:
+            setattr(self, name, _counted(getattr(driver, name)))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._driver, name)
+
+
+def _counted(ask: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    async def asked(*args: Any, **options: Any) -> Any:
+        with _of_call.get():
+            return await ask(*args, **options)
+
+    return asked
