@@ -287,9 +287,6 @@ class ExtractionKind(enum.StrEnum):
 
     RUNS = "runs"
     MESSAGES = "messages"
-    TASK = "task"
-    SUMMARY = "summary"
-    CONSOLIDATION = "consolidation"
 
 
 class ExtractionState(enum.StrEnum):

@@ -53,10 +53,10 @@ class Claim(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
     owner: str
     epoch: int
+    lease_seconds: float
     generation: int = 0
     """The store's generation that the owner ran in; see `Driver.generation`."""
     extraction_ids: tuple[str, ...] = ()
-    lease_seconds: float = 30.0
     renewals: int = 0
 
 

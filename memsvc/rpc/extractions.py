@@ -34,9 +34,6 @@ _STATE_NUMBERS: Final = inverted(EXTRACTION_STATES)
 _KINDS: Final = {
     ExtractionKind.RUNS: extraction_pb2.EXTRACTION_KIND_RUNS,
     ExtractionKind.MESSAGES: extraction_pb2.EXTRACTION_KIND_MESSAGES,
-    ExtractionKind.TASK: extraction_pb2.EXTRACTION_KIND_TASK,
-    ExtractionKind.SUMMARY: extraction_pb2.EXTRACTION_KIND_SUMMARY,
-    ExtractionKind.CONSOLIDATION: extraction_pb2.EXTRACTION_KIND_CONSOLIDATION,
 }
 _ACTIONS: Final = {
     Action.ADD: memory_pb2.CHANGE_KIND_CREATED,

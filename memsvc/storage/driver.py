@@ -31,9 +31,7 @@ class RecordKind(enum.StrEnum):
     CLAIM = "claim"
     RENEW = "renew"
     SETTLE = "settle"
-    SUMMARY = "summary"
     VECTORS = "vectors"
-    CONFIG = "config"
     ERASE = "erase"
 
 

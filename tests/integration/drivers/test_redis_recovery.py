@@ -76,10 +76,11 @@ async def test_calls_that_a_frozen_server_held_are_answered(own_redis: MakeRedis
     async with place(server.url, operation_timeout_ms="20000").opened() as driver:
         await driver.ping()
         server.freeze()
-        held = [asyncio.ensure_future(outcome_of(driver, item(SARAH, EMPTY, puts=[state(1)])))]
-        await asyncio.sleep(1.0)
+        held = asyncio.ensure_future(outcome_of(driver, item(SARAH, EMPTY, puts=[state(1)])))
+        done, _ = await asyncio.wait([held], timeout=1.0)
+        assert not done
         server.thaw()
-        assert await asyncio.gather(*held) == [Outcome.APPENDED]
+        assert await held is Outcome.APPENDED
         assert len(await driver.records(SARAH, 0, 10)) == 1
 
 

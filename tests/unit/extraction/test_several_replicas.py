@@ -15,7 +15,7 @@ from memsvc.journal.records import RequestNote
 from memsvc.memories import Create, Delete, Guard, MemoryWriter, Target
 from memsvc.model import ExtractionState, Memory, Scope
 from memsvc.sessions.commands import MAX_OPEN_EXTRACTIONS
-from memsvc.storage.driver import Append, Driver, Loaded, Outcome, Redaction, RowKind
+from memsvc.storage.driver import Append, Driver, Due, Loaded, Outcome, Redaction, RowKind
 from memsvc.storage.memory import MemoryDriver
 from memsvc.users import Users
 from memsvc.writing.writer import Writer
@@ -26,23 +26,23 @@ TOM = Scope("default", "tom")
 class Slow(MemoryDriver):
     """Takes its time where a test wants it to."""
 
-    append_seconds = 0.0
-    first_redact_seconds = 0.0
+    redacting: asyncio.Event | None = None
+    """Set where the first redaction has come; it then waits for `redact_on`."""
+    redact_on: asyncio.Event | None = None
     loads: asyncio.Event | None = None
     """What loads wait for."""
-
-    async def append(self, batch: Sequence[Append]) -> Sequence[Outcome]:
-        outcomes = await super().append(batch)
-        await asyncio.sleep(self.append_seconds)
-        return outcomes
+    loading = 0
+    """How many do."""
 
     async def redact(self, scope: Scope, redactions: Sequence[Redaction]) -> Collection[int]:
-        seconds, self.first_redact_seconds = self.first_redact_seconds, 0.0
-        await asyncio.sleep(seconds)
+        if self.redacting is not None and self.redact_on is not None and not self.redacting.is_set():
+            self.redacting.set()
+            await self.redact_on.wait()
         return await super().redact(scope, redactions)
 
     async def load(self, scope: Scope, kinds: Collection[RowKind]) -> Loaded:
         if self.loads is not None:
+            self.loading += 1
             await self.loads.wait()
         return await super().load(scope, kinds)
 
@@ -94,7 +94,8 @@ async def test_a_load_that_ended_and_was_evicted_at_once_is_not_waited_for_again
         await users.latest(SARAH)
 
     third = asyncio.create_task(come())
-    await asyncio.sleep(0.01)
+    while driver.loading < 2:
+        await asyncio.sleep(0)
     driver.loads.set()
     coming.set()
 
@@ -106,13 +107,16 @@ async def test_two_purges_at_once_leave_no_text() -> None:
     driver = await opened()
     one, two = memory("SECRET-ONE"), memory("SECRET-TWO")
     await writer_on(driver).write(SARAH, [Create(one), Create(two)], Guard(), batch=True)
-    driver.first_redact_seconds = 0.2
-    purging = []
-    for each in (one, two):
-        deletion = writer_on(driver).write(SARAH, [Delete(Target(each.memory_id))], Guard(), purge_text=True)
-        purging.append(asyncio.create_task(deletion))
-        await asyncio.sleep(0.05)
-    await asyncio.gather(*purging)
+    driver.redacting, driver.redact_on = asyncio.Event(), asyncio.Event()
+    first, second = (
+        writer_on(driver).write(SARAH, [Delete(Target(each.memory_id))], Guard(), purge_text=True)
+        for each in (one, two)
+    )
+    purging = asyncio.create_task(first)
+    await driver.redacting.wait()
+    await second
+    driver.redact_on.set()
+    await purging
 
     kept = b"".join(record.body for record in await driver.records(SARAH, 0, 100))
     assert b"SECRET" not in kept
@@ -152,20 +156,40 @@ async def test_what_a_stopped_worker_hands_back_is_taken_at_once(make_replica: M
 async def test_a_claim_that_was_under_way_at_the_stop_is_handed_back(make_replica: MakeReplica) -> None:
     stopping, other = make_replica(lease_seconds=30.0), make_replica(lease_seconds=30.0)
     append = stopping.driver.append
+    claiming, go_on = asyncio.Event(), asyncio.Event()
 
     async def slow(batch: Sequence[Append]) -> Sequence[Outcome]:
         outcomes = await append(batch)
-        await asyncio.sleep(0.1)
+        claiming.set()
+        await go_on.wait()
         return outcomes
 
     receipt = await stopping.say("I ski")
     stopping.driver.append = slow  # type: ignore[method-assign]
     stopping.worker.start()
-    await asyncio.sleep(0.05)
-    await stopping.worker.stop()
+    await claiming.wait()
+    stop = asyncio.create_task(stopping.worker.stop())
+    await asyncio.sleep(0)
+    go_on.set()
+    await stop
 
     waiting = await other.extractions.get(SARAH, receipt.extraction_id)
     assert (waiting.state, waiting.attempt) == (ExtractionState.WAITING, 0)
+
+
+async def looked_for_work(replica: Replica) -> None:
+    """Wait until the worker has looked for work twice from now on: the first look may have begun before."""
+    due, looks = replica.driver.due, 0
+
+    async def counted(before: int, limit: int) -> Sequence[Due]:
+        nonlocal looks
+        looks += 1
+        return await due(before, limit)
+
+    replica.driver.due = counted  # type: ignore[method-assign]
+    while looks < 2:
+        await asyncio.sleep(0.005)
+    replica.driver.due = due  # type: ignore[method-assign]
 
 
 async def test_a_further_run_does_not_make_the_model_be_asked_sooner_than_it_wished(make_replica: MakeReplica) -> None:
@@ -179,7 +203,7 @@ async def test_a_further_run_does_not_make_the_model_be_asked_sooner_than_it_wis
         await asyncio.sleep(0.01)
     for number in range(3):
         await replica.say(f"And {number}")
-        await asyncio.sleep(0.1)
+        await looked_for_work(replica)
 
     assert len(replica.engine.calls) == 1
 

@@ -19,6 +19,7 @@ from memsvc.extraction.jobs.troubles import Trouble
 from memsvc.extraction.reconcile import Source, Sources
 from memsvc.ids import new_id
 from memsvc.journal.lifecycle import has_waited_since
+from memsvc.journal.records import Claim
 from memsvc.model import ExtractionState, LearningMode, Message, Origin, Refusal, Role, Run, Scope, TextPart, Usage
 from memsvc.sessions import AppendRunCommand, Quiet
 
@@ -119,7 +120,7 @@ async def test_a_worker_that_died_is_replaced_also_while_its_user_goes_on_writin
             await asyncio.sleep(0.02)
 
     writing = asyncio.create_task(go_on_writing())
-    extraction, _ = await alive.extractions.wait(SARAH, receipt.extraction_id, 5)
+    extraction, _ = await alive.extractions.wait(SARAH, receipt.extraction_id, 20)
     writing.cancel()
 
     assert extraction.state is ExtractionState.SUCCEEDED
@@ -145,19 +146,28 @@ async def test_a_claim_that_may_be_dead_is_left_alone_until_its_lease_has_passed
     while (await dead.extractions.get(SARAH, receipt.extraction_id)).state is not ExtractionState.SUCCEEDED:
         await asyncio.sleep(0.02)
 
-    assert asyncio.get_running_loop().time() - started < 2.0
-    assert looks < 50
+    took = asyncio.get_running_loop().time() - started
+    # It looks as often as it always does, not again and again.
+    assert looks < 10 + 4 * took / alive.worker.settings.poll_seconds
+
+
+async def claim_of(replica: Replica) -> Claim:
+    claim = (await replica.users.latest(SARAH)).state.core.claim
+    assert claim is not None
+    return claim
 
 
 @pytest.mark.parametrize("ahead_seconds", [600.0, -600.0])
 async def test_leases_hold_with_clocks_ten_minutes_apart(make_replica: MakeReplica, ahead_seconds: float) -> None:
-    owner, other = make_replica(lease_seconds=0.4), make_replica(clock_ahead_seconds=ahead_seconds)
+    owner, other = make_replica(lease_seconds=1.5), make_replica(clock_ahead_seconds=ahead_seconds)
     owner.engine.gate.clear()
     owner.worker.start()
     receipt = await owner.say("I ski")
     await owner.engine.reading.wait()
     other.worker.start()
-    await asyncio.sleep(1.0)
+    # A claim is renewed three times in its lease: by then it would have been taken for dead.
+    while (await claim_of(other)).renewals < 5:
+        await asyncio.sleep(0.02)
     assert other.engine.calls == []
     owner.engine.gate.set()
     extraction, _ = await owner.extractions.wait(SARAH, receipt.extraction_id, 10)
