@@ -6,7 +6,7 @@ DRIVER ?= sqlite
 ROUNDS ?= 100
 WORKERS ?= 4
 
-.PHONY: demo picture test check gen lint types bench torture clean
+.PHONY: demo picture test check gen lint types bench torture torture-rules clean
 
 # What tests and checks need, once for each state of pyproject.toml.
 $(VENV)/.installed: pyproject.toml
@@ -64,6 +64,10 @@ bench: $(VENV)/.installed
 # Kill a server at random while clients write and learn; nothing may be lost, doubled or left unfinished.
 torture: $(VENV)/.installed
 	$(BIN)/python -m tests.torture --driver $(DRIVER) --rounds $(ROUNDS)
+
+# Read 20,000 texts made of the rules engine's own words; none may be an error, or cost another sentence.
+torture-rules: $(VENV)/.installed
+	RULES_FUZZ_CASES=20000 $(BIN)/python -m pytest -q -p no:randomly --timeout 1800 tests/unit/extraction/test_rules_properties.py
 
 clean:
 	rm -rf $(VENV) tmp build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

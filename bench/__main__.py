@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import cost, reads, start, users, writes
-from bench.measuring import Figure, at_least, at_most
+from bench.measuring import Figure, at_most
 
 RESULTS = Path(__file__).parent / "results.json"
 SCRATCH = Path("tmp")
@@ -35,11 +35,15 @@ def _drivers(scratch: Path) -> Iterator[Figure]:
 
 def _extraction(scratch: Path) -> Iterator[Figure]:
     quality = import_module("bench.extraction_quality")
-    goals = {"f1": at_least(quality.GOAL_F1), "false_positive_rate": at_most(quality.GOAL_FALSE_POSITIVE_RATE)}
-    for split, scores in quality.measure().items():
-        for name, value in scores.items():
-            unit = "lines" if name.startswith("lines") else "share"
-            yield Figure(f"extraction.{split}.{name}", value, unit, goals.get(name))
+    goals = {
+        "wrong": at_most(quality.GOAL_WRONG),
+        "keyed_profile.wrong": at_most(quality.GOAL_WRONG_KEYED_PROFILE),
+        "deletions.unasked": at_most(0),
+        "exceptions": at_most(0),
+    }
+    for name, value in quality.measure().items():
+        unit = "share" if isinstance(value, float) else "count"
+        yield Figure(f"extraction.{name}", value, unit, goals.get(name))
 
 
 PARTS: Mapping[str, Callable[[Path], Iterable[Figure]]] = {

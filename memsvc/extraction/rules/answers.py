@@ -10,6 +10,8 @@ from memsvc.extraction.rules.pattern_files import SLOT
 from memsvc.extraction.rules.patterns import PatternBook
 from memsvc.extraction.rules.say import compiled
 from memsvc.extraction.rules.sentences import BRACKET, Sentence, Token, sentences
+from memsvc.extraction.rules.things import LIKEABLE
+from memsvc.extraction.rules.wording import is_proper
 
 _MAX_ANSWER_WORDS: Final = 6
 _LAST_CHARACTERS: Final = 400
@@ -33,6 +35,8 @@ class Answers:
         states = self._asked(question) if answer.end_mark != "?" and "?" in question else ""
         if not states:
             return None
+        if states.startswith("my favorite") and not self._is_certain(tokens, answer):
+            return None
         before = states.split("{answer}")[0].split()
         here = tokens[0].start
         return Clause((*(Token(word, here, here) for word in before), *tokens), answer.source)
@@ -52,6 +56,14 @@ class Answers:
                 asked_for = match.groupdict()
                 return SLOT.sub(lambda slot: (asked_for.get(slot[1]) or slot[0]).strip(), states)  # noqa: B023
         return ""
+
+    def _is_certain(self, tokens: Sequence[Token], answer: Sentence) -> bool:
+        """Tell whether an answer is surely what was asked for: known, or a name, where "yayyy" would do as well."""
+        lexicon = self._book.lexicon
+        last = tokens[-1].word
+        known = any(lexicon.has(name, last) for name in ("colors", *LIKEABLE))
+        named = len(tokens) > 1 and all(is_proper(token, answer.source) for token in (tokens[0], tokens[-1]))
+        return known or named
 
     def _answer(self, answer: Sentence) -> Sequence[Token]:
         tokens = answer.tokens

@@ -7,6 +7,7 @@ is turned away here is not read at all: what a sentence hides is still found in 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Final
 
 import msgspec
@@ -71,6 +72,8 @@ def _is_supposed(words: Sequence[str], lexicon: Lexicon) -> bool:
 def _is_reported(words: Sequence[str], lexicon: Lexicon) -> bool:
     """Tell whether somebody is said to say something: "she said i", "my boss told me"."""
     saying = lexicon.words("saying_verbs")
+    if any(verb in ("be", "was", "were", "is") and like == "like" for verb, like in pairwise(words)):
+        return True
     return any(
         word in saying and not (at and words[at - 1] in ("i", "to", "not")) and (at or word.endswith(("s", "d")))
         for at, word in enumerate(words)
@@ -162,9 +165,15 @@ def _plain(tokens: list[Token], lexicon: Lexicon) -> list[Token]:
         ):
             continue
         kept.append(token)
-    while len(kept) > 1 and (not kept[-1].is_word or kept[-1].word in lexicon.words("tail")):
-        kept.pop()
-    return kept
+    return list(without_tail(kept, lexicon))
+
+
+def without_tail(tokens: Sequence[Token], lexicon: Lexicon) -> Sequence[Token]:
+    """Leave out what says nothing at the end: "now", "lol", a comma."""
+    end = len(tokens)
+    while end > 1 and (not tokens[end - 1].is_word or tokens[end - 1].word in lexicon.words("tail")):
+        end -= 1
+    return tokens[:end]
 
 
 def _is_comma(tokens: list[Token], at: int) -> bool:

@@ -5,19 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import pairwise
 from typing import Final
 
 import msgspec
 
 from memsvc.extraction.engine import Operation
-from memsvc.extraction.rules.clauses import Clause
+from memsvc.extraction.rules.clauses import Clause, without_tail
 from memsvc.extraction.rules.kinds import read
 from memsvc.extraction.rules.pattern_files import SLOT, Fact
 from memsvc.extraction.rules.patterns import Pattern, PatternBook
 from memsvc.extraction.rules.sentences import Token
 from memsvc.extraction.rules.spans import Span
-from memsvc.extraction.rules.wording import Filling, original, spoken, third_person, with_article
+from memsvc.extraction.rules.wording import Filling, original, told, with_article
 from memsvc.extraction.schemas import default_schemas, is_list_key
 from memsvc.model import Layer
 
@@ -66,7 +65,7 @@ class FactReader:
         # What takes a statement back, or limits it, is part of it wherever it stands.
         for at in ends[-_MAX_ENDS:] if len(ends) > _MAX_ENDS else ends:
             if lexicon.words("limiting").isdisjoint(token.word for token in tokens[at:]):
-                yield tokens[:at]
+                yield tuple(without_tail(tokens[:at], lexicon))
 
     def _by(self, pattern: Pattern, match: re.Match[str], clause: Clause, now: datetime | None) -> Iterator[Operation]:
         phrase = match.string
@@ -163,19 +162,14 @@ class FactReader:
                     else f"{original(tokens[-1:], clause.source)} {fillings[name][0].text}"
                 )
                 first = 0 if begin else end + (tokens[end].word == ",")
-        for at, (token, following) in enumerate(pairwise(tokens)):
-            if token.start == following.start and following.end > following.start:
-                # The two words of a contraction have one place: "don't" is told in words.
-                instead |= {at: token.word, at + 1: following.word}
         if tokens[0].word in ("your", "that", "this", "the") or (
             tokens[0].word == "always" and tokens[1].word in ("never", "do")
         ):
             # "Always" that only stands for "from now on", and what points at an answer.
             instead |= {0: ""}
-        elif tokens[first].word in ("i", "we"):
-            told = third_person(tokens[first + 1].word, self._irregular)
-            instead |= dict.fromkeys(range(first + 1), "") | {first + 1: told}
-        return spoken(tokens, clause.source, instead)
+        elif tokens[0].word == "always":
+            instead |= {0: "always"}
+        return told(tokens, clause.source, self._irregular, instead, first)
 
 
 def original_quote(clause: Clause) -> str:

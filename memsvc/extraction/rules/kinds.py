@@ -39,10 +39,10 @@ def _listed(name: str, span: Span) -> list[Filling]:
     phrase = " ".join(span.words)
     for form in (phrase, singular(phrase)):
         if form in span.lexicon.words(name):
-            kept = span.canonical.get(name, {}).get(form)
-            if kept is None and name in _CAPITALISED:
+            kept = span.canonical.get(name.removeprefix("sure_"), {}).get(form)
+            if kept is None and name in _CAPITALISED and span.original.islower():
                 kept = titled(form)
-            return one(kept or phrase)
+            return one(kept or (span.original if name in _CAPITALISED else phrase))
     return []
 
 
@@ -51,6 +51,7 @@ _KINDS: Final[Mapping[str, Callable[[Span], list[Filling]]]] = {
     "age": figures.age,
     "birthday": figures.birthday,
     "children": things.children,
+    "color": things.color,
     "email": figures.matching(re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")),
     "event": things.event,
     "favorite": things.favorite,

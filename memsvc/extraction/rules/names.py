@@ -16,6 +16,9 @@ from memsvc.extraction.rules.wording import Filling, title_word, titled
 def person(span: Span) -> list[Filling]:
     """Read the name of a person: capitalised words that are nothing else, or known names."""
     words, lexicon = span.words, span.lexicon
+    if words[0] in _TITLES and len(words) == 2:
+        found = person(span.part(1))
+        return one(span.original) if found and span.is_proper(1) else []
     if not 1 <= len(words) <= 4 or not all(_NAME.fullmatch(word) for word in words):
         return []
     if span.has_any("not_names") or any(lexicon.has(name, word) for word in words for name in _NOT_NAMES):
@@ -121,7 +124,10 @@ def school(span: Span) -> list[Filling]:
 def job(span: Span) -> list[Filling]:
     """Read an occupation: its last word is in the list, and nothing before it tells of something else."""
     words = span.words
-    begin = 1 if words[0] in ("a", "an", "the") else 0
+    # "The professor" is one that was spoken of; "the CEO of ..." is what somebody is.
+    begin = 1 if words[0] in ("a", "an") or (words[0] == "the" and "of" in words) else 0
+    if words[0] == "the" and not begin:
+        return []
     body = span.part(begin)
     words = body.words
     if not 1 <= len(words) <= 5 or not all(_NAME.fullmatch(word) for word in words):
@@ -130,6 +136,8 @@ def job(span: Span) -> list[Filling]:
     head = " ".join(words[max(0, of - 2) : of]), words[of - 1]
     occupations = span.lexicon.words("occupations")
     if not (head[0] in occupations or head[1] in occupations) or body.has_any("not_job_words"):
+        return []
+    if any(word.startswith(("no-", "non-", "ex-", "wannabe")) for word in words):
         return []
     if any(word.endswith("ing") and word not in span.lexicon.words("job_fields") for word in words):
         return []
@@ -174,6 +182,7 @@ _NOT_NAMES: Final = (
     "diets",
 )
 _NOT_PLACES: Final = ("programming", "tools", "names", "languages", "relatives")
+_TITLES: Final = ("mr", "mrs", "ms", "dr", "professor", "captain")
 _RANKS: Final = frozenset(
     {"manager", "director", "supervisor", "engineer", "president", "lead", "chef", "partner", "vp", "editor"}
 )

@@ -95,6 +95,8 @@ class Passing:
         tokens = sentence.tokens[at : at + 1]
         if not tokens or not is_proper(tokens[0], sentence.source):
             return ""
+        if sentence.source[tokens[0].start : tokens[0].end].isupper():
+            return ""
         if tokens[0].word in self._lexicon.words("after_nouns"):
             return ""
         span = Span(tokens, sentence.source, self._lexicon, self._book.canonical, None)

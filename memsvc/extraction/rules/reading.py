@@ -20,7 +20,7 @@ from memsvc.extraction.rules.patterns import PatternBook
 from memsvc.extraction.rules.requests import Requests
 from memsvc.extraction.rules.sentences import MAX_SENTENCE_TOKENS, Sentence, quoted, sentences
 from memsvc.log import Log
-from memsvc.model import Message, Role, TextPart
+from memsvc.model import Layer, Message, Role, TextPart
 
 log = Log(__name__)
 
@@ -47,6 +47,8 @@ class ConversationReading:
         self.gathering = Gathering(conversation.known)
         self._playing = False
         """Whether a role is played, in this message and those after it."""
+        self._muted = False
+        """Whether the rest of the message is somebody else's, or private."""
 
     def steps(self) -> Iterator[Sequence[Operation]]:
         """Yield what each sentence changes, one sentence at a time, so that the caller can let others run."""
@@ -72,38 +74,35 @@ class ConversationReading:
         self._playing = reach == "always" or (self._playing and reach != "over")
 
     def _message(self, index: int, message: Message, heard: str) -> Iterator[Sequence[Operation]]:
+        self._muted = False
         for part in message.parts:
             if isinstance(part, TextPart):
                 for sentence in sentences(part.text, self._reader.book.spelling):
                     found: list[Operation] = []
                     try:
-                        if not self._sentence(sentence, index, message, heard, found):
-                            break
+                        self._sentence(sentence, index, message, heard, found)
                     except Exception as error:
                         # It costs no other sentence.
                         log.error("sentence_not_read", error)
                     heard = ""
                     yield found
 
-    def _sentence(self, sentence: Sentence, index: int, message: Message, heard: str, found: list[Operation]) -> bool:
-        """Read one sentence into `found`; tell whether the message goes on in the user's own voice."""
+    def _sentence(self, sentence: Sentence, index: int, message: Message, heard: str, found: list[Operation]) -> None:
+        """Read one sentence into `found`, unless the message no longer is in the user's own voice."""
         if len(sentence.tokens) > MAX_SENTENCE_TOKENS:
-            return True
+            return
         reach = self._reader.framing.of(sentence)
         self._play(reach)
-        if reach == "taken_back":
-            self._take_back(index)
-            return True
-        if reach == "over":
-            return True
-        if reach or self._playing:
-            return False
+        self._muted = self._muted or reach in ("rest", "private")
+        if self._muted or self._playing or reach:
+            if reach == "taken_back":
+                self._take_back(index)
+            return
         for effect in self._effects(sentence, message, heard):
             operation = msgspec.structs.replace(effect.operation, message_index=index)
             standing = self.gathering.take(msgspec.structs.replace(effect, operation=operation))
             if standing is not None:
                 found.append(standing)
-        return True
 
     def _take_back(self, index: int) -> None:
         """Drop what was just said: in this message, or, where that said nothing, in the user's message before it."""
@@ -154,13 +153,16 @@ class ConversationReading:
     def _stated(self, sentence: Sentence, message: Message) -> Iterator[Effect]:
         """Yield what a sentence states, and what it says is no longer so."""
         now = said_at(message.time)
+        # "I live in Stormwind lol": what is laughed at is no fact to stand first in every prompt.
+        joking = not self._reader.book.lexicon.words("joking").isdisjoint(sentence.words)
         for clause in clauses(sentence, self._reader.book.lexicon):
             over = ended(clause)
             for positive in over:
                 for fact in self._reader.facts.facts(positive, now):
                     yield Effect(fact, ends=True)
             if not over:
-                yield from map(Effect, self._reader.facts.facts(clause, now))
+                found = self._reader.facts.facts(clause, now)
+                yield from (Effect(fact) for fact in found if not joking or fact.layer is not Layer.PROFILE)
 
     def _forgotten(self, sentence: Sentence) -> Iterator[Effect]:
         """Yield the deletions that a command asks for: of everything, of what it states, or of what it names."""

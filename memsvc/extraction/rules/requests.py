@@ -13,7 +13,7 @@ from memsvc.extraction.engine import Action, Operation
 from memsvc.extraction.rules.clauses import Clause
 from memsvc.extraction.rules.lexicon import Lexicon
 from memsvc.extraction.rules.sentences import BRACKET, Sentence, Token, words_of
-from memsvc.extraction.rules.wording import spoken, third_person
+from memsvc.extraction.rules.wording import told
 
 _MAX_REMEMBERED_TOKENS: Final = 40
 
@@ -63,17 +63,9 @@ class Requests:
         certain = any(token.word.isdigit() or rest.source[token.start].isupper() for token in tokens[1:])
         if not own and not certain:
             return None
-        text = self._told(tokens, rest.source)
+        text = told(tokens, rest.source, self._irregular, {})
         quote = rest.source[tokens[0].start : tokens[-1].end]
-        return Operation(action=Action.ADD, text=text, quote=quote, topics=("notes",))
-
-    def _told(self, tokens: Sequence[Token], source: str) -> str:
-        if tokens[0].word in ("i", "we") and len(tokens) > 1:
-            instead = {0: "", 1: third_person(tokens[1].word, self._irregular)}
-            text = spoken(tokens, source, instead)
-        else:
-            text = spoken(tokens, source)
-        return text[:1].upper() + text[1:]
+        return Operation(action=Action.ADD, text=text[:1].upper() + text[1:], quote=quote, topics=("notes",))
 
     def _asked_to_remember(self, sentence: Sentence) -> Sequence[Token]:
         if sentence.end_mark == "?":
@@ -81,9 +73,11 @@ class Requests:
         tokens, _ = self._without_politeness(sentence.tokens)
         count = self._lexicon.longest("remember_commands", words_of(tokens), 0)
         rest = tokens[count:] if count else ()
-        # "Remember, every step counts!" asks for nothing.
-        if rest and rest[0].word == "," and tokens[count - 1].word == "remember":
-            return ()
+        # "Remember, every step counts!" and "remember I was late?" ask for nothing.
+        if rest and tokens[count - 1].word == "remember":
+            reminds = rest[0].word in ("i", "we") and words_of(rest[1:2])[0:1] != []
+            if rest[0].word == "," or (reminds and rest[1].word not in self._lexicon.words("remembered_verbs")):
+                return ()
         while rest and rest[0].word in (":", ",", "-", "that"):
             rest = rest[1:]
         while rest and not rest[-1].is_word:

@@ -14,14 +14,24 @@ from memsvc.extraction.rules.wording import Filling, original, spoken
 
 
 def _food_or_thing(span: Span) -> bool:
-    return any(span.lexicon.has(name, " ".join(span.words[-count:])) for count in (1, 2) for name in _LIKEABLE)
+    return any(span.lexicon.has(name, " ".join(span.words[-count:])) for count in (1, 2) for name in LIKEABLE)
 
 
 def likes(span: Span) -> list[Filling]:
     """Read what can be liked for good: activities, kinds of things, names; each of a list must be one."""
     to_do = span.words[0] == "to"
-    found = [_to(part) if to_do and at else _like(part) for at, part in enumerate(parts_of(span))]
-    return [filling for fillings in found for filling in fillings] if found and all(found) else []
+    parts = parts_of(span)
+    found = [_to(part) if to_do and at else _like(part) for at, part in enumerate(parts)]
+    # What is not known among others that are is passed over, unless it may be the beginning of something else.
+    harmless = all(fillings or _is_harmless(part) for part, fillings in zip(parts, found, strict=True))
+    return [filling for fillings in found for filling in fillings] if harmless and found and found[0] else []
+
+
+def _is_harmless(span: Span) -> bool:
+    listed = any(
+        span.has_any(name) for name in ("deixis", "clause_words", "determiners", "pastime_verbs", "prepositions")
+    )
+    return len(span.words) <= 2 and all(map(str.isalpha, span.words)) and not listed
 
 
 def _like(span: Span) -> list[Filling]:
@@ -41,7 +51,10 @@ def _like(span: Span) -> list[Filling]:
         verbs = span.lexicon.words("pastime_verbs")
         bare = next((verb for verb in (stem, stem + "e", stem[:-1]) if verb in verbs), "")
         active = _is_pastime([bare, *words[1:]], span) if bare else span.lexicon.has("pastimes", words[0])
-        return _plain(span) if active or _food_or_thing(span) else []
+        unknown = (
+            len(words) == 1 and not bare and len(words[0]) > 6 and words[0] not in span.lexicon.words("vague_gerunds")
+        )
+        return _plain(span) if active or unknown or _food_or_thing(span) else []
     if len(words) > 4 or (len(words) > 1 and words[0] in _BARE_VERBS):
         return []
     # "Anywhere with water": what it is stands before the preposition.
@@ -89,21 +102,19 @@ def _plain(span: Span) -> list[Filling]:
 def favorite(span: Span) -> list[Filling]:
     """Read what a favorite is: a name or a kind, no sentence."""
     words = span.words
-    if (
-        not 1 <= len(words) <= 6
-        or span.has_any("deixis")
-        or span.has_any("clause_words")
-        or (words[0] == "to" and not span.is_proper(0))
-    ):
+    if not 1 <= len(words) <= 6 or "," in words or span.has_any("deixis") or span.has_any("clause_words"):
         return []
-    if (
-        words[0] in ("a", "an", "by", "in", "at", "not", "very", "so", "really", "probably", "always", "when")
-        or "," in words
-    ):
+    if words[0] in span.lexicon.words("not_favorites") or (words[0] == "to" and not span.is_proper(0)):
         return []
     if words[-1] in span.lexicon.words("fleeting") or not words[0][0].isalnum():
         return []
     return one(spoken(span.tokens, span.source))
+
+
+def color(span: Span) -> list[Filling]:
+    """Read a color: "blue", "dark green"."""
+    known = span.lexicon.has("colors", span.words[-1]) and len(span.words) <= 3
+    return one(span.original) if known and not span.has_any("deixis") and "," not in span.words else []
 
 
 def noun(span: Span) -> list[Filling]:
@@ -128,6 +139,7 @@ def substances(span: Span) -> list[Filling]:
         and not part.has_any("clause_words")
         and part.words[0] not in ("a", "an", "the", "my", "most", "certain")
         and part.words[-1] not in part.lexicon.words("fleeting")
+        and not part.lexicon.has("not_allergens", part.words[-1])
         for part in parts
     )
     return [Filling(part.original, part.original) for part in parts] if parts and good else []
@@ -144,17 +156,19 @@ def hobbies(span: Span) -> list[Filling]:
 
 
 def event(span: Span) -> list[Filling]:
-    """Read what was joined, visited or bought: a thing with its article, or a name."""
+    """Read what was joined, visited or bought: a thing that makes a day of a life, or a name."""
     words = span.words
     named = all(map(span.is_proper, range(len(words))))
-    if words[0] not in _EVENT_STARTS and not named and not (words[0].endswith("s") and len(words) == 1):
-        return []
-    if words[0] in ("the",) and not (len(words) > 1 and (span.is_proper(1) or len(words) > 2)):
-        return []
+    own = span.part(1) if words[0] in _EVENT_STARTS and len(words) > 1 else span
+    cut = next((at for at, word in enumerate(own.words) if at and word in own.lexicon.words("prepositions")), None)
+    head = own.part(0, cut).words[-1]
+    named = named or any(own.lexicon.has(name, " ".join(own.words)) for name in ("pastimes", "sports"))
+    memorable = own.lexicon.has("event_things", head) or own.lexicon.has("event_things", " ".join(own.words[-2:]))
     # A second time in it would stand as it was said.
     timed = any(on_calendar(words[at:], span.now) for at in range(1, len(words)))
-    own = span.part(1) if words[0] in ("my", "our") else span
-    return [] if timed or not noun(own) else noun(span)
+    if timed or not (named or (memorable and own is not span)):
+        return []
+    return noun(span) if noun(own) else []
 
 
 def habit(span: Span) -> list[Filling]:
@@ -250,7 +264,7 @@ _BARE_VERBS: Final = frozenset(
 _COUNTS: Final = frozenset({"one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"})
 _PLAIN: Final = re.compile(r"[^\W\d_]+(?:-[^\W_]+)*")
 _EVENT_STARTS: Final = frozenset({"a", "an", "the", "my", "our", "two", "three", "four", "another"})
-_LIKEABLE: Final = (
+LIKEABLE: Final = (
     *("topic_food", "topic_music", "topic_sports", "topic_animals", "topic_entertainment", "topic_travel"),
     *("topic_hobbies", "pastimes", "sports", "instruments", "programming", "tools"),
 )

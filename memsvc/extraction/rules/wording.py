@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Final
 
 import msgspec
@@ -38,6 +39,20 @@ def spoken(tokens: Sequence[Token], source: str, instead: Mapping[int, str] | No
             begin = at + 1
     parts += [original(tokens[begin:], source)] if begin < len(tokens) else []
     return " ".join(parts).replace(" ,", ",")
+
+
+def told(
+    tokens: Sequence[Token], source: str, irregular: Mapping[str, str], instead: Mapping[int, str], at: int = 0
+) -> str:
+    """Return a clause whose subject is at `at` as it is told of the user: "i don't eat pork" is "does not eat pork"."""
+    others = dict(instead)
+    for index, (token, following) in enumerate(pairwise(tokens)):
+        if (token.start, token.end) == (following.start, following.end) and token.end > token.start:
+            # The two words of a contraction have one place: "don't" is told in words.
+            others |= {index: token.word, index + 1: following.word}
+    if tokens[at].word in ("i", "we") and at + 1 < len(tokens):
+        others |= dict.fromkeys(range(at + 1), "") | {at + 1: third_person(tokens[at + 1].word, irregular)}
+    return spoken(tokens, source, others)
 
 
 def is_proper(token: Token, source: str) -> bool:

@@ -18,7 +18,7 @@ from memsvc.extraction.rules.sentences import MAX_MESSAGE_CHARACTERS, sentences
 from memsvc.limits import check_key
 
 _BOOK = load_book()
-_CASES = int(os.environ.get("MEMSVC_FUZZ_CASES", "300"))
+_CASES = int(os.environ.get("RULES_FUZZ_CASES", "300"))
 """The torture reads many more."""
 
 
