@@ -19,6 +19,7 @@ from memsvc.meaning import Meaning
 from memsvc.memories.reading import MemoryReader
 from memsvc.memories.watching import MemoryHistory
 from memsvc.memories.writing import MemoryWriter
+from memsvc.redaction import Redactor
 from memsvc.search.embedders.contract import Embedder
 from memsvc.sessions import Quiet, Sessions
 from memsvc.storage.driver import Driver
@@ -43,6 +44,7 @@ class Application(Struct, frozen=True, kw_only=True):
     administration: Administration
     worker: Worker
     """Not started yet."""
+    redactor: Redactor
     foreground: Foreground
     settings: Config
     meaning: Meaning | None
@@ -71,19 +73,21 @@ def build_application(
     hints = Hints()
     quota, heartbeat_seconds = settings.memory_quota, settings.heartbeat_seconds
     model = model_of(settings)
+    redactor = Redactor(settings.redact, settings.redact_patterns)
     rights = Rights(settings.allow_clear, settings.max_unasked_deletions)
     return Application(
         driver=driver,
         engine=engine,
         users=users,
         writer=writer,
-        memory_writer=MemoryWriter(users, writer, quota),
+        memory_writer=MemoryWriter(users, writer, quota, redactor),
         memory_reader=MemoryReader(users, bool(model), meaning),
         memory_history=MemoryHistory(users, heartbeat_seconds),
-        sessions=Sessions(users, writer),
-        extractions=Extractions(users, writer, engine, hints, quota, rights, heartbeat_seconds),
+        sessions=Sessions(users, writer, redactor),
+        extractions=Extractions(users, writer, engine, hints, quota, rights, heartbeat_seconds, redactor),
         administration=Administration(users, writer),
         worker=Worker(users, writer, engine, hints, settings, rights, meaning=meaning),
+        redactor=redactor,
         foreground=foreground or Foreground(),
         settings=settings,
         meaning=meaning,

@@ -54,9 +54,10 @@ class Config(Struct, frozen=True, kw_only=True):
     exit_when_unlocked: File = ""
     """Exit once nobody else holds a lock on this file: for sidecars that a client starts."""
     engine: Literal["auto", "rules", "openai"] = "auto"
-    """Extraction engine. auto: openai where a key or base URL is set, else rules."""
+    """Extraction engine. auto: openai where a key or base URL is set and the openai package is there, else rules."""
     openai_base_url: Secret = ""
-    """An OpenAI-compatible endpoint. None: OpenAI's own. It may hold a password: never logged."""
+    """An OpenAI-compatible endpoint; OPENAI_BASE_URL is read too. None: OpenAI's own. Never logged: it may hold a
+    password."""
     openai_api_key: Secret = ""
     """Its key; OPENAI_API_KEY is read too. Never logged."""
     openai_model: Annotated[str, Meta(min_length=1)] = "gpt-5-mini"
@@ -84,6 +85,13 @@ class Config(Struct, frozen=True, kw_only=True):
     """... or when it sends nothing for so long: models that think first are silent for long."""
     model_max_output_bytes: Count = 256 << 10
     """... or when its answer is longer than this: a model that repeats itself costs bounded memory."""
+    redact: list[str] = field(default_factory=lambda: ["default"])
+    """Secrets that are taken out of what is said, and of memories, before they are stored and before a model sees them.
+    default: private_key, connection_password, jwt, aws_key, github_token, api_key, bearer_token, card_number, password;
+    iban and us_ssn can be added, or kinds be listed one by one; none redacts nothing. Names, addresses, mail and phone
+    numbers stay."""
+    redact_patterns: dict[str, str] = field(default_factory=dict)
+    """More kinds of secrets, name=regular expression: what its first group matches goes, or all of it."""
     allow_clear: bool = False
     """Let "forget everything about me", said in a conversation, delete all memories of its user. Off: the extraction's
     stream says that it was refused; ClearMemories and EraseUser are not affected."""
@@ -172,8 +180,9 @@ def load_config(
         else:
             continue
         values[name] = read_value(name, kind, given)
-    if not values.get("openai_api_key") and environment.get("OPENAI_API_KEY"):
-        values["openai_api_key"], sources["openai_api_key"] = environment["OPENAI_API_KEY"], "OPENAI_API_KEY"
+    for name, variable in (("openai_api_key", "OPENAI_API_KEY"), ("openai_base_url", "OPENAI_BASE_URL")):
+        if not values.get(name) and environment.get(variable):
+            values[name], sources[name] = environment[variable], variable
     config = Config(**values)
     if not config.storage_url:
         config = structs.replace(config, storage_url=default_storage_url(environment))

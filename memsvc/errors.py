@@ -125,6 +125,8 @@ class ExtractionError(Exception):
     detail: str
     usage: Usage = field(default_factory=Usage)
     """What the attempt cost all the same."""
+    endpoint_message: str = field(default="", repr=False)
+    """What the endpoint said of it, for an operator who asks: it may repeat key and prompt, and is never logged."""
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.detail}"

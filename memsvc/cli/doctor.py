@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
+from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import click
 
 from memsvc.cli.findings import Finding, Verdict, database_findings
 from memsvc.cli.settings import configuration, settings_options
 from memsvc.config import Config
-from memsvc.errors import Error
+from memsvc.errors import Error, ExtractionError
+from memsvc.extraction.engine import Conversation, Engine, Finished
+from memsvc.extraction.model.settings import OPENAI_URL
+from memsvc.extraction.schemas import default_schemas
+from memsvc.model import Message, Role, TextPart
+from memsvc.redaction import Redactor
 
 
 @click.command()
@@ -20,7 +28,8 @@ from memsvc.errors import Error
 def doctor(config_file: str, target: str, **flags: Any) -> None:
     """Check configuration, database, model and a running server. Exits 1 if something failed.
 
-    Writes nothing but what opening a database writes (a missing SQLite file is not created).
+    Asks the model once, to learn from one sentence of nobody. Writes nothing but what opening a database writes (a
+    missing SQLite file is not created).
     """
     config, sources = configuration(config_file, flags)
     findings = asyncio.run(_examine(config, dict(sources), target))
@@ -32,7 +41,7 @@ def doctor(config_file: str, target: str, **flags: Any) -> None:
 async def _examine(config: Config, sources: dict[str, str], target: str) -> list[Finding]:
     findings = [Finding(Verdict.OK, "configuration", _shown(sources))]
     findings += [finding async for finding in database_findings(config)]
-    findings.append(await _engine(config))
+    findings.append(await _engine(config, sources))
     if target:
         findings.append(_server(target))
     return findings
@@ -43,8 +52,8 @@ def _shown(sources: dict[str, str]) -> str:
     return given or "all defaults"
 
 
-async def _engine(config: Config) -> Finding:
-    from memsvc.extraction.engines import build_engine, chosen_engine
+async def _engine(config: Config, sources: Mapping[str, str]) -> Finding:
+    from memsvc.extraction.engines import build_engine, chosen_engine, engine_reason
 
     name = chosen_engine(config)
     try:
@@ -53,30 +62,35 @@ async def _engine(config: Config) -> Finding:
         return Finding(Verdict.FAILED, "engine", str(error))
     try:
         if name == "rules":
-            return Finding(Verdict.OK, "engine", "rules: no model is configured (set MEMSVC_OPENAI_API_KEY for one)")
-        return await _model(config)
+            return Finding(Verdict.OK, "engine", f"rules: {engine_reason(config, sources)}")
+        return await _model(config, engine)
     finally:
         await engine.close()
 
 
-async def _model(config: Config) -> Finding:
-    import openai
-
-    client = openai.AsyncOpenAI(
-        api_key=config.openai_api_key or "none",
-        base_url=config.openai_base_url or None,
-        timeout=10.0,
-        max_retries=0,
-    )
+async def _model(config: Config, engine: Engine) -> Finding:
+    """Learn from one sentence: what a server will do, with the same settings."""
+    url = _without_credentials(config.openai_base_url or OPENAI_URL)
+    where = f"{config.openai_model} at {url}"
+    said = Message(Role.USER, (TextPart("My name is Ada Lovelace and I live in London."),))
+    started = time.monotonic()
     try:
-        names = [model.id async for model in client.models.list()]
-    except openai.OpenAIError as error:
-        return Finding(Verdict.FAILED, "model", f"the endpoint does not answer as it should: {type(error).__name__}")
-    finally:
-        await client.close()
-    if names and config.openai_model not in names:
-        return Finding(Verdict.WARNING, "model", f"{config.openai_model} is not among the endpoint's models")
-    return Finding(Verdict.OK, "model", f"{config.openai_model} is there")
+        *_, finished = [event async for event in engine.extract(Conversation([said], schemas=default_schemas()))]
+    except ExtractionError as error:
+        message = f": {Redactor().text(error.endpoint_message)}" if error.endpoint_message else ""
+        return Finding(Verdict.FAILED, "model", f"{where}: {error.reason}, {error.detail}{message}")
+    assert isinstance(finished, Finished)
+    took = f"{finished.usage.calls} call in {time.monotonic() - started:.1f} s, {finished.usage.input_tokens} tokens in"
+    learned = "; ".join(operation.text for operation in finished.operations)
+    if not learned:
+        return Finding(Verdict.WARNING, "model", f"{where} answers 200 and learned nothing from a name ({took})")
+    return Finding(Verdict.OK, "model", f"{where} answers 200 and learned: {learned} ({took})")
+
+
+def _without_credentials(url: str) -> str:
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, host, parts.path, "", ""))
 
 
 def _server(target: str) -> Finding:

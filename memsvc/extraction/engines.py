@@ -13,16 +13,26 @@ from memsvc.foreground import Foreground
 
 
 def chosen_engine(settings: Config) -> str:
-    """Return the engine's name: `auto` is openai where a key or an endpoint is set, else rules."""
+    """Return the engine's name: `auto` is openai where a key or an endpoint is set and its package is there."""
     if settings.engine != "auto":
         return settings.engine
-    return "openai" if settings.openai_api_key or settings.openai_base_url else "rules"
+    return "openai" if _names_model(settings) and _has_openai() else "rules"
+
+
+def _names_model(settings: Config) -> bool:
+    return bool(settings.openai_api_key or settings.openai_base_url)
+
+
+def _has_openai() -> bool:
+    return importlib.util.find_spec("openai") is not None
 
 
 def engine_reason(settings: Config, sources: Mapping[str, str]) -> str:
     """Return why it is this engine, for people."""
     if settings.engine != "auto":
         return f"engine is set to {settings.engine}"
+    if _names_model(settings) and not _has_openai():
+        return "a model is set, but its library is not installed: pip install 'memsvc[openai]'"
     for name in ("openai_api_key", "openai_base_url"):
         if getattr(settings, name):
             return f"{name} is set" + (f" by {sources[name]}" if name in sources else "")
@@ -43,7 +53,7 @@ def build_engine(settings: Config, foreground: Foreground | None = None) -> Engi
             return RulesEngine(Path(settings.rules_patterns) if settings.rules_patterns else None, foreground)
         except PatternError as error:
             raise invalid("rules_patterns", str(error)) from error
-    if importlib.util.find_spec("openai") is None:
+    if not _has_openai():
         raise invalid("engine", "openai needs its library: pip install 'memsvc[openai]'")
     from memsvc.extraction.model.openai import OPENAI_URL, OpenAIEngine, OpenAISettings, OutputLimitField
     from memsvc.extraction.model.prompt import StructuredOutput

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import count
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from memsvc.errors import Aborted, Error, FieldViolation, Reason, invalid
 from memsvc.journal.commands import Command, Decision, Recorded
@@ -16,6 +16,7 @@ from memsvc.journal.state import State
 from memsvc.limits import check_memory
 from memsvc.model import Commit, Layer, Memory, Scope, encode
 from memsvc.purge import EVERYTHING, purge
+from memsvc.redaction import Redactor
 from memsvc.search.filter import MemoryFilter, matcher
 from memsvc.storage.driver import MAX_RECORD_CHANGES, RecordKind
 from memsvc.users import Users
@@ -221,6 +222,7 @@ class MemoryWriter(Struct):
     users: Users
     writer: Writer
     quota: int
+    redactor: Redactor = field(default_factory=Redactor)
 
     async def write(
         self,
@@ -238,6 +240,7 @@ class MemoryWriter(Struct):
         """
         if batch:
             _check_named_once(operations)
+        operations = [_redacted(operation, self.redactor) for operation in operations]
         command = WriteCommand(operations, guard, self.quota, purge_text, batch)
         commit = await self.writer.write(scope, command)
         if purge_text:
@@ -260,6 +263,13 @@ class MemoryWriter(Struct):
         if purge_text:
             await purge(self.users, self.writer, scope)
         return result
+
+
+def _redacted(operation: Operation, redactor: Redactor) -> Operation:
+    """Return an operation without secrets in what it stores."""
+    if isinstance(operation, Delete):
+        return operation
+    return msgspec.structs.replace(operation, memory=redactor.memory(operation.memory))
 
 
 def _check_named_once(operations: Sequence[Operation]) -> None:

@@ -74,5 +74,8 @@ class AdminService:
             waiting_reason=waiting.reason,
             failed_extraction_count=failed.count,
             failed_reason=failed.reason,
+            redactions=[
+                pb.RedactionCount(kind=kind, count=count) for kind, count in sorted(application.redactor.counts.items())
+            ],
             max_request_bytes=application.settings.max_request_bytes,
         )

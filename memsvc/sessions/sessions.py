@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from itertools import count
 
-from msgspec import Struct
+from msgspec import Struct, field, structs
 from msgspec.structs import replace
 
 from memsvc.errors import NotFound, Reason
@@ -14,6 +14,7 @@ from memsvc.limits import REPLY_BYTES
 from memsvc.model import LearningState, Role, Run, Scope, Session, decode
 from memsvc.paging import binding, make_token, read_token
 from memsvc.purge import purge
+from memsvc.redaction import Redactor
 from memsvc.sessions.commands import AppendRunCommand, DeleteSessionCommand, RunReceipt, SessionDeleted
 from memsvc.sessions.history import History, read_history
 from memsvc.sessions.learning import learnings_of
@@ -29,9 +30,11 @@ class Sessions(Struct):
 
     users: Users
     writer: Writer
+    redactor: Redactor = field(default_factory=Redactor)
 
     async def append(self, scope: Scope, command: AppendRunCommand) -> RunReceipt:
-        """Store a run; durable, with its extraction, on return. Raises AlreadyExists (RUN_EXISTS)."""
+        """Store a run, without secrets; durable, with its extraction, on return. Raises AlreadyExists (RUN_EXISTS)."""
+        command = structs.replace(command, run=self.redactor.run(command.run))
         return await self.writer.write(scope, command)
 
     async def delete(

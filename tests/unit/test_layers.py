@@ -15,7 +15,7 @@ LAYERS = [
     {"model"},
     {"errors"},
     {"clock", "ids", "foreground"},
-    {"limits", "log", "paging"},
+    {"limits", "log", "paging", "redaction"},
     {"stopping", "storage"},
     {"config", "waits"},
     {"document", "journal", "search"},

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncGenerator, Collection, Sequence
 from itertools import accumulate
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from memsvc.clock import now_micros
@@ -52,6 +52,7 @@ from memsvc.model import (
     decode,
 )
 from memsvc.paging import binding, make_token, read_token
+from memsvc.redaction import Redactor
 from memsvc.sessions import timed
 from memsvc.storage.driver import PageOf, RowKind, TruncatedJournal
 from memsvc.users import Users
@@ -90,6 +91,7 @@ class Extractions(Struct):
     quota: int
     rights: Rights = Rights()
     heartbeat_seconds: float = DEFAULTS.heartbeat_seconds
+    redactor: Redactor = field(default_factory=Redactor)
 
     async def accept_messages(
         self,
@@ -101,7 +103,8 @@ class Extractions(Struct):
         note: RequestNote | None,
     ) -> str:
         """Queue an extraction of messages; return its id. Durable on return."""
-        run = Run(session_id="", run_id=new_id(), index=0, messages=tuple(messages), agent_id=agent_id, team_id=team_id)
+        messages = tuple(self.redactor.messages(messages))
+        run = Run(session_id="", run_id=new_id(), index=0, messages=messages, agent_id=agent_id, team_id=team_id)
         return await self.writer.write(scope, AcceptMessages(run, size_bytes, new_id(), note))
 
     async def accept_runs(
@@ -311,6 +314,7 @@ class Extractions(Struct):
     ) -> AsyncGenerator[Numbered, None]:
         """Yield what would be learned from messages; nothing is stored, and no job made."""
         user = await self.users.latest(scope)
+        messages = self.redactor.messages(messages)
         now = now_micros()
         extraction = Extraction(extraction_id="", kind=ExtractionKind.MESSAGES, create_time=now, position=0)
         yield Numbered(Accepted(extraction))

@@ -39,7 +39,9 @@ def failure_of(error: Exception, *, answering: bool) -> ExtractionError | None:
     import openai
 
     if isinstance(error, openai.APIStatusError):
-        return _rejection(error)
+        rejection = _rejection(error)
+        rejection.endpoint_message = " ".join(error.response.text[:_REFUSAL_CHARACTERS].split())[:_MESSAGE_CHARACTERS]
+        return rejection
     transport = _transport_failures(error)
     if not transport.isdisjoint({"ConnectTimeout", "PoolTimeout"}):
         return Retryable(Reason.MODEL_UNAVAILABLE, "model endpoint cannot be reached", counts=False)
@@ -47,7 +49,9 @@ def failure_of(error: Exception, *, answering: bool) -> ExtractionError | None:
         return Retryable(Reason.MODEL_TIMEOUT, "model endpoint went silent or took too long")
     if isinstance(error, openai.APIConnectionError) or "TransportError" in transport:
         detail = "model endpoint broke off its answer" if answering else "model endpoint cannot be reached"
-        return Retryable(Reason.MODEL_UNAVAILABLE, detail, counts=answering)
+        return Retryable(
+            Reason.MODEL_UNAVAILABLE, detail, counts=answering, endpoint_message=str(error.__cause__ or error)
+        )
     if isinstance(error, openai.APIResponseValidationError | ValueError) or "DecodingError" in transport:
         return Unusable(Reason.MODEL_OUTPUT_UNUSABLE, "model endpoint sent something else than a chat completion")
     return reported_failure({"code": error.code, "type": error.type}) if isinstance(error, openai.APIError) else None
@@ -84,6 +88,7 @@ def refusal_text(error: Exception) -> str:
 
 
 _REFUSAL_CHARACTERS: Final = 8_000
+_MESSAGE_CHARACTERS: Final = 500
 
 
 def retry_after_seconds(headers: Mapping[str, str], now: float) -> float:

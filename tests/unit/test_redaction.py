@@ -1,0 +1,273 @@
+"""Secrets go, whatever their kind, and nothing else does."""
+
+from __future__ import annotations
+
+import json
+import string
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from memsvc.config import Config
+from memsvc.errors import InvalidArgument
+from memsvc.model import MediaPart, Memory, Message, Role, TextPart, ToolCallPart, ToolResultPart
+from memsvc.redaction import Redactor
+from memsvc.redaction.kinds import DEFAULT_KINDS, OTHER_KINDS
+
+untimed = settings(deadline=None)
+TOKEN = string.ascii_letters + string.digits
+
+SECRETS = {
+    "private_key": [
+        "-----BEGIN RSA PRIVATE KEY-----\nMIIEabc/+=\nabc\n-----END RSA PRIVATE KEY-----",
+        "-----BEGIN OPENSSH PRIVATE KEY-----\nb3Blbn\n-----END OPENSSH PRIVATE KEY-----",
+        "-----BEGIN PGP PRIVATE KEY BLOCK-----\nlQOYBF\n-----END PGP PRIVATE KEY BLOCK-----",
+        "-----BEGIN PRIVATE KEY-----\nMIIEcutOffHere1234567890",
+    ],
+    "connection_password": [
+        "postgresql://app:s3cretpw@db.internal:5432/app",
+        "redis://:s3cretpw@cache:6379/0",
+        "mongodb+srv://root:p@ss/../s3cretpw@cluster0.example.net".replace("/../", ""),
+        "https://bob:s3cretpw@example.com/x.git",
+    ],
+    "jwt": ["eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"],
+    "aws_key": ["AKIAIOSFODNN7EXAMPLE", "ASIAIOSFODNN7EXAMPLE"],
+    "github_token": ["ghp_16C7e42F292c6912E7710c838347Ae178B4a", "github_pat_11ABCDEFG0abcdefghij_KLMNOP"],
+    "api_key": [
+        "sk-proj-abcdEFGH1234ijklMNOP5678qrst",
+        "sk-ant-api03-abcdEFGH1234ijklMNOP5678qrst-AA",
+        "AIzaSyA1234567890abcdefghijklmnopqrstuv",
+        "xoxb-123456789012-abcdefGHIJ",
+        "sk_live_4eC39HqLyjWDarjtT1zdp7dc",
+        "glpat-abcdEFGH1234ijklMNOP",
+        "hf_abcdefghijABCDEFGHIJ1234567890xyz",
+    ],
+    "bearer_token": ["Authorization: Bearer abc123def456ghi7", "curl -H 'authorization: Basic dXNlcjpwYXNz1234'"],
+    "card_number": [
+        "4111 1111 1111 1111",
+        "4111-1111-1111-1111",
+        "4111111111111111",
+        "5500 0055 5555 5559",
+        "3782 822463 10005",
+        "6011000990139424",
+    ],
+    "password": [
+        "password: hunter2",
+        "my password is hunter2",
+        "My password is swordfish.",
+        "the wifi password is sunshine, by the way",
+        "pwd=s3cr3t!",
+        "PASSWORD = 'correct horse battery staple'",
+        'my passphrase is "correct horse battery staple"',
+        "Passwort: geheim12",
+        "mein Passwort ist geheim12",
+        "mi contraseña es gato1234",
+        "пароль: qwerty12",
+        "密码是abc12345",
+        "DB_PASSWORD=letmein1",
+        "my password for gmail is Tr0ub4dor&3",
+        "password for the router: admin123",
+        "my PIN is 4711",
+        "CVV: 123",
+        "API_KEY=9f2c8a7b6d5e4f3a",
+        "my api key is 9f2c8a7b6d5e",
+        "client_secret: 9f2c8a7b6d5e4f3a",
+        "aws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY1",
+        "token=abcdef1234567890",
+    ],
+}
+NO_SECRETS = [
+    "I forgot my password",
+    "My password is too long",
+    "My password is important to me",
+    "My password is stored safely",
+    "The password is wrong.",
+    "The password is required",
+    "password: must be 8 characters",
+    "Password policy: between eight and twenty characters",
+    "password: str",
+    "password: Optional[str] = None",
+    "password = getpass()",
+    'password = os.environ["DB_PASSWORD"]',
+    "password: ${DB_PASSWORD}",
+    "password: ****",
+    "password: <your password>",
+    "I changed my password and my pin",
+    "my secret: I love chocolate",
+    "The secret is out.",
+    "token: the smallest unit of a model",
+    "the token limit is 4096",
+    "tokens: 1234567",
+    "The key is 42 minutes of sleep",
+    "spin: 1234, opinion: 5678",
+    "Secret Santa is 2024's best party",
+    "I have a key meeting with a client",
+    "My name is Ada Lovelace and I live at 12 St James's Square, London SW1Y 4JH",
+    "Call me at +49 170 1234567 or (555) 123-4567",
+    "Write to ada.lovelace@example.com or https://example.com/~ada?x=1:2@home",
+    "My order number is 1234567890123456 and it weighs 4111.5 kg",
+    "Flight LH 4711 on 2026-11-28 at 21:27, seat 12A",
+    "git clone ssh://git@github.com/ada/engine.git",
+    "The commit is 9f2c8a7b6d5e4f3a9f2c8a7b6d5e4f3a9f2c8a7b",
+    "UUID 0192f0c1-7e1a-7c3b-9d2e-1f2a3b4c5d6e",
+    "sk-learn and sk-image are libraries; sk-eleton is a word",
+    "She works as a bearer of good news",
+    "Pi is 3.14159265358979323846",
+]
+
+
+@pytest.mark.parametrize(("kind", "text"), [(kind, text) for kind, texts in SECRETS.items() for text in texts])
+def test_a_secret_goes_and_what_is_around_it_stays(kind: str, text: str) -> None:
+    redactor = Redactor()
+    redacted = redactor.text(f"Hello! {text}\nI live in Lyon.")
+    assert f"[redacted: {kind}]" in redacted
+    assert redacted.startswith("Hello! ")
+    assert redacted.endswith("\nI live in Lyon.")
+    assert redactor.counts[kind] == redactor.counts.total() == 1
+    for secret in ("hunter2", "swordfish", "s3cretpw", "geheim12", "9f2c8a7b", "4111", "battery", "4711", "MIIE"):
+        assert secret not in redacted
+    assert redactor.text(redacted) == redacted
+
+
+@pytest.mark.parametrize("text", NO_SECRETS)
+def test_what_is_no_secret_stays(text: str) -> None:
+    assert Redactor().text(text) == text
+
+
+words = st.text(string.ascii_letters + " .,!?'-\n", max_size=200)
+
+
+@untimed
+@given(words)
+def test_plain_words_are_never_redacted_without_the_name_of_a_secret(text: str) -> None:
+    lowered = text.lower()
+    if not any(name in lowered for name in ("pass", "pwd", "senha", "parol", "heslo", "wort")):
+        assert Redactor().text(text) == text
+
+
+@untimed
+@given(st.integers(10**5, 10**15 - 1).map(str), st.sampled_from(["+{}", "tel {}", "call {} now", "{}"]))
+def test_numbers_of_telephones_are_never_card_numbers(number: str, form: str) -> None:
+    if len(number) < 14:
+        text = form.format(number)
+        assert Redactor().text(text) == text
+
+
+@untimed
+@given(st.text("0123456789", min_size=16, max_size=16))
+def test_only_numbers_with_a_right_check_digit_are_cards(digits: str) -> None:
+    def luhn(text: str) -> int:
+        doubled = [int(d) * (1 + i % 2) for i, d in enumerate(reversed(text))]
+        return sum(d - 9 if d > 9 else d for d in doubled) % 10
+
+    card = "4" + digits[1:]
+    assert (Redactor().text(card) != card) == (luhn(card) == 0 and len(set(card)) > 1)
+
+
+@untimed
+@given(
+    st.sampled_from(["AKIA", "ASIA"]).flatmap(
+        lambda head: st.text(string.ascii_uppercase + string.digits, min_size=16, max_size=16).map(head.__add__)
+    )
+    | st.text(TOKEN, min_size=36, max_size=36).map("ghp_".__add__)
+    | st.text(TOKEN, min_size=24, max_size=60).map(lambda tail: f"sk-ant-api03-{tail}"),
+    words,
+    words,
+)
+def test_keys_go_wherever_they_stand(key: str, before: str, after: str) -> None:
+    redacted = Redactor().text(f"{before} {key} {after}")
+    assert key not in redacted
+
+
+@untimed
+@given(st.text(TOKEN + "!$&*+", min_size=6, max_size=30).filter(lambda word: any(map(str.isdigit, word))))
+def test_a_password_that_is_named_goes(password: str) -> None:
+    for form in ("my password is {}", "password: {}", "Passwort: {}.", 'pwd="{}"', "the password for mail is {}, ok?"):
+        if not set(password) <= set("*xX"):
+            assert password not in Redactor().text(form.format(password)), form
+
+
+@untimed
+@given(st.text(max_size=300))
+def test_any_text_can_be_redacted_and_twice_is_once(text: str) -> None:
+    redactor = Redactor()
+    once = redactor.text(text)
+    assert redactor.text(once) == once
+
+
+def test_documents_stay_documents() -> None:
+    document = json.dumps(
+        {"password": "hunter2", "pin": 4711, "list": [{"api_key": "9f2c8a7b6d5e4f3a"}], "city": "Lyon"}
+    )
+    redacted = json.loads(Redactor().json(document))
+    assert redacted["city"] == "Lyon"
+    assert "hunter2" not in str(redacted)
+    assert "9f2c" not in str(redacted)
+    assert redacted["pin"] != 4711
+    untouched = '{ "city":  "Lyon", "n": 1.0 }'
+    assert Redactor().json(untouched) == untouched
+
+
+def test_every_part_of_a_message_is_read() -> None:
+    message = Message(
+        Role.USER,
+        (
+            TextPart("my password is hunter2"),
+            ToolCallPart("c1", "login", '{"password": "hunter2"}'),
+            ToolResultPart("c1", (TextPart("password: hunter2"),)),
+            MediaPart("image/png", "https://bob:hunter2@example.com/x.png", "password: hunter2"),
+        ),
+    )
+    redactor = Redactor()
+    assert "hunter2" not in str(redactor.message(message))
+    assert redactor.counts.total() == 5
+
+
+def test_a_memory_loses_its_secrets_and_nothing_else() -> None:
+    memory = Memory(
+        memory_id="a", number=1, text="The door's PIN is 4711", key="door.pin", value_json="4711", input="PIN: 4711"
+    )
+    redacted = Redactor().memory(memory)
+    assert "4711" not in redacted.text + redacted.value_json + redacted.input
+    plain = Memory(memory_id="a", number=1, text="Lives in Lyon", key="location", value_json='"Lyon"')
+    assert Redactor().memory(plain) is plain
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [("iban", "DE89 3704 0044 0532 0130 00"), ("iban", "GB82WEST12345698765432"), ("us_ssn", "123-45-6789")],
+)
+def test_other_kinds_can_be_added(kind: str, text: str) -> None:
+    assert Redactor().text(text) == text
+    assert Redactor(["default", kind]).text(f"It is {text}.") == f"It is [redacted: {kind}]."
+
+
+def test_kinds_can_be_chosen_and_patterns_added() -> None:
+    assert Redactor(["jwt"]).text("password: hunter2") == "password: hunter2"
+    assert Redactor(["none"]).text("password: hunter2") == "password: hunter2"
+    badge = Redactor(patterns={"badge": r"badge (\d{6})"})
+    assert badge.text("my badge 123456 opens") == "my badge [redacted: badge] opens"
+    for wrong in ({"badge": "("}, {"Not A Name": "x"}):
+        with pytest.raises(InvalidArgument, match="redact_patterns"):
+            Redactor(patterns=wrong)
+    with pytest.raises(InvalidArgument, match="redact"):
+        Redactor(["jvt"])
+
+
+def test_the_documented_kinds_are_those_that_are_redacted() -> None:
+    from memsvc.storage.options import descriptions
+
+    said = descriptions(Config)["redact"]
+    assert ", ".join(DEFAULT_KINDS) in said
+    assert all(kind in said for kind in OTHER_KINDS)
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    ["password is " * 20_000, "-----BEGIN PRIVATE KEY-----" * 10_000, "1 " * 100_000, "eyJ" * 60_000, "a://" * 50_000,
+     "key: " * 50_000, "bearer " * 30_000, "4" * 200_000, "sk-" * 60_000, "пароль:" * 30_000],
+)  # fmt: skip
+def test_no_text_takes_long(hostile: str) -> None:
+    """Each of these is of some 200,000 characters: what takes the square of that does not end in the test's time."""
+    Redactor().text(hostile)
