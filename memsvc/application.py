@@ -22,6 +22,7 @@ from memsvc.memories.writing import MemoryWriter
 from memsvc.redaction import Redactor
 from memsvc.search.embedders.contract import Embedder
 from memsvc.sessions import Quiet, Sessions
+from memsvc.sessions.searching import HistorySearch
 from memsvc.storage.driver import Driver
 from memsvc.storage.registry import scheme_of
 from memsvc.users import Users
@@ -40,6 +41,7 @@ class Application(Struct, frozen=True, kw_only=True):
     memory_reader: MemoryReader
     memory_history: MemoryHistory
     sessions: Sessions
+    history_search: HistorySearch
     extractions: Extractions
     administration: Administration
     worker: Worker
@@ -84,6 +86,7 @@ def build_application(
         memory_reader=MemoryReader(users, bool(model), meaning),
         memory_history=MemoryHistory(users, heartbeat_seconds),
         sessions=Sessions(users, writer, redactor),
+        history_search=HistorySearch(users),
         extractions=Extractions(users, writer, engine, hints, quota, rights, heartbeat_seconds, redactor),
         administration=Administration(users, writer),
         worker=Worker(users, writer, engine, hints, settings, rights, meaning=meaning),

@@ -89,6 +89,7 @@ _KINDS = (
     RowKind.EXTRACTION,
     RowKind.REQUEST,
     RowKind.VECTOR,
+    RowKind.SAID,
     RowKind.STATE,
 )
 

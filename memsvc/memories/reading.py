@@ -19,10 +19,10 @@ from memsvc.meaning import Meaning
 from memsvc.memories.writing import Target
 from memsvc.model import Layer, Memory, Scope, encode
 from memsvc.paging import binding, make_token, read_token
+from memsvc.search.corpus import Corpus
 from memsvc.search.embedders.contract import EmbeddingFailed
 from memsvc.search.filter import MemoryFilter, matcher
 from memsvc.search.hybrid import Asked, Candidate, Ranked, fuse
-from memsvc.search.lexical import Corpus
 from memsvc.search.scores import shown_scores
 from memsvc.users import LATEST, Consistency, HotUser, Users
 

@@ -63,9 +63,11 @@ def _read_topics(field: str, topics: Sequence[str]) -> tuple[str, ...]:
 
 
 def _read_range(field: str, wanted: common_pb2.MemoryFilter, name: Any) -> TimeRange:
-    if not wanted.HasField(name):
-        return ALWAYS
-    asked: common_pb2.TimeRange = getattr(wanted, name)
+    return read_range(field, getattr(wanted, name)) if wanted.HasField(name) else ALWAYS
+
+
+def read_range(field: str, asked: common_pb2.TimeRange) -> TimeRange:
+    """Return a range of times."""
     # No memory has the time 0, "not set": a bound at the epoch itself is the same a microsecond later.
     start = (read_time(f"{field}.start_time", asked.start_time) or 1) if asked.HasField("start_time") else 0
     end = (read_time(f"{field}.end_time", asked.end_time) or 1) if asked.HasField("end_time") else 0

@@ -22,6 +22,7 @@ from memsvc.model import (
     ToolResultPart,
 )
 from memsvc.rpc.scalars import ROLE_NUMBERS, ROLES, read_enum, read_ids, read_time, timestamp
+from memsvc.sessions.searching import Passage
 from memsvc.v1 import common_pb2, message_pb2, session_pb2
 
 MAX_CONTEXT_MEMORIES: Final = 1_000
@@ -171,4 +172,19 @@ def proto_session(session: Session) -> session_pb2.Session:
         team_id=session.team_id,
         create_time=timestamp(session.create_time),
         update_time=timestamp(session.update_time),
+    )
+
+
+def proto_passage(passage: Passage) -> session_pb2.HistoryPassage:
+    """Return a passage's message."""
+    run = passage.run
+    return session_pb2.HistoryPassage(
+        session_id=run.session_id,
+        run_id=run.run_id,
+        run_index=run.index,
+        agent_id=run.agent_id,
+        message=proto_message(passage.message),
+        score=passage.score,
+        before=[proto_message(message) for message in passage.before],
+        after=[proto_message(message) for message in passage.after],
     )

@@ -10,16 +10,18 @@ from msgspec.structs import replace
 from memsvc.application import Application
 from memsvc.errors import Error, invalid
 from memsvc.ids import new_id
-from memsvc.limits import check_id, page_size
+from memsvc.limits import MAX_FILTER_VALUES, QUERY_BYTES, REPLY_BYTES, check_id, check_text, page_size
 from memsvc.model import LearningMode, LearningState, Scope
 from memsvc.rpc.draining import Draining
 from memsvc.rpc.extractions import proto_extraction
+from memsvc.rpc.filters import read_range
 from memsvc.rpc.interceptors import Context, remaining_seconds
 from memsvc.rpc.memories import proto_commit
 from memsvc.rpc.messages import (
     LEARNING_MODES,
     LEARNING_NUMBERS,
     proto_message,
+    proto_passage,
     proto_run,
     proto_session,
     read_run,
@@ -28,12 +30,17 @@ from memsvc.rpc.scalars import (
     MAX_WAIT_SECONDS,
     ROLES,
     check_not_negative,
+    read_consistency,
     read_duration,
     read_enum,
     read_enums,
+    read_ids,
     read_note,
     read_scope,
+    timestamp,
 )
+from memsvc.search.filter import ALWAYS
+from memsvc.search.history import HistoryFilter
 from memsvc.sessions import AppendRunCommand
 from memsvc.sessions.learning import learning_of
 from memsvc.v1 import session_pb2 as pb
@@ -43,6 +50,10 @@ REPLY_SECONDS: Final = 0.25
 LATE_SECONDS: Final = 0.05
 """How long past its end a wait may go on for the database's last answer."""
 
+_TOP_K: Final = 10
+_MAX_TOP_K: Final = 100
+_MAX_BESIDE: Final = 10
+_FRAME_BYTES: Final = 8
 _LAST_RUNS: Final = 10
 _MAX_LAST_RUNS: Final = 1_000
 
@@ -52,6 +63,7 @@ class SessionService:
 
     def __init__(self, application: Application, drain: Draining) -> None:
         self._sessions = application.sessions
+        self._history_search = application.history_search
         self._extractions = application.extractions
         self._application = application
         self._drain = drain
@@ -158,3 +170,34 @@ class SessionService:
         return pb.DeleteSessionResponse(
             deleted_run_count=deleted.runs, forgotten_memory_count=deleted.memories, revision=deleted.revision
         )
+
+    async def search_history(self, request: pb.SearchHistoryRequest, context: Context) -> pb.SearchHistoryResponse:
+        scope, consistency = read_scope(request.scope), read_consistency(request)
+        check_text("query", request.query, QUERY_BYTES)
+        if not request.query.strip():
+            raise invalid("query", "must not be empty")
+        top_k = check_not_negative("top_k", request.top_k) or _TOP_K
+        beside = check_not_negative("beside_count", request.beside_count)
+        for name, value, most in (("top_k", top_k, _MAX_TOP_K), ("beside_count", beside, _MAX_BESIDE)):
+            if value > most:
+                raise invalid(name, f"must be at most {most}")
+        if not 0 <= request.min_score <= 1:
+            raise invalid("min_score", "must be from 0 to 1")
+        wanted = HistoryFilter(
+            session_ids=read_ids("session_ids", request.session_ids, MAX_FILTER_VALUES),
+            agent_ids=read_ids("agent_ids", request.agent_ids, MAX_FILTER_VALUES),
+            roles=read_enums("roles", request.roles, ROLES),
+            time=read_range("time", request.time) if request.HasField("time") else ALWAYS,
+        )
+        passages, user = await self._history_search.search(
+            scope, request.query, top_k, wanted, beside, request.min_score, consistency
+        )
+        reply = pb.SearchHistoryResponse(revision=user.revision, read_time=timestamp(user.checked_time))
+        size = reply.ByteSize()
+        for passage in passages:
+            found = proto_passage(passage)
+            size += found.ByteSize() + _FRAME_BYTES
+            if size > REPLY_BYTES:
+                break
+            reply.passages.append(found)
+        return reply

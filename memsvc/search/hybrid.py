@@ -12,7 +12,8 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from memsvc.search.lexical import Corpus, LexicalIndex
+from memsvc.search.corpus import Corpus
+from memsvc.search.lexical import LexicalIndex
 from memsvc.search.scores import sure_score
 from memsvc.search.vectors import VectorIndex
 

@@ -13,13 +13,14 @@ from operator import attrgetter
 import msgspec
 
 from memsvc.model import Memory
-from memsvc.search.bm25 import LENGTHS, Shares, is_lent, length_class, rarity
+from memsvc.search.bm25 import LENGTHS, Shares, length_class
+from memsvc.search.corpus import Corpus
 from memsvc.search.memory_terms import memory_terms, searchable_text
 from memsvc.search.neighbours import Neighbours, Place
 from memsvc.search.postings import MAX_SLOTS, Postings
-from memsvc.search.ranking import QueryTerm, Ranking
+from memsvc.search.ranking import Ranking
 from memsvc.search.stop_phrase import StopPhrase
-from memsvc.search.text import Analyzer
+from memsvc.search.text import Analyzer, shared_analyzer
 
 
 class Hit(msgspec.Struct, frozen=True, gc=False):
@@ -32,38 +33,6 @@ class Hit(msgspec.Struct, frozen=True, gc=False):
     """It holds no word of the query: what was said next to it does."""
 
 
-class Corpus(msgspec.Struct, frozen=True):
-    """How many memories there are, how long they are, and how many hold each term of a query: what makes a term count
-    for more or less."""
-
-    count: int
-    total_length: int
-    holders: Mapping[str, int]
-
-    @classmethod
-    def together(cls, parts: Iterable[Corpus]) -> Corpus:
-        """Return what several indexes are as one, so that the scores of one search over all of them compare."""
-        count, total_length, holders = 0, 0, Counter[str]()
-        for part in parts:
-            count += part.count
-            total_length += part.total_length
-            holders.update(part.holders)
-        return cls(count, total_length, holders)
-
-    @property
-    def mean_length(self) -> int:
-        return max(1, round(self.total_length / self.count)) if self.count else 1
-
-    @property
-    def all_once(self) -> float:
-        """The sum that a memory of mean length gets which holds each term of the query once."""
-        return sum(rarity(self.count, holders) for holders in self.holders.values())
-
-    def has_everywhere(self, term: str) -> bool:
-        """Whether so many memories hold a term that it is a stop word here, like a name that starts each of them."""
-        return self.holders[term] >= _MANY_HOLDERS and self.holders[term] > 0.75 * self.count
-
-
 class LexicalIndex:
     """An index that follows its memories, at most 16,777,216. Not for several threads at once.
 
@@ -71,7 +40,7 @@ class LexicalIndex:
     """
 
     def __init__(self, analyzer: Analyzer | None = None, shares: Shares | None = None) -> None:
-        self._analyzer = analyzer or _shared_analyzer
+        self._analyzer = analyzer or shared_analyzer
         self._shares = shares or Shares()
         self._memories: list[Memory | None] = []
         self._slots: dict[str, int] = {}
@@ -157,7 +126,7 @@ class LexicalIndex:
         if phrase is not None:
             return self._saying(phrase, limit, self._slot_predicate(allowed))
         corpus = corpus or self.corpus(query)
-        terms = self._known_terms(corpus)
+        terms = corpus.terms_in(self._postings)
         if not terms:
             return []
         permits = self._slot_predicate(allowed)
@@ -220,21 +189,6 @@ class LexicalIndex:
         ]
         return [Hit(memory_id, -score) for score, _, memory_id in sorted(ranked)[:limit]]
 
-    def _known_terms(self, corpus: Corpus) -> list[QueryTerm]:
-        """Return the terms of the query that there are, rarest first: those that tell memories apart, within limits."""
-        found = [(self._postings.of(term), term) for term in corpus.holders]
-        by_rarity = sorted((corpus.holders[term], term, postings) for postings, term in found if postings)
-        known: list[QueryTerm] = []
-        total = 0
-        for holders, term, postings in by_rarity[:_MOST_TERMS]:
-            total += len(postings)
-            everywhere = corpus.has_everywhere(term)
-            if known and (total > _MOST_POSTINGS or everywhere):
-                break
-            lent = is_lent(corpus.count, holders)
-            known.append(QueryTerm(postings, rarity(corpus.count, holders), lent, everywhere))
-        return known
-
     def _slot_predicate(self, allowed: Callable[[str], bool] | Container[str] | None) -> Callable[[int], bool] | None:
         if allowed is None:
             return None
@@ -288,9 +242,5 @@ def _place(memory: Memory | None) -> Place:
     return memory.origin.session_id, memory.observe_time, memory.number
 
 
-_shared_analyzer = Analyzer()
-_MOST_TERMS = 64
-_MOST_POSTINGS = 50_000
-_MANY_HOLDERS = 256
 _QUERY_END_CHARACTERS = 4096
 _OBJECTS_BYTES = 1024

@@ -15,7 +15,7 @@ def memory_terms(memory: Memory, analyzer: Analyzer) -> list[str]:
     """Return the terms of a memory, repeated as they are in it. The same memory has the same terms for ever."""
     terms = analyzer.document_terms(searchable_text(memory))
     if memory.observe_time:
-        terms += _day_terms(analyzer, memory.observe_time // _DAY_MICROSECONDS)
+        terms += day_terms(analyzer, memory.observe_time)
     return terms
 
 
@@ -44,6 +44,11 @@ def _plain_value(value_json: str) -> str:
         return json.dumps(json.loads(value_json), ensure_ascii=False).replace("\\", " ")
     except ValueError:
         return value_json
+
+
+def day_terms(analyzer: Analyzer, time: int) -> list[str]:
+    """Return the terms of the day of a time, microseconds since the epoch."""
+    return _day_terms(analyzer, time // _DAY_MICROSECONDS)
 
 
 @lru_cache(maxsize=1024)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import sys
 from array import array
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from zlib import crc32
 
@@ -39,6 +39,12 @@ def term_code(term: str) -> int:
     return crc32(term.encode("utf-8", "surrogatepass"))
 
 
+def posting_key(code: int, slot: int, length_class: int, count: int) -> int:
+    """Return the posting of a term, by its code, that is so often in a document of such a length."""
+    tally = first_tally(length_class) + (count if count < MAX_OCCURRENCES else MAX_OCCURRENCES) - 1
+    return code << _TERM_SHIFT | slot << SLOT_SHIFT | tally
+
+
 class Postings:
     """The postings of one index, changed a document at a time."""
 
@@ -57,6 +63,21 @@ class Postings:
         self._count += len(occurrences)
         while self._count > _BUCKET_POSTINGS * len(self._buckets):
             self._split_buckets()
+
+    def add_all(self, keys: Sequence[int]) -> None:
+        """Note many postings at once, each made by `posting_key`, of documents of which there are none yet."""
+        self._count += len(keys)
+        while self._count > _BUCKET_POSTINGS * len(self._buckets):
+            self._split_buckets()
+        shift, buckets = self._bucket_shift, self._buckets
+        ordered = sorted(keys)
+        start = 0
+        while start < len(ordered):
+            number = ordered[start] >> shift
+            end = bisect_left(ordered, (number + 1) << shift, start)
+            part = array("Q", ordered[start:end])
+            buckets[number] = array("Q", sorted(buckets[number] + part)) if buckets[number] else part
+            start = end
 
     def remove(self, terms: Iterable[str], slot: int) -> None:
         """Forget the document at `slot`, which holds just these terms."""

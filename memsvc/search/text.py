@@ -186,3 +186,6 @@ _ASCII_WORD = re.compile(r"[^\W_]+(?:[.@_'-][^\W_]+)*(?:\+\+|#)?", re.ASCII)
 _FIRST_EAST_ASIAN = "\u2e80"
 _SIMPLE_WORD = re.compile(r"[^.@_'#+\u200c-]+")
 _JOINTS = re.compile(r"[.@_'#+\u200c-]+")
+
+shared_analyzer = Analyzer()
+"""Of the process: it remembers words for all indexes."""

@@ -16,6 +16,8 @@ from memsvc.journal.state import State
 from memsvc.memories.writing import clearable
 from memsvc.model import Extraction, ExtractionKind, ExtractionState, LearningMode, Run, Session, decode, encode
 from memsvc.purge import learned_from
+from memsvc.search.said import said_in
+from memsvc.search.text import shared_analyzer
 from memsvc.storage.driver import Driver, PageOf, RecordKind, Row, RowKey, RowKind
 
 MAX_JOINED_RUNS = 32
@@ -103,9 +105,14 @@ class AppendRunCommand(Command[RunReceipt]):
         )
         session = self._session_after(state.sessions.get(run.session_id, self._session), run)
         puts = [Row(RowKind.RUN, run.run_id, encode(run), run.session_id, run.index)]
+        deletes = []
+        said = said_in(run, shared_analyzer)
+        if said.messages:
+            puts.append(Row(RowKind.SAID, run.run_id, encode(said), "", run.index))
         if replaced is not None and not replaced.replaced:
             gone = replace(replaced, replaced=True)
             puts.append(Row(RowKind.RUN, gone.run_id, encode(gone), gone.session_id, gone.index))
+            deletes.append(RowKey(RowKind.SAID, gone.run_id))
             session = replace(
                 session,
                 run_count=session.run_count - 1,
@@ -118,7 +125,7 @@ class AppendRunCommand(Command[RunReceipt]):
             session=session,
             extractions=(extraction,) if extraction is not None else (),
         )
-        return Decision(RecordKind.RUN, body, puts)
+        return Decision(RecordKind.RUN, body, puts, deletes)
 
     def _extraction(self, state: State, now: int) -> Extraction | None:
         """Return the extraction that learns from the run: one of its session that still waits, or a new one."""
@@ -247,7 +254,12 @@ class DeleteSessionCommand(Command[SessionDeleted]):
             ),
             more=more,
         )
-        return Decision(RecordKind.COMMIT, body, (), [RowKey(RowKind.RUN, run_id) for run_id in run_ids])
+        return Decision(
+            RecordKind.COMMIT,
+            body,
+            (),
+            [RowKey(kind, run_id) for run_id in run_ids for kind in (RowKind.RUN, RowKind.SAID)],
+        )
 
     def result(self, recorded: Recorded) -> SessionDeleted:
         gone = recorded.body.session_deletion or SessionDeletion("")

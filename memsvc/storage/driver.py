@@ -51,6 +51,8 @@ class RowKind(enum.StrEnum):
     """A request id seen. Position: when it ends being kept, microseconds since the epoch."""
     VECTOR = "vector"
     """Of a memory, by its id. Position: the memory's number."""
+    SAID = "said"
+    """What a run's messages can be found by, under the run's id. Position: the run's index."""
 
 
 class Tip(NamedTuple):

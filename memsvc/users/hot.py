@@ -11,8 +11,10 @@ from memsvc.clock import now_micros
 from memsvc.journal.records import Body
 from memsvc.journal.state import Memories, State
 from memsvc.model import Change, Layer, Memory
+from memsvc.search.corpus import Corpus
 from memsvc.search.hybrid import Asked, Candidate, candidates, fuse
-from memsvc.search.lexical import Corpus, Hit, LexicalIndex
+from memsvc.search.lexical import Hit, LexicalIndex
+from memsvc.users.history import HotHistory
 from memsvc.users.vectors import Vectors
 
 _INDEX_BUILDS = 3
@@ -34,6 +36,7 @@ class HotUser:
         "checked_time",
         "contended",
         "encoded",
+        "history",
         "memory_bytes",
         "state",
         "vectors",
@@ -58,6 +61,8 @@ class HotUser:
         self._order: list[tuple[int, str]] | None = None
         self.vectors: Vectors | None = None
         """None: not read yet; only a search by meaning needs them."""
+        self.history: HotHistory | None = None
+        """None: not read yet; only a search in what was said needs it."""
 
     @property
     def user_id(self) -> str:
@@ -74,8 +79,9 @@ class HotUser:
         encoded = self.memory_bytes * len(self.encoded) // max(1, self.state.memory_count)
         requests = 250 * len(self.state.requests or ())
         vectors = self.vectors.size_bytes if self.vectors is not None else 0
+        history = self.history.size_bytes if self.history is not None else 0
         derived = sum(getattr(value, "size_bytes", 0) for value in self.cache.values())
-        return _USER_OVERHEAD_BYTES + self.memory_bytes + index + vectors + encoded + requests + derived
+        return _USER_OVERHEAD_BYTES + self.memory_bytes + index + vectors + history + encoded + requests + derived
 
     def fresh_at(self, checked: float, checked_time: int) -> None:
         """Note that the tip was the newest at a moment, on the monotonic clock and by the server's."""
@@ -91,6 +97,8 @@ class HotUser:
             erased = erased or body.erase is not None
             if self.vectors is not None and self.vectors.move(body):
                 self.cache.clear()
+            if self.history is not None and not self.history.move(body):
+                self.history = None
             for change in body.changes:
                 self.encoded.pop(change.memory_id, None)
                 self._reorder(change)
@@ -105,7 +113,7 @@ class HotUser:
                         self._index.remove(change.memory_id)
         if erased:
             self.encoded.clear()
-            self._index = self._order = self.vectors = None
+            self._index = self._order = self.vectors = self.history = None
             self.memory_bytes = sum(map(_memory_bytes, state.memories()))
         if before.core.revision != state.core.revision:
             self.cache.clear()

@@ -411,6 +411,166 @@ class GetHistoryResponse(_message.Message):
 Global___GetHistoryResponse: _TypeAlias = GetHistoryResponse  # noqa: Y015
 
 @_typing.final
+class SearchHistoryRequest(_message.Message):
+    """Request of SearchHistory."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCOPE_FIELD_NUMBER: _builtins.int
+    QUERY_FIELD_NUMBER: _builtins.int
+    TOP_K_FIELD_NUMBER: _builtins.int
+    SESSION_IDS_FIELD_NUMBER: _builtins.int
+    AGENT_IDS_FIELD_NUMBER: _builtins.int
+    ROLES_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    BESIDE_COUNT_FIELD_NUMBER: _builtins.int
+    MIN_SCORE_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
+    query: _builtins.str
+    """A question in natural language, or words; at most 8 KiB. Required."""
+    top_k: _builtins.int
+    """How many at most: 0 is 10, more than 100 is INVALID_ARGUMENT."""
+    beside_count: _builtins.int
+    """How many messages to bring along that were said before and after each, in its session; at most 10."""
+    min_score: _builtins.float
+    """Leave out what scores less, 0 to 1; 0: nothing."""
+    @_builtins.property
+    def scope(self) -> _common_pb2.Scope:
+        """Whose history. user_id is required."""
+
+    @_builtins.property
+    def session_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """In one of these sessions; empty: in any. At most 100."""
+
+    @_builtins.property
+    def agent_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """With one of these agents; empty: with any. At most 100."""
+
+    @_builtins.property
+    def roles(self) -> _containers.RepeatedScalarFieldContainer[_common_pb2.Role.ValueType]:
+        """Said in one of these roles; empty: in any but SYSTEM, which is not searched. At most 100."""
+
+    @_builtins.property
+    def time(self) -> _common_pb2.TimeRange:
+        """Said then; not set: at any time."""
+
+    @_builtins.property
+    def consistency(self) -> _common_pb2.Consistency:
+        """How fresh it must be."""
+
+    def __init__(
+        self,
+        *,
+        scope: _common_pb2.Scope | None = ...,
+        query: _builtins.str = ...,
+        top_k: _builtins.int = ...,
+        session_ids: _abc.Iterable[_builtins.str] | None = ...,
+        agent_ids: _abc.Iterable[_builtins.str] | None = ...,
+        roles: _abc.Iterable[_common_pb2.Role.ValueType] | None = ...,
+        time: _common_pb2.TimeRange | None = ...,
+        beside_count: _builtins.int = ...,
+        min_score: _builtins.float = ...,
+        consistency: _common_pb2.Consistency | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency", "scope", b"scope", "time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_ids", b"agent_ids", "beside_count", b"beside_count", "consistency", b"consistency", "min_score", b"min_score", "query", b"query", "roles", b"roles", "scope", b"scope", "session_ids", b"session_ids", "time", b"time", "top_k", b"top_k"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SearchHistoryRequest: _TypeAlias = SearchHistoryRequest  # noqa: Y015
+
+@_typing.final
+class HistoryPassage(_message.Message):
+    """A message that was found in past conversations."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    RUN_INDEX_FIELD_NUMBER: _builtins.int
+    AGENT_ID_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    session_id: _builtins.str
+    """The session."""
+    run_id: _builtins.str
+    """The run."""
+    run_index: _builtins.int
+    """The run's index."""
+    agent_id: _builtins.str
+    """The agent of the run."""
+    score: _builtins.float
+    """How sure it is, 0 to 1. What the user said counts more than what the assistant said, and that more than tools."""
+    @_builtins.property
+    def message(self) -> _message_pb2.Message:
+        """The message, with the time when it was said."""
+
+    @_builtins.property
+    def before(self) -> _containers.RepeatedCompositeFieldContainer[_message_pb2.Message]:
+        """What was said before it, oldest first; at most 10."""
+
+    @_builtins.property
+    def after(self) -> _containers.RepeatedCompositeFieldContainer[_message_pb2.Message]:
+        """What was said after it; at most 10."""
+
+    def __init__(
+        self,
+        *,
+        session_id: _builtins.str = ...,
+        run_id: _builtins.str = ...,
+        run_index: _builtins.int = ...,
+        agent_id: _builtins.str = ...,
+        message: _message_pb2.Message | None = ...,
+        score: _builtins.float = ...,
+        before: _abc.Iterable[_message_pb2.Message] | None = ...,
+        after: _abc.Iterable[_message_pb2.Message] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "agent_id", b"agent_id", "before", b"before", "message", b"message", "run_id", b"run_id", "run_index", b"run_index", "score", b"score", "session_id", b"session_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HistoryPassage: _TypeAlias = HistoryPassage  # noqa: Y015
+
+@_typing.final
+class SearchHistoryResponse(_message.Message):
+    """Response of SearchHistory."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PASSAGES_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    READ_TIME_FIELD_NUMBER: _builtins.int
+    revision: _builtins.int
+    """The user's revision that it was read at."""
+    @_builtins.property
+    def passages(self) -> _containers.RepeatedCompositeFieldContainer[Global___HistoryPassage]:
+        """Best first; at most top_k. Ends early before it passes 3 MiB."""
+
+    @_builtins.property
+    def read_time(self) -> _timestamp_pb2.Timestamp:
+        """When that was known to be the latest."""
+
+    def __init__(
+        self,
+        *,
+        passages: _abc.Iterable[Global___HistoryPassage] | None = ...,
+        revision: _builtins.int = ...,
+        read_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["read_time", b"read_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["passages", b"passages", "read_time", b"read_time", "revision", b"revision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SearchHistoryResponse: _TypeAlias = SearchHistoryResponse  # noqa: Y015
+
+@_typing.final
 class GetSessionRequest(_message.Message):
     """Request of GetSession."""
 

@@ -50,6 +50,11 @@ class SessionServiceStub(object):
                 request_serializer=memsvc_dot_v1_dot_session__pb2.GetHistoryRequest.SerializeToString,
                 response_deserializer=memsvc_dot_v1_dot_session__pb2.GetHistoryResponse.FromString,
                 _registered_method=True)
+        self.SearchHistory = channel.unary_unary(
+                '/memsvc.v1.SessionService/SearchHistory',
+                request_serializer=memsvc_dot_v1_dot_session__pb2.SearchHistoryRequest.SerializeToString,
+                response_deserializer=memsvc_dot_v1_dot_session__pb2.SearchHistoryResponse.FromString,
+                _registered_method=True)
         self.GetSession = channel.unary_unary(
                 '/memsvc.v1.SessionService/GetSession',
                 request_serializer=memsvc_dot_v1_dot_session__pb2.GetSessionRequest.SerializeToString,
@@ -93,6 +98,13 @@ class SessionServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SearchHistory(self, request, context):
+        """Find what was said in past conversations: among the newest 20,000 messages of the user, all sessions together.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetSession(self, request, context):
         """Get one session.
         """
@@ -131,6 +143,11 @@ def add_SessionServiceServicer_to_server(servicer, server):
                     servicer.GetHistory,
                     request_deserializer=memsvc_dot_v1_dot_session__pb2.GetHistoryRequest.FromString,
                     response_serializer=memsvc_dot_v1_dot_session__pb2.GetHistoryResponse.SerializeToString,
+            ),
+            'SearchHistory': grpc.unary_unary_rpc_method_handler(
+                    servicer.SearchHistory,
+                    request_deserializer=memsvc_dot_v1_dot_session__pb2.SearchHistoryRequest.FromString,
+                    response_serializer=memsvc_dot_v1_dot_session__pb2.SearchHistoryResponse.SerializeToString,
             ),
             'GetSession': grpc.unary_unary_rpc_method_handler(
                     servicer.GetSession,
@@ -230,6 +247,33 @@ class SessionService(object):
             '/memsvc.v1.SessionService/GetHistory',
             memsvc_dot_v1_dot_session__pb2.GetHistoryRequest.SerializeToString,
             memsvc_dot_v1_dot_session__pb2.GetHistoryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SearchHistory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memsvc.v1.SessionService/SearchHistory',
+            memsvc_dot_v1_dot_session__pb2.SearchHistoryRequest.SerializeToString,
+            memsvc_dot_v1_dot_session__pb2.SearchHistoryResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,8 @@ class SessionServiceStub:
     """List a session's runs in pages."""
     GetHistory: _grpc.UnaryUnaryMultiCallable[_session_pb2.GetHistoryRequest, _session_pb2.GetHistoryResponse]
     """Get the last messages of a session, as a model wants them."""
+    SearchHistory: _grpc.UnaryUnaryMultiCallable[_session_pb2.SearchHistoryRequest, _session_pb2.SearchHistoryResponse]
+    """Find what was said in past conversations: among the newest 20,000 messages of the user, all sessions together."""
     GetSession: _grpc.UnaryUnaryMultiCallable[_session_pb2.GetSessionRequest, _session_pb2.GetSessionResponse]
     """Get one session."""
     ListSessions: _grpc.UnaryUnaryMultiCallable[_session_pb2.ListSessionsRequest, _session_pb2.ListSessionsResponse]
@@ -61,6 +63,8 @@ class SessionServiceAsyncStub(SessionServiceStub):
     """List a session's runs in pages."""
     GetHistory: _aio.UnaryUnaryMultiCallable[_session_pb2.GetHistoryRequest, _session_pb2.GetHistoryResponse]  # type: ignore[assignment]
     """Get the last messages of a session, as a model wants them."""
+    SearchHistory: _aio.UnaryUnaryMultiCallable[_session_pb2.SearchHistoryRequest, _session_pb2.SearchHistoryResponse]  # type: ignore[assignment]
+    """Find what was said in past conversations: among the newest 20,000 messages of the user, all sessions together."""
     GetSession: _aio.UnaryUnaryMultiCallable[_session_pb2.GetSessionRequest, _session_pb2.GetSessionResponse]  # type: ignore[assignment]
     """Get one session."""
     ListSessions: _aio.UnaryUnaryMultiCallable[_session_pb2.ListSessionsRequest, _session_pb2.ListSessionsResponse]  # type: ignore[assignment]
@@ -96,6 +100,14 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_session_pb2.GetHistoryResponse, _abc.Awaitable[_session_pb2.GetHistoryResponse]]:
         """Get the last messages of a session, as a model wants them."""
+
+    @_abc_1.abstractmethod
+    def SearchHistory(
+        self,
+        request: _session_pb2.SearchHistoryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_session_pb2.SearchHistoryResponse, _abc.Awaitable[_session_pb2.SearchHistoryResponse]]:
+        """Find what was said in past conversations: among the newest 20,000 messages of the user, all sessions together."""
 
     @_abc_1.abstractmethod
     def GetSession(

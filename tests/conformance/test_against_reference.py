@@ -22,9 +22,11 @@ from memsvc.storage.conformance.items import (
     memory,
     request,
     run,
+    said,
     session,
     state,
     tip_of,
+    vector,
 )
 from memsvc.storage.driver import (
     EMPTY,
@@ -264,7 +266,13 @@ class Comparison(RuleBasedStateMachine):
                 return run(key.row_id, place, session=group)
             case RowKind.MEMORY:
                 return memory(key.row_id, group, position=place)
-        made = {RowKind.SESSION: session, RowKind.EXTRACTION: extraction, RowKind.REQUEST: request}
+        made = {
+            RowKind.SESSION: session,
+            RowKind.EXTRACTION: extraction,
+            RowKind.REQUEST: request,
+            RowKind.VECTOR: vector,
+            RowKind.SAID: said,
+        }
         return made[key.kind](key.row_id, place)
 
 

@@ -63,6 +63,7 @@ from memsvc_client.extraction import (
     Retried,
     Usage,
 )
+from memsvc_client.history_calls import HistoryPassage
 from memsvc_client.memory import (
     Change,
     Commit,
@@ -120,6 +121,7 @@ __all__ = [
     "Failed",
     "FailedPrecondition",
     "FieldViolation",
+    "HistoryPassage",
     "Internal",
     "InvalidArgument",
     "Layer",

@@ -5,7 +5,15 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
-from memsvc_client import context_calls, extraction_calls, memory_calls, session_calls, user_calls, watch_calls
+from memsvc_client import (
+    context_calls,
+    extraction_calls,
+    history_calls,
+    memory_calls,
+    session_calls,
+    user_calls,
+    watch_calls,
+)
 from memsvc_client.async_connection import AsyncConnection
 from memsvc_client.calls import Subject
 from memsvc_client.channel import Endpoint
@@ -57,6 +65,7 @@ class AsyncUser(Handle[AsyncConnection]):
     extract = method(extraction_calls.extract, AsyncConnection.stream)
     get = method(user_calls.get, AsyncConnection.call)
     history = method(session_calls.history, AsyncConnection.call)
+    search_history = method(history_calls.search_history, AsyncConnection.call)
     runs = method(session_calls.runs, AsyncConnection.pages)
     session = method(session_calls.session, AsyncConnection.call)
     sessions = method(session_calls.sessions, AsyncConnection.pages)

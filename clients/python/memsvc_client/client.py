@@ -5,7 +5,15 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
-from memsvc_client import context_calls, extraction_calls, memory_calls, session_calls, user_calls, watch_calls
+from memsvc_client import (
+    context_calls,
+    extraction_calls,
+    history_calls,
+    memory_calls,
+    session_calls,
+    user_calls,
+    watch_calls,
+)
 from memsvc_client.calls import Subject
 from memsvc_client.channel import Endpoint
 from memsvc_client.connection import Connection
@@ -53,6 +61,7 @@ class User(Handle[Connection]):
     extract = method(extraction_calls.extract, Connection.stream)
     get = method(user_calls.get, Connection.call)
     history = method(session_calls.history, Connection.call)
+    search_history = method(history_calls.search_history, Connection.call)
     runs = method(session_calls.runs, Connection.pages)
     session = method(session_calls.session, Connection.call)
     sessions = method(session_calls.sessions, Connection.pages)

@@ -76,9 +76,9 @@ def filter_to_wire(given: MemoryFilter | None) -> common_pb2.MemoryFilter | None
         polarities=enum_numbers("polarities", Polarity, given.get("polarities")),
         engines=strings("engines", given.get("engines")),
         metadata=string_map("metadata", given.get("metadata")),
-        create_time=_range_to_wire(given.get("create_time")),
-        update_time=_range_to_wire(given.get("update_time")),
-        observe_time=_range_to_wire(given.get("observe_time")),
+        create_time=range_to_wire(given.get("create_time")),
+        update_time=range_to_wire(given.get("update_time")),
+        observe_time=range_to_wire(given.get("observe_time")),
         memory_ids=strings("memory_ids", given.get("memory_ids")),
         config_before=given.get("config_before", 0),
     )
@@ -100,7 +100,7 @@ def consistency_to_wire(given: Consistency | None) -> common_pb2.Consistency | N
     return common_pb2.Consistency(**required)
 
 
-def _range_to_wire(given: TimeRange | None) -> common_pb2.TimeRange | None:
+def range_to_wire(given: TimeRange | None) -> common_pb2.TimeRange | None:
     if given is None:
         return None
     start, end = given

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import secrets
 import time
@@ -139,6 +140,18 @@ def run(row_id: str, index: int, *, session: str = "s1", text: str = "How do I c
         group=session,
         position=index,
     )
+
+
+def vector(row_id: str, number: int) -> Row:
+    """Return a VECTOR row."""
+    body = {"model": "static", "etag": "1-ab", "vector": base64.b64encode(row_id.encode() * 32).decode()}
+    return Row(RowKind.VECTOR, row_id, json.dumps(body).encode(), position=number)
+
+
+def said(row_id: str, index: int) -> Row:
+    """Return a SAID row."""
+    message = [0, "user", 1_784_500_000_000_000 + index, 1, base64.b64encode(b"\1\2\3\4").decode(), "AQ=="]
+    return Row(RowKind.SAID, row_id, json.dumps({"session_id": "s1", "messages": [message]}).encode(), position=index)
 
 
 def session(row_id: str, last_index: int) -> Row:

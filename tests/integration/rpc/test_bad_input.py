@@ -220,6 +220,8 @@ def own(name: str) -> Iterator[tuple[Spoil, str]]:
         yield put("query", "x" * 8193), "query"
         yield put("top_k", -1), "top_k"
         yield put("top_k", 101), "top_k"
+        yield put("min_score", -0.1), "min_score"
+        yield put("min_score", float("nan")), "min_score"
         yield put("method", 99), "method"
     elif name == "ClearMemories":
         yield without("filter"), "filter"
@@ -239,6 +241,18 @@ def own(name: str) -> Iterator[tuple[Spoil, str]]:
             yield put("roles", [2, 9]), "roles[1]"
         if name == "DeleteSession":
             yield put("purge", True), "purge"
+    elif name == "SearchHistory":
+        yield put("query", " "), "query"
+        yield put("query", "x" * 8193), "query"
+        yield put("top_k", -1), "top_k"
+        yield put("top_k", 101), "top_k"
+        yield put("beside_count", 11), "beside_count"
+        yield put("beside_count", -1), "beside_count"
+        yield put("min_score", 1.5), "min_score"
+        yield put("min_score", float("nan")), "min_score"
+        yield put("session_ids", ["a", ""]), "session_ids[1]"
+        yield put("agent_ids", ["a"] * 101), "agent_ids"
+        yield put("roles", [2, 9]), "roles[1]"
     elif name == "ListRuns":
         yield put("session_id", LONG), "session_id"
     elif name == "ExtractMemories":

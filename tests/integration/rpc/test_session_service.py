@@ -235,3 +235,24 @@ async def test_runs_that_follow_each_other_share_an_extraction(server: Harness) 
     assert first.extraction_id == second.extraction_id == last.extraction_id != other.extraction_id
     assert list(last.extraction.run_ids) == [first.run_id, second.run_id, last.run_id]
     assert sorted(change.after.text for change in last.commit.changes) == ["I row", "I sail", "I ski"]
+
+
+async def test_what_was_said_is_found_by_words_with_its_session_run_and_time(each_server: Harness) -> None:
+    server = each_server
+    for session_id, text in (("s1", "We took in a greyhound, Comet"), ("s2", "The greyhound is afraid of thunder")):
+        await append(server, text, session_id)
+
+    found = await server.sessions.SearchHistory(
+        pb.SearchHistoryRequest(scope=SARAH, query="greyhound thunder", top_k=1, beside_count=1)
+    )
+    only = await server.sessions.SearchHistory(
+        pb.SearchHistoryRequest(scope=SARAH, query="greyhound", session_ids=["s1"])
+    )
+
+    (passage,) = found.passages
+    assert (passage.session_id, passage.run_index) == ("s2", 2)
+    assert passage.run_id
+    assert passage.message.parts[0].text.text == "The greyhound is afraid of thunder"
+    assert passage.message.HasField("time")
+    assert 0 < passage.score <= 1
+    assert [passage.session_id for passage in only.passages] == ["s1"]

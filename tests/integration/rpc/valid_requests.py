@@ -36,6 +36,7 @@ VALID: dict[str, Message] = {
     "AppendRun": session_pb2.AppendRunRequest(scope=SARAH, run=RUN),
     "ListRuns": session_pb2.ListRunsRequest(scope=SARAH),
     "GetHistory": session_pb2.GetHistoryRequest(scope=SARAH, session_id="s1"),
+    "SearchHistory": session_pb2.SearchHistoryRequest(scope=SARAH, query="skis"),
     "GetSession": session_pb2.GetSessionRequest(scope=SARAH, session_id="s1"),
     "ListSessions": session_pb2.ListSessionsRequest(scope=SARAH),
     "DeleteSession": session_pb2.DeleteSessionRequest(scope=SARAH, session_id="s1"),

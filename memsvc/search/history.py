@@ -1,0 +1,221 @@
+"""The index of what was said in a user's conversations: message by message, by words.
+
+It is made from numbers that were stored with each run, holds no text, and knows the newest messages only. What is found
+is read from the runs themselves: what is deleted there is found nowhere.
+"""
+
+from __future__ import annotations
+
+import heapq
+import sys
+from array import array
+from collections.abc import Callable, Collection, Iterable, Sequence
+
+import msgspec
+
+from memsvc.model import Role
+from memsvc.search.bm25 import LENGTHS, Shares, length_class
+from memsvc.search.corpus import Corpus
+from memsvc.search.filter import ALWAYS, TimeRange
+from memsvc.search.neighbours import NONE, Neighbours, Place
+from memsvc.search.postings import Postings, posting_key
+from memsvc.search.ranking import Ranking
+from memsvc.search.said import SaidRun
+from memsvc.search.text import shared_analyzer
+
+NEWEST_MESSAGES = 20_000
+_SLACK = 2_000
+"""So many more, or so many dead ones, are kept before the index is made anew."""
+_ROLE_FACTORS = {Role.USER: 1.0, Role.ASSISTANT: 0.5, Role.TOOL: 0.25, Role.SYSTEM: 0.0}
+"""What the user said counts more: long answers, and tools', would drown it."""
+_ROLES = tuple(Role)
+_RUN_BYTES = 300
+_OBJECTS_BYTES = 2_048
+
+
+class HistoryFilter(msgspec.Struct, frozen=True):
+    """Which messages are meant; empty: all."""
+
+    session_ids: tuple[str, ...] = ()
+    agent_ids: tuple[str, ...] = ()
+    roles: tuple[Role, ...] = ()
+    time: TimeRange = ALWAYS
+    but_run_ids: tuple[str, ...] = ()
+
+
+class Spot(msgspec.Struct, frozen=True, gc=False):
+    """Where a message stands."""
+
+    run_id: str
+    position: int
+
+
+class HistoryHit(msgspec.Struct, frozen=True, gc=False):
+    """A message that was found."""
+
+    spot: Spot
+    score: float
+    by_context: bool
+    before: tuple[Spot, ...] = ()
+    """What was said before it in its session, oldest first."""
+    after: tuple[Spot, ...] = ()
+
+
+class _IndexedRun(msgspec.Struct, frozen=True, gc=False):
+    run_id: str
+    index: int
+    session_id: str
+    agent_id: str
+    slots: range
+
+
+class HistoryIndex:
+    """Messages by slot, in the order in which their runs came. Not for several threads at once."""
+
+    def __init__(self) -> None:
+        self._runs: list[_IndexedRun | None] = []
+        self._numbers: dict[str, int] = {}
+        self._run_of = array("i")
+        self._positions = array("i")
+        self._roles = array("b")
+        self._times = array("q")
+        self._factors = array("d")
+        self._lengths = array("B")
+        self._alive = 0
+        self._total_length = 0
+        self._postings = Postings()
+        runs, run_of, positions = self._runs, self._run_of, self._positions
+
+        def place_of(slot: int) -> Place:
+            run = runs[run_of[slot]]
+            assert run is not None
+            return run.session_id, run.index, positions[slot]
+
+        self._neighbours = Neighbours(place_of)
+
+    def add_all(self, runs: Iterable[tuple[str, int, SaidRun]]) -> None:
+        """Take in runs, each with its id and index, oldest first."""
+        keys: list[int] = []
+        for run_id, index, said in runs:
+            if run_id not in self._numbers:
+                self._add(run_id, index, said, keys)
+        self._postings.add_all(keys)
+
+    def remove(self, run_id: str) -> None:
+        """Forget a run, if it is here."""
+        number = self._numbers.pop(run_id, None)
+        if number is None:
+            return
+        run = self._runs[number]
+        assert run is not None
+        for slot in run.slots:
+            self._neighbours.remove(slot, (run.session_id, run.index, self._positions[slot]))
+            # Its postings stay until the index is made anew, and count for nothing.
+            self._factors[slot] = 0.0
+            self._total_length -= LENGTHS[self._lengths[slot]]
+        self._alive -= len(run.slots)
+        self._runs[number] = None
+
+    def search(
+        self, query: str, limit: int, wanted: HistoryFilter | None = None, beside: int = 0
+    ) -> Sequence[HistoryHit]:
+        """Return the messages that fit best, best first, of equals the newest; each with `beside` spots either side."""
+        terms_asked = shared_analyzer.query_terms(query)
+        holders = {term: len(self._postings.of(term)) for term in terms_asked}
+        corpus = Corpus(max(len(self._run_of), *holders.values(), 1), self._total_length, holders)
+        terms = corpus.terms_in(self._postings)
+        if not terms or limit <= 0:
+            return []
+        mean_length = max(1, round(self._total_length / max(1, self._alive)))
+        permits = self._predicate(wanted)
+        ranking = Ranking(mean_length, self._neighbours, Shares(), limit, permits, self._factors)
+        scores = ranking.scores(terms)
+        best = heapq.nlargest(limit, ((score, self._times[slot], slot) for slot, score in scores.items() if score > 0))
+        return [
+            HistoryHit(
+                self._spot(slot),
+                score / corpus.all_once,
+                not ranking.holds_any(slot, terms),
+                tuple(self._beside(slot, self._neighbours.before, beside))[::-1],
+                tuple(self._beside(slot, self._neighbours.after, beside)),
+            )
+            for score, _, slot in best
+        ]
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether so much came or went that it is better made anew."""
+        kept = len(self._run_of)
+        return kept > NEWEST_MESSAGES + _SLACK or kept - self._alive > max(_SLACK, self._alive // 2)
+
+    @property
+    def size_bytes(self) -> int:
+        """The bytes that it takes, about."""
+        arrays = (self._run_of, self._positions, self._roles, self._times, self._factors, self._lengths)
+        flat = sum(map(sys.getsizeof, arrays)) + self._postings.size_bytes + self._neighbours.size_bytes
+        return _OBJECTS_BYTES + flat + len(self._runs) * _RUN_BYTES
+
+    def __len__(self) -> int:
+        return self._alive
+
+    def __contains__(self, run_id: str) -> bool:
+        return run_id in self._numbers
+
+    def _add(self, run_id: str, index: int, said: SaidRun, keys: list[int]) -> None:
+        number, first = len(self._runs), len(self._run_of)
+        slots = range(first, first + len(said.messages))
+        session_id, agent_id = sys.intern(said.session_id), sys.intern(said.agent_id)
+        self._runs.append(_IndexedRun(run_id, index, session_id, agent_id, slots))
+        self._numbers[run_id] = number
+        self._alive += len(slots)
+        for slot, message in zip(slots, said.messages, strict=True):
+            its_class = length_class(message.length)
+            self._run_of.append(number)
+            self._positions.append(message.position)
+            self._roles.append(_ROLES.index(message.role))
+            self._times.append(message.time)
+            self._factors.append(_ROLE_FACTORS[message.role])
+            self._lengths.append(its_class)
+            self._total_length += LENGTHS[its_class]
+            codes = array("I", message.codes)
+            if sys.byteorder == "big":
+                codes.byteswap()
+            keys += [
+                posting_key(code, slot, its_class, count) for code, count in zip(codes, message.counts, strict=True)
+            ]
+            self._neighbours.insert(slot, (session_id, index, message.position))
+
+    def _predicate(self, wanted: HistoryFilter | None) -> Callable[[int], bool]:
+        runs, run_of, factors = self._runs, self._run_of, self._factors
+        if wanted is None or wanted == _ALL:
+            return lambda slot: factors[slot] > 0
+        roles: Collection[int] = {_ROLES.index(role) for role in wanted.roles} or range(len(_ROLES))
+        sessions, agents, left_out = set(wanted.session_ids), set(wanted.agent_ids), set(wanted.but_run_ids)
+
+        def permits(slot: int) -> bool:
+            run = runs[run_of[slot]]
+            return (
+                run is not None
+                and self._roles[slot] in roles
+                and (not sessions or run.session_id in sessions)
+                and (not agents or run.agent_id in agents)
+                and run.run_id not in left_out
+                and wanted.time.holds(self._times[slot])
+            )
+
+        return permits
+
+    def _spot(self, slot: int) -> Spot:
+        run = self._runs[self._run_of[slot]]
+        assert run is not None
+        return Spot(run.run_id, self._positions[slot])
+
+    def _beside(self, slot: int, step: Sequence[int], count: int) -> Iterable[Spot]:
+        for _ in range(count):
+            slot = step[slot]
+            if slot == NONE:
+                return
+            yield self._spot(slot)
+
+
+_ALL = HistoryFilter()

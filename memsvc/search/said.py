@@ -1,0 +1,73 @@
+"""What the messages of a run can be found by, as it is stored beside the run.
+
+Terms are worked out once, when the run is stored: a search over 20,000 messages then reads numbers. They are the 32
+bits that stand for a term in any index, not its letters.
+"""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from collections import Counter
+
+import msgspec
+
+from memsvc.model import Message, Role, Run
+from memsvc.search.memory_terms import day_terms
+from memsvc.search.postings import term_code
+from memsvc.search.text import Analyzer
+
+MOST_TERMS = 256
+"""Of one message: what is pasted into a conversation is not what it is about, and takes no more room than this."""
+
+
+class SaidMessage(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """One message."""
+
+    position: int
+    """In its run."""
+    role: Role
+    time: int
+    length: int
+    """In terms."""
+    codes: bytes
+    """Of its distinct terms: 32 bits each, little-endian."""
+    counts: bytes
+    """How often each term is in it, at most 255 times."""
+
+
+ANALYSIS = 1
+"""Goes on where texts are turned into other terms: what is stored under an older number is not found."""
+
+
+class SaidRun(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """The body of a SAID row: the messages of one run that can be found."""
+
+    session_id: str
+    messages: tuple[SaidMessage, ...]
+    agent_id: str = ""
+    analysis: int = ANALYSIS
+
+
+def said_in(run: Run, analyzer: Analyzer) -> SaidRun:
+    """Return what the messages of a run can be found by; those of the system are not for the user to find."""
+    said = (
+        _said(position, message, message.time or run.create_time, analyzer)
+        for position, message in enumerate(run.messages)
+        if message.role is not Role.SYSTEM
+    )
+    return SaidRun(run.session_id, tuple(message for message in said if message.length), run.agent_id)
+
+
+def _said(position: int, message: Message, time: int, analyzer: Analyzer) -> SaidMessage:
+    terms = analyzer.document_terms("\n".join(filter(None, (message.text, message.author_id, message.name))))
+    if terms:
+        terms += day_terms(analyzer, time)
+    length = len(terms)
+    counts = dict(Counter(terms).most_common(MOST_TERMS)) if length > MOST_TERMS else Counter(terms)
+    codes = array("I", map(term_code, counts))
+    if sys.byteorder == "big":
+        codes.byteswap()
+    return SaidMessage(
+        position, message.role, time, length, codes.tobytes(), bytes(min(count, 255) for count in counts.values())
+    )

@@ -1,0 +1,142 @@
+"""Finding what was said in past conversations."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+import msgspec
+from msgspec import Struct
+
+from memsvc.model import Message, Run, Scope, decode
+from memsvc.search.history import NEWEST_MESSAGES, HistoryFilter, HistoryHit, Spot
+from memsvc.search.said import ANALYSIS, SaidRun
+from memsvc.search.scores import shown_scores, sure_score
+from memsvc.sessions.history import timed
+from memsvc.storage.driver import PageOf, Row, RowKind
+from memsvc.users import LATEST, Consistency, HotUser, Users
+from memsvc.users.history import HotHistory
+
+_PAGE_RUNS = 1_000
+_RUNS_A_SLICE = 100
+_decoder = msgspec.json.Decoder(SaidRun)
+
+
+class Passage(Struct, frozen=True):
+    """A message that was found, and what was said beside it."""
+
+    run: Run
+    position: int
+    score: float
+    before: Sequence[Message]
+    """Oldest first."""
+    after: Sequence[Message]
+
+    @property
+    def message(self) -> Message:
+        return timed(self.run.messages[self.position], self.run)
+
+
+class HistorySearch(Struct):
+    """Searches the newest messages of users, all sessions together."""
+
+    users: Users
+
+    async def search(
+        self,
+        scope: Scope,
+        query: str,
+        limit: int,
+        wanted: HistoryFilter | None = None,
+        beside: int = 0,
+        min_score: float = 0.0,
+        consistency: Consistency = LATEST,
+    ) -> tuple[Sequence[Passage], HotUser]:
+        """Return the passages that fit best, best first, with up to `beside` messages either side of each."""
+        user = await self.users.read(scope, consistency)
+        history = await self._prepared(user)
+        hits = history.index.search(query, limit, wanted, beside)
+        runs = await self._runs(scope, hits)
+        # What went meanwhile, or was deleted in a part of a deletion that goes on, is not there any more.
+        hits = [hit for hit in hits if hit.spot.run_id in runs]
+        scores = shown_scores([sure_score(hit.score, hit.by_context) for hit in hits])
+        passages = [
+            Passage(runs[hit.spot.run_id], hit.spot.position, score, _said(hit.before, runs), _said(hit.after, runs))
+            for hit, score in zip(hits, scores, strict=True)
+            if score >= min_score
+        ]
+        return passages, user
+
+    async def _prepared(self, user: HotUser) -> HotHistory:
+        """Return the user's history with every run that it is known to have."""
+        while True:
+            history = user.history
+            if history is None:
+                # In its place from the first row on, so that it hears of what comes and goes meanwhile.
+                history = user.history = HotHistory()
+                try:
+                    await self._read(user, history)
+                finally:
+                    if not history.read.is_set() and user.history is history:
+                        user.history = None
+                    history.read.set()
+            await history.read.wait()
+            if history.unread:
+                unread = list(history.unread)
+                rows = await self.users.driver.get(user.state.scope, RowKind.SAID, unread)
+                history.add(_said_runs([rows[run_id] for run_id in unread if run_id in rows]))
+                for run_id in unread:
+                    history.unread.pop(run_id, None)
+            if user.history is history:
+                self.users.weigh(user)
+                return history
+
+    async def _read(self, user: HotUser, history: HotHistory) -> None:
+        """Read the user's newest messages, letting the event loop go on meanwhile."""
+        newest: list[Row] = []
+        count, before = 0, None
+        while count < NEWEST_MESSAGES:
+            asked = PageOf(user.state.scope, RowKind.SAID, before=before, descending=True, limit=_PAGE_RUNS)
+            page = await self.users.driver.rows(asked)
+            newest += page
+            if len(page) < _PAGE_RUNS:
+                break
+            # A run has a message or more.
+            count, before = count + len(page), page[-1].position
+        said = []
+        for first in range(0, len(newest), _RUNS_A_SLICE):
+            said += _said_runs(newest[first : first + _RUNS_A_SLICE])
+            await asyncio.sleep(0)
+        kept = _newest(said)
+        for first in range(0, len(kept), _RUNS_A_SLICE):
+            history.add(kept[first : first + _RUNS_A_SLICE])
+            await asyncio.sleep(0)
+        history.read.set()
+
+    async def _runs(self, scope: Scope, hits: Sequence[HistoryHit]) -> Mapping[str, Run]:
+        """Return the runs of hits and of what stands beside them, as they are now; replaced ones are left out."""
+        run_ids = {spot.run_id for hit in hits for spot in (hit.spot, *hit.before, *hit.after)}
+        rows = await self.users.driver.get(scope, RowKind.RUN, tuple(run_ids)) if run_ids else {}
+        runs = {run_id: decode(row.body, Run) for run_id, row in rows.items()}
+        return {run_id: run for run_id, run in runs.items() if not run.replaced}
+
+
+def _said_runs(rows: Sequence[Row]) -> list[tuple[str, int, SaidRun]]:
+    decoded = ((row.row_id, row.position, _decoder.decode(row.body)) for row in rows)
+    return [each for each in decoded if each[2].analysis == ANALYSIS]
+
+
+def _newest(said: Sequence[tuple[str, int, SaidRun]]) -> Sequence[tuple[str, int, SaidRun]]:
+    """Return as many of the runs, newest first, as there is room for: oldest first."""
+    count = 0
+    for number, (_, _, run) in enumerate(said):
+        count += len(run.messages)
+        if count > NEWEST_MESSAGES:
+            return said[:number][::-1]
+    return said[::-1]
+
+
+def _said(spots: Sequence[Spot], runs: Mapping[str, Run]) -> Sequence[Message]:
+    return [
+        timed(runs[spot.run_id].messages[spot.position], runs[spot.run_id]) for spot in spots if spot.run_id in runs
+    ]

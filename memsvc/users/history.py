@@ -1,0 +1,43 @@
+"""The history of a hot user: the index of what was said, and which runs came since it was read."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from memsvc.journal.records import Body
+from memsvc.search.history import HistoryIndex
+from memsvc.search.said import SaidRun
+
+
+class HotHistory:
+    """Follows the user's runs, also while it is read: what is replaced goes at once, what is new is read next time."""
+
+    def __init__(self) -> None:
+        self.index = HistoryIndex()
+        self.unread: dict[str, None] = {}
+        """Runs that were stored since, in order."""
+        self.read = asyncio.Event()
+        """Set once the newest messages are in the index."""
+        self._gone: set[str] = set()
+
+    def add(self, runs: Iterable[tuple[str, int, SaidRun]]) -> None:
+        """Take in runs that were read, each with its id and index, oldest first."""
+        self.index.add_all(run for run in runs if run[0] not in self._gone)
+
+    def move(self, body: Body) -> bool:
+        """Follow a record; False: all has to be read anew."""
+        if body.session_deletion is not None or body.erase is not None:
+            return False
+        if body.run is not None and body.run.session_id:
+            self.unread[body.run.run_id] = None
+            replaced = body.run.replaces_run_id
+            if replaced:
+                self.index.remove(replaced)
+                self.unread.pop(replaced, None)
+                self._gone.add(replaced)
+        return not self.index.is_stale
+
+    @property
+    def size_bytes(self) -> int:
+        return self.index.size_bytes + 150 * (len(self.unread) + len(self._gone))
