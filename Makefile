@@ -61,9 +61,11 @@ gen: $(VENV)/.installed
 bench: $(VENV)/.installed
 	$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY)) $(if $(CHECK),--check)
 
-# Kill a server at random while clients write and learn; nothing may be lost, doubled or left unfinished.
+# Kill a server at random while clients write and learn; nothing may be lost, doubled, left unfinished or refused. Then
+# once more with a cache that holds two users.
 torture: $(VENV)/.installed
 	$(BIN)/python -m tests.torture --driver $(DRIVER) --rounds $(ROUNDS)
+	$(BIN)/python -m tests.torture --driver $(DRIVER) --rounds $(ROUNDS) --cache-bytes 20000
 
 # Read 20,000 texts made of the rules engine's own words; none may be an error, or cost another sentence.
 torture-rules: $(VENV)/.installed

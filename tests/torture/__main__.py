@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 from random import SystemRandom
 
+from memsvc.config import DEFAULTS
 from tests.servers.process import ServerMissing
 from tests.torture.databases import DATABASES
 from tests.torture.ledger import Ledger
@@ -25,6 +26,7 @@ def main() -> int:
     parser.add_argument("--driver", choices=sorted([*DATABASES, *_SHORT]), default="sqlite")
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--servers", type=int, default=1, help="how many serve at once")
+    parser.add_argument("--cache-bytes", type=int, default=DEFAULTS.cache_bytes, help="of each server")
     parser.add_argument("--seed", type=int, default=SystemRandom().randrange(1_000_000), help="repeats what can be")
     parser.add_argument("--keep", action="store_true", help="keep the servers' logs, and SQLite's file")
     options = parser.parse_args()
@@ -35,7 +37,15 @@ def main() -> int:
         print(missing)
         return 2
     try:
-        tortured = torture(database, folder, options.rounds, options.seed, servers=options.servers, told=_told)
+        tortured = torture(
+            database,
+            folder,
+            options.rounds,
+            options.seed,
+            servers=options.servers,
+            cache_bytes=options.cache_bytes,
+            told=_told,
+        )
         report = asyncio.run(tortured)
         if database.server is not None:
             shutil.copy(database.server.log, folder / "database.log")
@@ -67,6 +77,7 @@ def _print(report: Report) -> None:
         ("lost", report.lost),
         ("doubled", report.doubled),
         ("unfinished", report.unfinished),
+        ("failed", f"{report.failed} (while the database was well)"),
         ("damaged", report.damaged),
         ("duration", f"{report.seconds:.0f} s"),
         ("seed", report.seed),

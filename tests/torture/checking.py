@@ -25,7 +25,7 @@ async def check(client: AsyncMemoryClient, ledger: Ledger) -> None:
 
 
 async def _settle(user: AsyncUser, book: Book, ledger: Ledger, deadline: float) -> None:
-    while (stats := await user.stats()).open_extractions:
+    while (stats := await user.stats()).open_extraction_count:
         if time.monotonic() > deadline:
             ledger.found(Wrong.UNFINISHED, book.user_id, f"{stats.open_extraction_count} extractions have not ended")
             return

@@ -22,6 +22,8 @@ class Wrong(enum.StrEnum):
     """Something happened twice."""
     UNFINISHED = "unfinished"
     """An accepted extraction did not end well, or a call never got an answer."""
+    FAILED = "failed"
+    """A server did not carry out a call although its database was well."""
     DAMAGED = "damaged"
     """Half of something, a gap, a wrong answer, an error that should not be."""
 

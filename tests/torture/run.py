@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+from memsvc.config import DEFAULTS
 from memsvc_client import AsyncMemoryClient
 from tests.torture.checking import check
 from tests.torture.databases import Database
@@ -19,6 +20,8 @@ from tests.torture.service import Service
 from tests.torture.words import new_words
 from tests.torture.workload import Client
 
+SMALL_CACHE_BYTES = 20_000
+"""It holds about two of the users that are written to."""
 _CHECK_SECONDS = 60.0
 _SETTINGS = {
     "engine": "rules",
@@ -46,6 +49,7 @@ class Report:
     lost: int
     doubled: int
     unfinished: int
+    failed: int
     damaged: int
     seconds: float
     seed: int
@@ -63,17 +67,18 @@ async def torture(
     seed: int,
     *,
     servers: int = 1,
+    cache_bytes: int = DEFAULTS.cache_bytes,
     told: Callable[[int, Ledger], None] = lambda *_: None,
 ) -> Report:
     """Kill a server `rounds` times and return what was lost, doubled, unfinished or damaged.
 
     Where the database has a server of its own, it is killed in every second round instead.
-    `servers` is how many of memsvc serve at once; `told` hears of each round.
+    `servers` is how many of memsvc serve at once, each with so large a cache; `told` hears of each round.
     """
     started = time.monotonic()
     ledger = Ledger([Book(f"user-{number}") for number in range(database.users)], new_words())
     service = Service(
-        Installation(folder, database.url, _SETTINGS),
+        Installation(folder, database.url, {**_SETTINGS, "cache_bytes": cache_bytes}),
         Random(f"{seed}/kills"),
         lambda what: ledger.found(Wrong.DAMAGED, "", f"server {what}"),
         servers,
@@ -115,6 +120,7 @@ async def torture(
         lost=ledger.count(Wrong.LOST),
         doubled=ledger.count(Wrong.DOUBLED),
         unfinished=ledger.count(Wrong.UNFINISHED),
+        failed=ledger.count(Wrong.FAILED),
         damaged=ledger.count(Wrong.DAMAGED),
         seconds=time.monotonic() - started,
         seed=seed,

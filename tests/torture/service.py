@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,6 +18,8 @@ EARLIEST_KILL_SECONDS = 0.05
 LATEST_KILL_SECONDS = 1.5
 LATEST_EARLY_KILL_SECONDS = 0.8
 """A kill while the server starts: it takes about half of this."""
+WELL_AFTER_SECONDS = 3.0
+"""Servers may take so long to find a database again that is back."""
 LATEST_RESTART_SECONDS = 1.5
 """How long a killed database stays away at most."""
 CALL_SECONDS = 5.0
@@ -79,6 +83,8 @@ class Service:
     early_kills: int = 0
     """Of these, while a server was starting: that is, recovering."""
     database_kills: int = 0
+    _well_since: float = -math.inf
+    """When the database was back from its last kill, and found by the servers, on the monotonic clock."""
     _launched: list[Server] = field(default_factory=list)
     _serving: list[tuple[Server, _Connection]] = field(default_factory=list)
     """Oldest first."""
@@ -104,11 +110,17 @@ class Service:
         """Kill the database under servers that work, and start it again on the same data after a short while."""
         await self.start_missing()
         await asyncio.sleep(self.random.uniform(EARLIEST_KILL_SECONDS, LATEST_KILL_SECONDS))
+        self._well_since = math.inf
         database.kill()
         self.database_kills += 1
         await asyncio.sleep(self.random.uniform(0, LATEST_RESTART_SECONDS))
         database.launch()
         await database.ready()
+        self._well_since = time.monotonic() + WELL_AFTER_SECONDS
+
+    def was_well_since(self, started: float) -> bool:
+        """Say whether nothing was done to the database since a moment on the monotonic clock, nor shortly before."""
+        return started >= self._well_since
 
     async def start_missing(self) -> None:
         """Start as many servers as should serve at once and do not."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -240,10 +241,13 @@ class Client:
         gives_up: float = 0.0,
     ) -> Any:
         while True:
+            started = time.monotonic()
             try:
                 async with self.service.client(steady=self.steady) as client:
+                    started = time.monotonic()
                     return await send(client.user(book.user_id))
-            except (Unavailable, DeadlineExceeded, ServerGone):
+            except (Unavailable, DeadlineExceeded, ServerGone) as error:
+                self._judge(book, error, started)
                 if self.random.random() < gives_up:
                     return None
             except Aborted:
@@ -252,6 +256,12 @@ class Client:
                 if refused is not None and isinstance(error, refused):
                     raise
                 raise Refused(f"{type(error).__name__} {error} {error.metadata}") from error
+
+    def _judge(self, book: Book, error: Exception, started: float) -> None:
+        """Note a call that a server refused although its database was well."""
+        reason = error.reason if isinstance(error, MemoryServiceError) else ""
+        if reason not in ("", "SERVER_DRAINING") and self.service.was_well_since(started):
+            self.ledger.found(Wrong.FAILED, book.user_id, f"{reason} after {time.monotonic() - started:.1f} s: {error}")
 
     def _take(self, book: Book) -> Note | None:
         """Take a note out of the book, so that nobody else writes to it meanwhile."""
