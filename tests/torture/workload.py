@@ -34,7 +34,8 @@ _REPEATS = 0.05
 """How likely a call is sent again although it was answered."""
 _ANSWER_SECONDS = 120.0
 _SESSIONS = 3
-_SENTENCES = ("I love {}!", "I like {}.", "I enjoy {}.")
+_SENTENCES = ("Remember that I love {}.", "Remember that I like {}.", "Remember that I enjoy {}.")
+"""A wish: the rules engine need not know the word to learn it."""
 
 
 class Refused(Exception):
