@@ -1,16 +1,17 @@
-"""Reading the options of a driver, for all drivers, and saying what they are."""
+"""Reading the options of a driver, for all drivers, and saying what they are.
+
+Each is a field of the driver's class of settings: its type with its constraints says what it may be, its default stands
+beside it, the docstring under it says why.
+"""
 
 from __future__ import annotations
 
-import ast
 import dataclasses
-import enum
-import inspect
 from collections.abc import Iterable, Mapping
-from itertools import pairwise
-from typing import Any
+from typing import Any, get_type_hints
 
 from memsvc.errors import invalid
+from memsvc.storage.options import descriptions, nearest, read_value, shown_default
 
 
 def option_path(name: str) -> str:
@@ -18,27 +19,25 @@ def option_path(name: str) -> str:
     return f"storage_options.{name}"
 
 
-def refuse_unknown(options: Mapping[str, str], known: Iterable[str]) -> None:
-    """Raise InvalidArgument for an option that the driver does not have."""
+def read_options(
+    settings: type[Any], options: Mapping[str, str], *, but: Iterable[str], others: Iterable[str] = ()
+) -> dict[str, Any]:
+    """Return the options that are fields of a dataclass of settings, each as its type has it.
+
+    `but` names the fields that are no options, `others` the options that are read elsewhere. Raises InvalidArgument for
+    an option that there is not, or that is malformed.
+    """
+    left_out, known = set(but), set(others)
+    names = [field.name for field in dataclasses.fields(settings) if field.name not in left_out]
     for name in options:
-        if name not in known:
+        if name not in known and name not in names:
             # What can be no name is not repeated: a URL that was given in the place of options has its password in it.
             path = option_path(name) if name.isidentifier() else "storage_options"
-            raise invalid(path, f"no such option: one of {', '.join(sorted(known))}")
-
-
-def integer_option(options: Mapping[str, str], name: str, default: int, *, least: int, most: int) -> int:
-    """Return an option as a whole number in `least..most`. Raises InvalidArgument."""
-    text = options.get(name)
-    if text is None:
-        return default
-    try:
-        value = int(text)
-    except ValueError as error:
-        raise invalid(option_path(name), f"{text!r} must be a whole number") from error
-    if not least <= value <= most:
-        raise invalid(option_path(name), f"{value} must be between {least} and {most}")
-    return value
+            every = sorted({*known, *names})
+            hint = nearest(name, every) or f": one of {', '.join(every)}"
+            raise invalid(path, f"no such option{hint}")
+    kinds = get_type_hints(settings, include_extras=True)
+    return {name: read_value(option_path(name), kinds[name], options[name]) for name in names if name in options}
 
 
 def described_options(settings: type[Any], *, but: Iterable[str] = ()) -> dict[str, str]:
@@ -46,23 +45,13 @@ def described_options(settings: type[Any], *, but: Iterable[str] = ()) -> dict[s
 
     `but` names the fields that are no options. Reads the class's source: for `memsvc drivers`, not for every start.
     """
-    (tree,) = ast.parse(inspect.getsource(settings)).body
-    assert isinstance(tree, ast.ClassDef)
-    said = {}
-    for pair in pairwise(tree.body):
-        match pair:
-            case (ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(docstring)))):
-                said[name] = " ".join(docstring.split())
-    left_out = set(but)
+    said, left_out = descriptions(settings), set(but)
     return {
-        field.name: f"{said.get(field.name, '')} [default: {_shown(field)}]".strip()
+        field.name: f"{said.get(field.name, '')} [default: {_default(field)}]".strip()
         for field in dataclasses.fields(settings)
         if field.name not in left_out
     }
 
 
-def _shown(field: dataclasses.Field[Any]) -> str:
-    default = field.default
-    if default is dataclasses.MISSING or default in ("", None):
-        return "none"
-    return str(default.value if isinstance(default, enum.Enum) else default).lower()
+def _default(field: dataclasses.Field[Any]) -> str:
+    return "none" if field.default is dataclasses.MISSING else shown_default(field.default)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from importlib.metadata import EntryPoint
 from typing import Any
@@ -100,7 +101,7 @@ def _print_options(scheme: str) -> None:
 
 def _console() -> Console:
     console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=_FILE_COLUMNS)
+    return console if console.is_terminal or "COLUMNS" in os.environ else Console(highlight=False, width=_FILE_COLUMNS)
 
 
 def _loaded(point: EntryPoint) -> tuple[Any, str]:

@@ -6,13 +6,15 @@ import enum
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from typing import Annotated
 from urllib.parse import unquote, urlsplit
 
+from msgspec import Meta
 from pymongo.errors import PyMongoError
 from pymongo.uri_parser import parse_uri
 
 from memsvc.errors import InvalidArgument, invalid
-from memsvc_drivers.options import integer_option, option_path, refuse_unknown
+from memsvc_drivers.options import option_path, read_options
 
 DEFAULT_DATABASE = "memsvc"
 
@@ -45,35 +47,22 @@ class Settings:
     url: str = field(repr=False)
     database: str
     names: CollectionNames
-    connect_timeout_ms: int = 2_000
+    connect_timeout_ms: Annotated[int, Meta(ge=50, le=600_000)] = 2_000
     """How long a connection may take to be made, and a server that takes writes to be found."""
-    operation_timeout_ms: int = 10_000
+    operation_timeout_ms: Annotated[int, Meta(ge=50, le=600_000)] = 10_000
     """How long any operation may take, waiting for a connection and for the majority included."""
-    pool_size: int = 16
+    pool_size: Annotated[int, Meta(ge=1, le=1_000)] = 16
     """How many connections to each server, and how many calls are under way at once."""
     read_concern: ReadConcern = ReadConcern.MAJORITY
     """`linearizable` makes each read ask the majority whether its primary still is one: a round trip more."""
-    projection_delay_ms: int = 250
+    projection_delay_ms: Annotated[int, Meta(ge=0, le=60_000)] = 250
     """How soon, at the earliest, what was appended shows in the collections that people read."""
 
 
 def parse_settings(url: str, options: Mapping[str, str]) -> Settings:
     """Return the settings of `mongodb://host/database` or `mongodb+srv://...`. Raises InvalidArgument."""
-    refuse_unknown(options, [*name_options(), *_INTEGERS, "read_concern"])
-    integers = {
-        name: integer_option(options, name, _DEFAULTS[name], least=least, most=most)
-        for name, (least, most) in _INTEGERS.items()
-    }
-    chosen = options.get("read_concern", ReadConcern.MAJORITY).lower()
-    if chosen not in list(ReadConcern):
-        raise invalid(option_path("read_concern"), f"{chosen!r} must be one of {', '.join(ReadConcern)}")
-    return Settings(
-        url=url,
-        database=_database(url),
-        names=_names(options),
-        read_concern=ReadConcern(chosen),
-        **integers,
-    )
+    chosen = read_options(Settings, options, but=("url", "database", "names"), others=name_options())
+    return Settings(url=url, database=_database(url), names=_names(options), **chosen)
 
 
 def name_options() -> list[str]:
@@ -85,16 +74,6 @@ def described_names() -> dict[str, str]:
     """Return what the options of `name_options` are."""
     said = {f"collection_{each.name}": f"Name of the collection {each.name}." for each in fields(CollectionNames)}
     return {"collection_prefix": "What the names of all collections begin with. [default: none]", **said}
-
-
-_INTEGERS = {
-    "connect_timeout_ms": (50, 600_000),
-    "operation_timeout_ms": (50, 600_000),
-    "pool_size": (1, 1_000),
-    "projection_delay_ms": (0, 60_000),
-}
-
-_DEFAULTS = {each.name: each.default for each in fields(Settings) if isinstance(each.default, int)}
 
 
 def _database(url: str) -> str:

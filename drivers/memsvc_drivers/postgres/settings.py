@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
+from typing import Annotated
 from urllib.parse import parse_qsl, unquote, urlencode
 
+from msgspec import Meta
+
 from memsvc.errors import invalid
-from memsvc_drivers.options import integer_option, option_path, refuse_unknown
+from memsvc_drivers.options import option_path, read_options
 from memsvc_drivers.sql.names import TableNames, name_fields, name_options, table_names
 
+_LONGEST_CONNECT_MS = 600_000
 _MOST_NAME_LENGTH = 50
 """Postgres cuts names at 63, and indexes are named after their tables."""
 
@@ -34,15 +38,15 @@ class Settings:
     hosts: tuple[str, ...] = field(repr=False)
     """A URL for each host. Holds the password."""
     names: TableNames
-    pool_size: int = 8
+    pool_size: Annotated[int, Meta(ge=2, le=1_000)] = 8
     """Connections at most, beside one for hints."""
-    connect_timeout_ms: int = 3_000
+    connect_timeout_ms: Annotated[int, Meta(ge=10, le=_LONGEST_CONNECT_MS)] = 3_000
     """How long a connection to one host may take."""
-    operation_timeout_ms: int = 5_000
+    operation_timeout_ms: Annotated[int, Meta(ge=10, le=600_000)] = 5_000
     """How long a call may take, waiting for a connection included; longer is StorageUnavailable."""
-    migration_timeout_ms: int = 600_000
+    migration_timeout_ms: Annotated[int, Meta(ge=1_000, le=86_400_000)] = 600_000
     """How long `migrate` may take, waiting for another process that migrates included."""
-    concurrent_batches: int = 2
+    concurrent_batches: Annotated[int, Meta(ge=1, le=64)] = 2
     """How many batches of appends are under way at once. More pay where the server is far away or has many cores."""
     synchronous_commit: SynchronousCommit = SynchronousCommit.ON
     """What an append waits for: remote_apply, on, remote_write, local (not for standbys), off (may lose acknowledged
@@ -56,42 +60,15 @@ class Settings:
 
 def parse_settings(url: str, options: Mapping[str, str]) -> Settings:
     """Return the settings of `postgresql://user:password@host:port/database?sslmode=...`. Raises InvalidArgument."""
-    refuse_unknown(options, [*name_options(), *_INTEGERS, "hints", "transaction_pooler", "synchronous_commit"])
+    chosen = read_options(Settings, options, but=("hosts", "names"), others=name_options())
     parts, parameters = _split(url)
-    defaults = dict(_DEFAULTS)
     if "connect_timeout" in parameters:
-        defaults["connect_timeout_ms"] = _seconds(parameters.pop("connect_timeout"))
-    # As others call it, who take the same URL.
-    pooled = parameters.pop("pgbouncer", "false")
-    options = {"transaction_pooler": pooled, **options}
-    integers = {
-        name: integer_option(options, name, defaults[name], least=least, most=most)
-        for name, (least, most) in _INTEGERS.items()
-    }
-    if integers["concurrent_batches"] >= integers["pool_size"]:
+        chosen = {"connect_timeout_ms": _seconds(parameters.pop("connect_timeout")), **chosen}
+    settings = Settings(hosts=tuple(_urls(parts, parameters)), names=_names(options), **chosen)
+    if settings.concurrent_batches >= settings.pool_size:
         raise invalid(option_path("concurrent_batches"), "must leave a connection of pool_size to reads")
-    chosen = options.get("synchronous_commit", SynchronousCommit.ON).lower()
-    if chosen not in list(SynchronousCommit):
-        raise invalid(option_path("synchronous_commit"), f"{chosen!r} must be one of {', '.join(SynchronousCommit)}")
-    return Settings(
-        hosts=tuple(_urls(parts, parameters)),
-        names=_names(options),
-        synchronous_commit=SynchronousCommit(chosen),
-        hints=_boolean(options, "hints", default=True),
-        transaction_pooler=_boolean(options, "transaction_pooler", default=False),
-        **integers,
-    )
+    return settings
 
-
-_INTEGERS = {
-    "pool_size": (2, 1_000),
-    "connect_timeout_ms": (10, 600_000),
-    "operation_timeout_ms": (10, 600_000),
-    "migration_timeout_ms": (1_000, 86_400_000),
-    "concurrent_batches": (1, 64),
-}
-
-_DEFAULTS = {each.name: each.default for each in fields(Settings) if type(each.default) is int}
 
 _CHOICES = {
     "sslmode": ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
@@ -182,12 +159,4 @@ def _names(options: Mapping[str, str]) -> TableNames:
 def _seconds(text: str) -> int:
     if not text.isdecimal():
         raise invalid("storage_url", "connect_timeout must be a whole number of seconds")
-    least, most = _INTEGERS["connect_timeout_ms"]
-    return min(max(int(text) * 1_000, least), most) if int(text) else most
-
-
-def _boolean(options: Mapping[str, str], name: str, *, default: bool) -> bool:
-    text = options.get(name, str(default)).lower()
-    if text not in ("true", "false"):
-        raise invalid(option_path(name), f"{text!r} must be true or false")
-    return text == "true"
+    return min(int(text) * 1_000, _LONGEST_CONNECT_MS) or _LONGEST_CONNECT_MS

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from ipaddress import ip_address
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from msgspec import Meta
+
 from memsvc.errors import invalid
-from memsvc_drivers.options import integer_option, option_path, refuse_unknown
+from memsvc_drivers.options import option_path, read_options
 
 DEFAULT_PORT = 6379
 DEFAULT_SENTINEL_PORT = 26379
@@ -74,17 +76,17 @@ class Settings:
     """redis-py's `ssl_...` arguments; None: no TLS."""
     key_prefix: str = "memsvc:"
     """What all keys begin with. Stores with different prefixes share a server without meeting."""
-    pool_size: int = 16
+    pool_size: Annotated[int, Meta(ge=1, le=1_000)] = 16
     """How many connections there may be to one server."""
-    connect_timeout_ms: int = 1_000
+    connect_timeout_ms: Annotated[int, Meta(ge=10, le=60_000)] = 1_000
     """How long a call waits for a connection, also while the server is known to be gone."""
-    operation_timeout_ms: int = 5_000
+    operation_timeout_ms: Annotated[int, Meta(ge=10, le=600_000)] = 5_000
     """How long a call may take in all; longer is StorageUnavailable."""
-    wait_replicas: int = 0
+    wait_replicas: Annotated[int, Meta(ge=0, le=100)] = 0
     """How many replicas must have an append before it is acknowledged (WAIT); fewer is an unknown outcome."""
-    wait_timeout_ms: int = 1_000
+    wait_timeout_ms: Annotated[int, Meta(ge=1, le=60_000)] = 1_000
     """How long to wait for them."""
-    hint_interval_ms: int = 20
+    hint_interval_ms: Annotated[int, Meta(ge=0, le=60_000)] = 20
     """How long hints are gathered before they are published; 0: publish none."""
     scrub: ScrubMode = ScrubMode.REWRITE
     """Rewrite the append-only file after an erasure or a redaction (`rewrite`), or leave that to the server (`off`)."""
@@ -105,29 +107,13 @@ def parse_settings(url: str, options: Mapping[str, str]) -> Settings:
     `ssl_certfile`, `ssl_keyfile`, `ssl_password`, `ssl_cert_reqs` and `ssl_check_hostname`, and for Sentinels that
     want credentials of their own `sentinel_username` and `sentinel_password`.
     """
-    refuse_unknown(options, [*_INTEGERS, "key_prefix", "scrub"])
-    integers: dict[str, Any] = {
-        name: integer_option(options, name, _DEFAULTS[name], least=least, most=most)
-        for name, (least, most) in _INTEGERS.items()
-    }
-    if integers["wait_replicas"] and integers["wait_timeout_ms"] >= integers["operation_timeout_ms"]:
+    settings = Settings(**_parse_url(url), **read_options(Settings, options, but=NOT_OPTIONS))
+    if settings.wait_replicas and settings.wait_timeout_ms >= settings.operation_timeout_ms:
         raise invalid(option_path("wait_timeout_ms"), "must be less than operation_timeout_ms")
-    try:
-        scrub = ScrubMode(options.get("scrub", ScrubMode.REWRITE))
-    except ValueError as error:
-        raise invalid(option_path("scrub"), f"must be one of {', '.join(ScrubMode)}") from error
-    return Settings(**_parse_url(url), key_prefix=_key_prefix(options), scrub=scrub, **integers)
+    _check_key_prefix(settings.key_prefix)
+    return settings
 
 
-_INTEGERS = {
-    "pool_size": (1, 1_000),
-    "connect_timeout_ms": (10, 60_000),
-    "operation_timeout_ms": (10, 600_000),
-    "wait_replicas": (0, 100),
-    "wait_timeout_ms": (1, 60_000),
-    "hint_interval_ms": (0, 60_000),
-}
-_DEFAULTS = {entry.name: entry.default for entry in fields(Settings) if isinstance(entry.default, int)}
 _MODES = {"redis": Mode.STANDALONE, "redis+sentinel": Mode.SENTINEL, "redis+cluster": Mode.CLUSTER}
 _CERT_REQS = ("none", "optional", "required")
 _BOOLEANS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
@@ -135,12 +121,10 @@ _MAX_PREFIX_BYTES = 100
 _MAX_DATABASE_DIGITS = 9
 
 
-def _key_prefix(options: Mapping[str, str]) -> str:
-    prefix = options.get("key_prefix", "memsvc:")
+def _check_key_prefix(prefix: str) -> None:
     if not prefix.isprintable() or any(sign in prefix for sign in "{} ") or len(prefix.encode()) > _MAX_PREFIX_BYTES:
         description = f"must be at most {_MAX_PREFIX_BYTES} bytes of text without braces, which Redis gives a meaning"
         raise invalid(option_path("key_prefix"), description)
-    return prefix
 
 
 def _parse_url(url: str) -> dict[str, Any]:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import enum
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+from msgspec import Meta
 
 from memsvc.errors import invalid
-from memsvc_drivers.options import integer_option, option_path, refuse_unknown
+from memsvc_drivers.options import read_options
 from memsvc_drivers.sql.names import TableNames, name_options, table_names
 
 
@@ -39,57 +42,28 @@ class Settings:
     path: Path
     """Absolute, links followed: all names of a file lead to the same locks."""
     names: TableNames
-    busy_timeout_ms: int = 5_000
+    busy_timeout_ms: Annotated[int, Meta(ge=1, le=600_000)] = 5_000
     """How long to wait for another process; longer is StorageUnavailable."""
     synchronous: Synchronous = Synchronous.FULL
     """Less than FULL may lose acknowledged writes when the machine (not the process) dies."""
     access: Access = Access.OWNER
     """Who may open a file that memsvc makes: `owner` (mode 0600) or `group` (0660). An older file keeps its mode."""
-    checkpoint_bytes: int = 4 << 20
+    checkpoint_bytes: Annotated[int, Meta(ge=64 << 10, le=1 << 40)] = 4 << 20
     """How much is written, about, between two checkpoints in the background."""
-    wal_cap_bytes: int = 64 << 20
+    wal_cap_bytes: Annotated[int, Meta(ge=64 << 10, le=1 << 40)] = 64 << 20
     """Past this size of the write-ahead log the writer itself empties it."""
-    cache_bytes: int = 2 << 20
+    cache_bytes: Annotated[int, Meta(ge=64 << 10, le=1 << 32)] = 2 << 20
     """Page cache of each of the (at most five) connections."""
-    max_bytes: int = 0
+    max_bytes: Annotated[int, Meta(ge=0, le=1 << 46)] = 0
     """How large the database file may become; 0: as large as the disk. More is STORAGE_FULL."""
-    hint_poll_ms: int = 50
+    hint_poll_ms: Annotated[int, Meta(ge=1, le=60_000)] = 50
     """How often `hints` looks whether anything was committed."""
 
 
 def parse_settings(url: str, options: Mapping[str, str]) -> Settings:
     """Return the settings of `sqlite:///relative.db` or `sqlite:////absolute/path.db`. Raises InvalidArgument."""
-    refuse_unknown(options, [*name_options(), *_INTEGERS, "synchronous", "access"])
-    integers = {
-        name: integer_option(options, name, _DEFAULTS[name], least=least, most=most)
-        for name, (least, most) in _INTEGERS.items()
-    }
-    return Settings(
-        path=_path(url),
-        names=table_names(options),
-        synchronous=Synchronous(_choice(options, "synchronous", Synchronous)),
-        access=Access(_choice(options, "access", Access)),
-        **integers,
-    )
-
-
-_INTEGERS = {
-    "busy_timeout_ms": (1, 600_000),
-    "checkpoint_bytes": (64 << 10, 1 << 40),
-    "wal_cap_bytes": (64 << 10, 1 << 40),
-    "cache_bytes": (64 << 10, 1 << 32),
-    "max_bytes": (0, 1 << 46),
-    "hint_poll_ms": (1, 60_000),
-}
-
-_DEFAULTS = {field.name: field.default for field in fields(Settings) if isinstance(field.default, int)}
-
-
-def _choice(options: Mapping[str, str], name: str, choices: type[enum.StrEnum]) -> str:
-    chosen = options.get(name, next(iter(choices))).lower()
-    if chosen not in list(choices):
-        raise invalid(option_path(name), f"{chosen!r} must be one of {', '.join(choices)}")
-    return chosen
+    chosen = read_options(Settings, options, but=("path", "names"), others=name_options())
+    return Settings(path=_path(url), names=table_names(options), **chosen)
 
 
 def _path(url: str) -> Path:

@@ -73,7 +73,7 @@ def test_a_wrong_url_is_refused_without_its_password(url: str) -> None:
         ("pool_size", "many"),
         ("connect_timeout_ms", "1"),
         ("operation_timeout_ms", "-1"),
-        ("projection_delay_ms", "1e3"),
+        ("projection_delay_ms", "1.5"),
         ("read_concern", "local"),
         ("collection_prefix", "1st"),
         ("collection_prefix", "a$"),

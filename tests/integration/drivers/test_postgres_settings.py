@@ -27,7 +27,7 @@ URL = "postgresql://ava:s%40cret@db.example:6432/memories"
         ("concurrent_batches", "8"),
         ("synchronous_commit", "sometimes"),
         ("hints", "yes"),
-        ("transaction_pooler", "1"),
+        ("transaction_pooler", "2"),
         ("table_prefix", "my-tables"),
         ("table_rows", "x" * 51),
         ("pool", "4"),

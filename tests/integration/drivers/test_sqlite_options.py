@@ -89,3 +89,18 @@ async def test_only_full_synchronisation_is_durable(tmp_path: Path, synchronous:
         found = driver.capabilities().durable
         assert found.supported is durable
         assert durable or synchronous in found.reason
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("busy_timeout", "; did you mean busy_timeout_ms?"),
+        ("table-prefix", "; did you mean table_prefix?"),
+        ("syncronous", "; did you mean synchronous?"),
+        ("colour", ": one of access, busy_timeout_ms"),
+    ],
+)
+def test_an_option_that_there_is_not_names_the_nearest(tmp_path: Path, written: str, said: str) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        SQLiteDriver(f"sqlite:///{tmp_path}/x.db", {written: "1"})
+    assert f"no such option{said}" in caught.value.message
