@@ -54,6 +54,11 @@ class Role(enum.StrEnum):
 _SHARED_PREFIXES = ("team:", "org:")
 
 
+def is_shared(user_id: str) -> bool:
+    """Tell whether a user is a team or an organisation."""
+    return user_id.startswith(_SHARED_PREFIXES)
+
+
 class Scope(msgspec.Struct, frozen=True, gc=False, order=True):
     """Whose memory: one user of one namespace."""
 
@@ -63,7 +68,7 @@ class Scope(msgspec.Struct, frozen=True, gc=False, order=True):
     @property
     def is_shared(self) -> bool:
         """Whether the user is a team or an organisation: what any of its members says is remembered."""
-        return self.user_id.startswith(_SHARED_PREFIXES)
+        return is_shared(self.user_id)
 
 
 class Origin(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):

@@ -9,7 +9,7 @@ import msgspec
 
 from memsvc.context.contract import ContextRequest, Source
 from memsvc.context.form import Entry, Form
-from memsvc.model import Layer, Memory
+from memsvc.model import Layer, Memory, is_shared
 
 _MAX_ENTRIES: Final = 1024
 _ENTRY_BYTES: Final = 250
@@ -57,6 +57,7 @@ class Block:
         self.written: tuple[str, Sequence[str]] | None = None
         """Its text and the ids in it, once it was written: it is not written again while it is kept."""
         self._frames: tuple[Frame, ...] = ()
+        self._is_of_team = is_shared(source.user_id)
         entries = source.cache.get(form)
         if not isinstance(entries, Entries):
             entries = source.cache[form] = Entries()
@@ -68,8 +69,14 @@ class Block:
         if entry is None:
             if len(self._entries) >= _MAX_ENTRIES:
                 self._entries.clear()
-            entry = self._entries[memory.memory_id] = self.form.entry(memory)
+            entry = self._entries[memory.memory_id] = self.form.entry(self._attributed(memory))
         return entry
+
+    def _attributed(self, memory: Memory) -> Memory:
+        """Return a memory with the member of the team who said it in its text; a keyed one names its member itself."""
+        if not self._is_of_team or memory.key or not memory.origin.author_id:
+            return memory
+        return msgspec.structs.replace(memory, text=f"{memory.origin.author_id}: {memory.text}")
 
     @property
     def frames(self) -> tuple[Frame, ...]:

@@ -79,12 +79,19 @@ class Conversation(msgspec.Struct, frozen=True, gc=False):
     shared: bool = False
     """The user is a team or an organisation: whoever speaks in it is a source."""
 
+    author_id: str | None = None
+    """Whose messages alone are sources; None: those of the user, or of all members of a team."""
+
     def is_source(self, message: Message) -> bool:
         """Tell whether `message` is the user's own words: the only ones that become memories.
 
         A message of another author is context, as what the assistant says is.
         """
-        return message.role is Role.USER and (self.shared or message.author_id in ("", self.user_id))
+        if message.role is not Role.USER:
+            return False
+        if self.author_id is not None:
+            return message.author_id == self.author_id
+        return self.shared or message.author_id in ("", self.user_id)
 
 
 class Proposal(msgspec.Struct, frozen=True, gc=False):

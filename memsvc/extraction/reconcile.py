@@ -152,7 +152,11 @@ class _Reconciling:
         operation = replace(operation, key=self._key(operation, source))
         made = [change.memory_id for change in self._draft.changes]
         ids = dict.fromkeys([*(memory.memory_id for memory in self._draft.state.memories()), *made])
-        present = (memory for memory in map(self._draft.find, ids) if memory is not None)
+        present = [memory for memory in map(self._draft.find, ids) if memory is not None]
+        author_id = source.origin.author_id
+        if self._sources.of_members and author_id:
+            # "Forget my job": a member's own, and nobody else's.
+            present = [memory for memory in present if memory.origin.author_id == author_id]
         return [memory for memory in present if is_meant(memory, operation)]
 
     def _key(self, operation: Operation, source: Source) -> str:

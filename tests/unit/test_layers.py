@@ -40,8 +40,8 @@ ENDPOINT = {"memsvc.extraction.model.failures", "memsvc.extraction.model.setting
 
 LAYERS_OF_EXTRACTION = [
     {"__init__", "engine"},
-    {"authority", "schemas"},
-    {"members", "model", "rules"},
+    {"authority", "members", "schemas"},
+    {"model", "rules"},
     {"reconcile", "engines"},
     {"conversation"},
     {"jobs"},

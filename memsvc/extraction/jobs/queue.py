@@ -113,6 +113,7 @@ class AcceptRuns(Command[str]):
             team_id=self.team_id or self._runs[-1].team_id,
             position=state.tip.seq + 1,
             create_time=moment.now,
+            size_bytes=sum(len(encode(run)) for run in found.values()),
         )
         rows = []
         for run in found.values():

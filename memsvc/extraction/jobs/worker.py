@@ -48,6 +48,8 @@ _AHEAD_USERS = 100_000
 _AHEAD_MICROS = 24 * 3600 * 1_000_000
 _SHORTEST_SLEEP_SECONDS = 0.002
 _TURNS_KEPT = 10_000
+_LARGE_BYTES = 128 << 10
+"""A conversation of more than this is long: joined runs are shorter."""
 _LEAST_BETWEEN_HASTENINGS_SECONDS = 10.0
 """An endpoint that fails every other call is not asked for everything at once each time it answers."""
 _MENDED_OUTSIDE = frozenset({Reason.MODEL_UNAVAILABLE, Reason.MODEL_REJECTED})
@@ -85,6 +87,8 @@ class Worker(Struct):
     """Users have work for whom there is no room."""
     _turns: dict[Scope, int] = field(default_factory=dict)
     """The turn that each user had last; those who were served long ago are forgotten."""
+    _large: set[Scope] = field(default_factory=set)
+    """Whose long conversations are being read."""
     _is_broken: bool = False
     """The engine's last sign was a failure that is mended outside."""
     _hastened_at: float = -math.inf
@@ -234,7 +238,12 @@ class Worker(Struct):
                 if claimed is None:
                     break
                 reach("worker.after_claim")
-                await self._work(scope, claimed)
+                if not await self._has_room(scope, claimed):
+                    break
+                try:
+                    await self._work(scope, claimed)
+                finally:
+                    self._large.discard(scope)
                 if self._others_wait:
                     break
             await self._embed(scope)
@@ -254,6 +263,16 @@ class Worker(Struct):
         else:
             # Another server asked for vectors, which nobody here makes: whoever searches by meaning asks again.
             await self.writer.write(scope, PlanVectors(0))
+
+    async def _has_room(self, scope: Scope, claimed: Claimed) -> bool:
+        """Tell whether work may begin: long conversations take half of the room, so that short ones find some."""
+        if sum(extraction.size_bytes for extraction in claimed.extractions) <= _LARGE_BYTES:
+            return True
+        if len(self._large) < max(1, self._concurrency // 2):
+            self._large.add(scope)
+            return True
+        await self._postpone(scope, claimed, "", "", Usage(), self.settings.poll_seconds, counts=False)
+        return False
 
     async def _claim(self, scope: Scope, command: ClaimCommand) -> Claimed | None:
         claiming = asyncio.ensure_future(self.writer.write(scope, command))

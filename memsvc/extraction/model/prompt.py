@@ -65,7 +65,8 @@ def build_prompt(
     shown, known = _known([memory for memory in conversation.known if memory.layer in layers], budget)
     earlier, messages, cut_bytes = _messages(conversation, budget)
     form = "" if output is StructuredOutput.JSON_SCHEMA and not states_form else _FORM
-    system = f"{_INSTRUCTIONS}{form}\n{render_layers(conversation.schemas, budget.schema_bytes)}"
+    shared = _OF_SEVERAL if conversation.shared else ""
+    system = f"{_INSTRUCTIONS}{shared}{form}\n{render_layers(conversation.schemas, budget.schema_bytes)}"
     sections = (("memories", known), ("earlier", earlier), ("conversation", messages))
     user = "\n".join(f"<{tag}>\n{text}</{tag}>" for tag, text in sections if text)
     return Prompt(system, user, shown, cut_bytes)
@@ -143,6 +144,9 @@ add, in an update the whole list.
 - topics: 1-3 labels. quote: the user's words, verbatim and short. message_index: their n. polarity: feedback only. \
 inferred: implied, not said.
 - Unused fields: "", 0, [], none.
+"""
+_OF_SEVERAL: Final = """\
+- This memory is of a team. Each text names its author, never "the user": "Caroline loves painting."
 """
 _FORM: Final = """\
 Answer with this JSON only: {"operations":[{"action":"add|update|delete|clear","layer":"","number":0,"text":"",\

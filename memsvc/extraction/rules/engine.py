@@ -6,10 +6,12 @@ import asyncio
 import functools
 import time
 from collections.abc import AsyncGenerator
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
 from memsvc.extraction.engine import Conversation, EngineEvent, Finished, Operation, Proposal
+from memsvc.extraction.members import by_author
 from memsvc.extraction.rules.patterns import load_book
 from memsvc.extraction.rules.reading import ConversationReading, Reader
 from memsvc.foreground import Foreground
@@ -42,8 +44,8 @@ class RulesEngine:
 
         Conversations that are read at the same time take turns, a millisecond each: a long one holds up no other.
         """
-        reading = ConversationReading(self._reader, conversation)
-        steps = reading.steps()
+        readings = [ConversationReading(self._reader, each) for each in by_author(conversation)]
+        steps = chain.from_iterable(reading.steps() for reading in readings)
         at_end = False
         while not at_end:
             found: list[Operation] = []
@@ -58,7 +60,7 @@ class RulesEngine:
                 await self._foreground.give_way(time.monotonic() - began)
             for operation in found:
                 yield Proposal(operation)
-        yield Finished(reading.gathering.operations())
+        yield Finished([operation for reading in readings for operation in reading.gathering.operations()])
 
     async def close(self) -> None:
         """Do nothing: the engine holds nothing."""

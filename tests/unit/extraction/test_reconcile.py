@@ -314,6 +314,24 @@ def test_what_members_of_a_team_say_is_kept_as_theirs(user: User) -> None:
 
 
 @pytest.mark.parametrize(
+    "operation",
+    [
+        Operation(action=Action.CLEAR, quote="forget everything about me"),
+        Operation(action=Action.DELETE, layer=Layer.KNOWLEDGE, topic="work", quote="forget my work"),
+        Operation(action=Action.DELETE, layer=Layer.PROFILE, key="company", quote="forget my company"),
+    ],
+)
+def test_a_member_of_a_team_forgets_only_what_that_member_said(user: User, operation: Operation) -> None:
+    for author_id in ("caroline", "bob"):
+        fact = add("Works at Acme", "company", '"Acme"', topics=("work",))
+        user.learn(fact, add("Is busy", layer=Layer.KNOWLEDGE, topics=("work",)), author_id=author_id)
+    user.learn(operation, author_id="bob", rights=Rights(clear=True))
+    kept = [memory for memory in user.memories if memory.origin.author_id == "caroline"]
+    assert len(kept) == 2
+    assert len(user.memories) < 4
+
+
+@pytest.mark.parametrize(
     "author_ids", [("bob-1", "bob_1"), ("bob 1", "bob.1"), ("1", "m_1"), ("é", "è"), ("x" * 200, "x" * 201)]
 )
 def test_no_two_members_share_a_place(author_ids: tuple[str, str]) -> None:

@@ -466,3 +466,25 @@ async def test_a_retry_of_everybody_goes_on_where_its_time_was_over(make_replica
         if not token:
             break
     assert (sum(counts), max(counts)) == (5, 1)
+
+
+async def test_long_conversations_leave_room_for_short_ones(make_replica: MakeReplica) -> None:
+    replica = make_replica(extraction_concurrency=4)
+    replica.engine.gate.clear()
+    long = Message(Role.USER, (TextPart("I like tea. " * 20_000),))
+    for number in range(6):
+        scope = Scope("default", f"long-{number}")
+        await replica.extractions.accept_messages(scope, [long], 240_000, "", "", None)
+    replica.worker.start()
+    while len(replica.engine.calls) < 2:
+        await asyncio.sleep(0.01)
+    short = Scope("default", "short")
+    extraction_id = await replica.extractions.accept_messages(
+        short, [Message(Role.USER, (TextPart("I ski"),))], 5, "", "", None
+    )
+    while not any(call.messages[0].text == "I ski" for call in replica.engine.calls):
+        await asyncio.sleep(0.01)
+    assert sum(call.messages[0].text != "I ski" for call in replica.engine.calls) == 2
+    replica.engine.gate.set()
+    extraction, _ = await replica.extractions.wait(short, extraction_id, 10)
+    assert (extraction.state, extraction.attempt) == (ExtractionState.SUCCEEDED, 1)
