@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from memsvc.errors import invalid
+from memsvc.invisible import hides
 from memsvc.model import Layer, Memory, Message, Part, Polarity, ProviderPart, ToolCallPart, ToolResultPart
 
 ID_BYTES = 256
@@ -42,7 +43,7 @@ def check_id(field: str, value: str, *, required: bool = True) -> None:
         return
     if len(value) > ID_BYTES or len(value.encode()) > ID_BYTES:
         raise invalid(field, f"must be at most {ID_BYTES} bytes")
-    if not value.isprintable():
+    if hides(value):
         raise invalid(field, "must be printable characters")
 
 

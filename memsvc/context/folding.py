@@ -5,23 +5,37 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from memsvc.invisible import DEFAULT_IGNORABLE, hides
+
 REPLACEMENT: Final = "\ufffd"
 
 _INVISIBLE: Final = re.compile(
     "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f"  # controls that are not white space
-    "\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+    f"\ufff9-\ufffb{DEFAULT_IGNORABLE}]+"
 )
+_NEEDED: Final = re.compile("[\u180b-\u180d\u180f\ufe00-\ufe0f]?[\u200c\u200d]?")
+"""What scripts and emoji need between two characters: the look of the first one, and whether they join."""
 _NO_CHARACTER: Final = re.compile("[\ud800-\udfff\ufffe\uffff]")
 
 
 def one_line(text: str) -> str:
     """Return `text` as one line without anything that a reader does not see.
 
-    White space at the ends is dropped. Unless every character is printable, runs of white space (line and paragraph
+    White space at the ends is dropped. Unless every character is seen, runs of white space (line and paragraph
     separators are some) become one space, invisible characters are dropped (controls, bidirectional marks and
-    overrides, zero-width spaces and tags, but not the joiners that emoji and scripts need), and what is no character
-    becomes U+FFFD, as does a text of which nothing is left.
+    overrides, fillers, tags, but not the one variation selector and the one joiner that emoji and scripts need after a
+    character), and what is no character becomes U+FFFD, as does a text of which nothing is left.
     """
-    if text.isprintable():
+    if not hides(text):
         return text.strip()
-    return " ".join(_NO_CHARACTER.sub(REPLACEMENT, _INVISIBLE.sub("", text)).split()) or REPLACEMENT
+    seen = _NO_CHARACTER.sub(REPLACEMENT, _INVISIBLE.sub(_kept, text))
+    return " ".join(seen.split()) or REPLACEMENT
+
+
+def _kept(match: re.Match[str]) -> str:
+    """Return what has to stay of a run of invisible characters."""
+    start = match.start()
+    if not start or match.string[start - 1].isspace():
+        return ""
+    needed = _NEEDED.match(match[0])
+    return needed[0] if needed is not None else ""

@@ -8,14 +8,18 @@ from typing import Any, Final
 
 from memsvc.context.form import RANKS, Entry
 from memsvc.document import list_of, place_of, polarity_of, value_of
+from memsvc.invisible import DEFAULT_IGNORABLE, JOINING, hides
 from memsvc.model import Layer, Memory, Polarity
 
 _LIST: Final = "[]"
 """Marks a branch that is a list; no key has it in its name."""
 _LISTS: Final = {polarity: (list_of(polarity) + _LIST,) for polarity in Polarity}
 _UNSAFE: Final = re.compile(
-    "[\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff"
-    "\ufeff\ufff9-\ufffb\ufffe\uffff\U000e0000-\U000e007f]|<(?=[a-zA-Z/!?])"
+    "[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufff9-\ufffb\ufffe\uffff]"
+    f"|(?![{JOINING}])[{DEFAULT_IGNORABLE}]"
+    # A character needs one that says how it looks and one that joins it, in this order; more only hide something.
+    f"|(?<=[\u200c\u200d])[{JOINING}]|(?<=[{JOINING}])(?![\u200c\u200d])[{JOINING}]"
+    "|<(?=[a-zA-Z/!?])"
 )
 _encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -64,7 +68,7 @@ def encode(value: Any) -> str:
     (Except that half a surrogate pair, which is no text, becomes U+FFFD.)
     """
     text = _encode(value)
-    if text.isprintable() and "<" not in text:
+    if not hides(text) and "<" not in text:
         return text
     return _UNSAFE.sub(_escaped, text)
 

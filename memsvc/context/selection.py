@@ -22,6 +22,7 @@ from memsvc.context.block import Block
 from memsvc.context.contract import ContextRequest, Source
 from memsvc.context.form import Entry, Form
 from memsvc.context.outranking import outranked
+from memsvc.invisible import hides
 from memsvc.model import Layer, Memory
 from memsvc.search.hybrid import Asked
 
@@ -146,7 +147,7 @@ class Selection:
         for block in blocks:
             for memory in block.memories.values():
                 room -= _SMALLEST
-                if not memory.value_json and memory.text.isprintable():
+                if not memory.value_json and not hides(memory.text):
                     room -= len(memory.text.strip())
                 if room < 0:
                     return True
