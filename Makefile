@@ -4,9 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 DRIVER ?= sqlite
 ROUNDS ?= 100
+REQUESTS ?= 150000
+MINUTES ?= 30
 WORKERS ?= 4
 
-.PHONY: demo picture test check gen lint types bench torture torture-rules clean
+.PHONY: demo picture test check gen lint types bench torture torture-rules fuzz clean
 
 # What tests and checks need, once for each state of pyproject.toml.
 $(VENV)/.installed: pyproject.toml
@@ -70,6 +72,10 @@ torture: $(VENV)/.installed
 # Read 20,000 texts made of the rules engine's own words; none may be an error, or cost another sentence.
 torture-rules: $(VENV)/.installed
 	RULES_FUZZ_CASES=20000 $(BIN)/python -m pytest -q -p no:randomly --timeout 1800 tests/unit/extraction/test_rules_properties.py
+
+# Send everything that can be sent, drawn from the protos: every answer has to be one that the API allows, and soon.
+fuzz: $(VENV)/.installed
+	$(BIN)/python -m tests.fuzz --requests $(REQUESTS)
 
 clean:
 	rm -rf $(VENV) tmp build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -14,7 +14,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import cost, reads, start, users, writes
+from bench import cost, memory, reads, start, users, writes
 from bench.measuring import Figure, at_most
 
 RESULTS = Path(__file__).parent / "results.json"
@@ -52,6 +52,7 @@ PARTS: Mapping[str, Callable[[Path], Iterable[Figure]]] = {
     "writes": writes.measure,
     "users": users.measure,
     "start": start.measure,
+    "memory": memory.measure,
     "search": _search,
     "extraction": _extraction,
     "drivers": _drivers,
