@@ -143,7 +143,11 @@ class Config(Struct, frozen=True, kw_only=True):
     heartbeat_seconds: Seconds = 15.0
     """A stream that has nothing to say says so this often: proxies cut silent ones."""
     max_calls: Count = 4_000
-    """Calls under way at once; more are refused, so that a database that hangs costs bounded memory."""
+    """Calls under way at once, and streams open at once; more are refused, so that a database that hangs costs bounded
+    memory."""
+    max_bytes_in_flight: Annotated[int, Meta(ge=1 << 20, le=1 << 50)] = 64 << 20
+    """RAM for calls under way: requests, and replies that nobody has read yet. More are refused. Eight of the largest
+    requests at once, thousands of ordinary ones."""
     drain_seconds: SecondsOrNone = 10.0
     """How long a stop by SIGTERM may take, calls under way included: within a pod's default grace period of 30 s."""
     log_format: Literal["text", "json"] = "text"

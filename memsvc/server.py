@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
+from memsvc import allocator
 from memsvc.application import Application, build_application
 from memsvc.config import Config
 from memsvc.errors import invalid
@@ -33,6 +34,7 @@ _SWITCH_SECONDS = 0.001
 def run(config: Config, sources: Mapping[str, str] = MappingProxyType({})) -> None:
     """Serve until SIGTERM or SIGINT. `sources`: where each setting came from that is no default."""
     start_logging(config.log_level, config.log_format)
+    allocator.tune()
     if sys.platform == "win32":
         asyncio.run(_serve_and_end(config, sources))
         return
@@ -63,6 +65,7 @@ async def serve(config: Config, sources: Mapping[str, str] = MappingProxyType({}
     try:
         application = build_application(driver, engine, config, foreground, embedder)
         following = asyncio.create_task(application.users.follow())
+        giving_back = asyncio.create_task(allocator.give_back_what_bursts_leave())
         try:
             async with serving(
                 application, config.listen, insecure=config.insecure, health_listen=config.health_listen
@@ -76,6 +79,7 @@ async def serve(config: Config, sources: Mapping[str, str] = MappingProxyType({}
                 await edge.drain(stopping.seconds_for_calls)
         finally:
             following.cancel()
+            giving_back.cancel()
             await stopping.end("hand_back_extractions", application.worker.stop())
             if await application.writer.close(stopping.seconds_left):
                 stopping.leave("write_what_waits")

@@ -32,7 +32,17 @@ class ExtractionService:
     async def extract_memories(
         self, request: pb.ExtractMemoriesRequest, context: Context
     ) -> AsyncGenerator[pb.ExtractMemoriesResponse, None]:
-        scope, note = read_scope(request.scope), read_note(request)
+        scope = read_scope(request.scope)
+        accepting = self._accepted(scope, request)
+        # A stream may stay open for long, and needs its request no more once that is stored.
+        del request
+        events = await accepting
+        async for event in _closed(events, scope):
+            yield pb.ExtractMemoriesResponse(event=event)
+
+    async def _accepted(self, scope: Scope, request: pb.ExtractMemoriesRequest) -> AsyncGenerator[Numbered, None]:
+        """Store what is to be learned from, unless it is only a preview; return what comes of it."""
+        note = read_note(request)
         for name in ("agent_id", "team_id"):
             check_id(name, getattr(request, name), required=False)
         agent_id, team_id = request.agent_id, request.team_id
@@ -51,17 +61,14 @@ class ExtractionService:
         if request.validate_only:
             if run_ids:
                 messages = await self._extractions.messages_of(scope, run_ids)
-            events = self._extractions.preview(scope, messages, agent_id, team_id)
+            return self._extractions.preview(scope, messages, agent_id, team_id)
+        if run_ids:
+            extraction_id = await self._extractions.accept_runs(scope, run_ids, agent_id, team_id, note)
         else:
-            if run_ids:
-                extraction_id = await self._extractions.accept_runs(scope, run_ids, agent_id, team_id, note)
-            else:
-                extraction_id = await self._extractions.accept_messages(
-                    scope, messages, size_bytes, agent_id, team_id, note
-                )
-            events = self._extractions.watch(scope, extraction_id)
-        async for event in _closed(events, scope):
-            yield pb.ExtractMemoriesResponse(event=event)
+            extraction_id = await self._extractions.accept_messages(
+                scope, messages, size_bytes, agent_id, team_id, note
+            )
+        return self._extractions.watch(scope, extraction_id)
 
     async def watch_extraction(
         self, request: pb.WatchExtractionRequest, context: Context

@@ -14,7 +14,8 @@ import grpc
 from grpc_health.v1 import health_pb2
 
 from memsvc.errors import NotFound, Reason
-from memsvc.rpc.interceptors import Rpc, coding, errors, streaming, wrapped
+from memsvc.rpc.admission import Admission
+from memsvc.rpc.interceptors import Rpc, admission, coding, errors, method_handler, streaming, wrapped
 
 NAME: Final = "grpc.health.v1.Health"
 LIVENESS: Final = "liveness"
@@ -32,14 +33,15 @@ class Health:
         self._services = frozenset(("", LIVENESS, *services))
         self._draining = asyncio.Event()
 
-    def add_to(self, server: grpc.aio.Server) -> None:
+    def add_to(self, server: grpc.aio.Server, admitting: Admission) -> None:
         """Serve health checks on `server`."""
         check = Rpc(NAME, "Check", health_pb2.HealthCheckRequest, streams=False, writes=False)
         watch = Rpc(NAME, "Watch", health_pb2.HealthCheckRequest, streams=True, writes=False)
-        wrappers = (errors, coding(_MAX_REQUEST_BYTES))
+        wrappers = (errors, admission(admitting), coding(_MAX_REQUEST_BYTES))
+        watching = streaming(self._watch, admitting.room)
         handlers = {
-            "Check": grpc.unary_unary_rpc_method_handler(wrapped(check, self._check, wrappers)),
-            "Watch": grpc.unary_stream_rpc_method_handler(wrapped(watch, streaming(self._watch), wrappers)),
+            "Check": method_handler(check, wrapped(check, self._check, wrappers)),
+            "Watch": method_handler(watch, wrapped(watch, watching, wrappers)),
         }
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(NAME, handlers),))
 

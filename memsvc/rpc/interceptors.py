@@ -4,11 +4,12 @@ gRPC's own interceptors cost a tenth of the throughput each; these are plain fun
 once when the server is built. From the outside in:
 
 1. `errors`: every exception becomes a status; nothing of an internal one reaches the client.
-2. `coding`: bytes become the request, the reply becomes bytes. Requests that are too large, or hold fields that this
+2. `draining`: no call begins once the server stops; streams end.
+3. `admission`: the request is read, if there is room for it: calls and the bytes that they hold are bounded, so that a
+   database that hangs, or clients that send what they like and read nothing, cost bounded memory.
+4. `coding`: bytes become the request, the reply becomes bytes. Requests that are too large, or hold fields that this
    server does not know where it matters, are refused.
-3. `draining`: no call begins once the server stops; streams end.
-4. (tokens and rights, once there are any: they need the request's scope, and must not cost a drained server anything)
-5. `crowds`: too many calls at once are refused, so that a database that hangs costs bounded memory.
+5. (tokens and rights, once there are any: they need the request's scope, and must not cost a drained server anything)
 6. `deadlines`: a call that cannot be answered in time ends with the reason.
 """
 
@@ -24,21 +25,16 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 from msgspec import Struct
 
-from memsvc.errors import (
-    Error,
-    Internal,
-    InvalidArgument,
-    Reason,
-    ResourceExhausted,
-    StorageUnavailable,
-    Unavailable,
-)
-from memsvc.foreground import Foreground
+from memsvc.errors import Error, Internal, InvalidArgument, Reason, ResourceExhausted, StorageUnavailable, Unavailable
 from memsvc.log import Log
+from memsvc.rpc.admission import LARGE_BYTES, Admission, made_of
+from memsvc.rpc.counting import kind_of
 from memsvc.rpc.draining import Draining
 from memsvc.rpc.overdue import Call, Overdue
+from memsvc.rpc.room import Room
 from memsvc.rpc.status import wire_status
 from memsvc.rpc.unknown_fields import check_write, filters_check
+from memsvc.rpc.whole import Whole
 
 log = Log(__name__)
 
@@ -66,14 +62,14 @@ Wrapper = Callable[[Rpc, Handler], Handler]
 
 
 def chain(
-    drain: Draining, foreground: Foreground, default_deadline_seconds: float, max_calls: int, max_request_bytes: int
+    drain: Draining, admitting: Admission, default_deadline_seconds: float, max_request_bytes: int
 ) -> tuple[Wrapper, ...]:
     """Return the wrappers, outermost first."""
     return (
         errors,
-        coding(max_request_bytes),
         draining(drain),
-        crowds(foreground, max_calls),
+        admission(admitting),
+        coding(max_request_bytes),
         deadlines(default_deadline_seconds),
     )
 
@@ -85,6 +81,17 @@ def wrapped(rpc: Rpc, handler: Handler, wrappers: tuple[Wrapper, ...]) -> Handle
     return handler
 
 
+def method_handler(rpc: Rpc, handler: Handler) -> grpc.RpcMethodHandler[Any, Any]:
+    """Return what gRPC calls.
+
+    To gRPC every method takes a stream of requests: of one that does not, it would have read all of the request before
+    it asks anybody, and would keep it for as long as the call lasts.
+    """
+    if rpc.streams:
+        return grpc.stream_stream_rpc_method_handler(handler)
+    return grpc.stream_unary_rpc_method_handler(handler)
+
+
 def errors(rpc: Rpc, handler: Handler) -> Handler:
     """End the call with the status of what was raised. A cancelled call just ends."""
 
@@ -92,21 +99,33 @@ def errors(rpc: Rpc, handler: Handler) -> Handler:
         try:
             return await handler(request, context)
         except Error as error:
-            failure = error
+            status, retry_after_seconds = wire_status(error), error.retry_after_seconds
+            _forget_frames(error)
         except grpc.aio.AbortError:
             raise
         except Exception as error:
             log.error("call_failed", error, method=rpc.name)
-            failure = Internal(Reason.INTERNAL, "internal error")
-        status = wire_status(failure)
+            status, retry_after_seconds = wire_status(Internal(Reason.INTERNAL, "internal error")), 0.0
+            _forget_frames(error)
         trailers: tuple[tuple[str, bytes | str], ...] = status.trailers
         left = context.time_remaining()
-        if left is not None and left < failure.retry_after_seconds:
+        if left is not None and left < retry_after_seconds:
             # Or the client's channel would retry until its deadline, and the caller would never learn why.
             trailers = (*trailers, _NO_RETRY)
-        return await context.abort(status.code, status.message, trailers)
+        aborting = context.abort(status.code, status.message, trailers)
+        # gRPC keeps the error that this raises with the call, and the error this frame: so the frame must not keep the
+        # call, or only the collector frees them.
+        del request, context
+        return await aborting
 
     return handle
+
+
+def _forget_frames(error: BaseException | None) -> None:
+    """Let go of the frames that an error has come through: they hold the request, and often the error itself."""
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
 
 
 def coding(max_request_bytes: int) -> Wrapper:
@@ -125,7 +144,10 @@ def coding(max_request_bytes: int) -> Wrapper:
                 raise InvalidArgument(Reason.INVALID_FIELD, f"request is no {rpc.request.DESCRIPTOR.name}") from None
             if check is not None:
                 check(request, raw)
-            reply = await handler(request, context)
+            handling = handler(request, context)
+            # See `admission`.
+            del raw, request
+            reply = await handling
             return reply if reply is None or type(reply) is bytes else reply.SerializeToString()
 
         return handle
@@ -156,20 +178,39 @@ def draining(drain: Draining) -> Wrapper:
     return wrapper
 
 
-def crowds(foreground: Foreground, max_calls: int) -> Wrapper:
-    """Return the wrapper that counts unary calls of all methods, and refuses more than so many at once."""
+def admission(admitting: Admission) -> Wrapper:
+    """Return the wrapper that reads the request, if there is room for one more call and for what it brings.
+
+    What a call holds is counted until its reply was taken off the server's hands; for a stream, until its first reply.
+    """
 
     def wrapper(rpc: Rpc, handler: Handler) -> Handler:
-        async def handle(request: Any, context: Context) -> Any:
-            if foreground.calls >= max_calls:
-                raise Unavailable(Reason.TOO_MANY_CALLS, f"{max_calls} calls are under way", retry_after_seconds=1.0)
-            foreground.enter()
-            try:
-                return await handler(request, context)
-            finally:
-                foreground.leave()
+        kind = kind_of(rpc.request.DESCRIPTOR)
 
-        return handler if rpc.streams else handle
+        async def handle(_: Any, context: Context) -> Any:
+            task = admitting.enter(streams=rpc.streams)
+            raw = await admitting.arrivals.read(context)
+            if raw is None:
+                raise InvalidArgument(Reason.INVALID_FIELD, f"request is no {rpc.request.DESCRIPTOR.name}")
+            admitting.room.hold(task, len(raw))
+            if len(raw) > LARGE_BYTES or not admitting.turns.free():
+                await admitting.turns.mine()
+            admitting.room.hold(task, await made_of(raw, kind))
+            # Whoever awaits must not hold the request: it is needed until it was read, and may wait for long.
+            handling = handler(raw, context)
+            del raw
+            if rpc.streams:
+                return await handling
+            admitting.foreground.enter()
+            try:
+                reply = await handling
+            finally:
+                admitting.foreground.leave()
+            admitting.room.let_go(task)
+            admitting.room.hold_reply(task, len(reply))
+            return reply
+
+        return handle
 
     return wrapper
 
@@ -186,8 +227,10 @@ def deadlines(default_seconds: float) -> Wrapper:
             left = context.time_remaining()
             seconds = default_seconds if left is None else left
             call = overdue.add(seconds - min(_ANSWER_SECONDS, seconds / 5))
+            handling = handler(request, context)
+            del request
             try:
-                return await handler(request, context)
+                return await handling
             except asyncio.CancelledError:
                 if not overdue.ended(call):
                     raise
@@ -215,12 +258,21 @@ def remaining_seconds(context: Context, default_seconds: float) -> float:
     return (default_seconds or math.inf) if remaining is None else remaining
 
 
-def streaming(replies: Callable[[Any, Context], AsyncGenerator[Message, None]]) -> Handler:
+def streaming(replies: Callable[[Any, Context], AsyncGenerator[Message, None]], room: Room) -> Handler:
     """Return the handler that sends what an async generator yields, and closes it however the call ends."""
 
     async def handle(request: Any, context: Context) -> None:
-        async with contextlib.aclosing(replies(request, context)) as sending:
+        task = asyncio.current_task()
+        assert task is not None
+        sending = replies(request, context)
+        del request
+        async with contextlib.aclosing(sending):
             async for reply in sending:
-                await context.write(reply.SerializeToString())
+                sent = reply.SerializeToString()
+                # With the first reply what was asked is stored, or known.
+                room.let_go(task)
+                room.hold_reply(task, len(sent))
+                await Whole(context.write(sent))
+                room.let_go(task)
 
     return handle

@@ -11,8 +11,10 @@ import grpc
 
 from memsvc.application import Application
 from memsvc.errors import invalid
+from memsvc.foreground import Foreground
 from memsvc.log import Log
 from memsvc.rpc.addresses import Address, TcpAddress, UnixAddress, parse_address
+from memsvc.rpc.admission import Admission
 from memsvc.rpc.draining import Draining
 from memsvc.rpc.fallback import UnknownMethods
 from memsvc.rpc.health import NAME as HEALTH_SERVICE
@@ -29,6 +31,18 @@ MAX_REPLY_BYTES: Final = 4 << 20
 
 _RECEIVED: Final = 2
 """Requests up to so many times their limit are received, to be refused with a reason."""
+_PROBE_BYTES: Final = 64 << 10
+_PROBE_SECONDS: Final = 10.0
+_MAX_PENDING: Final = 16_000
+_BOUNDED: Final[Sequence[tuple[str, int]]] = (
+    # Nobody asks for a message before there is room for it, and until then a client may send so much of it and no more:
+    # with the window that gRPC adapts to the connection it would be megabytes.
+    ("grpc.http2.bdp_probe", 0),
+    ("grpc.http2.lookahead_bytes", 32 << 10),
+    # Above these gRPC cancels calls, anybody's and without a reason; the edge refuses them with one.
+    ("grpc.server.max_pending_requests", _MAX_PENDING),
+    ("grpc.server.max_pending_requests_hard_limit", _MAX_PENDING),
+)
 _KEEPALIVE: Final[Sequence[tuple[str, int]]] = (
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 20_000),
@@ -75,10 +89,18 @@ class Edge:
         self.addresses: list[str] = []
         """Where the API is served; ports that were 0 are the real ones."""
         self.health_addresses: list[str] = []
-        add_services(self._server, application, self._draining)
-        self._health.add_to(self._server)
+        settings = application.settings
+        admitting = Admission(
+            application.foreground,
+            max_calls=settings.max_calls,
+            max_bytes=settings.max_bytes_in_flight,
+            largest_bytes=_RECEIVED * settings.max_request_bytes,
+            slowest_seconds=settings.default_deadline_seconds,
+        )
+        add_services(self._server, application, self._draining, admitting)
+        self._health.add_to(self._server, admitting)
         names = [service.full_name for service in SERVICES]
-        add_reflection(self._server, [*names, HEALTH_SERVICE], (errors, draining(self._draining)))
+        add_reflection(self._server, [*names, HEALTH_SERVICE], admitting, (errors, draining(self._draining)))
         self._server.add_generic_rpc_handlers((UnknownMethods(),))
         try:
             self.addresses.extend(self._bind(self._server, address) for address in addresses)
@@ -89,8 +111,8 @@ class Edge:
     def add_health_server(self, address: Address) -> None:
         """Also answer health checks on an address of their own."""
         try:
-            self._health_server = _new_server(64 << 10, over_tcp=True)
-            self._health.add_to(self._health_server)
+            self._health_server = _new_server(_PROBE_BYTES, over_tcp=True)
+            self._health.add_to(self._health_server, _few_probes())
             self._health_server.add_generic_rpc_handlers((UnknownMethods(),))
             self.health_addresses.append(self._bind(self._health_server, address))
         except BaseException:
@@ -141,12 +163,24 @@ class Edge:
             lock.release()
 
 
+def _few_probes() -> Admission:
+    """Return what the server for probes takes on: it serves nothing else, and keeps the API's room for the API."""
+    return Admission(
+        Foreground(),
+        max_calls=1_000,
+        max_bytes=1 << 20,
+        largest_bytes=_RECEIVED * _PROBE_BYTES,
+        slowest_seconds=_PROBE_SECONDS,
+    )
+
+
 def _new_server(max_request_bytes: int, *, over_tcp: bool) -> grpc.aio.Server:
     options: list[tuple[str, Any]] = [
         ("grpc.so_reuseport", 0),
         # What gRPC refuses itself, it refuses without a reason.
         ("grpc.max_receive_message_length", _RECEIVED * max_request_bytes),
         ("grpc.max_send_message_length", MAX_REPLY_BYTES),
+        *_BOUNDED,
     ]
     if over_tcp:
         options.extend(_KEEPALIVE)

@@ -6,6 +6,8 @@ protocol differ in nothing but their package, so that one handler and one pair o
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib import resources
@@ -19,12 +21,20 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2 as pb
 
 from memsvc.errors import InvalidArgument, Reason
-from memsvc.rpc.interceptors import Context, Rpc, Wrapper, wrapped
+from memsvc.rpc.admission import Admission
+from memsvc.rpc.interceptors import Context, Rpc, Wrapper, method_handler, wrapped
+from memsvc.rpc.room import full
+from memsvc.rpc.whole import Whole
 
 SERVICES: Final = ("grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection")
 
 _METHOD: Final = "ServerReflectionInfo"
 _DESCRIPTORS: Final = "descriptors.binpb"
+_MAX_REQUEST_BYTES: Final = 64 << 10
+_MAX_STREAMS: Final = 8
+"""Each may be sending the largest message that gRPC lets through."""
+_STREAM_SECONDS: Final = 60.0
+"""A tool asks what it wants to know, and goes."""
 
 
 class Descriptors:
@@ -77,21 +87,39 @@ def descriptors() -> Descriptors:
     )
 
 
-def add_reflection(server: grpc.aio.Server, services: Iterable[str], wrappers: tuple[Wrapper, ...]) -> None:
+def add_reflection(
+    server: grpc.aio.Server, services: Iterable[str], admitting: Admission, wrappers: tuple[Wrapper, ...]
+) -> None:
     """Answer questions about these services, and reflection itself, on `server`."""
     names = [*services, *SERVICES]
+    # A client may keep its stream open and ask now and then: it does not have to be read like one request that is due.
+    streams = asyncio.Semaphore(_MAX_STREAMS)
 
-    async def answer_all(requests: Any, context: Context) -> None:
-        async for raw in requests:
-            try:
-                request = pb.ServerReflectionRequest.FromString(raw)
-            except DecodeError:
-                raise InvalidArgument(Reason.INVALID_FIELD, "request is no ServerReflectionRequest") from None
-            await context.write(_answer(request, names).SerializeToString())
+    async def answer_all(_: Any, context: Context) -> None:
+        if streams.locked():
+            raise full(f"{_MAX_STREAMS} reflection streams are open")
+        async with streams:
+            task = admitting.enter(streams=True)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_STREAM_SECONDS):
+                    while isinstance(raw := await Whole(context.read()), bytes):
+                        await _reply(context, task, raw)
+
+    async def _reply(context: Context, task: asyncio.Task[Any], raw: bytes) -> None:
+        if len(raw) > _MAX_REQUEST_BYTES:
+            raise InvalidArgument(Reason.INVALID_FIELD, f"request must be at most {_MAX_REQUEST_BYTES} bytes")
+        try:
+            request = pb.ServerReflectionRequest.FromString(raw)
+        except DecodeError:
+            raise InvalidArgument(Reason.INVALID_FIELD, "request is no ServerReflectionRequest") from None
+        reply = _answer(request, names).SerializeToString()
+        admitting.room.hold_reply(task, len(reply))
+        await Whole(context.write(reply))
+        admitting.room.let_go(task)
 
     for service in SERVICES:
         rpc = Rpc(service, _METHOD, pb.ServerReflectionRequest, streams=True, writes=False)
-        handler = grpc.stream_stream_rpc_method_handler(wrapped(rpc, answer_all, wrappers))
+        handler = method_handler(rpc, wrapped(rpc, answer_all, wrappers))
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {_METHOD: handler}),))
 
 

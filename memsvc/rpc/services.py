@@ -13,10 +13,11 @@ from google.protobuf.descriptor_pb2 import MethodOptions
 
 from memsvc.application import Application
 from memsvc.rpc.admin_service import AdminService
+from memsvc.rpc.admission import Admission
 from memsvc.rpc.context_service import ContextService
 from memsvc.rpc.draining import Draining
 from memsvc.rpc.extraction_service import ExtractionService
-from memsvc.rpc.interceptors import Rpc, Wrapper, chain, streaming, wrapped
+from memsvc.rpc.interceptors import Rpc, Wrapper, chain, method_handler, streaming, wrapped
 from memsvc.rpc.memory_service import MemoryService
 from memsvc.rpc.session_service import SessionService
 from memsvc.v1 import admin_pb2, context_pb2, extraction_pb2, memory_pb2, session_pb2
@@ -32,26 +33,20 @@ _READS: Final = frozenset(("CompileContext", "WatchExtraction", "WatchMemories")
 """Besides those that the protos say have no side effects: streams, and one that may end quiet periods."""
 
 
-def add_services(server: grpc.aio.Server, application: Application, drain: Draining) -> None:
+def add_services(server: grpc.aio.Server, application: Application, drain: Draining, admitting: Admission) -> None:
     """Serve the API on `server`."""
     servicers: Mapping[str, object] = {
         "MemoryService": MemoryService(application),
-        "SessionService": SessionService(application, drain),
+        "SessionService": SessionService(application, drain, admitting.room),
         "ExtractionService": ExtractionService(application),
         "ContextService": ContextService(application, drain),
         "AdminService": AdminService(application),
     }
     settings = application.settings
-    wrappers = chain(
-        drain,
-        application.foreground,
-        settings.default_deadline_seconds,
-        settings.max_calls,
-        settings.max_request_bytes,
-    )
+    wrappers = chain(drain, admitting, settings.default_deadline_seconds, settings.max_request_bytes)
     for service in SERVICES:
         servicer = servicers[service.name]
-        handlers = {rpc.name: _method_handler(rpc, servicer, wrappers) for rpc in rpcs(service)}
+        handlers = {rpc.name: _method_handler(rpc, servicer, wrappers, admitting) for rpc in rpcs(service)}
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service.full_name, handlers),))
 
 
@@ -63,9 +58,11 @@ def rpcs(service: ServiceDescriptor) -> Iterator[Rpc]:
         yield Rpc(service.full_name, method.name, request, method.server_streaming, not reads)
 
 
-def _method_handler(rpc: Rpc, servicer: object, wrappers: tuple[Wrapper, ...]) -> grpc.RpcMethodHandler[Any, Any]:
+def _method_handler(
+    rpc: Rpc, servicer: object, wrappers: tuple[Wrapper, ...], admitting: Admission
+) -> grpc.RpcMethodHandler[Any, Any]:
     """Return the handler of a method, which the servicer has under its name in snake case."""
     behaviour = getattr(servicer, re.sub(r"(?<!^)(?=[A-Z])", "_", rpc.name).lower())
     if rpc.streams:
-        return grpc.unary_stream_rpc_method_handler(wrapped(rpc, streaming(behaviour), wrappers))
-    return grpc.unary_unary_rpc_method_handler(wrapped(rpc, behaviour, wrappers))
+        behaviour = streaming(behaviour, admitting.room)
+    return method_handler(rpc, wrapped(rpc, behaviour, wrappers))

@@ -26,6 +26,7 @@ from memsvc.rpc.messages import (
     proto_session,
     read_run,
 )
+from memsvc.rpc.room import Room
 from memsvc.rpc.scalars import (
     MAX_WAIT_SECONDS,
     ROLES,
@@ -61,7 +62,8 @@ _MAX_LAST_RUNS: Final = 1_000
 class SessionService:
     """Serves memsvc.v1.SessionService."""
 
-    def __init__(self, application: Application, drain: Draining) -> None:
+    def __init__(self, application: Application, drain: Draining, room: Room) -> None:
+        self._room = room
         self._sessions = application.sessions
         self._history_search = application.history_search
         self._extractions = application.extractions
@@ -69,32 +71,38 @@ class SessionService:
         self._drain = drain
 
     async def append_run(self, request: pb.AppendRunRequest, context: Context) -> pb.AppendRunResponse:
-        scope, note = read_scope(request.scope), read_note(request)
-        run, size_bytes = read_run(request.run)
-        mode = read_enum("learning_mode", request.learning_mode, LEARNING_MODES, LearningMode.AUTOMATIC)
-        wait = 0.0
+        scope, wait = read_scope(request.scope), None
         if request.HasField("wait_for_learning"):
             wait = read_duration("wait_for_learning", request.wait_for_learning, MAX_WAIT_SECONDS)
-        command = AppendRunCommand(
-            run if run.run_id else replace(run, run_id=new_id()),
-            size_bytes,
-            mode,
-            self._application.quiet,
-            extraction_id=new_id(),
-            named_by_client=bool(run.run_id),
-            note=note,
-        )
-        receipt = await self._sessions.append(scope, command)
+        storing = self._sessions.append(scope, self._command(request))
+        # Whoever waits for learning needs the run no more once it is stored, nor its room.
+        del request
+        receipt = await storing
         reply = pb.AppendRunResponse(
             run_id=receipt.run_id,
             index=receipt.index,
             extraction_id=receipt.extraction_id,
             learning=LEARNING_NUMBERS[LearningState.PENDING if receipt.extraction_id else LearningState.OFF],
         )
-        if receipt.extraction_id and request.HasField("wait_for_learning"):
+        if receipt.extraction_id and wait is not None:
+            del storing
+            self._room.let_go(asyncio.current_task())
             remaining = remaining_seconds(context, self._application.settings.default_deadline_seconds) - REPLY_SECONDS
             await self._wait(scope, reply, max(0.0, min(wait, remaining)))
         return reply
+
+    def _command(self, request: pb.AppendRunRequest) -> AppendRunCommand:
+        note = read_note(request)
+        run, size_bytes = read_run(request.run)
+        return AppendRunCommand(
+            run if run.run_id else replace(run, run_id=new_id()),
+            size_bytes,
+            read_enum("learning_mode", request.learning_mode, LEARNING_MODES, LearningMode.AUTOMATIC),
+            self._application.quiet,
+            extraction_id=new_id(),
+            named_by_client=bool(run.run_id),
+            note=note,
+        )
 
     async def _wait(self, scope: Scope, reply: pb.AppendRunResponse, seconds: float) -> None:
         """Wait for what was accepted, and put into the reply what came of it."""

@@ -1,0 +1,95 @@
+"""How much a server takes on at once: calls, open streams, and the bytes that they hold."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from typing import Any, Final
+
+from google.protobuf.message import DecodeError
+
+from memsvc.foreground import Foreground
+from memsvc.rpc.arriving import Arrivals
+from memsvc.rpc.counting import Kind, count_messages
+from memsvc.rpc.room import Room, full
+from memsvc.rpc.turns import Turns
+
+LARGE_BYTES: Final = 128 << 10
+"""A larger request takes milliseconds to read."""
+_MESSAGE_BYTES: Final = 600
+"""What is made of a message in a request, be it empty."""
+_FEW_BYTES: Final = 256
+"""A request of so many bytes holds too few messages to be worth counting."""
+_CONTROL_CHARACTERS: Final = bytes(itertools.chain(range(0x20), range(0x7F, 0x80)))
+_ESCAPED_BYTES: Final = 6
+"""A control character as it is stored, in JSON."""
+
+
+class Admission:
+    """Counts the calls of a server, and what they hold.
+
+    `largest_bytes` is what gRPC lets through as a message, `slowest_seconds` how long one may take to come in.
+    """
+
+    def __init__(
+        self,
+        foreground: Foreground,
+        *,
+        max_calls: int,
+        max_bytes: int,
+        largest_bytes: int,
+        slowest_seconds: float,
+    ) -> None:
+        self.foreground = foreground
+        self.room = Room(max_bytes)
+        self.arrivals = Arrivals(self.room, largest_bytes, slowest_seconds)
+        self.turns = Turns()
+        self._max_calls = max_calls
+        self._calls = 0
+        self._streams = 0
+
+    def enter(self, *, streams: bool) -> asyncio.Task[Any]:
+        """Count the current task's call until the task has ended: then its reply was taken, or the client is gone.
+
+        Raises Unavailable (TOO_MANY_CALLS) where there are too many already; streams count apart from other calls, as
+        they may stay open for days.
+        """
+        task = asyncio.current_task()
+        assert task is not None
+        if streams:
+            if self._streams >= self._max_calls:
+                raise full(f"{self._max_calls} streams are open")
+            self._streams += 1
+            task.add_done_callback(self._stream_ended)
+        else:
+            if self._calls >= self._max_calls:
+                raise full(f"{self._max_calls} calls are under way")
+            self._calls += 1
+            task.add_done_callback(self._call_ended)
+        return task
+
+    def _call_ended(self, task: asyncio.Task[Any]) -> None:
+        self._calls -= 1
+        self.room.let_go(task)
+
+    def _stream_ended(self, task: asyncio.Task[Any]) -> None:
+        self._streams -= 1
+        self.room.let_go(task)
+
+
+async def made_of(raw: bytes, kind: Kind) -> int:
+    """Return what is made of a request in RAM until it was answered, about, in bytes.
+
+    Raises InvalidArgument that names a list which is too long.
+    """
+    if len(raw) <= _FEW_BYTES:
+        return len(raw)
+    try:
+        messages = await count_messages(raw, kind)
+    except DecodeError:
+        # Whoever parses it says so.
+        messages = 0
+    escaped = 0
+    if len(raw) > LARGE_BYTES:
+        escaped = len(raw) - len(raw.translate(None, _CONTROL_CHARACTERS))
+    return len(raw) + messages * _MESSAGE_BYTES + escaped * _ESCAPED_BYTES

@@ -1,0 +1,137 @@
+"""Requests on their way in.
+
+gRPC tells a client to send all of a message once somebody asks for it, however large it is, and says nothing of its
+size before it is there. So what may come is bounded by how many are asked for at once. Most are there at once: those
+have a few places, for a moment each. One that is not there after that moment is large or slow: it counts as the largest
+there may be, where there is room for that; where there is none, it keeps its place until others wait for one. So a
+client that sends slowly, or stops in the midst, takes no place for long from those whose requests are small.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from typing import Any, Final
+
+import grpc
+
+from memsvc.errors import Unavailable
+from memsvc.rpc.room import Room, full
+from memsvc.rpc.whole import Whole
+
+PROMPT: Final = 8
+"""So many requests are asked for at once that may all be of the largest size."""
+_LOOK_SECONDS: Final = 0.01
+_PROMPT_LOOKS: Final = 15
+"""After so many looks a request is no longer prompt. Looks, not time: while the loop is busy, nothing can arrive."""
+_PATIENCE_SECONDS: Final = 1.0
+"""A slow request has so long before it may have to make room for another, and one that waits for a place before it is
+refused."""
+
+
+class Arrivals:
+    """Reads requests; one for all calls of a server."""
+
+    def __init__(self, room: Room, largest_bytes: int, slowest_seconds: float) -> None:
+        self._room = room
+        self._largest_bytes = largest_bytes
+        self._slowest_seconds = slowest_seconds
+        self._prompt: dict[asyncio.Task[Any], int] = {}
+        self._slow: dict[asyncio.Task[Any], float] = {}
+        """Since when, oldest first."""
+        self._refused: set[asyncio.Task[Any]] = set()
+        self._waiting: deque[tuple[asyncio.Future[None], float]] = deque()
+        """Since when, oldest first."""
+        self._looking = False
+        room.make_room = self._make_room
+
+    async def read(self, context: grpc.aio.ServicerContext[Any, Any]) -> bytes | None:
+        """Return the request's bytes; None where the client ended the call without one.
+
+        Raises Unavailable (TOO_MANY_CALLS) where it comes too slowly for the room that there is.
+        """
+        while len(self._prompt) >= PROMPT:
+            await self._place()
+        task = asyncio.current_task()
+        assert task is not None
+        self._prompt[task] = 0
+        if not self._looking:
+            self._look_soon()
+        try:
+            request = await Whole(context.read())
+        except asyncio.CancelledError:
+            if task in self._refused and not task.uncancel():
+                raise full("the request came too slowly") from None
+            raise
+        finally:
+            if self._prompt.pop(task, None) is None and self._slow.pop(task, None) is not None:
+                self._room.let_go(task)
+            self._refused.discard(task)
+            self._wake()
+        return request if isinstance(request, bytes) else None
+
+    async def _place(self) -> None:
+        place = asyncio.get_running_loop().create_future()
+        self._waiting.append((place, time.monotonic()))
+        try:
+            await place
+        except asyncio.CancelledError:
+            # Whoever was told that there is a place, and went, leaves it to the next.
+            self._wake()
+            raise
+
+    def _wake(self) -> None:
+        # The last one first: in a crowd those that have just come can still be served well, instead of nobody.
+        while self._waiting and len(self._prompt) < PROMPT:
+            place, _ = self._waiting.pop()
+            if not place.done():
+                place.set_result(None)
+                return
+
+    def _look_soon(self) -> None:
+        self._looking = True
+        asyncio.get_running_loop().call_later(_LOOK_SECONDS, self._look)
+
+    def _look(self) -> None:
+        self._looking = False
+        now = time.monotonic()
+        for task, looks in list(self._prompt.items()):
+            self._prompt[task] = looks + 1
+            if looks < _PROMPT_LOOKS:
+                continue
+            try:
+                self._room.hold(task, self._largest_bytes)
+            except Unavailable:
+                if not self._waiting:
+                    continue
+                self._refuse(task)
+            else:
+                self._slow[task] = now
+            del self._prompt[task]
+            self._wake()
+        slowest = self._slowest_seconds
+        late = [task for task, looks in self._prompt.items() if looks * _LOOK_SECONDS > slowest]
+        late += [task for task, since in self._slow.items() if now - since > slowest]
+        for task in late:
+            self._refuse(task)
+        while self._waiting and now - self._waiting[0][1] > _PATIENCE_SECONDS:
+            place, _ = self._waiting.popleft()
+            if not place.done():
+                place.set_exception(full("too many requests come in"))
+        if self._prompt or self._slow:
+            self._look_soon()
+
+    def _make_room(self, count: int) -> None:
+        """Refuse those that have been slow for long, until so many bytes fit."""
+        now = time.monotonic()
+        for task, since in list(self._slow.items()):
+            if self._room.held_bytes + count <= self._room.max_bytes or now - since < _PATIENCE_SECONDS:
+                return
+            self._refuse(task)
+
+    def _refuse(self, task: asyncio.Task[Any]) -> None:
+        if self._slow.pop(task, None) is not None:
+            self._room.let_go(task)
+        self._refused.add(task)
+        task.cancel()

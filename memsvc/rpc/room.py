@@ -1,0 +1,59 @@
+"""The room that calls have in RAM: bytes of requests that wait, and of replies that nobody has read yet."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final
+
+from memsvc.errors import Reason, Unavailable
+
+SMALL_BYTES: Final = 16 << 10
+"""A reply of so many bytes is counted but never refused: the number of calls bounds them, and reads of others go on."""
+RETRY_SECONDS: Final = 1.0
+
+
+class Room:
+    """Counts what calls hold, by their tasks."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
+        self.held_bytes = 0
+        self._held: dict[asyncio.Task[Any], int] = {}
+        self.make_room: Callable[[int], None] = lambda count: None
+        """Asked where so many bytes do not fit: whoever can do without lets go of what is held."""
+
+    def hold(self, task: asyncio.Task[Any], count: int) -> None:
+        """Count bytes of a call. Raises Unavailable (TOO_MANY_CALLS) where they do not fit.
+
+        What is larger than all of the room fits while nobody else holds anything.
+        """
+        if not self._has(task, count):
+            self.make_room(count)
+        if not self._has(task, count):
+            raise full(f"calls under way hold {self.held_bytes >> 20} of {self.max_bytes >> 20} MiB")
+        self._add(task, count)
+
+    def _has(self, task: asyncio.Task[Any], count: int) -> bool:
+        return self.held_bytes + count <= self.max_bytes or self.held_bytes == self._held.get(task, 0)
+
+    def hold_reply(self, task: asyncio.Task[Any], count: int) -> None:
+        """Count bytes of a reply. Raises Unavailable (TOO_MANY_CALLS) where they do not fit and are not few."""
+        if count > SMALL_BYTES:
+            self.hold(task, count)
+        else:
+            self._add(task, count)
+
+    def let_go(self, task: asyncio.Task[Any] | None) -> None:
+        """The call holds nothing any more."""
+        if task is not None:
+            self.held_bytes -= self._held.pop(task, 0)
+
+    def _add(self, task: asyncio.Task[Any], count: int) -> None:
+        self.held_bytes += count
+        self._held[task] = self._held.get(task, 0) + count
+
+
+def full(message: str) -> Unavailable:
+    """Return the error for a call that the server has no room for at the moment."""
+    return Unavailable(Reason.TOO_MANY_CALLS, message, retry_after_seconds=RETRY_SECONDS)

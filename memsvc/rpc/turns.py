@@ -1,0 +1,63 @@
+"""Calls take turns where many of them have work to do at once.
+
+Whatever is ready runs in one round of the event loop, and only between rounds does it look what has come in: four
+hundred lists of 3 MB that are asked for at once would hold everybody up for seconds. So a round has a few milliseconds
+for calls; those that come after wait for the next ones, the newest first: whoever comes into a crowd is served soon,
+and those who have waited longest have the best chance to have gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Final
+
+ROUND_SECONDS: Final = 0.01
+_MOST: Final = 64
+
+
+class Turns:
+    """Gives calls their turn; one for all calls of a server."""
+
+    def __init__(self) -> None:
+        self._waiting: list[asyncio.Future[None]] = []
+        self._started = 0.0
+        self._in_round = False
+        self._share = 1
+        """How many of those that wait have their turn in a round: as many as the time was enough for before."""
+
+    def free(self) -> bool:
+        """Whether the caller may go on at once."""
+        if not self._in_round:
+            self._begin()
+            return not self._waiting
+        return not self._waiting and time.monotonic() - self._started < ROUND_SECONDS
+
+    async def mine(self) -> None:
+        """Return when it is the caller's turn."""
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        if not self._in_round:
+            self._begin()
+        await turn
+
+    def _begin(self) -> None:
+        self._in_round = True
+        self._started = time.monotonic()
+        asyncio.get_running_loop().call_soon(self._end)
+
+    def _end(self) -> None:
+        """A round is over: those whose turn it is run in the next one."""
+        self._in_round = False
+        if time.monotonic() - self._started > ROUND_SECONDS:
+            self._share = max(1, self._share // 2)
+        else:
+            self._share = min(_MOST, self._share * 2)
+        given = 0
+        while self._waiting and given < self._share:
+            turn = self._waiting.pop()
+            if not turn.done():
+                turn.set_result(None)
+                given += 1
+        if given:
+            self._begin()
