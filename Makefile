@@ -7,8 +7,9 @@ ROUNDS ?= 100
 REQUESTS ?= 150000
 MINUTES ?= 30
 WORKERS ?= 4
+FROZEN := protos/frozen.binpb
 
-.PHONY: demo picture test check gen lint types bench torture torture-rules fuzz clean
+.PHONY: demo picture test check proto-languages gen lint types bench torture torture-rules fuzz clean
 
 # What tests and checks need, once for each state of pyproject.toml.
 $(VENV)/.installed: pyproject.toml
@@ -44,6 +45,7 @@ test: $(VENV)/.installed
 # What CI checks besides the tests.
 check: lint types
 	$(BIN)/buf lint
+	$(BIN)/buf breaking --against $(FROZEN)
 	tools/check-generated
 
 lint: $(VENV)/.installed
@@ -52,6 +54,10 @@ lint: $(VENV)/.installed
 
 types: $(VENV)/.installed
 	$(BIN)/mypy
+
+# Generate Go, TypeScript and Java from protos/, and compile it. Needs Go, Node 20 and Maven with a JDK of 17.
+proto-languages: $(VENV)/.installed
+	tools/proto-languages
 
 # Generate memsvc/v1 from protos/, compile the SQL of the SQL drivers, write the reference of the configuration.
 gen: $(VENV)/.installed
