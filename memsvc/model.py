@@ -266,12 +266,16 @@ class Run(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=Tru
     team_id: str = ""
     create_time: int = 0
     replaces_run_id: str = ""
-    replaced: bool = False
-    """A later run replaced it: kept, but no longer part of the history."""
+    replaced_by: str = ""
+    """The run that took its place, or a later one of that chain: it is kept, but no longer part of the history."""
     extraction_id: str = ""
     """The extraction that learns from it; empty: learning was OFF."""
     context_memory_ids: tuple[str, ...] = ()
     metadata: Mapping[str, str] = {}
+
+    @property
+    def replaced(self) -> bool:
+        return bool(self.replaced_by)
 
 
 class Session(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):

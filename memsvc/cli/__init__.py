@@ -1,5 +1,24 @@
 """The command line."""
 
-from memsvc.cli.main import main
+from __future__ import annotations
+
+import os
+import sys
 
 __all__ = ["main"]
+
+
+def main() -> None:
+    """Run the command line; where a library is missing, say in one line what to install."""
+    # gRPC's core writes lines of its own about what memsvc says better.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    try:
+        from memsvc.cli.main import run
+
+        run()
+    except ModuleNotFoundError as error:
+        library = (error.name or "").partition(".")[0]
+        if library in ("memsvc", "memsvc_drivers", "memsvc_client", ""):
+            raise
+        extra = "openai" if library == "openai" else "server"
+        sys.exit(f"memsvc: needs {library}, which is not installed: pip install 'memsvc[{extra}]'")

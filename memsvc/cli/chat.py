@@ -2,108 +2,112 @@
 
 from __future__ import annotations
 
-import os
 import uuid
-from collections.abc import Sequence
 from typing import Any
 
 import click
 from rich.console import Console
 
-from memsvc.cli.demo import follow
-from memsvc_client import MemoryClient, MemoryServiceError, User
+from memsvc.cli.answering import Answerer
+from memsvc.cli.settings import SettingType, configuration
+from memsvc.cli.transcript import print_learned, print_said
+from memsvc.errors import Error
+from memsvc.storage.options import File
+from memsvc_client import LearningMode, MemoryClient, MemoryServiceError, User
+from memsvc_client.sidecar import default_path
 
-_HELP = """[dim]/context shows the prompt, /search WORDS searches, /memories lists, /forget ID deletes, /quit ends.
-Everything else is said to the agent.[/]"""
-_HISTORY_RUNS = 10
+_HELP = """/context shows the prompt, /search WORDS searches, /memories lists,
+/forget ID deletes, /quit ends. Everything else is said to the agent."""
 
 
 @click.command()
 @click.option(
     "--target", default="", help="A running server: unix:///path or host:port. Default: a sidecar of its own."
 )
-@click.option("--path", default="tmp/memory.db", show_default=True, help="The database of the sidecar.")
+@click.option(
+    "--path",
+    default=lambda: str(default_path()),
+    type=SettingType(File),
+    show_default="memory.db in your data folder",
+    help="The SQLite file of the sidecar.",
+)
 @click.option("--user", "user_id", default="me", show_default=True, help="Whose memory.")
-def chat(target: str, path: str, user_id: str) -> None:
+@click.option("--config", "config_file", default="", type=SettingType(File), help="A TOML file with settings.")
+def chat(target: str, path: str, user_id: str, config_file: str) -> None:
     """Talk to memsvc and see what it learns.
 
     With OPENAI_API_KEY (and MEMSVC_OPENAI_MODEL, MEMSVC_OPENAI_BASE_URL) set, a model answers with the context in its
     prompt; without, memsvc only listens.
     """
+    config, _ = configuration(config_file, {})
     console = Console(highlight=False)
-    client = MemoryClient(target) if target else MemoryClient.local(path, quiet_seconds=0.1)
-    with client:
-        user = client.user(user_id, agent_id="chat")
-        session_id = f"chat-{uuid.uuid4()}"
-        answerer = _Answerer()
-        console.print(f"You are [bold]{user_id}[/]. Engine: [bold]{client.server_info().engine}[/]. {answerer.summary}")
-        console.print(_HELP)
-        while True:
-            try:
-                line = console.input("[bold cyan]you[/] ").strip()
-            except (EOFError, KeyboardInterrupt):
-                console.print()
-                return
-            if line == "/quit":
-                return
-            try:
-                if line.startswith("/"):
-                    _command(console, user, line)
-                elif line:
-                    _say(console, user, session_id, line, answerer)
-            except MemoryServiceError as error:
-                console.print(f"[red]{error}[/]")
+    answerer = Answerer(config)
+    options: dict[str, Any] = {"config": config_file} if config_file else {}
+    try:
+        client = MemoryClient(target) if target else MemoryClient.local(path, quiet_seconds=0.1, **options)
+        with client:
+            engine = client.server_info().engine
+            user = client.user(user_id, agent_id="chat")
+            console.print(f"You are {user_id}. Engine: {engine}. {answerer.summary}", markup=False)
+            console.print(
+                f"Kept in {path}." if not target else f"Kept by {target}.", markup=False, style="dim", soft_wrap=True
+            )
+            console.print(_HELP, style="dim")
+            _converse(console, user, answerer)
+    except (MemoryServiceError, ValueError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _converse(console: Console, user: User, answerer: Answerer) -> None:
+    session_id = f"chat-{uuid.uuid4()}"
+    while True:
+        try:
+            line = console.input("[bold cyan]you[/] ").strip()
+        except (EOFError, KeyboardInterrupt):
+            console.print()
+            return
+        if line == "/quit":
+            return
+        try:
+            if line.startswith("/"):
+                _command(console, user, line)
+            elif line:
+                _say(console, user, session_id, line, answerer)
+        except (MemoryServiceError, Error) as error:
+            console.print(error.message or str(error), style="red", markup=False)
+        except KeyboardInterrupt:
+            console.print()
 
 
 def _command(console: Console, user: User, line: str) -> None:
     name, _, argument = line.partition(" ")
+    argument = argument.strip()
     if name == "/context":
-        console.print(user.context(query=argument).text or "[dim]nothing known yet[/]", markup=False)
+        console.print(user.context(query=argument).text or "nothing known yet", markup=False)
     elif name == "/search" and argument:
-        for hit in user.memories.search(argument):
+        hits = user.memories.search(argument)
+        for hit in hits:
             console.print(f"  {hit.score:5.2f}  {hit.memory}", markup=False)
+        if not hits:
+            console.print("  nothing found", style="dim")
     elif name == "/memories":
         for memory in user.memories.list():
             console.print(f"  {memory.memory_id}  {memory.layer}  {memory.memory}", markup=False)
     elif name == "/forget" and argument:
         user.memories.delete(argument)
     else:
-        console.print(_HELP)
+        console.print(_HELP, style="dim")
 
 
-def _say(console: Console, user: User, session_id: str, line: str, answerer: _Answerer) -> None:
+def _say(console: Console, user: User, session_id: str, line: str, answerer: Answerer) -> None:
+    # Stored before the model is asked: what was said stays, whatever becomes of the answer.
+    receipt = user.append_run(session_id, [("user", line)])
     context = user.context(query=line, history=session_id)
-    answer = answerer.answer(context.text, context.history, line)
-    messages: list[tuple[str, str]] = [("user", line)]
-    if answer:
-        console.print(f"[bold green]agent[/] {answer}", markup=True)
-        messages.append(("assistant", answer))
-    receipt = user.append_run(session_id, messages)
-    follow(console, user.extractions.watch(receipt.extraction_id))
-
-
-class _Answerer:
-    """The agent's own model, where one is configured."""
-
-    def __init__(self) -> None:
-        self._model = os.environ.get("MEMSVC_OPENAI_MODEL", "gpt-5-mini")
-        self._base_url = os.environ.get("MEMSVC_OPENAI_BASE_URL") or None
-        self._key = os.environ.get("MEMSVC_OPENAI_API_KEY") or os.environ.get("OPENAI_API_KEY", "")
-        self._client: Any = None
-        if self._key or self._base_url:
-            import openai
-
-            self._client = openai.OpenAI(api_key=self._key or "none", base_url=self._base_url)
-
-    @property
-    def summary(self) -> str:
-        return f"{self._model} answers." if self._client is not None else "No model is configured: nobody answers."
-
-    def answer(self, context: str, history: Sequence[Any], line: str) -> str:
-        if self._client is None:
-            return ""
-        prompt = [{"role": "system", "content": f"You are a helpful assistant.\n\n{context}"}]
-        prompt += [{"role": str(message.role), "content": message.text} for message in history]
-        prompt.append({"role": "user", "content": line})
-        reply = self._client.chat.completions.create(model=self._model, messages=prompt)
-        return str(reply.choices[0].message.content or "")
+    try:
+        answer = answerer.answer(context.text, context.history)
+        if answer:
+            print_said(console, "agent", answer, "bold green")
+            user.append_run(session_id, [("assistant", answer)], learning_mode=LearningMode.OFF)
+    finally:
+        if receipt.extraction_id:
+            print_learned(console, user.extractions.watch(receipt.extraction_id))

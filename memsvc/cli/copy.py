@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Table
 
 from memsvc import copying
-from memsvc.cli.settings import option_values
+from memsvc.cli.settings import StorageUrlType, option_values
 from memsvc.copying import Comparison, Copied, Role, Side, SideFailed
 from memsvc.errors import Error
 from memsvc.storage.registry import connect
@@ -31,18 +31,29 @@ _GO_ON = "What was copied stays: run the same command again to go on."
 
 @click.command()
 @click.option(
-    "--from", "source_url", required=True, envvar="MEMSVC_COPY_FROM", show_envvar=True, help="The database to copy."
+    "--from",
+    "source_url",
+    required=True,
+    type=StorageUrlType(),
+    envvar="MEMSVC_COPY_FROM",
+    show_envvar=True,
+    help="The database to copy.",
 )
 @click.option(
     "--to",
     "destination_url",
     required=True,
+    type=StorageUrlType(),
     envvar="MEMSVC_COPY_TO",
     show_envvar=True,
     help="Where to; made or migrated.",
 )
-@click.option("--from-option", "source_options", multiple=True, help="A driver's option, name=value. Repeatable.")
-@click.option("--to-option", "destination_options", multiple=True, help="A driver's option, name=value. Repeatable.")
+@click.option(
+    "--from-options", "source_options", multiple=True, metavar="NAME=VALUE", help="A driver's option. Repeatable."
+)
+@click.option(
+    "--to-options", "destination_options", multiple=True, metavar="NAME=VALUE", help="A driver's option. Repeatable."
+)
 @click.option(
     "--concurrency", default=8, show_default=True, type=click.IntRange(1, 256), help="Users under way at once."
 )

@@ -36,6 +36,16 @@ class _Commands(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in _COMMANDS and not name.startswith("-"):
+            from memsvc.storage.options import nearest
+
+            ctx.fail(f"there is no command {name!r}{nearest(name, _COMMANDS) or ': one of ' + ', '.join(_COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, summary) for name, (_, summary) in _COMMANDS.items()])
@@ -47,7 +57,7 @@ def cli() -> None:
     """memsvc: a memory service for AI agents."""
 
 
-def main() -> None:
+def run() -> None:
     """Run the command line; errors of memsvc end in one line and exit code 1."""
     from memsvc.errors import Error
 
@@ -55,4 +65,8 @@ def main() -> None:
         cli(prog_name="memsvc")
     except Error as error:
         click.echo(f"memsvc: {error.message}", err=True)
+        sys.exit(1)
+    except BrokenPipeError:
+        # Whoever read our output has seen enough. Nothing more may be written, not even at exit.
+        sys.stdout = None
         sys.exit(1)

@@ -14,6 +14,7 @@ from msgspec.structs import FieldInfo, fields
 
 from memsvc.config import Config, load_config, setting_kinds
 from memsvc.storage.options import File, choices, descriptions, is_marked, shown_default, wanted
+from memsvc.storage.registry import plugins
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -55,6 +56,20 @@ class SettingType(click.types.StringParamType):
         return [CompletionItem(each) for each in choices(self.kind) if each.startswith(incomplete)]
 
 
+class SchemeType(click.types.StringParamType):
+    """The URL scheme of an installed driver."""
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        return [CompletionItem(scheme) for scheme in plugins() if scheme.startswith(incomplete)]
+
+
+class StorageUrlType(click.types.StringParamType):
+    """The URL of a database."""
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        return [CompletionItem(f"{scheme}://") for scheme in plugins() if f"{scheme}://".startswith(incomplete)]
+
+
 class _SettingOption(click.Option):
     """Reads what it is for only when somebody asks."""
 
@@ -68,7 +83,7 @@ def _option(each: FieldInfo) -> Decorator:
     if setting_kinds()[each.name] is bool:
         return click.option(f"{flag}/--no-{flag[2:]}", each.name, default=None, cls=_SettingOption)
     repeats = isinstance(default_of(each), (list, dict))
-    kind = SettingType(setting_kinds()[each.name])
+    kind = StorageUrlType() if each.name == "storage_url" else SettingType(setting_kinds()[each.name])
     return click.option(flag, each.name, type=kind, multiple=repeats, default=None, cls=_SettingOption)
 
 

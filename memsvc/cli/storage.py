@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from memsvc.cli.settings import configuration, option_values, settings_options
+from memsvc.cli.settings import SchemeType, StorageUrlType, configuration, option_values, settings_options
 from memsvc.errors import Error, InvalidArgument, SchemaMismatch
 from memsvc.storage.driver import Driver, Migration
 from memsvc.storage.registry import bringer_of, connect, named, plugins
@@ -66,7 +66,7 @@ def _say_done(done: Migration, wanted: Migration) -> None:
 
 
 @click.command()
-@click.argument("scheme", default="")
+@click.argument("scheme", default="", type=SchemeType())
 def drivers(scheme: str) -> None:
     """List the installed drivers, or the options of the one of SCHEME."""
     if scheme:
@@ -115,8 +115,16 @@ def _loaded(point: EntryPoint) -> tuple[Any, str]:
 
 
 @click.command()
-@click.option("--url", required=True, help="The database. The suite works in namespaces of its own and cleans up.")
-@click.option("--option", "options", multiple=True, help="An option of the driver, name=value. Repeatable.")
+@click.option(
+    "--storage-url",
+    "url",
+    required=True,
+    type=StorageUrlType(),
+    help="The database. The suite works in namespaces of its own and cleans up.",
+)
+@click.option(
+    "--storage-options", "options", multiple=True, metavar="NAME=VALUE", help="An option of the driver. Repeatable."
+)
 @click.option("--only", default="", help="Only tests whose name contains this.")
 @click.option("--markdown", is_flag=True, help="Print the report as Markdown.")
 def conformance(url: str, options: tuple[str, ...], only: str, markdown: bool) -> None:

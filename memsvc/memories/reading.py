@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from bisect import bisect_left, bisect_right
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 
@@ -167,6 +167,8 @@ class MemoryReader(Struct):
         """Return the memories that fit best and score at least `min_score`, or the newest or oldest ones."""
         used = self._usable_method(method)
         by_time = used in (SearchMethod.LAST_N, SearchMethod.FIRST_N)
+        if by_time and query:
+            raise invalid("query", "must be empty with LAST_N and FIRST_N, which search for nothing")
         if not by_time and not query.strip():
             raise invalid("query", "must not be empty")
         user = await self.users.read(scope, consistency)
@@ -220,35 +222,46 @@ class MemoryReader(Struct):
     async def topics(
         self, scope: Scope, wanted: MemoryFilter, page_size: int, page_token: str, consistency: Consistency = LATEST
     ) -> tuple[Sequence[TopicCount], str, HotUser]:
-        """Return a page of topics, most frequent first, ties by name."""
+        """Return a page of topics, most frequent first, ties by name; case is ignored."""
         bound_to = binding("topics", scope, wanted)
         position = read_token(page_token, bound_to, int, str)
         user = await self.users.read(scope, consistency)
         memories: Iterable[Memory] = user.memories()
         if not wanted.empty:
             memories = filter(matcher(wanted), memories)
-        counts = Counter(topic for memory in memories for topic in set(memory.topics))
-        ordered = sorted((-count, topic) for topic, count in counts.items())
+        counts: Counter[str] = Counter()
+        spellings: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        for memory in memories:
+            folded = {topic.casefold(): topic for topic in memory.topics}
+            counts.update(folded.keys())
+            for key, topic in folded.items():
+                spellings[key][topic] += 1
+        ordered = sorted((-count, key) for key, count in counts.items())
         start = bisect_right(ordered, (int(position[0]), str(position[1]))) if position is not None else 0
         page = ordered[start : start + page_size]
         token = make_token(bound_to, *page[-1]) if start + page_size < len(ordered) else ""
-        return [TopicCount(topic, -count) for count, topic in page], token, user
+        return [TopicCount(_usual(spellings[key]), -count) for count, key in page], token, user
 
     async def document(
         self, scope: Scope, layers: Sequence[Layer], consistency: Consistency = LATEST
     ) -> tuple[str, int, HotUser]:
-        """Return the layers as one JSON document ("" when there is no memory), and how many memories are in it.
+        """Return the layers as one JSON document ("{}" when there is no memory), and how many memories are in it.
 
         Raises ResourceExhausted (RESULT_TOO_LARGE) when it passes 3 MiB.
         """
         user = await self.users.read(scope, consistency)
         layers = tuple(layers) or tuple(Layer)
         document = build_document(user, layers)
-        text = msgspec.json.encode(document).decode() if document else ""
+        text = msgspec.json.encode(document).decode()
         count = sum(len(user.layer(layer)) for layer in layers)
         if len(text) > REPLY_BYTES or len(text.encode()) > REPLY_BYTES:
             raise ResourceExhausted(Reason.RESULT_TOO_LARGE, f"document is {len(text.encode()) / 2**20:.1f} MiB")
         return text, count, user
+
+
+def _usual(spellings: Counter[str]) -> str:
+    """Return the spelling that is used most; of several, the first by code points."""
+    return min(spellings, key=lambda topic: (-spellings[topic], topic))
 
 
 def _ordered(

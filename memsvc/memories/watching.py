@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncGenerator, Callable, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from memsvc.config import DEFAULTS
-from memsvc.errors import OutOfRange, Reason
+from memsvc.errors import OutOfRange, Reason, invalid
 from memsvc.journal.records import Body, commit_of, decode_body, reply_bytes
 from memsvc.limits import REPLY_BYTES
+from memsvc.memories.writing import Target
 from memsvc.model import Change, ChangeKind, Commit, Memory, Scope
 from memsvc.paging import binding, make_token, read_token
 from memsvc.search.filter import MemoryFilter, matcher
@@ -69,13 +71,13 @@ class MemoryHistory(Struct):
     users: Users
     heartbeat_seconds: float = DEFAULTS.heartbeat_seconds
 
-    async def changes(self, scope: Scope, memory_id: str, page_size: int, page_token: str) -> ChangePage:
-        """Return a page of commits, newest first; of one memory, only its changes are in them.
+    async def changes(self, scope: Scope, target: Target | None, page_size: int, page_token: str) -> ChangePage:
+        """Return a page of commits, newest first; of one memory, or one place, only its changes are in them.
 
         A page looks through a bounded number of records, and ends before it passes 3 MiB: it may be short, even
         empty, and still have a next one.
         """
-        bound_to = binding("changes", scope, memory_id)
+        bound_to = binding("changes", scope, target)
         position = read_token(page_token, bound_to, int)
         tip = (await self.users.latest(scope)).state.tip
         end = int(position[0]) if position is not None else tip.seq + 1
@@ -94,7 +96,7 @@ class MemoryHistory(Struct):
                 records = await self.users.driver.records(scope, truncated.first - 1, end - truncated.first)
                 start = lowest = truncated.first
             for record in reversed(records):
-                commit = _matching(record, memory_id)
+                commit = _matching(record, target)
                 if commit is not None:
                     added = reply_bytes(scope, record.body, len(commit.changes))
                     full = bool(commits) and size + added > REPLY_BYTES
@@ -111,23 +113,26 @@ class MemoryHistory(Struct):
     async def watch(
         self, scope: Scope, wanted: MemoryFilter, *, send_initial: bool, resume_token: str
     ) -> AsyncGenerator[tuple[str, WatchEvent], None]:
-        """Yield events with their resume tokens; ends only after `Erased`.
+        """Yield events with their resume tokens; ends only after `Erased`. The first one comes at once.
 
         Raises OutOfRange (HISTORY_TRIMMED) where the journal no longer reaches back to the token.
         """
+        if send_initial and resume_token:
+            raise invalid("send_initial", "must not be set with resume_token")
         matches = None if wanted.empty else matcher(wanted)
         bound_to = binding("watch", scope, wanted)
         position = read_token(resume_token, bound_to, int, str, field="resume_token")
         with self.users.moves.watch(scope) as moved:
             user = await self.users.latest(scope)
             seen = Tip(int(position[0]), str(position[1])) if position is not None else user.state.tip
-            if position is None and send_initial:
+            if send_initial:
                 memories, revision = list(user.memories()), user.revision
                 for memory in memories:
                     if matches is None or matches(memory):
                         yield "", Initial(memory)
                 yield make_token(bound_to, *seen), InitialDone(revision)
-            waited = 0.0
+            # Whoever is cut off before the first event could not know what it missed.
+            waited = 0.0 if send_initial else math.inf
             while True:
                 user = await self.users.latest(scope)
                 if user.state.core.erase_seq > seen.seq:
@@ -147,7 +152,7 @@ class MemoryHistory(Struct):
                         if commit is not None:
                             waited = 0.0
                             yield make_token(bound_to, *seen), Committed(commit)
-                elif waited >= self.heartbeat_seconds:
+                if waited >= self.heartbeat_seconds:
                     waited = 0.0
                     yield make_token(bound_to, *seen), Bookmark(user.revision)
                 if not await moved.wait(_POLL_SECONDS):
@@ -199,12 +204,20 @@ def _trimmed(first: int, asked: int) -> OutOfRange:
     return OutOfRange(Reason.HISTORY_TRIMMED, f"journal starts at {first}, asked for {asked}: start over")
 
 
-def _matching(record: Record, memory_id: str) -> Commit | None:
+def _matching(record: Record, target: Target | None) -> Commit | None:
     body = decode_body(record.body)
     changes = body.changes
-    if memory_id:
-        changes = tuple(change for change in changes if change.memory_id == memory_id)
+    if target is not None:
+        changes = tuple(change for change in changes if _is_of(change, target))
     return replace(commit_of(body, record.time), changes=changes) if changes else None
+
+
+def _is_of(change: Change, target: Target) -> bool:
+    """Return whether a change is of the memory named, or of one that was at the place named."""
+    if target.memory_id:
+        return change.memory_id == target.memory_id
+    memory = change.after or change.before
+    return memory is not None and (memory.layer, memory.key) == (target.layer, target.key)
 
 
 def _visible_part(body: Body, time: int, matches: Callable[[Memory], bool] | None) -> Commit | None:

@@ -58,6 +58,8 @@ class Update(Struct, frozen=True):
     fields: frozenset[str] = UPDATABLE
     etag: str = ""
     allow_missing: bool = False
+    given: tuple[Layer | None, str] = (None, "")
+    """Layer and key where they were given beside an id: what has it must be there."""
 
 
 class Delete(Struct, frozen=True):
@@ -145,6 +147,8 @@ def _carry_out(draft: Draft, operation: Operation) -> None:
             check_memory(operation.memory)
             draft.create(operation.memory)
         return
+    if isinstance(operation, Update):
+        _check_place(memory, *operation.given)
     check_etag(memory, operation.etag)
     if isinstance(operation, Delete):
         draft.delete(memory)
@@ -155,10 +159,26 @@ def _carry_out(draft: Draft, operation: Operation) -> None:
     draft.replace(memory, changed)
 
 
+def _check_place(memory: Memory, layer: Layer | None, key: str) -> None:
+    if layer is not None and layer is not memory.layer:
+        raise invalid("memory.layer", f"memory {memory.memory_id} is of layer {memory.layer}")
+    if key and key != memory.key:
+        has = f"the key {memory.key}" if memory.key else "no key"
+        raise invalid("memory.key", f"memory {memory.memory_id} has {has}")
+
+
 def _is_named_again(draft: Draft, operation: Operation) -> bool:
-    """Return whether an address names what an operation before named by its id, or made; or the other way round."""
-    memory = None if isinstance(operation, Create) else operation.target.find(draft)
-    return memory is not None and draft.touches(memory.memory_id)
+    """Return whether an operation names what one before did, by whatever name.
+
+    A key names what is there now, or was before the first operation.
+    """
+    if isinstance(operation, Create):
+        return draft.touches(operation.memory.memory_id)
+    target = operation.target
+    if target.memory_id:
+        return draft.touches(target.memory_id)
+    there = (draft.at(target.layer, target.key), draft.state.at(target.layer, target.key))
+    return any(memory is not None and draft.touches(memory.memory_id) for memory in there)
 
 
 def _prefix(error: Error, path: str) -> None:

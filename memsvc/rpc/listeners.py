@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import socket
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
@@ -193,4 +195,25 @@ def _add_port(server: grpc.aio.Server, address: Address, credentials: grpc.Serve
             return server.add_insecure_port(str(address))
         return server.add_secure_port(str(address), credentials)
     except RuntimeError as error:
-        raise invalid("listen", f"cannot listen on {address}: it is taken, or not of this machine") from error
+        raise invalid("listen", f"cannot listen on {address}: {_why_not(address)}") from error
+
+
+def _why_not(address: Address) -> str:
+    """Return what hinders from binding an address that gRPC could not bind: gRPC does not say."""
+    if isinstance(address, UnixAddress):
+        return "its folder cannot be written"
+    try:
+        places = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, kind, protocol, _, place in places:
+            with socket.socket(family, kind, protocol) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(place)
+    except socket.gaierror:
+        return "there is no such host"
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            return "the port is taken: another process listens there"
+        if error.errno == errno.EADDRNOTAVAIL:
+            return "the address is not of this machine"
+        return str(error.strerror)
+    return "it was taken for a moment: try again"

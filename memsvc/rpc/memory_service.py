@@ -8,7 +8,7 @@ from typing import Final
 
 from memsvc.application import Application
 from memsvc.errors import invalid
-from memsvc.limits import QUERY_BYTES, REPLY_BYTES, check_id, check_text, page_size
+from memsvc.limits import QUERY_BYTES, REPLY_BYTES, check_text, page_size
 from memsvc.memories import (
     Bookmark,
     Committed,
@@ -179,9 +179,8 @@ class MemoryService:
         self, request: pb.ListMemoryChangesRequest, context: Context
     ) -> pb.ListMemoryChangesResponse:
         scope = read_scope(request.scope)
-        check_id("memory_id", request.memory_id, required=False)
-        size = page_size(request.page_size)
-        page = await self._history.changes(scope, request.memory_id, size, request.page_token)
+        target = read_target(request) if request.WhichOneof("target") else None
+        page = await self._history.changes(scope, target, page_size(request.page_size), request.page_token)
         return pb.ListMemoryChangesResponse(
             commits=[proto_commit(commit, scope) for commit in page.commits],
             next_page_token=page.next_page_token,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
@@ -78,12 +79,15 @@ def read_update(request: _Updating, path: str = "") -> Update:
     check_fields(memory, f"{path}memory", text_required="text" in fields)
     if not memory.memory_id and not memory.key:
         raise invalid(f"{path}memory.memory_id", "must be set, or layer and key")
+    if not memory.memory_id and not request.memory.layer:
+        raise invalid(f"{path}memory.layer", "must be set with a key")
     etag = request.memory.etag
     check_id(f"{path}memory.etag", etag, required=False)
-    target = Target(memory.memory_id) if memory.memory_id else Target("", memory.layer, memory.key)
     if not memory.memory_id:
-        memory = replace(memory, memory_id=new_id())
-    return Update(target, memory, fields, etag, request.allow_missing)
+        target = Target("", memory.layer, memory.key)
+        return Update(target, replace(memory, memory_id=new_id()), fields, etag, request.allow_missing)
+    given = (memory.layer if request.memory.layer else None, memory.key)
+    return Update(Target(memory.memory_id), memory, fields, etag, request.allow_missing, given)
 
 
 def _read_mask(paths: Sequence[str], field: str) -> frozenset[str]:
@@ -102,9 +106,17 @@ def _read_mask(paths: Sequence[str], field: str) -> frozenset[str]:
             raise invalid(f"{field}.paths[{index}]", f"{name} is output only")
         chosen = "expire_time" if name in _EXPIRATION else name
         if chosen not in UPDATABLE:
-            raise invalid(f"{field}.paths[{index}]", "is not a field of a memory")
+            raise invalid(f"{field}.paths[{index}]", _not_a_field(name))
         fields.add(chosen)
     return frozenset(fields)
+
+
+def _not_a_field(name: str) -> str:
+    """Return what is wrong with a path; who writes JSON may take its names for those of masks."""
+    in_snake_case = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+    if in_snake_case in UPDATABLE or in_snake_case in _EXPIRATION:
+        return f"is named {in_snake_case} here"
+    return "is not a field of a memory"
 
 
 def read_delete(request: _Deleting, path: str = "") -> Delete:

@@ -14,7 +14,7 @@ from memsvc.journal.lifecycle import cancelled
 from memsvc.journal.records import Body, RequestNote, RunNote, SessionDeletion
 from memsvc.journal.state import State
 from memsvc.memories.writing import clearable
-from memsvc.model import Extraction, ExtractionKind, ExtractionState, LearningMode, Run, Session, decode, encode
+from memsvc.model import Extraction, ExtractionKind, ExtractionState, LearningMode, Run, Scope, Session, decode, encode
 from memsvc.purge import learned_from
 from memsvc.search.said import said_in
 from memsvc.search.text import shared_analyzer
@@ -67,7 +67,8 @@ class AppendRunCommand(Command[RunReceipt]):
     note: RequestNote | None = None
     _session: Session | None = None
     _taken: bool = False
-    _replaced: Run | None = None
+    _chain: Sequence[Run] = ()
+    """The run that is to be replaced, the one that replaced it, and so on to the one that is in the history."""
 
     @property
     def request(self) -> RequestNote | None:
@@ -84,16 +85,15 @@ class AppendRunCommand(Command[RunReceipt]):
         if self.named_by_client or run.replaces_run_id:
             runs = await driver.get(scope, RowKind.RUN, tuple(filter(None, (run.run_id, run.replaces_run_id))))
         self._taken = run.run_id in runs
-        replaced = runs.get(run.replaces_run_id)
-        self._replaced = decode(replaced.body, Run) if replaced is not None else None
+        named = runs.get(run.replaces_run_id)
+        self._chain = await _chain(driver, scope, decode(named.body, Run)) if named is not None else ()
 
     def decide(self, state: State, moment: Moment) -> Decision:
         run = self.run
         if self._taken:
             violation = FieldViolation("run.run_id", "is taken")
             raise AlreadyExists(Reason.RUN_EXISTS, f"run {run.run_id} exists", (violation,), {"run_id": run.run_id})
-        replaced = self._replaced
-        if run.replaces_run_id and (replaced is None or replaced.session_id != run.session_id):
+        if run.replaces_run_id and not (self._chain and self._chain[0].session_id == run.session_id):
             violation = FieldViolation("run.replaces_run_id", "must be a run of this session")
             raise NotFound(Reason.RUN_NOT_FOUND, f"no run {run.replaces_run_id} in this session", (violation,))
         extraction = self._extraction(state, moment.now)
@@ -109,15 +109,17 @@ class AppendRunCommand(Command[RunReceipt]):
         said = said_in(run, shared_analyzer)
         if said.messages:
             puts.append(Row(RowKind.SAID, run.run_id, encode(said), "", run.index))
-        if replaced is not None and not replaced.replaced:
-            gone = replace(replaced, replaced=True)
+        for replaced in {each.run_id: each for each in (*self._chain[:1], *self._chain[-1:])}.values():
+            # The one that was named points to the newest from now on: a long chain is walked once.
+            gone = replace(replaced, replaced_by=run.run_id)
             puts.append(Row(RowKind.RUN, gone.run_id, encode(gone), gone.session_id, gone.index))
-            deletes.append(RowKey(RowKind.SAID, gone.run_id))
-            session = replace(
-                session,
-                run_count=session.run_count - 1,
-                message_count=session.message_count - len(gone.messages),
-            )
+            if not replaced.replaced:
+                deletes.append(RowKey(RowKind.SAID, gone.run_id))
+                session = replace(
+                    session,
+                    run_count=session.run_count - 1,
+                    message_count=session.message_count - len(gone.messages),
+                )
         body = Body(
             revision=state.revision,
             request=self.note,
@@ -184,6 +186,18 @@ class AppendRunCommand(Command[RunReceipt]):
         run = recorded.body.run
         assert run is not None
         return RunReceipt(run.run_id, run.index, run.extraction_id)
+
+
+async def _chain(driver: Driver, scope: Scope, run: Run) -> Sequence[Run]:
+    """Return a run and those that replaced it, one after the other; as far as they are kept."""
+    chain = [run]
+    while run.replaced_by:
+        rows = await driver.get(scope, RowKind.RUN, (run.replaced_by,))
+        if run.replaced_by not in rows:
+            break
+        run = decode(rows[run.replaced_by].body, Run)
+        chain.append(run)
+    return chain
 
 
 def check_room(state: State) -> None:

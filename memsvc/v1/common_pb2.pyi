@@ -334,7 +334,7 @@ class Consistency(_message.Message):
     """Everything acknowledged before the call, by any replica. The default. false is INVALID_ARGUMENT."""
     at_least_revision: _builtins.int
     """At least this revision of the user; answered from RAM where that suffices, also while the database is down. Ahead
-    of what exists it is UNAVAILABLE, REVISION_NOT_REACHED.
+    of what exists it is FAILED_PRECONDITION, REVISION_NOT_REACHED.
     """
     as_of_revision: _builtins.int
     """The memories as they were at this revision."""

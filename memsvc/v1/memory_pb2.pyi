@@ -518,7 +518,7 @@ class UpdateMemoryRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which fields to set, by their names as they are here (value_json); "*" replaces all that can be. A masked field
+        """Which fields to set, by their names as they are here (value_json, in JSON too); "*" replaces all that can be. A masked field
         that is not set is cleared; maps go whole. Required. memory_id, number, layer, key, origin and output-only fields
         are INVALID_ARGUMENT here.
         """

@@ -1,4 +1,4 @@
-"""`memsvc conformance --url ...`: what it prints, and how it ends."""
+"""`memsvc conformance --storage-url ...`: what it prints, and how it ends."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def conform(*arguments: str) -> Result:
 
 
 def test_a_store_that_passes_ends_in_zero() -> None:
-    ended = conform("--url", "memory://command")
+    ended = conform("--storage-url", "memory://command")
     assert ended.exit_code == 0
     assert "memory: memory://command" in ended.stdout
     assert "lifecycle.test_ping_answers" in ended.stdout
@@ -27,7 +27,7 @@ def test_a_failure_ends_in_one_and_says_why(monkeypatch: pytest.MonkeyPatch) -> 
         raise StorageUnavailable("not today")
 
     monkeypatch.setattr(MemoryDriver, "ping", ping)
-    ended = conform("--url", "memory://command", "--markdown")
+    ended = conform("--storage-url", "memory://command", "--markdown")
     assert ended.exit_code == 1
     assert ended.stdout.startswith("# memory: 0 passed, 0 skipped, 1 failed")
     assert "| lifecycle: ping answers | failed |" in ended.stdout
@@ -35,7 +35,9 @@ def test_a_failure_ends_in_one_and_says_why(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize(
-    "arguments", [("--url", "nosuch://x"), ("--url", "memory://x", "--only", "no-such-test")], ids=["scheme", "test"]
+    "arguments",
+    [("--storage-url", "nosuch://x"), ("--storage-url", "memory://x", "--only", "no-such-test")],
+    ids=["scheme", "test"],
 )
 def test_what_cannot_be_run_is_an_error(arguments: tuple[str, ...]) -> None:
     ended = conform(*arguments)

@@ -68,10 +68,7 @@ def cached_binary() -> Path:
 
 
 def _build(built: Path) -> None:
-    try:
-        go = go_command()
-    except ServerMissing as missing:
-        raise ServerMissing(f"FerretDB: {missing}") from missing
+    go = go_command("FerretDB")
     with tempfile.TemporaryDirectory(dir=built.parent) as folder:
         part = Path(folder) / "ferretdb"
         result = subprocess.run(
@@ -88,11 +85,11 @@ def _build(built: Path) -> None:
         part.rename(built)
 
 
-def go_command() -> str:
-    """Return the Go to build with. Raises ServerMissing."""
+def go_command(title: str) -> str:
+    """Return the Go to build something with. Raises ServerMissing that names it."""
     go = shutil.which("go") or shutil.which("/usr/local/go/bin/go")
     if go is not None:
         version = subprocess.run([go, "env", "GOVERSION"], capture_output=True, text=True, check=False).stdout
         if (found := re.match(r"go(\d+)\.(\d+)", version)) and tuple(map(int, found.groups())) >= _LEAST_GO:
             return go
-    raise ServerMissing("needs Go {}.{} or newer to be built".format(*_LEAST_GO))
+    raise ServerMissing("{}: needs Go {}.{} or newer to be built".format(title, *_LEAST_GO))

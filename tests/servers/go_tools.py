@@ -30,7 +30,7 @@ def go_tool(package: str, version: str) -> Path:
 
 def _build(package: str, folder: Path) -> None:
     result = subprocess.run(
-        [go_command(), "install", "-trimpath", package],
+        [go_command(package), "install", "-trimpath", package],
         env={**os.environ, "GOBIN": str(folder), "CGO_ENABLED": "0", "GOFLAGS": "-mod=mod"},
         capture_output=True,
         text=True,

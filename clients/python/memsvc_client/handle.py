@@ -81,7 +81,7 @@ class Client(Handle[C], Generic[C, U]):
     @classmethod
     def local(
         cls,
-        path: str | os.PathLike[str] = "tmp/memory.db",
+        path: str | os.PathLike[str] | None = None,
         *,
         namespace: str = "",
         default_user: str | None = None,
@@ -90,13 +90,15 @@ class Client(Handle[C], Generic[C, U]):
     ) -> Self:
         """Return a client of a server of its own on a SQLite file, or of the one that already serves that file.
 
+        Without `path` it is the file that `memsvc serve` keeps where no other is named, in the user's data folder.
+
         The server ends by itself soon after its last client; one that was killed is started again by the next call.
         `serve_options` are those of `memsvc serve` (`log_level="debug"` is `--log-level debug`); a server that runs
         already keeps its own. Raises SidecarFailed, with the end of the server's log, where it does not start.
         """
-        from memsvc_client.sidecar import Sidecar  # not on Windows: it needs flock
+        from memsvc_client.sidecar import Sidecar, default_path  # not on Windows: it needs flock
 
-        sidecar = Sidecar(path, serve_options)
+        sidecar = Sidecar(default_path() if path is None else path, serve_options)
         return cls(sidecar, namespace=namespace, default_user=default_user, timeout_seconds=timeout_seconds)
 
     def user(self, user_id: str | None = None, *, agent_id: str = "", team_id: str = "") -> U:

@@ -145,6 +145,14 @@ class Sidecar:
         ]
 
 
+def default_path() -> Path:
+    """Return the file that a server keeps where no other is named: memory.db in the user's data folder."""
+    home = os.environ.get("XDG_DATA_HOME", "")
+    # As the XDG specification has it: a relative path is ignored.
+    folder = Path(home) if home.startswith("/") else Path.home() / ".local" / "share"
+    return folder / "memsvc" / "memory.db"
+
+
 def _flags_of(options: Mapping[str, ServeOption]) -> Iterator[str]:
     """Name options as the command line does: `model_name="x"` is `--model-name x`, False is `--no-...`."""
     for name, value in options.items():

@@ -6,6 +6,7 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from memsvc.config import DEFAULTS
 from memsvc.extraction.model.prompt import PromptBudget, StructuredOutput
@@ -55,3 +56,14 @@ class OpenAISettings:
             raise ValueError("model: must not be empty")
         if not self.base_url.startswith(("http://", "https://")):
             raise ValueError("base_url: must start with http:// or https://")
+        if not _names_a_host(self.base_url):
+            # Not repeated: it may hold a password.
+            raise ValueError("base_url: must be http://host:port/path (is '@', ':' or '/' in the password quoted?)")
+
+
+def _names_a_host(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False

@@ -1,4 +1,4 @@
-"""The suite that every driver passes: `memsvc conformance --url ...`, or `run(url)` from a driver's own tests.
+"""The suite that every driver passes: `memsvc conformance --storage-url ...`, or `run(url)` from a driver's own tests.
 
 A driver's author adds a `Bench` for what only they can arrange: a schema from the future, a full disk.
 """

@@ -51,7 +51,7 @@ async def ended(process: asyncio.subprocess.Process) -> tuple[int, str]:
 def between(source: Path, destination: Path | Place) -> list[str]:
     if isinstance(destination, Path):
         destination = Place(f"sqlite:///{destination}", {})
-    options = [f"--to-option={name}={value}" for name, value in destination.options.items()]
+    options = [f"--to-options={name}={value}" for name, value in destination.options.items()]
     return [f"--from=sqlite:///{source}", f"--to={destination.url}", *options]
 
 
@@ -150,7 +150,7 @@ async def test_a_source_that_is_not_there_is_not_made(tmp_path: Path) -> None:
 
 async def test_an_error_names_the_side_and_says_how_to_go_on(source: Path, tmp_path: Path) -> None:
     destination = tmp_path / "memory.db"
-    code, output = await ended(await started(*between(source, destination), "--to-option=max_bytes=110000"))
+    code, output = await ended(await started(*between(source, destination), "--to-options=max_bytes=110000"))
     assert code == 1, output
     assert "destination: " in output
     assert "run the same command again to go on" in output
@@ -159,10 +159,10 @@ async def test_an_error_names_the_side_and_says_how_to_go_on(source: Path, tmp_p
 
 
 async def test_a_wrong_option_names_the_side(source: Path, tmp_path: Path) -> None:
-    code, output = await ended(await started(*between(source, tmp_path / "memory.db"), "--to-option=colour=red"))
+    code, output = await ended(await started(*between(source, tmp_path / "memory.db"), "--to-options=colour=red"))
     assert code == 1
     assert "destination: storage_options.colour: no such option" in output
-    code, output = await ended(await started(*between(source, tmp_path / "memory.db"), "--from-option=colour"))
+    code, output = await ended(await started(*between(source, tmp_path / "memory.db"), "--from-options=colour"))
     assert code == 2
     assert "name=value" in output
 

@@ -330,7 +330,7 @@ async def test_the_document_nests_keys_and_is_empty_without_memories(server: Har
         pb.GetUserMemoryRequest(scope=SARAH, layers=[common.LAYER_PROFILE, common.LAYER_FEEDBACK])
     )
 
-    assert (empty.document_json, empty.memory_count) == ("", 0)
+    assert (empty.document_json, empty.memory_count) == ("{}", 0)
     assert json.loads(reply.document_json) == {
         "profile": {"stack": {"languages": ["Go"]}},
         "feedback": {"positive": [], "negative": ["Too long"]},

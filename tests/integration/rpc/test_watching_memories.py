@@ -61,7 +61,7 @@ async def test_a_watch_resumes_after_each_of_its_tokens(each_server: Harness) ->
     stream.cancel()
 
     for index, token in enumerate(tokens[:-1]):
-        resumed = watch(each_server, resume_token=token, send_initial=True)
+        resumed = watch(each_server, resume_token=token)
         revisions = [(await resumed.read()).commit.revision for _ in range(3 - index)]
         resumed.cancel()
         assert revisions == list(range(index + 1, 4))
@@ -90,12 +90,51 @@ async def test_what_stops_matching_is_sent_as_deleted(server: Harness) -> None:
 
 async def test_an_idle_watch_moves_its_token_forward(server: Harness) -> None:
     server.application.memory_history.heartbeat_seconds = 0.0
-    stream = watch(server)
-    event = await stream.read()
+    stream = watch(server, filter=common.MemoryFilter(topics_any=["sport"]))
+    first = await stream.read()
+    await create(server, "Reads", topics=["books"])
+    events = [await stream.read()]
+    while events[-1].bookmark.revision < 1:
+        events.append(await stream.read())
     stream.cancel()
 
-    assert event.WhichOneof("event") == "bookmark"
-    assert event.resume_token
+    assert {event.WhichOneof("event") for event in (first, *events)} == {"bookmark"}
+    assert events[-1].resume_token != first.resume_token
+
+
+async def test_the_first_event_comes_at_once_and_from_its_token_on_nothing_is_missed(each_server: Harness) -> None:
+    await create(each_server, "before")
+    for wanted in (None, common.MemoryFilter(topics_any=["sport"])):
+        stream = watch(each_server, filter=wanted)
+        first = await stream.read()
+        stream.cancel()
+        missed = await create(each_server, "said while nobody watched", topics=["sport"])
+        resumed = watch(each_server, filter=wanted, resume_token=first.resume_token)
+        event = await resumed.read()
+        resumed.cancel()
+
+        assert first.WhichOneof("event") == "bookmark"
+        assert event.commit.changes[0].after == missed
+
+
+async def test_a_resumed_watch_of_which_nothing_was_missed_begins_at_once_too(server: Harness) -> None:
+    stream = watch(server, send_initial=True)
+    done = await stream.read()
+    stream.cancel()
+    resumed = watch(server, resume_token=done.resume_token)
+    first = await resumed.read()
+    resumed.cancel()
+
+    assert (first.WhichOneof("event"), first.resume_token) == ("bookmark", done.resume_token)
+
+
+async def test_the_present_is_not_sent_to_who_resumes(server: Harness) -> None:
+    stream = watch(server, send_initial=True)
+    token = (await stream.read()).resume_token
+    stream.cancel()
+    failure = await failing(watch(server, send_initial=True, resume_token=token))
+
+    assert (failure.code, failure.fields) == (grpc.StatusCode.INVALID_ARGUMENT, ("send_initial",))
 
 
 async def test_a_token_from_before_an_erasure_or_the_floor_is_out_of_range(each_server: Harness) -> None:
