@@ -46,6 +46,7 @@ class RunNote(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     index: int
     extraction_id: str = ""
     replaces_run_id: str = ""
+    """The run that was in the history until then: of a chain of replacements the last."""
 
 
 class Claim(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):

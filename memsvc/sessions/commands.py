@@ -123,7 +123,9 @@ class AppendRunCommand(Command[RunReceipt]):
         body = Body(
             revision=state.revision,
             request=self.note,
-            run=RunNote(run.session_id, run.run_id, run.index, run.extraction_id, run.replaces_run_id),
+            run=RunNote(
+                run.session_id, run.run_id, run.index, run.extraction_id, self._chain[-1].run_id if self._chain else ""
+            ),
             session=session,
             extractions=(extraction,) if extraction is not None else (),
         )
