@@ -95,7 +95,7 @@ async def test_a_command_or_option_that_does_not_exist_says_which_one_was_meant(
         ("memsvc se", {"serve"}),
         ("memsvc serve --engine ", {"auto", "openai", "rules"}),
         ("memsvc serve --log-format ", {"text", "json"}),
-        ("memsvc serve --storage-url po", {"postgresql://"}),
+        ("memsvc serve --storage-url po", {"postgres://", "postgresql://"}),
         ("memsvc drivers my", set()),
         ("memsvc drivers red", {"redis", "rediss"}),
     ],
