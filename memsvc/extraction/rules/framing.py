@@ -32,7 +32,7 @@ class Framing:
         present = frozenset(words)
         phrase = " ".join(words) + " "
         for reach, say in self._says:
-            if say.heads and say.heads.isdisjoint(present):
+            if say.firsts and say.firsts.isdisjoint(present):
                 continue
             # A frame may open anywhere in its sentence, at a word.
             match = say.expression.search(phrase)

@@ -51,6 +51,8 @@ def place(span: Span) -> list[Filling]:
         return []
     if _known_place(span):
         return one(_place_name(span))
+    if begin and words[-1] not in ("area", "islands", "valley", "coast", "county", "region", "highlands", "district"):
+        return []
     proper = all(
         span.is_proper(at) or (words[at] in ("of", "de", "la", "upon") and begin < at < len(words) - 1)
         for at in range(begin, len(words))

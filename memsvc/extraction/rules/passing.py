@@ -6,6 +6,7 @@ What is said of them is not read, only that they are: with the name where it fol
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Final
 
 import msgspec
@@ -58,7 +59,15 @@ class Passing:
         kept = " ".join(part for part in (age, noun) if part and part not in _SUPERLATIVES)
         if not _PAST.isdisjoint(words) and singular(noun) in _LISTED["pets"]:
             return None
+        if noun in ("boy", "girl", "boys", "girls") and not count:
+            return None
+        if not following and len([word for word in words if word.isalnum()]) < _MIN_WORDS:
+            # "Amen, my brother": who is spoken to is no relative.
+            return None
+        to_come = not _TO_COME.isdisjoint(words) or ("one", "day") in pairwise(words)
         for key, members in _LISTED.items():
+            if key == "children" and to_come:
+                continue
             plural = singular(noun) != noun
             if (singular(noun) in members and (not plural or count or noun in _PLURALS)) or noun in members:
                 text = f"{count} {kept}" if count else kept if plural or noun == "children" else with_article(kept)
@@ -115,6 +124,9 @@ _LISTED: Final = {
     "children": frozenset({"son", "daughter", "kid", "children", "boy", "girl", "stepson", "stepdaughter"}),
     "siblings": frozenset({"brother", "sister", "sibling"}),
 }
+_MIN_WORDS: Final = 5
+_TO_COME: Final = frozenset({"will", "when", "retire", "hopefully", "future", "excited"})
+"""Told with one of these, children may be yet to come."""
 _PAST: Final = frozenset({"was", "were", "had"})
 """Told with one of these, a pet may be no more."""
 _STATUS: Final = {

@@ -50,15 +50,17 @@ class PatternBook:
             for frame in file.frame:
                 if frame.reach not in REACHES:
                     raise PatternError(f"{name}: frame with reach {frame.reach!r}")
-        self._by_head: dict[str, list[Pattern]] = {}
+        self._count = 0
+        self._by_opening: dict[tuple[str, str], list[Pattern]] = {}
         for name, file in files:
             for entry in file.pattern:
                 self._add(name, entry)
 
     def candidates(self, words: Sequence[str]) -> Iterator[Pattern]:
         """Yield the patterns that a clause with these words may match, in the order of the files."""
-        found = [*self._by_head.get(words[0], ()), *self._by_head.get("", ())]
-        yield from sorted(found, key=lambda pattern: pattern.order)
+        first, second = words[0], words[1] if len(words) > 1 else ""
+        found = [each for key in ((first, second), (first, ""), ("", "")) for each in self._by_opening.get(key, ())]
+        yield from sorted({each.order: each for each in found}.values(), key=lambda pattern: pattern.order)
 
     def _add(self, file_name: str, entry: PatternEntry) -> None:
         try:
@@ -74,9 +76,10 @@ class PatternBook:
         except ValueError as error:
             raise PatternError(f"{file_name}: pattern {entry.name!r}: {error}") from error
         for say in says:
-            pattern = Pattern(sum(map(len, self._by_head.values())), entry, say)
-            for head in say.heads or ("",):
-                self._by_head.setdefault(head, []).append(pattern)
+            pattern = Pattern(self._count, entry, say)
+            self._count += 1
+            for opening in say.openings:
+                self._by_opening.setdefault(opening, []).append(pattern)
 
 
 def load_book(extra: Path | None = None) -> PatternBook:

@@ -51,9 +51,11 @@ class Requests:
             return None
         rest = Sentence(tuple(tokens), ".", sentence.source)
         before = sentence.tokens[: len(sentence.tokens) - len(tokens)]
-        return rest, self._note(rest, asserted=any(token.word == "that" for token in before))
+        return rest, self._note(rest, before)
 
-    def _note(self, rest: Sentence, *, asserted: bool) -> Operation | None:
+    def _note(self, rest: Sentence, before: Sequence[Token]) -> Operation | None:
+        """Return what follows a command as a memory, where it says something lasting."""
+        asserted = any(token.word == "that" for token in before)
         tokens, words = rest.tokens, rest.words
         if len(words) < 3 or (words[0] in self._lexicon.words("not_remembered") and not asserted):
             return None
@@ -61,7 +63,7 @@ class Requests:
             return None
         own = not {"i", "my", "we", "our", "me"}.isdisjoint(words)
         certain = any(token.word.isdigit() or rest.source[token.start].isupper() for token in tokens[1:])
-        if not own and not certain:
+        if not own and (not certain or "forget" in words_of(before)):
             return None
         text = told(tokens, rest.source, self._irregular, {})
         quote = rest.source[tokens[0].start : tokens[-1].end]

@@ -25,12 +25,14 @@ _CLOSERS: Final = {"(": ")", "[": "]"}
 
 
 class Say:
-    """A compiled `say`: the kinds of its slots by their names, and the words it can begin with; none: any."""
+    """A compiled `say`: the kinds of its slots by their names, and the two words it can begin with, "" being any."""
 
-    def __init__(self, source: str, kinds: Mapping[str, str], heads: frozenset[str]) -> None:
+    def __init__(self, source: str, kinds: Mapping[str, str], openings: frozenset[tuple[str, str]]) -> None:
         self._source = source
         self.kinds = kinds
-        self.heads = heads
+        self.openings = openings
+        firsts = frozenset(first for first, _ in openings)
+        self.firsts = frozenset() if "" in firsts else firsts
 
     @functools.cached_property
     def expression(self) -> re.Pattern[str]:
@@ -47,7 +49,7 @@ def compiled(say: str, lexicon: Lexicon) -> Say:
     source, rest = _sequence(pieces, 0, lexicon, kinds)
     if rest != len(pieces):
         raise ValueError(f"unmatched {pieces[rest]!r}")
-    return Say(source, kinds, _heads(pieces, lexicon))
+    return Say(source, kinds, frozenset((first, second) for first, second in _openings(pieces, lexicon, 2)))
 
 
 def _sequence(pieces: list[str], at: int, lexicon: Lexicon, kinds: dict[str, str]) -> tuple[str, int]:
@@ -103,31 +105,23 @@ def _choice(pieces: list[str], at: int, lexicon: Lexicon, kinds: dict[str, str])
     return f"(?:{choice})" + ("?" if closer == "]" else ""), at
 
 
-def _heads(pieces: list[str], lexicon: Lexicon) -> frozenset[str]:
-    """Return the first words of what matches, as far as they are certain."""
-    found: set[str] = set()
-    at = 0
-    while at < len(pieces):
-        piece = pieces[at]
-        if piece not in _CLOSERS:
-            first = _first(piece, lexicon)
-            return frozenset(found | first) if first else frozenset()
-        end = _closing(pieces, at)
-        for alternative in _alternatives(pieces[at + 1 : end]):
-            heads = _heads(alternative, lexicon)
-            if not heads:
-                return frozenset()
-            found |= heads
-        if piece == "(":
-            return frozenset(found)
-        at = end + 1
-    return frozenset()
-
-
-def _first(piece: str, lexicon: Lexicon) -> set[str]:
-    if piece[0] == "@":
-        return {entry.split()[0] for entry in lexicon.words(piece[1:])}
-    return set() if piece[0] == "<" else {piece.lower()}
+def _openings(pieces: list[str], lexicon: Lexicon, count: int) -> set[tuple[str, ...]]:
+    """Return the first words of what matches, as far as they are certain: "" stands for any word, or none."""
+    if not count:
+        return {()}
+    if not pieces or pieces[0][0] == "<":
+        return {("",) * count}
+    piece, rest = pieces[0], pieces[1:]
+    if piece in _CLOSERS:
+        end = _closing(pieces, 0)
+        rest = pieces[end + 1 :]
+        found = set() if piece == "(" else _openings(rest, lexicon, count)
+        for alternative in _alternatives(pieces[1:end]):
+            found |= _openings([*alternative, *rest], lexicon, count)
+        return found
+    entries = lexicon.words(piece[1:]) if piece[0] == "@" else (piece.lower(),)
+    beginnings = {tuple(entry.split()[:count]) for entry in entries}
+    return {(*words, *others) for words in beginnings for others in _openings(rest, lexicon, count - len(words))}
 
 
 def _closing(pieces: list[str], at: int) -> int:
