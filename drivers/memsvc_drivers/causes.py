@@ -27,7 +27,7 @@ def why_unreachable(error: BaseException) -> str:
     for each in _chain(error):
         match each:
             case ssl.SSLCertVerificationError():
-                return f"its certificate is not trusted ({each.verify_message})"
+                return f"TLS failed, its certificate is not trusted ({each.verify_message})"
             case ssl.SSLError():
                 return f"TLS failed ({each.reason})" if each.reason else "TLS failed"
             case socket.gaierror():

@@ -74,7 +74,7 @@ def expect_batch(book: Book, notes: Mapping[str, Note], commit: Any) -> None:
 
 
 async def send_run(user: AsyncUser, ids: Mapping[str, str], request_id: str) -> tuple[str, int, str]:
-    receipt = await user.append_run("session", [("user", f"I love {NEW}!")], request_id=request_id)
+    receipt = await user.append_run("session", [("user", f"I love playing {NEW}.")], request_id=request_id)
     return receipt.run_id, receipt.index, receipt.extraction_id
 
 

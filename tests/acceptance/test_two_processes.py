@@ -75,7 +75,7 @@ async def test_servers_that_race_learn_everything_once(stack: AsyncExitStack, in
     async def say(user: AsyncUser, session_id: str) -> None:
         for _ in range(15):
             word = next(words)
-            receipt = await user.append_run(session_id, [("user", f"I love {word}!")])
+            receipt = await user.append_run(session_id, [("user", f"I love playing {word}.")])
             book.lessons.append(Lesson(word, in_session=True, extraction_id=receipt.extraction_id, acknowledged=True))
 
     await asyncio.gather(*(say(user, f"session-{number}") for number in range(2) for user in users))

@@ -20,9 +20,9 @@ from urllib.parse import unquote
 import msgspec
 from bson.int64 import Int64
 
-from memsvc.errors import invalid
 from memsvc.model import Memory, Scope, decode
 from memsvc.storage.driver import EMPTY, Append, Record, RecordKind, Row, RowKey, RowKind, Tip
+from memsvc_drivers.unicode import is_unicode, require_unicode
 
 ERASED = "erased"
 """The kind of the version that voids every older one but those of requests."""
@@ -47,8 +47,7 @@ Document = dict[str, Any]
 def user_key(scope: Scope) -> str:
     """Return what names a user in every document. Raises InvalidArgument for a name that has no UTF-8."""
     key = f"{scope.namespace.translate(_ESCAPES)}/{scope.user_id.translate(_ESCAPES)}"
-    if not is_unicode(key):
-        raise invalid("scope", "names must be valid Unicode")
+    require_unicode((key,))
     return key
 
 
@@ -67,19 +66,7 @@ def check_unicode(item: Append) -> None:
     """Raise InvalidArgument for a name that has no UTF-8."""
     names = [name for row in item.puts for name in (row.row_id, row.group)]
     names += [key.row_id for key in item.deletes]
-    if not all(map(is_unicode, names)):
-        raise invalid("scope", "names must be valid Unicode")
-
-
-def is_unicode(text: str) -> bool:
-    """Whether a text has UTF-8: no lone surrogates."""
-    if text.isascii():
-        return True
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    require_unicode(names)
 
 
 def entry_document(user: str, item: Append, now: datetime) -> Document:

@@ -1,4 +1,11 @@
-"""The collection of the journal: where journals end, their records and floors, who is due, who there is."""
+"""The collection of the journal: where journals end, their records and floors, who is due, who there is.
+
+An append is one document, named after the seq that it follows. So documents of a user form a chain, and where it ends
+is where no document follows. Say sarah's are `sarah/0` (seq 1 and 2), `sarah/2` (seq 3) and `sarah/3` (seq 4): her tip
+is seq 4. Nothing points forward; instead a document is `open` until somebody knows that another follows it, so that the
+end is found by an index on `open`. A document says of rows what its append does to them (`said`), while `fresh`: until
+that shows in the collections of rows. What is truncated loses its content but keeps its name for a day.
+"""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from memsvc.storage.driver import EMPTY, Due, Loaded, PageOf, Record, RecordKind
 from memsvc_drivers.postgres.connecting import Connection
 from memsvc_drivers.postgres.statements import Statements
 from memsvc_drivers.sql.statements import Page
+from memsvc_drivers.unicode import is_unicode
 
 _ROW_KINDS: Mapping[str | None, RowKind] = {None: RowKind.MEMORY, **{kind.value: kind for kind in RowKind}}
 _RECORD_KINDS = {kind.value: kind for kind in RecordKind}
@@ -20,13 +21,8 @@ _RECORD_KINDS = {kind.value: kind for kind in RecordKind}
 def require_text(texts: Iterable[str]) -> None:
     """Raise InvalidArgument for names that Postgres cannot hold: with NUL, or half a surrogate pair."""
     text = "".join(texts)
-    if "\0" in text:
+    if "\0" in text or not is_unicode(text):
         raise not_text()
-    if not text.isascii():
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise not_text() from error
 
 
 def not_text() -> InvalidArgument:

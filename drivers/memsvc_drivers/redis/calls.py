@@ -13,7 +13,7 @@ from typing import Any
 
 from redis.exceptions import AskError, MovedError, NoScriptError
 
-from memsvc_drivers.redis.connections import Command, Reply
+from memsvc_drivers.redis.connections import QUESTIONS, Command, Reply, role_reply
 from memsvc_drivers.redis.errors import (
     Lost,
     Rerouted,
@@ -24,7 +24,6 @@ from memsvc_drivers.redis.errors import (
     unavailable,
 )
 from memsvc_drivers.redis.nodes import Node
-from memsvc_drivers.redis.roles import QUESTIONS, role_reply
 from memsvc_drivers.redis.routing import Route
 from memsvc_drivers.redis.scripts import Script
 from memsvc_drivers.redis.settings import Address, Settings

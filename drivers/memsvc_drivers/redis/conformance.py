@@ -16,7 +16,7 @@ from memsvc.storage.conformance import Place, Skipped
 from memsvc_drivers.redis.connections import abort, ask
 from memsvc_drivers.redis.keys import META, Keys
 from memsvc_drivers.redis.routing import route
-from memsvc_drivers.redis.schema import VERSION, VERSION_FIELD
+from memsvc_drivers.redis.server import VERSION, VERSION_FIELD
 from memsvc_drivers.redis.settings import Mode, Settings, parse_settings
 
 _HASTY = {"connect_timeout_ms": "500", "operation_timeout_ms": "1000"}

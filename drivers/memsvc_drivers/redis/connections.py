@@ -1,4 +1,4 @@
-"""One connection: made with TLS and credentials, spoken to, closed at once when in doubt."""
+"""One connection: made with TLS and credentials, asked if its server is a replica, closed at once when in doubt."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from functools import lru_cache
 from typing import Any
 
 from redis.asyncio.connection import AbstractConnection, Connection, RedisSSLContext, SSLConnection
+from redis.exceptions import ReadOnlyError, ResponseError
 
 from memsvc_drivers.redis.settings import TLS_FILES, Address, Credentials, Settings
 
 Reply = Any
 Command = Sequence[bytes | str | int]
-
 QUIET_SECONDS = 10.0
 """After so long without a message a subscribed connection is tried."""
+QUESTIONS: tuple[Command, ...] = (("ROLE",), ("INFO", "replication"))
+"""What is asked. Where a server knows or allows neither, its role is unknown, and only a write tells."""
 
 
 async def connected(
@@ -111,3 +113,30 @@ def has_ended(connection: AbstractConnection) -> bool:
 async def _received(connection: AbstractConnection, seconds: float) -> Reply:
     async with asyncio.timeout(seconds):
         return await connection.read_response(disable_decoding=True, disconnect_on_error=False)
+
+
+def role_reply(reply: Reply) -> Reply:
+    """Return the reply to one of the questions: of a replica an error, None of a server that refuses to answer."""
+    if isinstance(reply, ResponseError):
+        return None
+    is_replica = reply[:1] not in ([], [b"master"]) if isinstance(reply, list) else _says_replica(reply)
+    return ReadOnlyError("a replica") if is_replica else reply
+
+
+async def refuse_replica(connection: AbstractConnection) -> None:
+    """Raise ReadOnlyError if the server says that it is a replica, or one of CONNECTION_ERRORS.
+
+    Until it is written to, a replica serves what was true before it lost its mastership.
+    """
+    for question in QUESTIONS:
+        try:
+            reply = role_reply(await ask(connection, *question))
+        except ResponseError:
+            continue
+        if isinstance(reply, ReadOnlyError):
+            raise reply
+        return
+
+
+def _says_replica(info: Reply) -> bool:
+    return isinstance(info, bytes) and b"role:slave" in info.split()

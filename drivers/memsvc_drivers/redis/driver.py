@@ -33,16 +33,23 @@ from memsvc.storage.driver import (
     Tip,
 )
 from memsvc_drivers.options import described_options
-from memsvc_drivers.redis import finding, reads, schema, writes
+from memsvc_drivers.redis import journals
 from memsvc_drivers.redis.calls import Calls
-from memsvc_drivers.redis.cluster import not_a_cluster
 from memsvc_drivers.redis.connections import tls_context
 from memsvc_drivers.redis.errors import CONNECTION_ERRORS, Lost, Rerouted, Unreachable, unavailable
 from memsvc_drivers.redis.hints import Hints
 from memsvc_drivers.redis.keys import META, Keys
-from memsvc_drivers.redis.routing import Route, route
-from memsvc_drivers.redis.scrub import Scrub
-from memsvc_drivers.redis.server import Server, capabilities, inspect, refusal
+from memsvc_drivers.redis.routing import Route, not_a_cluster, route
+from memsvc_drivers.redis.server import (
+    Scrub,
+    Server,
+    capabilities,
+    check_schema,
+    inspect,
+    migrate_schema,
+    refusal,
+    require_schema,
+)
 from memsvc_drivers.redis.settings import NOT_OPTIONS, Mode, Settings, parse_settings
 
 _ERASE_SCRUB_SECONDS = 1.0
@@ -95,16 +102,16 @@ class RedisDriver:
 
     async def migrate(self, *, check: bool = False) -> Migration:
         async with _connected(_Store(self._settings)) as store:
-            return await (schema.check if check else schema.migrate)(store.calls, store.keys)
+            return await (check_schema if check else migrate_schema)(store.calls, store.keys)
 
     def capabilities(self) -> Capabilities:
         return self._opened().capabilities()
 
     async def append(self, batch: Sequence[Append]) -> Sequence[Outcome]:
         with self._using() as store:
-            calls = [writes.append_call(store.keys, item) for item in batch]
+            calls = [journals.append_call(store.keys, item) for item in batch]
             replies = await store.calls.run(calls, writes=True)
-            outcomes = [writes.outcome_of(reply) for reply in replies]
+            outcomes = [journals.outcome_of(reply) for reply in replies]
             applied = [item for item, outcome in zip(batch, outcomes, strict=True) if outcome is Outcome.APPENDED]
             store.hints.publish(item.scope for item in applied)
             if any(item.erases for item in applied):
@@ -115,51 +122,51 @@ class RedisDriver:
 
     async def tips(self, scopes: Sequence[Scope]) -> Sequence[Tip]:
         with self._using() as store:
-            return await reads.tips(store.calls, store.keys, scopes, one_node=store.one_node) if scopes else []
+            return await journals.tips(store.calls, store.keys, scopes, one_node=store.one_node) if scopes else []
 
     async def load(self, scope: Scope, kinds: Collection[RowKind]) -> Loaded:
         with self._using() as store:
-            return await reads.load(store.calls, store.keys, scope, kinds)
+            return await journals.load(store.calls, store.keys, scope, kinds)
 
     async def records(self, scope: Scope, after: int, limit: int) -> Sequence[Record]:
         with self._using() as store:
-            return await reads.records(store.calls, store.keys, scope, after, limit)
+            return await journals.records(store.calls, store.keys, scope, after, limit)
 
     async def rows(self, page: PageOf) -> Sequence[Row]:
         with self._using() as store:
-            return await reads.page(store.calls, store.keys, page)
+            return await journals.page(store.calls, store.keys, page)
 
     async def get(self, scope: Scope, kind: RowKind, row_ids: Sequence[str]) -> Mapping[str, Row]:
         with self._using() as store:
-            return await reads.get(store.calls, store.keys, scope, kind, row_ids)
+            return await journals.get(store.calls, store.keys, scope, kind, row_ids)
 
     async def due(self, before: int, limit: int) -> Sequence[Due]:
         with self._using() as store:
-            return await finding.due(store.calls, store.keys, before, limit, one_node=store.one_node)
+            return await journals.due(store.calls, store.keys, before, limit, one_node=store.one_node)
 
     async def users(self, namespace: str, after: str, limit: int) -> Sequence[str]:
         with self._using() as store:
-            return await finding.users(store.calls, store.keys, namespace, after, limit, one_node=store.one_node)
+            return await journals.users(store.calls, store.keys, namespace, after, limit, one_node=store.one_node)
 
     async def scopes(self, after: Scope | None, limit: int) -> Sequence[Scope]:
         with self._using() as store:
-            return await finding.scopes(store.calls, store.keys, after, limit)
+            return await journals.scopes(store.calls, store.keys, after, limit)
 
     async def seed(self, scope: Scope, rows: Sequence[Row], *, afresh: bool) -> None:
         with self._using() as store:
             for number, some in enumerate(_portions(rows)):
-                call = writes.seed_call(store.keys, scope, some, afresh=afresh and number == 0)
+                call = journals.seed_call(store.keys, scope, some, afresh=afresh and number == 0)
                 await store.calls.value(call, writes=True)
 
     async def truncate(self, scope: Scope, floor: int) -> None:
         with self._using() as store:
-            await store.calls.value(writes.truncate_call(store.keys, scope, floor), writes=True)
+            await store.calls.value(journals.truncate_call(store.keys, scope, floor), writes=True)
 
     async def redact(self, scope: Scope, redactions: Sequence[Redaction]) -> Collection[int]:
         with self._using() as store:
             if not redactions:
                 return []
-            replaced = await store.calls.value(writes.redact_call(store.keys, scope, redactions), writes=True)
+            replaced = await store.calls.value(journals.redact_call(store.keys, scope, redactions), writes=True)
             if replaced:
                 await store.scrub.scrub(self._settings.operation_timeout_ms / 1000)
             return [redactions[number - 1].seq for number in replaced]
@@ -239,7 +246,7 @@ class _Store:
     async def open(self) -> None:
         """Connect, and see to the schema. Raises SchemaMismatch too."""
         await self.connect()
-        await schema.require(self.calls, self.keys)
+        await require_schema(self.calls, self.keys)
 
     async def close(self) -> None:
         """Wait for the calls under way, which end in time, and free everything."""

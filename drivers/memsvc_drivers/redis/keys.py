@@ -14,9 +14,9 @@ from typing import Final
 from urllib.parse import unquote
 from zlib import crc32
 
-from memsvc.errors import invalid
 from memsvc.model import Scope
 from memsvc.storage.driver import Record, RecordKind, Row, RowKind
+from memsvc_drivers.unicode import not_unicode
 
 BUCKETS: Final = 256
 """Part of the schema: another number would be another place for every user."""
@@ -111,7 +111,7 @@ def utf8(text: str) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError as error:
-        raise invalid("scope", "names must be valid Unicode") from error
+        raise not_unicode() from error
 
 
 def bucket_of(name: bytes) -> int:

@@ -3,6 +3,10 @@
 A node is up, or it is down and looked for. It is down from the first sign that something is wrong (a connection was
 lost, a call had no answer for long, the server is a replica now) until a new connection to it, or to the server that
 took its place, has answered. Calls wait a while for that, and then fail: however many, they cost no connections.
+
+Say 300 calls wait and the server freezes. After half a second one of them makes the node suspect: new calls wait, and
+one task tries to connect. The server thaws, answers that task, and the 300 get their replies on the connections they
+have. Had it been replaced, they would be told that their connections are lost, and be sent to the new master.
 """
 
 from __future__ import annotations
@@ -16,9 +20,8 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import AuthenticationError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from memsvc_drivers.redis.connections import Command, Reply, abort, ask, connected, has_ended, packed
+from memsvc_drivers.redis.connections import Command, Reply, abort, ask, connected, has_ended, packed, refuse_replica
 from memsvc_drivers.redis.errors import CONNECTION_ERRORS, Lost, Rerouted, Switched, Unreachable
-from memsvc_drivers.redis.roles import refuse_replica
 from memsvc_drivers.redis.settings import Address, Settings
 
 _SUSPECT_SECONDS = 0.5

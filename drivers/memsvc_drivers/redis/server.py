@@ -1,19 +1,33 @@
-"""What a server says about itself: what it promises, what it must not do, what should be changed."""
+"""The servers of a store as such: what they promise, the schema in them, and the rewriting of their files."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from redis.exceptions import ResponseError
+from redis.exceptions import NoPermissionError, ResponseError
 
-from memsvc.errors import Error, FailedPrecondition, Reason
-from memsvc.storage.driver import Capabilities, Capability
-from memsvc_drivers.redis.errors import unavailable
+from memsvc.errors import Error, FailedPrecondition, Reason, SchemaMismatch, StorageUnavailable
+from memsvc.storage.driver import Capabilities, Capability, Migration
+from memsvc_drivers.redis.calls import Call, Calls
+from memsvc_drivers.redis.errors import Lost, Rerouted, Unreachable, unavailable
+from memsvc_drivers.redis.keys import BUCKETS, META, Keys
 from memsvc_drivers.redis.nodes import Node
-from memsvc_drivers.redis.settings import Mode, Settings
+from memsvc_drivers.redis.routing import Route
+from memsvc_drivers.redis.scripts import Script
+from memsvc_drivers.redis.settings import Mode, ScrubMode, Settings
 
 _OLDEST = 6
+VERSION_FIELD = "version"
+_LOCK_MS = 30_000
+_LOCK_POLL_SECONDS = 0.02
+_LOCK_WAIT_SECONDS = 60.0
+_POLL_SECONDS = 0.01
+_MAX_POLL_SECONDS = 0.25
+_MOST_TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,3 +136,173 @@ def _warnings(server: Server, settings: Settings) -> Iterable[str]:
         yield "There are replicas and none is waited for: a failover loses the latest writes; set wait_replicas."
     if settings.tls is None and not all(address.is_loopback for address in settings.hosts):
         yield "Memories and the password go over the network in the clear: use rediss://."
+
+
+# Each answers the same when it is sent twice because a reply was lost.
+_LOCK = Script("""
+-- KEYS: lock. ARGV: token, milliseconds.
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+""")
+
+_ADVANCE = Script("""
+-- KEYS: schema, lock. ARGV: version before, version after, buckets, token. Answers whether the step is mine.
+if redis.call('GET', KEYS[2]) ~= ARGV[4] then return 0 end
+local version = redis.call('HGET', KEYS[1], 'version') or '0'
+if version ~= ARGV[1] and version ~= ARGV[2] then return 0 end
+redis.call('HSET', KEYS[1], 'version', ARGV[2], 'buckets', ARGV[3])
+return 1
+""")
+
+_UNLOCK = Script("""
+-- KEYS: lock. ARGV: token.
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+return 0
+""")
+
+
+class Step(NamedTuple):
+    """What brings the schema to `version` from the one before. May be begun again after a crash."""
+
+    version: int
+    description: str
+    apply: Callable[[Calls, Keys], Awaitable[None]]
+
+
+async def check_schema(calls: Calls, keys: Keys) -> Migration:
+    """Return what `migrate_schema` would do. Raises SchemaMismatch for a store with another number of buckets."""
+    version, buckets = await calls.value(Call(META, "HMGET", keys.meta("schema"), VERSION_FIELD, "buckets"))
+    found = int(version or 0)
+    if found <= VERSION and buckets is not None and int(buckets) != BUCKETS:
+        raise SchemaMismatch(f"the store has {int(buckets)} buckets, this memsvc needs {BUCKETS}")
+    return Migration(found=found, wanted=VERSION, steps=tuple(step.description for step in STEPS[found:]))
+
+
+async def require_schema(calls: Calls, keys: Keys) -> None:
+    """Make the schema where there is none. Raises SchemaMismatch where there is another."""
+    found = (await check_schema(calls, keys)).found
+    if found == 0:
+        await migrate_schema(calls, keys)
+    elif found < VERSION:
+        raise SchemaMismatch(f"schema {found}, this memsvc needs {VERSION}: run `memsvc migrate_schema`")
+    elif found > VERSION:
+        raise _newer(found)
+
+
+def _newer(found: int) -> SchemaMismatch:
+    """Return the error for a schema of a _newer memsvc."""
+    return SchemaMismatch(f"schema {found}, this memsvc needs {VERSION}: run a _newer memsvc")
+
+
+async def migrate_schema(calls: Calls, keys: Keys) -> Migration:
+    """Bring the schema to the version wanted, under a lock; whoever comes second finds nothing to do."""
+    before = await check_schema(calls, keys)
+    if before.found > VERSION:
+        raise _newer(before.found)
+    if not before.steps:
+        return before
+    token = secrets.token_hex(8)
+    await _lock(calls, keys, token)
+    try:
+        migration = await check_schema(calls, keys)
+        for step in STEPS[migration.found :]:
+            await step.apply(calls, keys)
+            values = (step.version - 1, step.version, BUCKETS, token)
+            names = (keys.meta("schema"), keys.meta("migrating"))
+            if await calls.value(Call.of_script(META, _ADVANCE, names, values), writes=True) != 1:
+                raise StorageUnavailable("the migration took too long and lost its lock: run it again")
+        return migration
+    finally:
+        await calls.run((Call.of_script(META, _UNLOCK, (keys.meta("migrating"),), (token,)),))
+
+
+async def _lock(calls: Calls, keys: Keys, token: str) -> None:
+    loop = asyncio.get_running_loop()
+    until = loop.time() + _LOCK_WAIT_SECONDS
+    lock = (META, _LOCK, (keys.meta("migrating"),), (token, _LOCK_MS))
+    while not await calls.value(Call.of_script(*lock)):
+        if loop.time() > until:
+            raise StorageUnavailable("another process migrates the store: wait for it to end")
+        await asyncio.sleep(_LOCK_POLL_SECONDS)
+
+
+async def _create(calls: Calls, keys: Keys) -> None:
+    """Nothing to make: keys come with what they hold."""
+
+
+STEPS: Sequence[Step] = (Step(1, "set up the key space", _create),)
+"""In order, from version 1. A published step never changes."""
+
+VERSION = STEPS[-1].version
+
+
+class Scrub:
+    """Gets deleted text out of Redis' append-only file, which keeps all that ever was until it is rewritten.
+
+    A file is rewritten once for all who ask while a rewrite is under way. What this does not reach: an RDB snapshot
+    (`save`) until the next one, the files of replicas until they rewrite theirs, backups.
+    """
+
+    def __init__(self, settings: Settings, route: Route) -> None:
+        self._settings = settings
+        self._route = route
+        self._current: asyncio.Task[None] | None = None
+        self._next: asyncio.Task[None] | None = None
+        self.refused = False
+        """Whether the server did not allow it."""
+
+    async def scrub(self, seconds: float) -> None:
+        """Return when what was deleted before this call is out of the file, or the time has passed; it goes on."""
+        if self._settings.scrub is ScrubMode.OFF or self.refused:
+            return
+        if self._next is None:
+            self._next = asyncio.create_task(self._rewrite(self._current))
+        await asyncio.wait((self._next,), timeout=seconds)
+
+    async def close(self) -> None:
+        """Leave the rest to the server."""
+        tasks = [task for task in (self._current, self._next) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _rewrite(self, before: asyncio.Task[None] | None) -> None:
+        if before is not None:
+            await asyncio.wait((before,))
+        self._current, self._next = self._next, None
+        await asyncio.gather(*(self._rewrite_on(node) for node in self._route.nodes()))
+
+    async def _rewrite_on(self, node: Node) -> None:
+        try:
+            for _ in range(_MOST_TRIES):
+                if not await _settled(node):
+                    return
+                [started] = await node.exchange((("BGREWRITEAOF",),))
+                if isinstance(started, NoPermissionError):
+                    raise started
+                # Refused where another one has just begun, perhaps before the deletion.
+                if not isinstance(started, Exception):
+                    break
+            await _settled(node)
+        except NoPermissionError:
+            self.refused = True
+        except (Lost, Unreachable, Rerouted):
+            # The server is gone; whatever it did not rewrite, it will rewrite once it has grown.
+            return
+
+
+async def _settled(node: Node) -> bool:
+    """Return when no rewrite is under way: whether there is a file to rewrite. Raises NoPermissionError."""
+    pause = _POLL_SECONDS
+    while True:
+        [info] = await node.exchange((("INFO", "persistence"),))
+        if isinstance(info, NoPermissionError):
+            raise info
+        if not isinstance(info, bytes) or b"aof_enabled:1" not in info:
+            return False
+        if b"aof_rewrite_in_progress:0" in info and b"aof_rewrite_scheduled:0" in info:
+            return True
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, _MAX_POLL_SECONDS)

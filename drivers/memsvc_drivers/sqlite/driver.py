@@ -44,6 +44,7 @@ from memsvc_drivers.sqlite.locks import LockTimeoutError, Presence, Turnstile
 from memsvc_drivers.sqlite.settings import Settings, Synchronous, parse_settings
 from memsvc_drivers.sqlite.statements import Statements, statements_for
 from memsvc_drivers.sqlite.writer import Job, Wipe, Writer
+from memsvc_drivers.unicode import require_unicode
 
 _T = TypeVar("_T")
 
@@ -106,8 +107,7 @@ class SQLiteDriver:
         return self._capabilities
 
     async def append(self, batch: Sequence[Append]) -> Sequence[Outcome]:
-        if not all(_is_unicode(item.scope, item.puts) for item in batch):
-            raise reads.not_unicode()
+        require_unicode(name for item in batch for name in _names(item.scope, item.puts))
         outcomes: Sequence[Outcome] = await self._write(
             lambda connection, isolated: writes.append_batch(connection, self._statements, batch, isolated=isolated),
             size_bytes=writes.written_bytes(batch),
@@ -144,8 +144,7 @@ class SQLiteDriver:
         return await self._read(lambda connection: reads.scopes(connection, self._statements, after, limit))
 
     async def seed(self, scope: Scope, rows: Sequence[Row], *, afresh: bool) -> None:
-        if not _is_unicode(scope, rows):
-            raise reads.not_unicode()
+        require_unicode(_names(scope, rows))
         await self._write(
             lambda connection, isolated: writes.seed(connection, self._statements, scope, rows, afresh=afresh),
             size_bytes=writes.seeded_bytes(rows),
@@ -290,11 +289,11 @@ def _translated() -> Iterator[None]:
         raise StorageUnavailable(f"the database's folder cannot be used: {error.strerror}", reason) from error
 
 
-def _is_unicode(scope: Scope, rows: Sequence[Row]) -> bool:
-    names = [scope.namespace, scope.user_id]
-    names += [name for row in rows for name in (row.row_id, row.group)]
-    try:
-        # Whether a text is ASCII is known; all others are encoded to see.
-        return all(name.isascii() or bool(name.encode()) for name in names)
-    except UnicodeEncodeError:
-        return False
+def _names(scope: Scope, rows: Sequence[Row]) -> Iterator[str]:
+    yield scope.namespace
+    yield scope.user_id
+    yield scope.namespace
+    yield scope.user_id
+    for row in rows:
+        yield row.row_id
+        yield row.group

@@ -12,7 +12,6 @@ from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from memsvc.errors import InvalidArgument, invalid
 from memsvc.model import Scope
 from memsvc.storage.driver import EMPTY, Due, Loaded, PageOf, Record, RecordKind, Row, RowKind, Tip, TruncatedJournal
 from memsvc_drivers.sql.statements import Page
@@ -20,6 +19,7 @@ from memsvc_drivers.sqlite.errors import is_busy, is_interrupted, spoils_connect
 from memsvc_drivers.sqlite.schema import connect, file_identity, refuse_replaced
 from memsvc_drivers.sqlite.settings import Settings
 from memsvc_drivers.sqlite.statements import Statements
+from memsvc_drivers.unicode import not_unicode
 
 _T = TypeVar("_T")
 
@@ -139,11 +139,6 @@ class Readers:
             self._near.execute("ROLLBACK")
         if not is_busy(error) and not is_interrupted(error):
             raise unavailable(error) from error
-
-
-def not_unicode() -> InvalidArgument:
-    """Return the error for a name with a lone surrogate, which has no UTF-8."""
-    return invalid("scope", "names must be valid Unicode")
 
 
 def load(connection: sqlite3.Connection, statements: Statements, scope: Scope, kinds: Collection[RowKind]) -> Loaded:
