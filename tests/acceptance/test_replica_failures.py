@@ -123,7 +123,9 @@ async def _say(replicas: Fleet, ledger: Ledger, numbers: Iterable[int]) -> None:
         ) -> str:
             # A session of its own: so each run is an extraction.
             user = client.user(user_id)
-            receipt = await user.append_run(f"about-{word}", [("user", f"I love playing {word}.")], request_id=request_id)
+            receipt = await user.append_run(
+                f"about-{word}", [("user", f"I love playing {word}.")], request_id=request_id
+            )
             return receipt.extraction_id
 
         lesson.extraction_id, lesson.acknowledged = await replicas.call(append), True
