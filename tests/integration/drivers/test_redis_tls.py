@@ -59,7 +59,9 @@ async def tls_port(redis_server: Redis, certificate: Path) -> AsyncIterator[int]
 
 
 async def test_a_known_certificate_is_trusted(tls_port: int, certificate: Path) -> None:
-    async with place(f"rediss://127.0.0.1:{tls_port}?ssl_ca_certs={certificate}", key_prefix="tls:").opened() as driver:
+    url = f"rediss://127.0.0.1:{tls_port}?ssl_ca_certs={certificate}"
+    # Sixteen handshakes at once, each of both sides in this process.
+    async with place(url, key_prefix="tls:", connect_timeout_ms="4000").opened() as driver:
         await asyncio.gather(*(driver.ping() for _ in range(50)))
 
 
