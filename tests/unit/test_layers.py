@@ -14,7 +14,7 @@ LAYERS = [
     {"__init__", "v1"},
     {"model"},
     {"errors"},
-    {"clock", "ids", "foreground"},
+    {"allocator", "clock", "ids", "invisible", "foreground"},
     {"limits", "log", "paging", "redaction"},
     {"stopping", "storage"},
     {"config", "waits"},
