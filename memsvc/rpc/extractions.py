@@ -70,7 +70,7 @@ def proto_extraction(extraction: Extraction) -> extraction_pb2.Extraction:
 
 
 def _proto_refusal(refusal: Refusal) -> extraction_pb2.ExtractionRefused:
-    return extraction_pb2.ExtractionRefused(reason=refusal.reason, detail=refusal.detail, count=refusal.count)
+    return extraction_pb2.ExtractionRefused(reason=refusal.reason, detail=refusal.detail, operation_count=refusal.count)
 
 
 def proto_usage(usage: Usage) -> common_pb2.Usage:

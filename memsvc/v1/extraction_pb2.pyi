@@ -141,7 +141,7 @@ class Extraction(_message.Message):
 
     @_builtins.property
     def run_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The runs that it reads."""
+        """The runs that it reads, at most 100."""
 
     @_builtins.property
     def usage(self) -> _common_pb2.Usage:
@@ -380,8 +380,9 @@ Global___WatchExtractionResponse: _TypeAlias = WatchExtractionResponse  # noqa: 
 
 @_typing.final
 class ExtractionEvent(_message.Message):
-    """Something that happened to an extraction. Accepted, Refused, Committed, Failed, Retried and Completed are derived from what is stored:
-    numbered, neither lost nor doubled, on any replica. Progress and Proposed are live hints, never replayed.
+    """Something that happened to an extraction. Accepted, Refused, Committed, Failed, Retried and Completed are derived
+    from what is stored: numbered, neither lost nor doubled, on any replica. Progress and Proposed are live hints, never
+    replayed.
 
     Events are numbered from 1 over the whole life of an extraction, whoever looks and whenever: Accepted, then Refused
     for each reason why something was not done, Committed or Failed, and Completed. Completed is the last of a stream.
@@ -620,23 +621,23 @@ class ExtractionRefused(_message.Message):
 
     REASON_FIELD_NUMBER: _builtins.int
     DETAIL_FIELD_NUMBER: _builtins.int
-    COUNT_FIELD_NUMBER: _builtins.int
+    OPERATION_COUNT_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
     """Why: a value of Reason, without REASON_; OPERATION_FORBIDDEN where the configuration does not allow it."""
     detail: _builtins.str
     """The reason in words."""
-    count: _builtins.int
+    operation_count: _builtins.int
     """How many operations it is about."""
     def __init__(
         self,
         *,
         reason: _builtins.str = ...,
         detail: _builtins.str = ...,
-        count: _builtins.int = ...,
+        operation_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "detail", b"detail", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["detail", b"detail", "operation_count", b"operation_count", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -777,7 +778,7 @@ class ListExtractionsRequest(_message.Message):
 
     @_builtins.property
     def states(self) -> _containers.RepeatedScalarFieldContainer[Global___ExtractionState.ValueType]:
-        """In one of these states; empty: all."""
+        """In one of these states; empty: all. At most 100."""
 
     def __init__(
         self,
@@ -808,7 +809,7 @@ class ListExtractionsResponse(_message.Message):
     """For the next page; empty: this was the last."""
     @_builtins.property
     def extractions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Extraction]:
-        """Newest first."""
+        """Newest first; at most 1,000."""
 
     def __init__(
         self,
@@ -934,7 +935,7 @@ class RetryExtractionsResponse(_message.Message):
     retried_count: _builtins.int
     """How many wait again."""
     next_page_token: _builtins.str
-    """With all_users: there are more users; call again with it. Empty: that were all."""
+    """With all_users: there are more users; call again with it. Empty: these were all."""
     @_builtins.property
     def extractions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Extraction]:
         """Those that wait again. With no ids given, at most 100 at a time: repeat until none come back. Empty with all_users."""

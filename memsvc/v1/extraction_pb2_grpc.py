@@ -80,7 +80,7 @@ class ExtractionServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def WatchExtraction(self, request, context):
-        """Watch an extraction, from the start of its present try or from where an earlier stream ended.
+        """Watch an extraction, from its start or from where an earlier stream ended.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -38,7 +38,7 @@ class ExtractionServiceStub:
     stream cancels nothing; the same request_id re-attaches.
     """
     WatchExtraction: _grpc.UnaryStreamMultiCallable[_extraction_pb2.WatchExtractionRequest, _extraction_pb2.WatchExtractionResponse]
-    """Watch an extraction, from the start of its present try or from where an earlier stream ended."""
+    """Watch an extraction, from its start or from where an earlier stream ended."""
     GetExtraction: _grpc.UnaryUnaryMultiCallable[_extraction_pb2.GetExtractionRequest, _extraction_pb2.GetExtractionResponse]
     """Get an extraction."""
     ListExtractions: _grpc.UnaryUnaryMultiCallable[_extraction_pb2.ListExtractionsRequest, _extraction_pb2.ListExtractionsResponse]
@@ -62,7 +62,7 @@ class ExtractionServiceAsyncStub(ExtractionServiceStub):
     stream cancels nothing; the same request_id re-attaches.
     """
     WatchExtraction: _aio.UnaryStreamMultiCallable[_extraction_pb2.WatchExtractionRequest, _extraction_pb2.WatchExtractionResponse]  # type: ignore[assignment]
-    """Watch an extraction, from the start of its present try or from where an earlier stream ended."""
+    """Watch an extraction, from its start or from where an earlier stream ended."""
     GetExtraction: _aio.UnaryUnaryMultiCallable[_extraction_pb2.GetExtractionRequest, _extraction_pb2.GetExtractionResponse]  # type: ignore[assignment]
     """Get an extraction."""
     ListExtractions: _aio.UnaryUnaryMultiCallable[_extraction_pb2.ListExtractionsRequest, _extraction_pb2.ListExtractionsResponse]  # type: ignore[assignment]
@@ -95,7 +95,7 @@ class ExtractionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _extraction_pb2.WatchExtractionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_extraction_pb2.WatchExtractionResponse], _abc.AsyncIterator[_extraction_pb2.WatchExtractionResponse]]:
-        """Watch an extraction, from the start of its present try or from where an earlier stream ended."""
+        """Watch an extraction, from its start or from where an earlier stream ended."""
 
     @_abc_1.abstractmethod
     def GetExtraction(

@@ -369,7 +369,7 @@ class Commit(_message.Message):
 
     @_builtins.property
     def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Change]:
-        """What changed."""
+        """What changed; at most 1,000."""
 
     def __init__(
         self,
@@ -518,9 +518,9 @@ class UpdateMemoryRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which fields to set, by their names as they are here (value_json, in JSON too); "*" replaces all that can be. A masked field
-        that is not set is cleared; maps go whole. Required. memory_id, number, layer, key, origin and output-only fields
-        are INVALID_ARGUMENT here.
+        """Which fields to set, by their names as they are here (value_json, in JSON too); "*" replaces all that can be. A
+        masked field that is not set is cleared; maps go whole. Required. memory_id, number, layer, key, origin and
+        output-only fields are INVALID_ARGUMENT here.
         """
 
     def __init__(

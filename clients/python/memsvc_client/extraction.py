@@ -105,7 +105,7 @@ class Refused:
 
     reason: str
     detail: str
-    count: int
+    operation_count: int
     """How many operations it is about."""
     number: int
     resume_token: str
@@ -171,7 +171,7 @@ def event_of(wire: extraction_pb2.ExtractionEvent) -> ExtractionEvent | None:
             return Failed(enum_member(ExtractionState, failed.state), failed.reason, failed.detail, number, token)
         case "refused":
             refused = wire.refused
-            return Refused(refused.reason, refused.detail, refused.count, number, token)
+            return Refused(refused.reason, refused.detail, refused.operation_count, number, token)
         case "retried":
             return Retried(number, token)
         case "completed":
