@@ -1,6 +1,6 @@
 """Compiles a user's memories into a block of text for a system prompt, under a budget."""
 
-from memsvc.context.compiling import compile_context
+from memsvc.context.compiling import compile_context, compile_with_recall
 from memsvc.context.contract import (
     DEFAULT_MAX_CHARACTERS,
     MAX_CUT_IDS,
@@ -14,6 +14,7 @@ from memsvc.context.contract import (
     Source,
     count_tokens,
 )
+from memsvc.context.recall import Recalled
 
 __all__ = [
     "DEFAULT_MAX_CHARACTERS",
@@ -23,9 +24,11 @@ __all__ = [
     "ContextRequest",
     "Cut",
     "CutReason",
+    "Recalled",
     "Section",
     "SectionKind",
     "Source",
     "compile_context",
+    "compile_with_recall",
     "count_tokens",
 ]

@@ -9,6 +9,8 @@ from itertools import islice
 from operator import attrgetter
 from typing import Final
 
+from msgspec.structs import replace
+
 from memsvc.context.block import Block, Frame
 from memsvc.context.cache import ContextCache
 from memsvc.context.contract import (
@@ -28,6 +30,7 @@ from memsvc.context.contract import (
 from memsvc.context.form import Entry, Form
 from memsvc.context.json import JsonForm
 from memsvc.context.markdown import MarkdownForm
+from memsvc.context.recall import Recalled, least_room, with_recall
 from memsvc.context.selection import select
 from memsvc.context.xml import XmlForm
 from memsvc.model import Layer
@@ -52,6 +55,22 @@ def compile_context(own: Source, shared: Sequence[Source], request: ContextReque
     What was compiled is kept in `own.cache`, unless the request has a filter or a memory shown expires.
     """
     context = _cached(own, shared, request) if request.matches is None else _compile(own, shared, request)[0]
+    if request.etag == context.etag:
+        return CompiledContext(unchanged=True, etag=context.etag, tokens=context.tokens, cuts=context.cuts)
+    return context
+
+
+def compile_with_recall(
+    own: Source, shared: Sequence[Source], request: ContextRequest, nearest: Sequence[Recalled]
+) -> CompiledContext:
+    """Return the context with passages of past conversations, nearest first, as far as the budget goes."""
+    plain = replace(request, etag="")
+    context = compile_context(own, shared, plain)
+    if nearest:
+        characters, tokens = least_room(request)
+        if count_tokens(context.text) > tokens if tokens else len(context.text) > characters:
+            context = compile_context(own, shared, replace(plain, max_characters=characters, max_tokens=tokens))
+        context = with_recall(context, request, nearest)
     if request.etag == context.etag:
         return CompiledContext(unchanged=True, etag=context.etag, tokens=context.tokens, cuts=context.cuts)
     return context

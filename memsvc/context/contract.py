@@ -85,6 +85,8 @@ class SectionKind(enum.StrEnum):
     """A line around others: of the wrapper, or of a shared user."""
     MEMORIES = "memories"
     """The memories of one layer."""
+    RECALL = "recall"
+    """Passages of past conversations."""
 
 
 class Section(msgspec.Struct, frozen=True, gc=False):

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 from weakref import WeakKeyDictionary
 
 from msgspec.structs import replace
 
 from memsvc.application import Application
-from memsvc.context import CompiledContext, ContextFormat, ContextRequest, CutReason, SectionKind, compile_context
+from memsvc.context import (
+    CompiledContext,
+    ContextFormat,
+    ContextRequest,
+    CutReason,
+    Recalled,
+    SectionKind,
+    compile_with_recall,
+)
 from memsvc.errors import Reason, ResourceExhausted, Unavailable, invalid
 from memsvc.extraction.jobs.extractions import pending_runs
 from memsvc.limits import QUERY_BYTES, REPLY_BYTES, check_id, check_text
@@ -35,6 +43,8 @@ from memsvc.rpc.scalars import (
 )
 from memsvc.rpc.session_service import LATE_SECONDS, REPLY_SECONDS
 from memsvc.search.filter import matcher
+from memsvc.search.history import HistoryFilter
+from memsvc.users import Consistency
 from memsvc.v1 import common_pb2
 from memsvc.v1 import context_pb2 as pb
 
@@ -53,7 +63,11 @@ _FORMATS: Final[Mapping[int, ContextFormat]] = {
     pb.CONTEXT_FORMAT_MARKDOWN: ContextFormat.MARKDOWN,
     pb.CONTEXT_FORMAT_JSON: ContextFormat.JSON,
 }
+_MOST_PASSAGES: Final = 40
+_LEAST_SCORE: Final = 0.1
+"""What fits the query less than this is not worth its room."""
 _SECTION_KINDS: Final = {
+    SectionKind.RECALL: pb.CONTEXT_SECTION_KIND_RECALL,
     SectionKind.WRAPPER: pb.CONTEXT_SECTION_KIND_WRAPPER,
     SectionKind.MEMORIES: pb.CONTEXT_SECTION_KIND_MEMORIES,
 }
@@ -68,6 +82,8 @@ class ContextService:
 
     def __init__(self, application: Application, drain: Draining) -> None:
         self._users = application.users
+        self._history_search = application.history_search
+        self._has_model = bool(application.model)
         self._meaning = application.meaning
         self._sessions = application.sessions
         self._extractions = application.extractions
@@ -95,7 +111,8 @@ class ContextService:
             if self._meaning is not None and many:
                 meant = await self._meaning.prepared(wanted.query, many, _VECTOR_SECONDS)
                 wanted = replace(wanted, vector=meant.vector)
-        compiled = compile_context(user, list(shared.values()), wanted)
+        recalled = await self._recall(scope, request, consistency)
+        compiled = compile_with_recall(user, list(shared.values()), wanted, recalled)
         known = self._serialized.get(compiled)
         if known is None:
             known = _proto_context(compiled).SerializeToString()
@@ -115,6 +132,39 @@ class ContextService:
         if len(reply) > REPLY_BYTES:
             raise ResourceExhausted(Reason.RESULT_TOO_LARGE, f"context is {len(reply) / 2**20:.1f} MiB")
         return reply
+
+    async def _recall(
+        self, scope: Scope, request: pb.CompileContextRequest, consistency: Consistency
+    ) -> Sequence[Recalled]:
+        """Return what was said in past conversations that fits the query, nearest first, where it is wanted."""
+        wanted = request.recall if request.HasField("recall") else not self._has_model
+        if not wanted or not request.query.strip():
+            return ()
+        shown_anyway: Sequence[str] = ()
+        if request.HasField("history"):
+            asked = request.history
+            history = await self._sessions.history(
+                scope, asked.session_id, _read_last_runs(asked), (), asked.max_characters
+            )
+            shown_anyway = history.run_ids
+        passages, _ = await self._history_search.search(
+            scope,
+            request.query,
+            _MOST_PASSAGES,
+            HistoryFilter(but_run_ids=tuple(shown_anyway)),
+            min_score=_LEAST_SCORE,
+            consistency=consistency,
+        )
+        return [
+            Recalled(
+                passage.run.session_id,
+                (passage.run.index, passage.position),
+                passage.message.time,
+                passage.message.author_id or passage.message.name or passage.message.role.value,
+                passage.message.text,
+            )
+            for passage in passages
+        ]
 
     async def _wait(self, scope: Scope, seconds: float) -> None:
         # What is in RAM may be fresh enough to answer, whatever becomes of the wait.

@@ -20,6 +20,7 @@ class History(Struct, frozen=True):
     messages: Sequence[Message]
     run_count: int
     has_more: bool
+    run_ids: Sequence[str] = ()
 
 
 async def read_history(
@@ -65,7 +66,7 @@ async def read_history(
     messages = [
         timed(message, run) for run in reversed(runs) for message in run.messages if not roles or message.role in roles
     ]
-    return History(messages, len(runs), has_more)
+    return History(messages, len(runs), has_more, [run.run_id for run in runs])
 
 
 def timed(message: Message, run: Run) -> Message:

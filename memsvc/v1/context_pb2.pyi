@@ -68,7 +68,7 @@ class _ContextSectionKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Co
     CONTEXT_SECTION_KIND_HISTORY: _ContextSectionKind.ValueType  # 4
     """The last messages of a session. Not sent yet."""
     CONTEXT_SECTION_KIND_RECALL: _ContextSectionKind.ValueType  # 5
-    """Passages of past conversations that fit the query. Not sent yet."""
+    """Passages of past conversations that fit the query."""
 
 class ContextSectionKind(_ContextSectionKind, metaclass=_ContextSectionKindEnumTypeWrapper):
     """What a block of the text is."""
@@ -84,7 +84,7 @@ CONTEXT_SECTION_KIND_SUMMARY: ContextSectionKind.ValueType  # 3
 CONTEXT_SECTION_KIND_HISTORY: ContextSectionKind.ValueType  # 4
 """The last messages of a session. Not sent yet."""
 CONTEXT_SECTION_KIND_RECALL: ContextSectionKind.ValueType  # 5
-"""Passages of past conversations that fit the query. Not sent yet."""
+"""Passages of past conversations that fit the query."""
 Global___ContextSectionKind: _TypeAlias = ContextSectionKind  # noqa: Y015
 
 class _CutReason:
@@ -193,6 +193,7 @@ class CompileContextRequest(_message.Message):
     ETAG_FIELD_NUMBER: _builtins.int
     WAIT_FOR_LEARNING_FIELD_NUMBER: _builtins.int
     CONSISTENCY_FIELD_NUMBER: _builtins.int
+    RECALL_FIELD_NUMBER: _builtins.int
     query: _builtins.str
     """What the user just said: under a budget the memories nearest to it stay. At most 8 KiB. Empty: the newest stay."""
     format: Global___ContextFormat.ValueType
@@ -201,6 +202,11 @@ class CompileContextRequest(_message.Message):
     """Put the wrapper (<user_memory>) around the layers' blocks. Default: true."""
     etag: _builtins.str
     """The etag of the text that the caller holds: if it is still the same, `unchanged` is answered instead of text."""
+    recall: _builtins.bool
+    """Also passages of past conversations that fit the query, as SearchHistory finds them: in a section of their own, each
+    with its date, speaker and session. Memories come first; passages get what these leave of the budget, at least a
+    third and at most half of it. Default: where there is a query, and no language model that learns from all of it.
+    """
     @_builtins.property
     def scope(self) -> _common_pb2.Scope:
         """Whose memory. user_id is required."""
@@ -250,13 +256,19 @@ class CompileContextRequest(_message.Message):
         etag: _builtins.str = ...,
         wait_for_learning: _duration_pb2.Duration | None = ...,
         consistency: _common_pb2.Consistency | None = ...,
+        recall: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_wrapper", b"_wrapper", "budget", b"budget", "consistency", b"consistency", "filter", b"filter", "history", b"history", "scope", b"scope", "wait_for_learning", b"wait_for_learning", "wrapper", b"wrapper"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_recall", b"_recall", "_wrapper", b"_wrapper", "budget", b"budget", "consistency", b"consistency", "filter", b"filter", "history", b"history", "recall", b"recall", "scope", b"scope", "wait_for_learning", b"wait_for_learning", "wrapper", b"wrapper"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_wrapper", b"_wrapper", "budget", b"budget", "consistency", b"consistency", "etag", b"etag", "filter", b"filter", "format", b"format", "history", b"history", "layers", b"layers", "query", b"query", "scope", b"scope", "shared_user_ids", b"shared_user_ids", "wait_for_learning", b"wait_for_learning", "wrapper", b"wrapper"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_recall", b"_recall", "_wrapper", b"_wrapper", "budget", b"budget", "consistency", b"consistency", "etag", b"etag", "filter", b"filter", "format", b"format", "history", b"history", "layers", b"layers", "query", b"query", "recall", b"recall", "scope", b"scope", "shared_user_ids", b"shared_user_ids", "wait_for_learning", b"wait_for_learning", "wrapper", b"wrapper"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__recall: _TypeAlias = _typing.Literal["recall"]  # noqa: Y015
+    _WhichOneofArgType__recall: _TypeAlias = _typing.Literal["_recall", b"_recall"]  # noqa: Y015
     _WhichOneofReturnType__wrapper: _TypeAlias = _typing.Literal["wrapper"]  # noqa: Y015
     _WhichOneofArgType__wrapper: _TypeAlias = _typing.Literal["_wrapper", b"_wrapper"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__recall) -> _WhichOneofReturnType__recall | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__wrapper) -> _WhichOneofReturnType__wrapper | None: ...
 
 Global___CompileContextRequest: _TypeAlias = CompileContextRequest  # noqa: Y015

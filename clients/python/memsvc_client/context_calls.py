@@ -90,6 +90,7 @@ def context(
     wrapper: bool = True,
     max_characters: int | None = None,
     max_tokens: int | None = None,
+    recall: bool | None = None,
     etag: str = "",
     wait: bool | float = False,
     consistency: Consistency | None = None,
@@ -98,8 +99,9 @@ def context(
     """Compile what is known of the user, for a system prompt.
 
     `query` is what the user just said: under a budget (`max_characters`, 8,000 by default, or `max_tokens`) the
-    memories nearest to it stay. `history` names a session whose last messages come too. `wait` (seconds; True: at most
-    a minute) lets what is pending be learned first.
+    memories nearest to it stay. `history` names a session whose last messages come too. `recall` brings along what was
+    said about the query in past conversations (by default where no model learns). `wait` (seconds; True: at most a
+    minute) lets what is pending be learned first.
     """
     seconds = wait_seconds(wait)
     request = context_pb2.CompileContextRequest(
@@ -112,6 +114,7 @@ def context(
         format=enum_number("format", ContextFormat, format),
         wrapper=wrapper,
         budget=_budget_to_wire(max_characters, max_tokens),
+        recall=recall,
         etag=etag,
         wait_for_learning=duration(seconds or None),
         consistency=consistency_to_wire(consistency),

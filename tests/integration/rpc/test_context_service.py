@@ -156,3 +156,23 @@ async def test_a_context_beyond_the_size_of_a_reply_is_refused(server: Harness) 
     failure = await failing(server.contexts.CompileContext(pb.CompileContextRequest(scope=SARAH, budget=budget)))
 
     assert (failure.code, failure.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "RESULT_TOO_LARGE")
+
+
+async def test_what_was_said_about_the_query_comes_after_the_memories(server: Harness) -> None:
+    for session_id, text in (("s1", "We took in a greyhound"), ("s2", "The greyhound is called Comet")):
+        run = session_pb2.Run(session_id=session_id, messages=[said(text)])
+        await server.sessions.AppendRun(session_pb2.AppendRunRequest(scope=SARAH, run=run, learning_mode=2))
+
+    async def text_of(**fields: object) -> str:
+        request = pb.CompileContextRequest(scope=SARAH, query="greyhound", **fields)  # type: ignore[arg-type]
+        reply = await server.contexts.CompileContext(request)
+        return str(reply.text)
+
+    recalled = await text_of(recall=True)
+    assert "user: We took in a greyhound" in recalled
+    assert recalled.index("greyhound\n") < recalled.index("Comet")
+    assert "greyhound" not in await text_of(recall=False)
+    # Messages that come as history are not repeated.
+    with_history = await text_of(recall=True, history=pb.ContextHistory(session_id="s2"))
+    assert "We took in" in with_history
+    assert "Comet" not in with_history
