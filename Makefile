@@ -9,7 +9,7 @@ MINUTES ?= 30
 WORKERS ?= 4
 FROZEN := protos/frozen.binpb
 
-.PHONY: demo picture test check proto-languages gen lint types bench torture torture-rules fuzz clean
+.PHONY: demo picture test check proto-languages gen lint types bench torture torture-rules fuzz soak clean
 
 # What tests and checks need, once for each state of pyproject.toml.
 $(VENV)/.installed: pyproject.toml
@@ -82,6 +82,10 @@ torture-rules: $(VENV)/.installed
 # Send everything that can be sent, drawn from the protos: every answer has to be one that the API allows, and soon.
 fuzz: $(VENV)/.installed
 	$(BIN)/python -m tests.fuzz --requests $(REQUESTS)
+
+# Everything at once for as long as is asked: nothing that the server holds may grow.
+soak: $(VENV)/.installed
+	$(BIN)/python -m tests.soak --minutes $(MINUTES)
 
 clean:
 	rm -rf $(VENV) tmp build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

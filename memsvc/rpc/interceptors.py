@@ -207,7 +207,7 @@ def admission(admitting: Admission) -> Wrapper:
             finally:
                 admitting.foreground.leave()
             admitting.room.let_go(task)
-            admitting.room.hold_reply(task, len(reply))
+            admitting.room.hold(task, len(reply))
             return reply
 
         return handle
@@ -271,7 +271,7 @@ def streaming(replies: Callable[[Any, Context], AsyncGenerator[Message, None]], 
                 sent = reply.SerializeToString()
                 # With the first reply what was asked is stored, or known.
                 room.let_go(task)
-                room.hold_reply(task, len(sent))
+                room.hold(task, len(sent))
                 await Whole(context.write(sent))
                 room.let_go(task)
 

@@ -113,7 +113,7 @@ def add_reflection(
         except DecodeError:
             raise InvalidArgument(Reason.INVALID_FIELD, "request is no ServerReflectionRequest") from None
         reply = _answer(request, names).SerializeToString()
-        admitting.room.hold_reply(task, len(reply))
+        admitting.room.hold(task, len(reply))
         await Whole(context.write(reply))
         admitting.room.let_go(task)
 

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from memsvc.errors import Reason, Unavailable
 
-SMALL_BYTES: Final = 16 << 10
-"""A reply of so many bytes is counted but never refused: the number of calls bounds them, and reads of others go on."""
+SMALL_BYTES: Final = 12 << 10
+"""So many bytes are counted but never refused: the number of calls bounds them, and what is small goes on."""
 RETRY_SECONDS: Final = 1.0
 
 
@@ -24,25 +24,18 @@ class Room:
         """Asked where so many bytes do not fit: whoever can do without lets go of what is held."""
 
     def hold(self, task: asyncio.Task[Any], count: int) -> None:
-        """Count bytes of a call. Raises Unavailable (TOO_MANY_CALLS) where they do not fit.
+        """Count bytes of a call. Raises Unavailable (TOO_MANY_CALLS) where they do not fit and are not few.
 
         What is larger than all of the room fits while nobody else holds anything.
         """
         if not self._has(task, count):
             self.make_room(count)
-        if not self._has(task, count):
+        if not self._has(task, count) and count > SMALL_BYTES:
             raise full(f"calls under way hold {self.held_bytes >> 20} of {self.max_bytes >> 20} MiB")
         self._add(task, count)
 
     def _has(self, task: asyncio.Task[Any], count: int) -> bool:
         return self.held_bytes + count <= self.max_bytes or self.held_bytes == self._held.get(task, 0)
-
-    def hold_reply(self, task: asyncio.Task[Any], count: int) -> None:
-        """Count bytes of a reply. Raises Unavailable (TOO_MANY_CALLS) where they do not fit and are not few."""
-        if count > SMALL_BYTES:
-            self.hold(task, count)
-        else:
-            self._add(task, count)
 
     def let_go(self, task: asyncio.Task[Any] | None) -> None:
         """The call holds nothing any more."""

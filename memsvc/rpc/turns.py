@@ -14,6 +14,7 @@ from typing import Final
 
 ROUND_SECONDS: Final = 0.01
 _MOST: Final = 64
+_LONGEST_REST_SECONDS: Final = 0.1
 
 
 class Turns:
@@ -23,15 +24,16 @@ class Turns:
         self._waiting: list[asyncio.Future[None]] = []
         self._started = 0.0
         self._in_round = False
+        self._released = False
         self._share = 1
         """How many of those that wait have their turn in a round: as many as the time was enough for before."""
 
     def free(self) -> bool:
-        """Whether the caller may go on at once."""
+        """Whether the caller may go on at once: it came in a round that has not lasted long."""
         if not self._in_round:
             self._begin()
-            return not self._waiting
-        return not self._waiting and time.monotonic() - self._started < ROUND_SECONDS
+            return True
+        return time.monotonic() - self._started < ROUND_SECONDS
 
     async def mine(self) -> None:
         """Return when it is the caller's turn."""
@@ -47,17 +49,30 @@ class Turns:
         asyncio.get_running_loop().call_soon(self._end)
 
     def _end(self) -> None:
-        """A round is over: those whose turn it is run in the next one."""
+        """A round is over. After a long one come short ones, for as long, without those that wait.
+
+        In each round gRPC hands over one call: if all were long, whoever comes would wait for as many of them as calls
+        have come before.
+        """
         self._in_round = False
-        if time.monotonic() - self._started > ROUND_SECONDS:
-            self._share = max(1, self._share // 2)
-        else:
-            self._share = min(_MOST, self._share * 2)
+        taken = time.monotonic() - self._started
+        if self._waiting and not self._released:
+            self._released = True
+            if taken > ROUND_SECONDS:
+                self._share = max(1, self._share // 2)
+                asyncio.get_running_loop().call_later(min(taken, _LONGEST_REST_SECONDS), self._release)
+            else:
+                self._share = min(_MOST, self._share * 2)
+                self._release()
+
+    def _release(self) -> None:
+        """Let some of those that wait run in the next round."""
+        self._released = False
         given = 0
         while self._waiting and given < self._share:
             turn = self._waiting.pop()
             if not turn.done():
                 turn.set_result(None)
                 given += 1
-        if given:
+        if given and not self._in_round:
             self._begin()

@@ -33,6 +33,8 @@ class Installation:
     storage_url: str
     settings: Mapping[str, object] = field(default_factory=dict)
     """Flags of `memsvc serve`: `{"lease_seconds": 1}`."""
+    program: Sequence[str] = ("memsvc",)
+    """The module, and what it takes before `serve`."""
     numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
     async def launch(
@@ -52,7 +54,7 @@ class Installation:
         arguments += [f"--listen={target}" for target in targets]
         with log.open("wb") as output:
             process = await asyncio.create_subprocess_exec(
-                *(*ends_with_its_parent(), *within, sys.executable, "-m", "memsvc", "serve", *arguments),
+                *(*ends_with_its_parent(), *within, sys.executable, "-m", *self.program, "serve", *arguments),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
