@@ -41,7 +41,7 @@ from memsvc_drivers.sql.names import described_names
 from memsvc_drivers.sqlite import reads, schema, writes
 from memsvc_drivers.sqlite.errors import unavailable
 from memsvc_drivers.sqlite.locks import LockTimeoutError, Presence, Turnstile
-from memsvc_drivers.sqlite.settings import Settings, Synchronous, parse_settings
+from memsvc_drivers.sqlite.settings import Settings, parse_settings
 from memsvc_drivers.sqlite.statements import Statements, statements_for
 from memsvc_drivers.sqlite.writer import Job, Wipe, Writer
 from memsvc_drivers.unicode import require_unicode
@@ -62,7 +62,7 @@ class SQLiteDriver:
         self._store: _Store | None = None
         self._closing: asyncio.Future[None] | None = None
         self._generation = 0
-        self._capabilities = _capabilities(self._settings)
+        self._capabilities = _capabilities(self._settings, synced=False)
 
     @classmethod
     def options(cls) -> Mapping[str, str]:
@@ -83,6 +83,7 @@ class SQLiteDriver:
             opening.add_done_callback(_close_unwanted)
             raise
         self._generation = files.generation
+        self._capabilities = _capabilities(self._settings, synced=files.synced)
         if warning := schema.open_to_others(self._settings):
             self._capabilities = msgspec.structs.replace(self._capabilities, warnings=(warning,))
         self._store = _Store(files, Writer(self._settings, self._statements, files.turnstile, files.connection))
@@ -189,8 +190,7 @@ class SQLiteDriver:
         return await future
 
 
-def _capabilities(settings: Settings) -> Capabilities:
-    synced = settings.synchronous is Synchronous.FULL
+def _capabilities(settings: Settings, *, synced: bool) -> Capabilities:
     return Capabilities(
         durable=Capability(synced, "" if synced else f"synchronous is {settings.synchronous}"),
         failover=Capability(False, "one file on one node"),
@@ -210,6 +210,8 @@ class _Files:
     connection: sqlite3.Connection
     readers: reads.Readers
     generation: int
+    synced: bool
+    """Whether each commit waits for the disk, as SQLite itself says."""
 
     def release(self) -> None:
         self.readers.close()
@@ -246,7 +248,8 @@ def _open_files(settings: Settings, statements: Statements) -> _Files:
                 connection.execute(statements.count_up, (schema.GENERATION_ROW,))
         presence.settle()
         generation = schema.read_meta(connection, statements, schema.GENERATION_ROW)
-        files = _Files(presence, turnstile, connection, reads.Readers(settings, statements), generation)
+        synced = schema.is_synced(connection)
+        files = _Files(presence, turnstile, connection, reads.Readers(settings, statements), generation, synced)
         undo.pop_all()
         return files
 

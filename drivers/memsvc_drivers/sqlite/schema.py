@@ -22,6 +22,7 @@ REMNANTS_ROW = "remnants"
 """1 from an erasure until nothing of it is left in the files."""
 
 _PAGE_BYTES = 4096
+_SYNCHRONOUS_FULL = 2
 
 
 class Step(NamedTuple):
@@ -79,6 +80,12 @@ def connect_writer(settings: Settings, *, create: bool = False) -> sqlite3.Conne
         connection.close()
         raise
     return connection
+
+
+def is_synced(connection: sqlite3.Connection) -> bool:
+    """Whether commits of this connection wait for the disk."""
+    ((level,),) = connection.execute("PRAGMA synchronous").fetchall()
+    return bool(level >= _SYNCHRONOUS_FULL)
 
 
 def migrate(connection: sqlite3.Connection, statements: Statements) -> Migration:
