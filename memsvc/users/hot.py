@@ -16,11 +16,10 @@ from memsvc.search.hybrid import Asked, Candidate, candidates, fuse
 from memsvc.search.lexical import Hit, LexicalIndex
 from memsvc.users.history import HotHistory
 from memsvc.users.vectors import Vectors
+from memsvc.users.weighing import ORDER_BYTES, REQUEST_BYTES, USER_BYTES, memory_bytes
 
 _INDEX_BUILDS = 3
 """A user that moves all the time is indexed at one go after so many tries."""
-_MEMORY_OVERHEAD_BYTES = 600
-_USER_OVERHEAD_BYTES = 2_000
 
 
 class HotUser:
@@ -56,7 +55,7 @@ class HotUser:
         """What readers derived at this revision; emptied when it moves."""
         self.encoded: dict[str, bytes] = {}
         """Memories in a reader's own form, by id; an entry goes when its memory changes."""
-        self.memory_bytes = sum(map(_memory_bytes, state.memories()))
+        self.memory_bytes = sum(map(memory_bytes, state.memories()))
         self._index: LexicalIndex | None = None
         self._order: list[tuple[int, str]] | None = None
         self.vectors: Vectors | None = None
@@ -77,11 +76,12 @@ class HotUser:
         """About how much RAM it takes."""
         index = self._index.size_bytes if self._index is not None else 0
         encoded = self.memory_bytes * len(self.encoded) // max(1, self.state.memory_count)
-        requests = 250 * len(self.state.requests or ())
+        order = ORDER_BYTES * len(self._order or ())
+        requests = REQUEST_BYTES * len(self.state.requests or ())
         vectors = self.vectors.size_bytes if self.vectors is not None else 0
         history = self.history.size_bytes if self.history is not None else 0
         derived = sum(getattr(value, "size_bytes", 0) for value in self.cache.values())
-        return _USER_OVERHEAD_BYTES + self.memory_bytes + index + vectors + history + encoded + requests + derived
+        return USER_BYTES + self.memory_bytes + index + vectors + history + encoded + order + requests + derived
 
     def fresh_at(self, checked: float, checked_time: int) -> None:
         """Note that the tip was the newest at a moment, on the monotonic clock and by the server's."""
@@ -103,9 +103,9 @@ class HotUser:
                 self.encoded.pop(change.memory_id, None)
                 self._reorder(change)
                 if change.before is not None:
-                    self.memory_bytes -= _memory_bytes(change.before)
+                    self.memory_bytes -= memory_bytes(change.before)
                 if change.after is not None:
-                    self.memory_bytes += _memory_bytes(change.after)
+                    self.memory_bytes += memory_bytes(change.after)
                 if self._index is not None and not erased:
                     if change.after is not None:
                         self._index.add(change.after)
@@ -114,7 +114,7 @@ class HotUser:
         if erased:
             self.encoded.clear()
             self._index = self._order = self.vectors = self.history = None
-            self.memory_bytes = sum(map(_memory_bytes, state.memories()))
+            self.memory_bytes = sum(map(memory_bytes, state.memories()))
         if before.core.revision != state.core.revision:
             self.cache.clear()
 
@@ -218,7 +218,3 @@ class HotUser:
         if self._index is None:
             self._index = LexicalIndex.build(self.state.memories())
         return self._index
-
-
-def _memory_bytes(memory: Memory) -> int:
-    return _MEMORY_OVERHEAD_BYTES + len(memory.text) + len(memory.input) + len(memory.value_json)

@@ -37,7 +37,7 @@ class Waiting(Struct, Generic[R_co], eq=False):
         """Return whether all is there that the command is decided on."""
         if self.command.request is not None and state.requests is None:
             return False
-        return self.prepared_at == state.tip or not self.command.needs(state)
+        return not self.command.needs(state) or self.prepared_at == state.tip
 
     def has_ended(self) -> bool:
         """Return whether nobody waits any more; who has waited for too long because others kept winning is told."""

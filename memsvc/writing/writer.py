@@ -290,7 +290,7 @@ class Writer:
         hot = part.hot
         if part.before is part.state:
             return
-        if hot.state.tip == part.before.tip:
+        if hot.state is part.before or hot.state.tip == part.before.tip:
             self._users.move(hot, part.state, [decided.body for decided in part.decided])
             hot.fresh_at(part.started, part.started_time)
         elif self._users.hot(hot.state.scope) is hot and hot.state.tip.seq < part.state.tip.seq:
