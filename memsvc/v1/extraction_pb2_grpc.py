@@ -73,7 +73,7 @@ class ExtractionServiceServicer(object):
 
     def ExtractMemories(self, request, context):
         """Learn from messages, or from named runs, and watch it happen. The job is durable once Accepted is sent; closing the
-        stream cancels nothing; the same request_id re-attaches.
+        stream cancels nothing; the same request_id re-attaches. Secrets in messages are redacted, as AppendRun does.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

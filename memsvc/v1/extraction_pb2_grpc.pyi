@@ -35,7 +35,7 @@ class ExtractionServiceStub:
     def __new__(cls, channel: _aio.Channel) -> ExtractionServiceAsyncStub: ...
     ExtractMemories: _grpc.UnaryStreamMultiCallable[_extraction_pb2.ExtractMemoriesRequest, _extraction_pb2.ExtractMemoriesResponse]
     """Learn from messages, or from named runs, and watch it happen. The job is durable once Accepted is sent; closing the
-    stream cancels nothing; the same request_id re-attaches.
+    stream cancels nothing; the same request_id re-attaches. Secrets in messages are redacted, as AppendRun does.
     """
     WatchExtraction: _grpc.UnaryStreamMultiCallable[_extraction_pb2.WatchExtractionRequest, _extraction_pb2.WatchExtractionResponse]
     """Watch an extraction, from its start or from where an earlier stream ended."""
@@ -59,7 +59,7 @@ class ExtractionServiceAsyncStub(ExtractionServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     ExtractMemories: _aio.UnaryStreamMultiCallable[_extraction_pb2.ExtractMemoriesRequest, _extraction_pb2.ExtractMemoriesResponse]  # type: ignore[assignment]
     """Learn from messages, or from named runs, and watch it happen. The job is durable once Accepted is sent; closing the
-    stream cancels nothing; the same request_id re-attaches.
+    stream cancels nothing; the same request_id re-attaches. Secrets in messages are redacted, as AppendRun does.
     """
     WatchExtraction: _aio.UnaryStreamMultiCallable[_extraction_pb2.WatchExtractionRequest, _extraction_pb2.WatchExtractionResponse]  # type: ignore[assignment]
     """Watch an extraction, from its start or from where an earlier stream ended."""
@@ -86,7 +86,7 @@ class ExtractionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_extraction_pb2.ExtractMemoriesResponse], _abc.AsyncIterator[_extraction_pb2.ExtractMemoriesResponse]]:
         """Learn from messages, or from named runs, and watch it happen. The job is durable once Accepted is sent; closing the
-        stream cancels nothing; the same request_id re-attaches.
+        stream cancels nothing; the same request_id re-attaches. Secrets in messages are redacted, as AppendRun does.
         """
 
     @_abc_1.abstractmethod

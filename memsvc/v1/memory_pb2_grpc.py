@@ -110,7 +110,8 @@ class MemoryServiceServicer(object):
     """
 
     def CreateMemory(self, request, context):
-        """Create a memory. ALREADY_EXISTS (MEMORY_EXISTS, KEY_TAKEN) names the holder of a taken id or key.
+        """Create a memory. ALREADY_EXISTS (MEMORY_EXISTS, KEY_TAKEN) names the holder of a taken id or key. Secrets in text,
+        value_json and input are redacted before they are stored, here and in every write of memories.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -39,7 +39,9 @@ class MemoryServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> MemoryServiceAsyncStub: ...
     CreateMemory: _grpc.UnaryUnaryMultiCallable[_memory_pb2.CreateMemoryRequest, _memory_pb2.CreateMemoryResponse]
-    """Create a memory. ALREADY_EXISTS (MEMORY_EXISTS, KEY_TAKEN) names the holder of a taken id or key."""
+    """Create a memory. ALREADY_EXISTS (MEMORY_EXISTS, KEY_TAKEN) names the holder of a taken id or key. Secrets in text,
+    value_json and input are redacted before they are stored, here and in every write of memories.
+    """
     BatchWriteMemories: _grpc.UnaryUnaryMultiCallable[_memory_pb2.BatchWriteMemoriesRequest, _memory_pb2.BatchWriteMemoriesResponse]
     """Apply up to 1,000 writes to one user, all or none; an error names operations[i]."""
     GetMemory: _grpc.UnaryUnaryMultiCallable[_memory_pb2.GetMemoryRequest, _memory_pb2.GetMemoryResponse]
@@ -76,7 +78,9 @@ class MemoryServiceAsyncStub(MemoryServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateMemory: _aio.UnaryUnaryMultiCallable[_memory_pb2.CreateMemoryRequest, _memory_pb2.CreateMemoryResponse]  # type: ignore[assignment]
-    """Create a memory. ALREADY_EXISTS (MEMORY_EXISTS, KEY_TAKEN) names the holder of a taken id or key."""
+    """Create a memory. ALREADY_EXISTS (MEMORY_EXISTS, KEY_TAKEN) names the holder of a taken id or key. Secrets in text,
+    value_json and input are redacted before they are stored, here and in every write of memories.
+    """
     BatchWriteMemories: _aio.UnaryUnaryMultiCallable[_memory_pb2.BatchWriteMemoriesRequest, _memory_pb2.BatchWriteMemoriesResponse]  # type: ignore[assignment]
     """Apply up to 1,000 writes to one user, all or none; an error names operations[i]."""
     GetMemory: _aio.UnaryUnaryMultiCallable[_memory_pb2.GetMemoryRequest, _memory_pb2.GetMemoryResponse]  # type: ignore[assignment]
@@ -116,7 +120,9 @@ class MemoryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _memory_pb2.CreateMemoryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_memory_pb2.CreateMemoryResponse, _abc.Awaitable[_memory_pb2.CreateMemoryResponse]]:
-        """Create a memory. ALREADY_EXISTS (MEMORY_EXISTS, KEY_TAKEN) names the holder of a taken id or key."""
+        """Create a memory. ALREADY_EXISTS (MEMORY_EXISTS, KEY_TAKEN) names the holder of a taken id or key. Secrets in text,
+        value_json and input are redacted before they are stored, here and in every write of memories.
+        """
 
     @_abc_1.abstractmethod
     def BatchWriteMemories(

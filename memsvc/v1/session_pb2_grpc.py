@@ -78,7 +78,10 @@ class SessionServiceServicer(object):
 
     def AppendRun(self, request, context):
         """Store a run and, where learning is on, the extraction that learns from it: durable in one step. Returns before
-        learning, unless asked to wait. A run_id that is taken is ALREADY_EXISTS, RUN_EXISTS.
+        learning, unless asked to wait. A run_id that is taken is ALREADY_EXISTS, RUN_EXISTS. Secrets (passwords, keys, card
+        numbers; see the server's setting `redact`) are stored as `[redacted: password]`: in texts, captions, URIs and in the
+        strings of JSON. A user message whose author_id is neither empty nor the user is kept, and not learned from, unless
+        the user is a team (its id begins with `team:` or `org:`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

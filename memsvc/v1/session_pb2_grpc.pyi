@@ -35,7 +35,10 @@ class SessionServiceStub:
     def __new__(cls, channel: _aio.Channel) -> SessionServiceAsyncStub: ...
     AppendRun: _grpc.UnaryUnaryMultiCallable[_session_pb2.AppendRunRequest, _session_pb2.AppendRunResponse]
     """Store a run and, where learning is on, the extraction that learns from it: durable in one step. Returns before
-    learning, unless asked to wait. A run_id that is taken is ALREADY_EXISTS, RUN_EXISTS.
+    learning, unless asked to wait. A run_id that is taken is ALREADY_EXISTS, RUN_EXISTS. Secrets (passwords, keys, card
+    numbers; see the server's setting `redact`) are stored as `[redacted: password]`: in texts, captions, URIs and in the
+    strings of JSON. A user message whose author_id is neither empty nor the user is kept, and not learned from, unless
+    the user is a team (its id begins with `team:` or `org:`).
     """
     ListRuns: _grpc.UnaryUnaryMultiCallable[_session_pb2.ListRunsRequest, _session_pb2.ListRunsResponse]
     """List a session's runs in pages."""
@@ -57,7 +60,10 @@ class SessionServiceAsyncStub(SessionServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     AppendRun: _aio.UnaryUnaryMultiCallable[_session_pb2.AppendRunRequest, _session_pb2.AppendRunResponse]  # type: ignore[assignment]
     """Store a run and, where learning is on, the extraction that learns from it: durable in one step. Returns before
-    learning, unless asked to wait. A run_id that is taken is ALREADY_EXISTS, RUN_EXISTS.
+    learning, unless asked to wait. A run_id that is taken is ALREADY_EXISTS, RUN_EXISTS. Secrets (passwords, keys, card
+    numbers; see the server's setting `redact`) are stored as `[redacted: password]`: in texts, captions, URIs and in the
+    strings of JSON. A user message whose author_id is neither empty nor the user is kept, and not learned from, unless
+    the user is a team (its id begins with `team:` or `org:`).
     """
     ListRuns: _aio.UnaryUnaryMultiCallable[_session_pb2.ListRunsRequest, _session_pb2.ListRunsResponse]  # type: ignore[assignment]
     """List a session's runs in pages."""
@@ -82,7 +88,10 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_session_pb2.AppendRunResponse, _abc.Awaitable[_session_pb2.AppendRunResponse]]:
         """Store a run and, where learning is on, the extraction that learns from it: durable in one step. Returns before
-        learning, unless asked to wait. A run_id that is taken is ALREADY_EXISTS, RUN_EXISTS.
+        learning, unless asked to wait. A run_id that is taken is ALREADY_EXISTS, RUN_EXISTS. Secrets (passwords, keys, card
+        numbers; see the server's setting `redact`) are stored as `[redacted: password]`: in texts, captions, URIs and in the
+        strings of JSON. A user message whose author_id is neither empty nor the user is kept, and not learned from, unless
+        the user is a team (its id begins with `team:` or `org:`).
         """
 
     @_abc_1.abstractmethod
