@@ -37,6 +37,12 @@ def ended(clause: Clause) -> list[Clause]:
             Clause((tokens[0], Token(verb, tokens[2].start, tokens[2].end), *tokens[3:]), clause.source)
             for verb in _bare(words[2])
         ]
+    if words[1:3] == ["gave", "up"]:
+        rest = tokens[3:]
+        if rest[0].word.endswith("ing") and len(rest[0].word) > 4:
+            verbs = [Token(verb, rest[0].start, rest[0].end) for verb in _bare(rest[0].word)]
+            return [Clause((tokens[0], verb, *rest[1:]), clause.source) for verb in verbs]
+        return [Clause((tokens[0], Token("play", rest[0].start, rest[0].start), *rest), clause.source)]
     return []
 
 
@@ -75,7 +81,7 @@ def correction(sentence: Sentence) -> tuple[Sentence, Effect] | None:
 
 
 _OPENING: Final = (
-    r"(?:(?:sorry|oops|wait|no wait|no|actually|correction|ugh|my bad|typo|er|um) )?(?:, )?"
+    r"(?:(?:sorry|oops|wait|no wait|no|actually|correction|ugh|my bad|typo|er|um) )?(?:[,:] )?"
     r"(?:(?:i mean|i meant|i meant to say|make that|rather) "
     r"|(?<=sorry )|(?<=sorry , )|(?<=correction )|(?<=correction : ))"
 )

@@ -96,7 +96,7 @@ class Gathering:
         for place, pending in reversed(list(self._pending.items())):
             if pending.action is Action.ADD and pending.value_json and _corrects(wrong, pending.value_json):
                 alike = str(elements(pending.value_json)[0])[:1].isupper() == right.text[:1].isupper()
-                if not alike or (not wrong and pending.message_index != right.message_index):
+                if not alike or (not wrong and pending.message_index < right.message_index - _STILL_MEANT):
                     return None
                 del self._pending[place]
                 return self._add_keyed(_corrected(pending, right))
@@ -152,13 +152,21 @@ class Gathering:
         return self._put(place, operation)
 
     def _withdraw_text(self, fact: Operation) -> Operation | None:
-        text = normalised(fact.text)
+        text = self._text_meant(fact)
         self._pending.pop(("text", fact.layer, text), None)
         known = self._texts.get((fact.layer, text))
         if known is None:
             return None
         gone = Operation(action=Action.DELETE, layer=known.layer, number=known.number, quote=fact.quote)
         return self._delete(msgspec.structs.replace(gone, message_index=fact.message_index))
+
+    def _text_meant(self, fact: Operation) -> str:
+        """Return the text that a fact stands for: "goes to the gym" also where that is said with how often."""
+        text = normalised(fact.text)
+        texts = {place[2] for place in self._pending if place[0] == "text" and place[1] == fact.layer}
+        texts |= {known for layer, known in self._texts if layer is fact.layer}
+        longer = [each for each in texts if each.startswith(f"{text} ")] if text.count(" ") >= _MIN_SPACES else []
+        return longer[0] if text not in texts and len(longer) == 1 else text
 
     def _delete(self, operation: Operation) -> Operation | None:
         """Delete what a number, a key or a topic names; a value that is not the one known protects what is there."""
@@ -234,4 +242,7 @@ def _corrected(operation: Operation, right: Operation) -> Operation:
     )
 
 
+_STILL_MEANT: Final = 2
+"""How many messages after it "sorry, I meant ..." still corrects a statement."""
+_MIN_SPACES: Final = 2
 _OPPOSITES: Final = (("Likes ", "Dislikes "), ("Dislikes ", "Likes "))

@@ -29,7 +29,7 @@ def grown(held: Sequence[object], added: Sequence[object]) -> list[object]:
     result = list(held)
     for element in added:
         said = _Said(element)
-        if any(_Said(each).covers(said) for each in result):
+        if any(_Said(each).covers(said) and said.count in ("", _Said(each).count) for each in result):
             continue
         result = [each for each in result if not said.covers(_Said(each))]
         result.append(element)

@@ -19,6 +19,7 @@ from memsvc.extraction.rules.passing import Passing
 from memsvc.extraction.rules.patterns import PatternBook
 from memsvc.extraction.rules.requests import Requests
 from memsvc.extraction.rules.sentences import MAX_SENTENCE_TOKENS, Sentence, quoted, sentences
+from memsvc.extraction.rules.wording import told
 from memsvc.log import Log
 from memsvc.model import Layer, Message, Role, TextPart
 
@@ -157,9 +158,11 @@ class ConversationReading:
         joking = not self._reader.book.lexicon.words("joking").isdisjoint(sentence.words)
         for clause in clauses(sentence, self._reader.book.lexicon):
             over = ended(clause)
-            for positive in over:
-                for fact in self._reader.facts.facts(positive, now):
-                    yield Effect(fact, ends=True)
+            ends = [fact for positive in over for fact in self._reader.facts.facts(positive, now)]
+            yield from (Effect(fact, ends=True) for fact in ends)
+            if over and not ends:
+                text = told(over[0].tokens, clause.source, self._reader.book.canonical["third_person"], {})
+                yield Effect(Operation(action=Action.ADD, text=text, quote=quoted(sentence)), ends=True)
             if not over:
                 found = self._reader.facts.facts(clause, now)
                 yield from (Effect(fact) for fact in found if not joking or fact.layer is not Layer.PROFILE)

@@ -35,7 +35,7 @@ class Requests:
         tokens, standing = self._without_standing(tokens)
         # Between "from now on" and the wish there may be politeness again.
         tokens, _ = self._without_politeness(tokens)
-        while tokens and (not tokens[-1].is_word or tokens[-1].word in self._lexicon.words("polite_words")):
+        while tokens and (not tokens[-1].is_word or tokens[-1].word in self._lexicon.words("polite_endings")):
             tokens = tokens[:-1]
         if not tokens or (sentence.end_mark == "?" and not standing):
             return None

@@ -122,7 +122,7 @@ def noun(span: Span) -> list[Filling]:
     words = span.words
     if not 1 <= len(words) <= 8 or span.has_any("deixis") or span.has_any("clause_words"):
         return []
-    if words[-1] in span.lexicon.words("fleeting"):
+    if words[-1] in span.lexicon.words("fleeting") or words[0] in span.lexicon.words("prepositions"):
         return []
     if not all(word[0].isalnum() for word in words) or span.has_any("speaking_to_others"):
         return []

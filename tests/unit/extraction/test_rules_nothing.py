@@ -144,7 +144,7 @@ def test_only_text_of_the_user_is_read() -> None:
         Message(Role.USER, (ToolResultPart("1", (TextPart("I love sushi"),)),)),
     ]
     (finished,) = events(messages)
-    assert finished.operations == ()  # type: ignore[union-attr]
+    assert list(finished.operations) == []  # type: ignore[union-attr]
 
 
 def test_a_denial_of_liking_is_a_dislike_and_nothing_else() -> None:
