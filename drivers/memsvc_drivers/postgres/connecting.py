@@ -75,7 +75,10 @@ class Connector:
         async with asyncio.timeout_at(min(deadline, _now() + self._settings.connect_timeout_ms / 1000)):
             try:
                 connection: Connection = await asyncpg.connect(host, timeout=None, **self._arguments)
-            except (asyncpg.ClientConfigurationError, ValueError):
+            except (asyncpg.ClientConfigurationError, ValueError) as error:
+                if isinstance(error, OSError):
+                    # A certificate that is not trusted is a ValueError, too.
+                    raise
                 # Neither the text nor the cause: they quote the URL, which may hold a password.
                 raise invalid("storage_url", _UNUSABLE) from None
             connection.add_log_listener(_doubt)

@@ -64,6 +64,9 @@ def parse_settings(url: str, options: Mapping[str, str]) -> Settings:
     parts, parameters = _split(url)
     if "connect_timeout" in parameters:
         chosen = {"connect_timeout_ms": _seconds(parameters.pop("connect_timeout")), **chosen}
+    if "pgbouncer" in parameters:
+        # As others call it, who take the same URL.
+        chosen = {"transaction_pooler": parameters.pop("pgbouncer").lower() in ("true", "1"), **chosen}
     settings = Settings(hosts=tuple(_urls(parts, parameters)), names=_names(options), **chosen)
     if settings.concurrent_batches >= settings.pool_size:
         raise invalid(option_path("concurrent_batches"), "must leave a connection of pool_size to reads")
@@ -76,6 +79,9 @@ _CHOICES = {
 }
 
 _FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl", "passfile")
+
+_ROOT_CERTIFICATE = Path("~/.postgresql/root.crt")
+"""Where libpq looks for it."""
 
 _OF_THE_NETWORK = ("keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout")
 """Parameters of libpq that have no say here: the driver's own timeouts tell when a connection is dead."""
@@ -133,6 +139,11 @@ def _check(parameters: dict[str, str]) -> None:
     for name in _FILES:
         if name in parameters and not Path(parameters[name]).is_file():
             raise invalid("storage_url", f"{name} names no file")
+    verifies = parameters.get("sslmode", "").startswith("verify-")
+    if verifies and "sslrootcert" not in parameters and not _ROOT_CERTIFICATE.expanduser().is_file():
+        raise invalid(
+            "storage_url", f"sslmode={parameters['sslmode']} needs sslrootcert, the file of the root certificate"
+        )
     for name in _OF_THE_NETWORK:
         parameters.pop(name, None)
 
