@@ -23,7 +23,7 @@ from memsvc.rpc.whole import Whole
 PROMPT: Final = 8
 """So many requests are asked for at once that may all be of the largest size."""
 _LOOK_SECONDS: Final = 0.01
-_PROMPT_LOOKS: Final = 3
+_PROMPT_LOOKS: Final = 6
 """After so many looks a request is no longer prompt. Looks, not time: while the loop is busy, nothing can arrive."""
 _PATIENCE_SECONDS: Final = 1.0
 """A slow request has so long before it may have to make room for another, and one that waits for a place before it is

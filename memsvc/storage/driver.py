@@ -17,7 +17,10 @@ import msgspec
 from memsvc.model import Scope
 
 MAX_APPEND_BYTES = 4 << 20
-"""What the bodies of one append's records and rows may add up to."""
+"""What the bodies of one append's records and rows may add up to, its largest row aside."""
+
+MAX_ROW_BYTES = 13 << 20
+"""What the body of one row may be: a run of 2 MiB of control characters, each of which is six bytes in JSON."""
 
 MAX_RECORD_CHANGES = 1_000
 """How many changes one record may hold."""

@@ -21,7 +21,7 @@ from memsvc.journal.records import Body, encode_body, new_nonce, reply_bytes
 from memsvc.journal.state import State, due_time, fold, project, state_row
 from memsvc.limits import REPLY_BYTES
 from memsvc.log import Log
-from memsvc.storage.driver import MAX_APPEND_BYTES, Append, Record, Row, RowKey
+from memsvc.storage.driver import MAX_APPEND_BYTES, MAX_ROW_BYTES, Append, Record, Row, RowKey
 from memsvc.users import HotUser
 from memsvc.writing.waiting import Decided, Waiting, internal
 
@@ -128,11 +128,12 @@ class Part:
         puts.extend(decision.puts)
         deletes.extend(decision.deletes)
         size = len(record.body) + sum(len(row.body) for row in puts)
-        refusal = _refusal(size, reply_bytes(before.scope, record.body, len(body.changes)))
+        largest = min(MAX_ROW_BYTES, max((len(row.body) for row in puts), default=0))
+        refusal = _refusal(size - largest, reply_bytes(before.scope, record.body, len(body.changes)))
         if refusal is not None:
             waiting.fail(refusal)
             return
-        if self._size + size > MAX_APPEND_BYTES:
+        if self._records and self._size + size > MAX_APPEND_BYTES:
             raise _Later
         self._size += size
         self.state, self.erases = after, body.erase is not None

@@ -71,6 +71,8 @@ class Report:
     seconds: float = 0.0
     statuses: Counter[str] = field(default_factory=Counter)
     findings: list[str] = field(default_factory=list)
+    ended: bool = False
+    """Whether the server has ended by itself."""
     longest_seconds: float = 0.0
     """What another client waited longest, in time that the server was at work."""
 
@@ -126,7 +128,7 @@ async def _send(
 ) -> None:
     everything = methods()
     for _ in numbers:
-        if time.monotonic() > until:
+        if time.monotonic() > until or report.ended:
             return
         method = source.choice(everything)
         sent = request_bytes(method.request, source)
@@ -187,11 +189,23 @@ async def _watch_for_stalls(server: Server, report: Report) -> None:
     async with grpc.aio.insecure_channel(server.target, options=_OPTIONS) as channel:
         ask = channel.unary_unary("/memsvc.v1.AdminService/GetServerInfo")
         for _ in itertools.count():
-            before, started = sum(process.cpu_times()[:2]), time.monotonic()
+            if server.process.returncode is not None:
+                report.found(f"the server has ended with {server.process.returncode}: {server.log_tail()}")
+                report.ended = True
+                return
+            before, started = _processor_seconds(process), time.monotonic()
             try:
                 await ask(b"", timeout=_CALL_SECONDS)
             except grpc.aio.AioRpcError as error:
                 report.found(f"GetServerInfo: {error.code().name} {error.details()!r}")
-            waited = min(time.monotonic() - started, sum(process.cpu_times()[:2]) - before)
+            waited = min(time.monotonic() - started, _processor_seconds(process) - before)
             report.longest_seconds = max(report.longest_seconds, waited)
             await asyncio.sleep(0.01)
+
+
+def _processor_seconds(process: psutil.Process) -> float:
+    try:
+        times = process.cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0
+    return float(times.user + times.system)
