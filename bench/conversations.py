@@ -19,7 +19,10 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
-from memsvc.model import Memory, Origin, Role
+from memsvc.model import Memory, Message, Origin, Role, Run, TextPart
+from memsvc.search.history import HistoryIndex
+from memsvc.search.said import said_in
+from memsvc.search.text import shared_analyzer
 
 FOLDER = Path(__file__).parent / "corpus" / "conversations"
 _LINE = re.compile(r"(\w+)(?:#(\w+))? (.+)")
@@ -88,3 +91,20 @@ def memories() -> list[Memory]:
         )
         for number, turn in enumerate(said, 1)
     ]
+
+
+def history() -> HistoryIndex:
+    """Return the index of all that was said, each turn a run of its own."""
+    turns, _ = read_conversations()
+    index = HistoryIndex()
+    runs = (
+        Run(
+            session_id=turn.session_id,
+            run_id=turn.turn_id,
+            index=number,
+            messages=(Message(turn.role, (TextPart(turn.text),), author_id=turn.author, time=turn.time),),
+        )
+        for number, turn in enumerate(turns, 1)
+    )
+    index.add_all([(run.run_id, run.index, said_in(run, shared_analyzer)) for run in runs])
+    return index

@@ -18,7 +18,7 @@ from memsvc.search.bm25 import LENGTHS, Shares, length_class
 from memsvc.search.corpus import Corpus
 from memsvc.search.filter import ALWAYS, TimeRange
 from memsvc.search.neighbours import NONE, Neighbours, Place
-from memsvc.search.postings import Postings, posting_key
+from memsvc.search.postings import Gathered, Postings
 from memsvc.search.ranking import Ranking
 from memsvc.search.said import SaidRun
 from memsvc.search.text import shared_analyzer
@@ -95,11 +95,19 @@ class HistoryIndex:
 
     def add_all(self, runs: Iterable[tuple[str, int, SaidRun]]) -> None:
         """Take in runs, each with its id and index, oldest first."""
-        keys: list[int] = []
+        gathered = Gathered()
+        self.gather(runs, gathered)
+        self.note(gathered)
+
+    def gather(self, runs: Iterable[tuple[str, int, SaidRun]], gathered: Gathered) -> None:
+        """Take in runs but for their terms, which `note` then takes from what was gathered of all of them."""
         for run_id, index, said in runs:
             if run_id not in self._numbers:
-                self._add(run_id, index, said, keys)
-        self._postings.add_all(keys)
+                self._add(run_id, index, said, gathered)
+
+    def note(self, gathered: Gathered) -> None:
+        """Take in the terms of runs that were gathered."""
+        self._postings.add_all(gathered.ordered())
 
     def remove(self, run_id: str) -> None:
         """Forget a run, if it is here."""
@@ -161,7 +169,7 @@ class HistoryIndex:
     def __contains__(self, run_id: str) -> bool:
         return run_id in self._numbers
 
-    def _add(self, run_id: str, index: int, said: SaidRun, keys: list[int]) -> None:
+    def _add(self, run_id: str, index: int, said: SaidRun, gathered: Gathered) -> None:
         number, first = len(self._runs), len(self._run_of)
         slots = range(first, first + len(said.messages))
         session_id, agent_id = sys.intern(said.session_id), sys.intern(said.agent_id)
@@ -177,12 +185,7 @@ class HistoryIndex:
             self._factors.append(_ROLE_FACTORS[message.role])
             self._lengths.append(its_class)
             self._total_length += LENGTHS[its_class]
-            codes = array("I", message.codes)
-            if sys.byteorder == "big":
-                codes.byteswap()
-            keys += [
-                posting_key(code, slot, its_class, count) for code, count in zip(codes, message.counts, strict=True)
-            ]
+            gathered.add(message.codes, message.counts, slot, its_class)
             self._neighbours.insert(slot, (session_id, index, message.position))
 
     def _predicate(self, wanted: HistoryFilter | None) -> Callable[[int], bool]:

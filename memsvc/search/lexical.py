@@ -17,7 +17,7 @@ from memsvc.search.bm25 import LENGTHS, Shares, length_class
 from memsvc.search.corpus import Corpus
 from memsvc.search.memory_terms import memory_terms, searchable_text
 from memsvc.search.neighbours import Neighbours, Place
-from memsvc.search.postings import MAX_SLOTS, Postings
+from memsvc.search.postings import MAX_SLOTS, Gathered, Postings, term_codes
 from memsvc.search.ranking import Ranking
 from memsvc.search.stop_phrase import StopPhrase
 from memsvc.search.text import Analyzer, shared_analyzer
@@ -53,10 +53,11 @@ class LexicalIndex:
 
     @classmethod
     def build(cls, memories: Iterable[Memory]) -> LexicalIndex:
-        """Return the index of these memories: some 40 us each; `build_async` for many."""
-        index = cls()
+        """Return the index of these memories: some 30 us each; `build_async` for many."""
+        index, gathered = cls(), Gathered()
         for memory in _as_said(memories):
-            index.add(memory)
+            index._gather(memory, gathered)
+        index._postings.add_all(gathered.ordered())
         return index
 
     @classmethod
@@ -65,13 +66,14 @@ class LexicalIndex:
 
         Changes made meanwhile are the caller's to apply.
         """
-        index = cls()
+        index, gathered = cls(), Gathered()
         slice_end = time.monotonic() + slice_seconds
         for memory in _as_said(memories):
-            index.add(memory)
+            index._gather(memory, gathered)
             if time.monotonic() >= slice_end:
                 await asyncio.sleep(0)
                 slice_end = time.monotonic() + slice_seconds
+        index._postings.add_all(gathered.ordered())
         return index
 
     def add(self, memory: Memory) -> None:
@@ -206,6 +208,16 @@ class LexicalIndex:
             self._memories.append(memory)
         self._slots[memory.memory_id] = slot
         return slot
+
+    def _gather(self, memory: Memory, gathered: Gathered) -> None:
+        """Take in a memory that is not here yet, but for its postings."""
+        slot = self._take_slot(memory)
+        self._neighbours.insert(slot, _place(memory))
+        terms = memory_terms(memory, self._analyzer)
+        its_class = length_class(len(terms))
+        counts = Counter(terms)
+        gathered.add(term_codes(counts), bytes(min(count, 255) for count in counts.values()), slot, its_class)
+        self._total_length += LENGTHS[its_class]
 
     def _note_terms(self, slot: int, memory: Memory) -> None:
         terms = memory_terms(memory, self._analyzer)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import sys
 from array import array
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from zlib import crc32
 
@@ -31,6 +31,8 @@ _TERM_SHIFT = 32
 _LOW_BYTE = slice(0 if sys.byteorder == "little" else 7, None, 8)
 _LOW_HALF = slice(0 if sys.byteorder == "little" else 1, None, 2)
 _BUCKET_POSTINGS = 1024
+_MANY_POSTINGS = 8_192
+"""So many pay for numpy."""
 
 
 @lru_cache(maxsize=1 << 14)
@@ -39,10 +41,56 @@ def term_code(term: str) -> int:
     return crc32(term.encode("utf-8", "surrogatepass"))
 
 
-def posting_key(code: int, slot: int, length_class: int, count: int) -> int:
-    """Return the posting of a term, by its code, that is so often in a document of such a length."""
-    tally = first_tally(length_class) + (count if count < MAX_OCCURRENCES else MAX_OCCURRENCES) - 1
-    return code << _TERM_SHIFT | slot << SLOT_SHIFT | tally
+def term_codes(terms: Iterable[str]) -> bytes:
+    """Return the codes of terms, little-endian."""
+    codes = array("I", map(term_code, terms))
+    if sys.byteorder == "big":
+        codes.byteswap()
+    return codes.tobytes()
+
+
+class Gathered:
+    """Postings of many documents, to be noted at once: gathered as bytes, and put in order by numpy."""
+
+    def __init__(self) -> None:
+        self._codes = bytearray()
+        self._counts = bytearray()
+        self._terms = array("I")
+        self._lows = array("I")
+
+    def add(self, codes: bytes, counts: bytes, slot: int, length_class: int) -> None:
+        """Add a document's: its terms' codes, little-endian, and how often each is in it, at most 255 times."""
+        self._codes += codes
+        self._counts += counts
+        self._terms.append(len(counts))
+        self._lows.append(slot << SLOT_SHIFT | first_tally(length_class))
+
+    def ordered(self) -> array[int]:
+        """Return the postings in order."""
+        if len(self._counts) < _MANY_POSTINGS:
+            return array("Q", sorted(self._keys()))
+        try:
+            import numpy as np
+        except ModuleNotFoundError:
+            return array("Q", sorted(self._keys()))
+        lows = np.repeat(np.frombuffer(self._lows, np.uint32), np.frombuffer(self._terms, np.uint32))
+        codes = np.frombuffer(self._codes, "<u4").astype(np.uint64)
+        counts = np.minimum(np.frombuffer(self._counts, np.uint8), MAX_OCCURRENCES)
+        keys = codes << np.uint64(_TERM_SHIFT) | (lows + counts - np.uint32(1)).astype(np.uint64)
+        keys.sort()
+        found = array("Q")
+        found.frombytes(keys.tobytes())
+        return found
+
+    def _keys(self) -> Iterator[int]:
+        codes = array("I", bytes(self._codes))
+        if sys.byteorder == "big":
+            codes.byteswap()
+        at = 0
+        for low, terms in zip(self._lows, self._terms, strict=True):
+            for number in range(at, at + terms):
+                yield codes[number] << _TERM_SHIFT | low + min(self._counts[number], MAX_OCCURRENCES) - 1
+            at += terms
 
 
 class Postings:
@@ -64,13 +112,12 @@ class Postings:
         while self._count > _BUCKET_POSTINGS * len(self._buckets):
             self._split_buckets()
 
-    def add_all(self, keys: Sequence[int]) -> None:
-        """Note many postings at once, each made by `posting_key`, of documents of which there are none yet."""
-        self._count += len(keys)
+    def add_all(self, ordered: Sequence[int]) -> None:
+        """Note many postings at once, in order, of documents of which there are none yet."""
+        self._count += len(ordered)
         while self._count > _BUCKET_POSTINGS * len(self._buckets):
             self._split_buckets()
         shift, buckets = self._bucket_shift, self._buckets
-        ordered = sorted(keys)
         start = 0
         while start < len(ordered):
             number = ordered[start] >> shift

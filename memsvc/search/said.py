@@ -6,15 +6,13 @@ bits that stand for a term in any index, not its letters.
 
 from __future__ import annotations
 
-import sys
-from array import array
 from collections import Counter
 
 import msgspec
 
 from memsvc.model import Message, Role, Run
 from memsvc.search.memory_terms import day_terms
-from memsvc.search.postings import term_code
+from memsvc.search.postings import term_codes
 from memsvc.search.text import Analyzer
 
 MOST_TERMS = 256
@@ -65,9 +63,6 @@ def _said(position: int, message: Message, time: int, analyzer: Analyzer) -> Sai
         terms += day_terms(analyzer, time)
     length = len(terms)
     counts = dict(Counter(terms).most_common(MOST_TERMS)) if length > MOST_TERMS else Counter(terms)
-    codes = array("I", map(term_code, counts))
-    if sys.byteorder == "big":
-        codes.byteswap()
     return SaidMessage(
-        position, message.role, time, length, codes.tobytes(), bytes(min(count, 255) for count in counts.values())
+        position, message.role, time, length, term_codes(counts), bytes(min(count, 255) for count in counts.values())
     )

@@ -18,7 +18,7 @@ from memsvc.users import LATEST, Consistency, HotUser, Users
 from memsvc.users.history import HotHistory
 
 _PAGE_RUNS = 1_000
-_RUNS_A_SLICE = 100
+_RUNS_A_SLICE = 500
 _decoder = msgspec.json.Decoder(SaidRun)
 
 
@@ -107,10 +107,7 @@ class HistorySearch(Struct):
         for first in range(0, len(newest), _RUNS_A_SLICE):
             said += _said_runs(newest[first : first + _RUNS_A_SLICE])
             await asyncio.sleep(0)
-        kept = _newest(said)
-        for first in range(0, len(kept), _RUNS_A_SLICE):
-            history.add(kept[first : first + _RUNS_A_SLICE])
-            await asyncio.sleep(0)
+        await history.add_many(_newest(said))
         history.read.set()
 
     async def _runs(self, scope: Scope, hits: Sequence[HistoryHit]) -> Mapping[str, Run]:

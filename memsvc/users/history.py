@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from memsvc.journal.records import Body
 from memsvc.search.history import HistoryIndex
+from memsvc.search.postings import Gathered
 from memsvc.search.said import SaidRun
+
+_RUNS_A_SLICE = 200
 
 
 class HotHistory:
@@ -24,6 +27,15 @@ class HotHistory:
     def add(self, runs: Iterable[tuple[str, int, SaidRun]]) -> None:
         """Take in runs that were read, each with its id and index, oldest first."""
         self.index.add_all(run for run in runs if run[0] not in self._gone)
+
+    async def add_many(self, runs: Sequence[tuple[str, int, SaidRun]]) -> None:
+        """The same, letting the event loop go on meanwhile; nothing is found before it ends."""
+        gathered = Gathered()
+        for first in range(0, len(runs), _RUNS_A_SLICE):
+            part = runs[first : first + _RUNS_A_SLICE]
+            self.index.gather((run for run in part if run[0] not in self._gone), gathered)
+            await asyncio.sleep(0)
+        self.index.note(gathered)
 
     def move(self, body: Body) -> bool:
         """Follow a record; False: all has to be read anew."""
