@@ -20,6 +20,7 @@ from functools import cache
 from pathlib import Path
 
 from memsvc.model import Memory, Message, Origin, Role, Run, TextPart
+from memsvc.search.embedders.static import StaticEmbedder
 from memsvc.search.history import HistoryIndex
 from memsvc.search.said import said_in
 from memsvc.search.text import shared_analyzer
@@ -96,7 +97,8 @@ def memories() -> list[Memory]:
 def history() -> HistoryIndex:
     """Return the index of all that was said, each turn a run of its own."""
     turns, _ = read_conversations()
-    index = HistoryIndex()
+    embedder = StaticEmbedder()
+    index = HistoryIndex(embedder.name)
     runs = (
         Run(
             session_id=turn.session_id,
@@ -106,5 +108,5 @@ def history() -> HistoryIndex:
         )
         for number, turn in enumerate(turns, 1)
     )
-    index.add_all([(run.run_id, run.index, said_in(run, shared_analyzer)) for run in runs])
+    index.add_all([(run.run_id, run.index, said_in(run, shared_analyzer, embedder)) for run in runs])
     return index

@@ -245,9 +245,10 @@ def _measure_conversations() -> list[dict[str, object]]:
         rows += shares_found(method, found)
     said = conversations.history()
     in_history = [
-        (question, [hit.spot.run_id for hit in said.search(question.text, _DEPTHS[-1])]) for question in questions
+        (question, said.search(question.text, _DEPTHS[-1], vector=embedder.vector(question.text)))
+        for question in questions
     ]
-    rows += shares_found("history", in_history)
+    rows += shares_found("history", [(question, [hit.spot.run_id for hit in hits]) for question, hits in in_history])
     values = {str(row["name"]): float(str(row["value"])) for row in rows}
     for kind in ("", ".paraphrase"):
         lexical, hybrid = (values[f"{_PREFIX}.{method}{kind}.recall_at_10"] for method in ("lexical", "hybrid"))

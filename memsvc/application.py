@@ -86,7 +86,7 @@ def build_application(
         memory_reader=MemoryReader(users, bool(model), meaning),
         memory_history=MemoryHistory(users, heartbeat_seconds),
         sessions=Sessions(users, writer, redactor),
-        history_search=HistorySearch(users),
+        history_search=HistorySearch(users, meaning),
         extractions=Extractions(users, writer, engine, hints, quota, rights, heartbeat_seconds, redactor),
         administration=Administration(users, writer),
         worker=Worker(users, writer, engine, hints, settings, rights, meaning=meaning),

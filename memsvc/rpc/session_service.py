@@ -40,6 +40,7 @@ from memsvc.rpc.scalars import (
     read_scope,
     timestamp,
 )
+from memsvc.search.embedders.contract import instant
 from memsvc.search.filter import ALWAYS
 from memsvc.search.history import HistoryFilter
 from memsvc.sessions import AppendRunCommand
@@ -66,6 +67,7 @@ class SessionService:
         self._room = room
         self._sessions = application.sessions
         self._history_search = application.history_search
+        self._embedder = instant(application.meaning.embedder if application.meaning is not None else None)
         self._extractions = application.extractions
         self._application = application
         self._drain = drain
@@ -102,6 +104,7 @@ class SessionService:
             extraction_id=new_id(),
             named_by_client=bool(run.run_id),
             note=note,
+            embedder=self._embedder,
         )
 
     async def _wait(self, scope: Scope, reply: pb.AppendRunResponse, seconds: float) -> None:

@@ -10,6 +10,7 @@ import heapq
 import sys
 from array import array
 from collections.abc import Callable, Collection, Iterable, Sequence
+from itertools import islice
 
 import msgspec
 
@@ -17,11 +18,13 @@ from memsvc.model import Role
 from memsvc.search.bm25 import LENGTHS, Shares, length_class
 from memsvc.search.corpus import Corpus
 from memsvc.search.filter import ALWAYS, TimeRange
+from memsvc.search.hybrid import LEAST_SIMILARITY, Candidate, fuse
 from memsvc.search.neighbours import NONE, Neighbours, Place
 from memsvc.search.postings import Gathered, Postings
 from memsvc.search.ranking import Ranking
 from memsvc.search.said import SaidRun
 from memsvc.search.text import shared_analyzer
+from memsvc.search.vectors import VectorIndex
 
 NEWEST_MESSAGES = 20_000
 _SLACK = 2_000
@@ -29,6 +32,8 @@ _SLACK = 2_000
 _ROLE_FACTORS = {Role.USER: 1.0, Role.ASSISTANT: 0.5, Role.TOOL: 0.25, Role.SYSTEM: 0.0}
 """What the user said counts more: long answers, and tools', would drown it."""
 _ROLES = tuple(Role)
+_CANDIDATES = 50
+_CANDIDATES_A_RESULT = 5
 _RUN_BYTES = 300
 _OBJECTS_BYTES = 2_048
 
@@ -55,7 +60,8 @@ class HistoryHit(msgspec.Struct, frozen=True, gc=False):
 
     spot: Spot
     score: float
-    by_context: bool
+    sure: float
+    """How sure the score makes of it."""
     before: tuple[Spot, ...] = ()
     """What was said before it in its session, oldest first."""
     after: tuple[Spot, ...] = ()
@@ -72,7 +78,8 @@ class _IndexedRun(msgspec.Struct, frozen=True, gc=False):
 class HistoryIndex:
     """Messages by slot, in the order in which their runs came. Not for several threads at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, model: str = "") -> None:
+        """`model` is that of the vectors that are compared; empty: none are."""
         self._runs: list[_IndexedRun | None] = []
         self._numbers: dict[str, int] = {}
         self._run_of = array("i")
@@ -92,6 +99,8 @@ class HistoryIndex:
             return run.session_id, run.index, positions[slot]
 
         self._neighbours = Neighbours(place_of)
+        self._model = model
+        self._vectors = VectorIndex()
 
     def add_all(self, runs: Iterable[tuple[str, int, SaidRun]]) -> None:
         """Take in runs, each with its id and index, oldest first."""
@@ -106,8 +115,9 @@ class HistoryIndex:
                 self._add(run_id, index, said, gathered)
 
     def note(self, gathered: Gathered) -> None:
-        """Take in the terms of runs that were gathered."""
+        """Take in the terms and vectors of runs that were gathered."""
         self._postings.add_all(gathered.ordered())
+        self._vectors.put_all(gathered.vectors)
 
     def remove(self, run_id: str) -> None:
         """Forget a run, if it is here."""
@@ -120,35 +130,55 @@ class HistoryIndex:
             self._neighbours.remove(slot, (run.session_id, run.index, self._positions[slot]))
             # Its postings stay until the index is made anew, and count for nothing.
             self._factors[slot] = 0.0
+            self._vectors.remove(str(slot))
             self._total_length -= LENGTHS[self._lengths[slot]]
         self._alive -= len(run.slots)
         self._runs[number] = None
 
     def search(
-        self, query: str, limit: int, wanted: HistoryFilter | None = None, beside: int = 0
+        self, query: str, limit: int, wanted: HistoryFilter | None = None, beside: int = 0, vector: bytes = b""
     ) -> Sequence[HistoryHit]:
-        """Return the messages that fit best, best first, of equals the newest; each with `beside` spots either side."""
-        terms_asked = shared_analyzer.query_terms(query)
-        holders = {term: len(self._postings.of(term)) for term in terms_asked}
+        """Return the messages that fit best, best first, of equals the newest; each with `beside` spots either side.
+
+        `vector` is the query's: without it they are found by words alone.
+        """
+        permits = self._predicate(wanted)
+        wide = max(_CANDIDATES, _CANDIDATES_A_RESULT * limit) if vector else limit
+        found = {
+            slot: Candidate(slot, score, by_context) for slot, score, by_context in self._by_words(query, wide, permits)
+        }
+        if vector and limit > 0:
+            similarities = self._vectors.similarities(vector)
+            nearest = similarities.nearest(LEAST_SIMILARITY, lambda name: permits(int(name)))
+            near = {int(name): similarity for name, similarity in islice(nearest, wide)}
+            for slot in (*found, *near):
+                known = found.get(slot, Candidate(slot))
+                found[slot] = Candidate(slot, known.words, known.by_context, similarities.of(str(slot)))
+        newest_first = sorted(found.values(), key=lambda each: (-self._times[each.item], -each.item))
+        return [
+            HistoryHit(
+                self._spot(ranked.item),
+                ranked.score,
+                ranked.sure,
+                tuple(self._beside(ranked.item, self._neighbours.before, beside))[::-1],
+                tuple(self._beside(ranked.item, self._neighbours.after, beside)),
+            )
+            for ranked in fuse(newest_first)[: max(0, limit)]
+        ]
+
+    def _by_words(self, query: str, limit: int, permits: Callable[[int], bool]) -> Sequence[tuple[int, float, bool]]:
+        """Return the slots of the best, their scores, and whether only their context holds words of the query."""
+        holders = {term: len(self._postings.of(term)) for term in shared_analyzer.query_terms(query)}
         corpus = Corpus(max(len(self._run_of), *holders.values(), 1), self._total_length, holders)
         terms = corpus.terms_in(self._postings)
         if not terms or limit <= 0:
             return []
         mean_length = max(1, round(self._total_length / max(1, self._alive)))
-        permits = self._predicate(wanted)
         ranking = Ranking(mean_length, self._neighbours, Shares(), limit, permits, self._factors)
         scores = ranking.scores(terms)
         best = heapq.nlargest(limit, ((score, self._times[slot], slot) for slot, score in scores.items() if score > 0))
-        return [
-            HistoryHit(
-                self._spot(slot),
-                score / corpus.all_once,
-                not ranking.holds_any(slot, terms),
-                tuple(self._beside(slot, self._neighbours.before, beside))[::-1],
-                tuple(self._beside(slot, self._neighbours.after, beside)),
-            )
-            for score, _, slot in best
-        ]
+        all_once = corpus.all_once
+        return [(slot, score / all_once, not ranking.holds_any(slot, terms)) for score, _, slot in best]
 
     @property
     def is_stale(self) -> bool:
@@ -161,6 +191,7 @@ class HistoryIndex:
         """The bytes that it takes, about."""
         arrays = (self._run_of, self._positions, self._roles, self._times, self._factors, self._lengths)
         flat = sum(map(sys.getsizeof, arrays)) + self._postings.size_bytes + self._neighbours.size_bytes
+        flat += self._vectors.size_bytes
         return _OBJECTS_BYTES + flat + len(self._runs) * _RUN_BYTES
 
     def __len__(self) -> int:
@@ -187,6 +218,9 @@ class HistoryIndex:
             self._total_length += LENGTHS[its_class]
             gathered.add(message.codes, message.counts, slot, its_class)
             self._neighbours.insert(slot, (session_id, index, message.position))
+        if self._model and said.model == self._model:
+            pairs = zip(slots, said.messages, strict=True)
+            gathered.vectors += [(str(slot), message.vector) for slot, message in pairs if message.vector]
 
     def _predicate(self, wanted: HistoryFilter | None) -> Callable[[int], bool]:
         runs, run_of, factors = self._runs, self._run_of, self._factors

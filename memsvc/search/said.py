@@ -11,6 +11,7 @@ from collections import Counter
 import msgspec
 
 from memsvc.model import Message, Role, Run
+from memsvc.search.embedders.contract import InstantEmbedder
 from memsvc.search.memory_terms import day_terms
 from memsvc.search.postings import term_codes
 from memsvc.search.text import Analyzer
@@ -32,6 +33,8 @@ class SaidMessage(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """Of its distinct terms: 32 bits each, little-endian."""
     counts: bytes
     """How often each term is in it, at most 255 times."""
+    vector: bytes = b""
+    """Of what the user said, where an embedder takes microseconds; else empty."""
 
 
 ANALYSIS = 1
@@ -45,24 +48,39 @@ class SaidRun(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     messages: tuple[SaidMessage, ...]
     agent_id: str = ""
     analysis: int = ANALYSIS
+    model: str = ""
+    """Of the vectors; empty: there are none."""
 
 
-def said_in(run: Run, analyzer: Analyzer) -> SaidRun:
+def said_in(run: Run, analyzer: Analyzer, embedder: InstantEmbedder | None = None) -> SaidRun:
     """Return what the messages of a run can be found by; those of the system are not for the user to find."""
     said = (
-        _said(position, message, message.time or run.create_time, analyzer)
+        _said(position, message, message.time or run.create_time, analyzer, embedder)
         for position, message in enumerate(run.messages)
         if message.role is not Role.SYSTEM
     )
-    return SaidRun(run.session_id, tuple(message for message in said if message.length), run.agent_id)
+    found = tuple(message for message in said if message.length)
+    model = embedder.name if embedder is not None else ""
+    return SaidRun(run.session_id, found, run.agent_id, model=model)
 
 
-def _said(position: int, message: Message, time: int, analyzer: Analyzer) -> SaidMessage:
+def _said(
+    position: int, message: Message, time: int, analyzer: Analyzer, embedder: InstantEmbedder | None
+) -> SaidMessage:
     terms = analyzer.document_terms("\n".join(filter(None, (message.text, message.author_id, message.name))))
     if terms:
         terms += day_terms(analyzer, time)
     length = len(terms)
     counts = dict(Counter(terms).most_common(MOST_TERMS)) if length > MOST_TERMS else Counter(terms)
+    # What others said is found by its words, and beside what the user said.
+    embeds = embedder is not None and message.role is Role.USER
+    vector = embedder.vector(message.text) if embedder is not None and embeds else b""
     return SaidMessage(
-        position, message.role, time, length, term_codes(counts), bytes(min(count, 255) for count in counts.values())
+        position,
+        message.role,
+        time,
+        length,
+        term_codes(counts),
+        bytes(min(count, 255) for count in counts.values()),
+        vector,
     )

@@ -16,6 +16,7 @@ from memsvc.journal.state import State
 from memsvc.memories.writing import clearable
 from memsvc.model import Extraction, ExtractionKind, ExtractionState, LearningMode, Run, Scope, Session, decode, encode
 from memsvc.purge import learned_from
+from memsvc.search.embedders.contract import InstantEmbedder
 from memsvc.search.said import said_in
 from memsvc.search.text import shared_analyzer
 from memsvc.storage.driver import Driver, PageOf, RecordKind, Row, RowKey, RowKind
@@ -65,6 +66,8 @@ class AppendRunCommand(Command[RunReceipt]):
     """The id for the extraction, should a new one be needed."""
     named_by_client: bool = False
     note: RequestNote | None = None
+    embedder: InstantEmbedder | None = None
+    """Makes the vectors of what the user said; None: it is found by its words alone."""
     _session: Session | None = None
     _taken: bool = False
     _chain: Sequence[Run] = ()
@@ -106,7 +109,7 @@ class AppendRunCommand(Command[RunReceipt]):
         session = self._session_after(state.sessions.get(run.session_id, self._session), run)
         puts = [Row(RowKind.RUN, run.run_id, encode(run), run.session_id, run.index)]
         deletes = []
-        said = said_in(run, shared_analyzer)
+        said = said_in(run, shared_analyzer, self.embedder)
         if said.messages:
             puts.append(Row(RowKind.SAID, run.run_id, encode(said), "", run.index))
         for replaced in {each.run_id: each for each in (*self._chain[:1], *self._chain[-1:])}.values():

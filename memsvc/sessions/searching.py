@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from msgspec import Struct
 
+from memsvc.meaning import Meaning
 from memsvc.model import Message, Run, Scope, decode
 from memsvc.search.history import NEWEST_MESSAGES, HistoryFilter, HistoryHit, Spot
 from memsvc.search.said import ANALYSIS, SaidRun
-from memsvc.search.scores import shown_scores, sure_score
+from memsvc.search.scores import shown_scores
 from memsvc.sessions.history import timed
 from memsvc.storage.driver import PageOf, Row, RowKind
 from memsvc.users import LATEST, Consistency, HotUser, Users
@@ -41,6 +42,7 @@ class HistorySearch(Struct):
     """Searches the newest messages of users, all sessions together."""
 
     users: Users
+    meaning: Meaning | None = None
 
     async def search(
         self,
@@ -55,11 +57,12 @@ class HistorySearch(Struct):
         """Return the passages that fit best, best first, with up to `beside` messages either side of each."""
         user = await self.users.read(scope, consistency)
         history = await self._prepared(user)
-        hits = history.index.search(query, limit, wanted, beside)
+        vector = await self._vector(query)
+        hits = history.index.search(query, limit, wanted, beside, vector)
         runs = await self._runs(scope, hits)
         # What went meanwhile, or was deleted in a part of a deletion that goes on, is not there any more.
         hits = [hit for hit in hits if hit.spot.run_id in runs]
-        scores = shown_scores([sure_score(hit.score, hit.by_context) for hit in hits])
+        scores = shown_scores([hit.sure for hit in hits])
         passages = [
             Passage(runs[hit.spot.run_id], hit.spot.position, score, _said(hit.before, runs), _said(hit.after, runs))
             for hit, score in zip(hits, scores, strict=True)
@@ -67,13 +70,20 @@ class HistorySearch(Struct):
         ]
         return passages, user
 
+    async def _vector(self, query: str) -> bytes:
+        """Return the query's vector where what was said has some: those of an instant embedder are stored with it."""
+        if self.meaning is None or not self.meaning.embedder.instant:
+            return b""
+        return (await self.meaning.ask(query)).vector
+
     async def _prepared(self, user: HotUser) -> HotHistory:
         """Return the user's history with every run that it is known to have."""
         while True:
             history = user.history
             if history is None:
                 # In its place from the first row on, so that it hears of what comes and goes meanwhile.
-                history = user.history = HotHistory()
+                model = self.meaning.embedder.name if self.meaning is not None and self.meaning.embedder.instant else ""
+                history = user.history = HotHistory(model)
                 try:
                     await self._read(user, history)
                 finally:

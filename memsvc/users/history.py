@@ -16,8 +16,9 @@ _RUNS_A_SLICE = 200
 class HotHistory:
     """Follows the user's runs, also while it is read: what is replaced goes at once, what is new is read next time."""
 
-    def __init__(self) -> None:
-        self.index = HistoryIndex()
+    def __init__(self, model: str = "") -> None:
+        """`model` is the embedder's; empty: there is none."""
+        self.index = HistoryIndex(model)
         self.unread: dict[str, None] = {}
         """Runs that were stored since, in order."""
         self.read = asyncio.Event()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, cast
 
 
 class EmbeddingFailed(Exception):
@@ -38,3 +38,18 @@ class Embedder(Protocol):
     async def close(self) -> None:
         """Free what it holds."""
         ...
+
+
+class InstantEmbedder(Embedder, Protocol):
+    """An embedder that takes microseconds for a text, and waits for nothing."""
+
+    def vector(self, text: str) -> bytes:
+        """Return the vector of one text."""
+        ...
+
+
+def instant(embedder: Embedder | None) -> InstantEmbedder | None:
+    """Return the embedder if it is an instant one."""
+    if embedder is None or not embedder.instant:
+        return None
+    return cast("InstantEmbedder", embedder)

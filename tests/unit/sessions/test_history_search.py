@@ -7,7 +7,9 @@ import pytest
 
 from memsvc.administration import Administration
 from memsvc.ids import new_id
+from memsvc.meaning import Meaning
 from memsvc.model import LearningMode, Message, Role, Run, Scope, TextPart
+from memsvc.search.embedders.static import StaticEmbedder
 from memsvc.search.history import HistoryFilter
 from memsvc.sessions import AppendRunCommand, Quiet, Sessions
 from memsvc.sessions.searching import HistorySearch
@@ -22,17 +24,19 @@ SARAH = Scope("default", "sarah")
 class House:
     """One process on a store."""
 
-    def __init__(self, driver: MemoryDriver) -> None:
+    def __init__(self, driver: MemoryDriver, embedder: StaticEmbedder | None = None) -> None:
         self.users = Users(driver)
         self.writer = Writer(self.users)
+        self.embedder = embedder
+        meaning = Meaning(self.users, self.writer, embedder) if embedder is not None else None
         self.sessions = Sessions(self.users, self.writer)
-        self.searching = HistorySearch(self.users)
+        self.searching = HistorySearch(self.users, meaning)
 
     async def say(self, *said: str, session: str = "s1", replaces: str = "") -> str:
         roles = (Role.USER, Role.ASSISTANT)
         messages = tuple(Message(roles[number % 2], (TextPart(text),)) for number, text in enumerate(said))
         run = Run(session_id=session, run_id=new_id(), index=0, messages=messages, replaces_run_id=replaces)
-        command = AppendRunCommand(run, 100, LearningMode.OFF, Quiet(0, 0), new_id())
+        command = AppendRunCommand(run, 100, LearningMode.OFF, Quiet(0, 0), new_id(), embedder=self.embedder)
         return (await self.sessions.append(SARAH, command)).run_id
 
     async def found(self, query: str, wanted: HistoryFilter | None = None) -> list[str]:
@@ -158,3 +162,18 @@ async def test_the_history_counts_in_the_caches_budget(house: House) -> None:
     before = (await house.users.latest(SARAH)).size_bytes
     await house.found("sentence")
     assert (await house.users.latest(SARAH)).size_bytes > before + 50 * 100
+
+
+async def test_what_the_user_said_is_found_by_what_it_means(driver: MemoryDriver) -> None:
+    house = House(driver, StaticEmbedder())
+    await house.say("Goes skiing every weekend", "Where to?")
+    await house.say("The lease ends in August", session="s2")
+
+    assert (await house.found("winter sports"))[0] == "Goes skiing every weekend"
+    assert (await House(driver, StaticEmbedder()).found("winter sports"))[0] == "Goes skiing every weekend"
+    assert await House(driver).found("winter sports") == []
+    assert await House(driver, StaticEmbedder(name="another")).found("winter sports") == []
+    only = HistoryFilter(session_ids=("s2",))
+    assert "Goes skiing every weekend" not in await house.found("winter sports", only)
+    await house.delete("s1")
+    assert "Goes skiing every weekend" not in await house.found("winter sports")
