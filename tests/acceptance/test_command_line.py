@@ -16,7 +16,7 @@ from memsvc.testing.fake_openai import FakeOpenAI
 from memsvc.testing.replies import Received, Reply, error
 from memsvc_client import AsyncMemoryClient
 
-_SECONDS = 40
+_SECONDS = 150
 
 
 class Run:

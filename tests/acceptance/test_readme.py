@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = ["README.md", "docs/quickstart.md"]
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _STANDS_FOR = {"postgresql://memsvc@db/memsvc": "sqlite:///copied.db"}
-_SECONDS = 60
+_SECONDS = 150
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -56,7 +56,6 @@ async def output_of(*command: str, folder: Path, environment: dict[str, str]) ->
     return output.decode()
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("page", PAGES)
 async def test_its_python_prints_what_it_says(page: str, environment: dict[str, str], tmp_path: Path) -> None:
     for block in blocks(page, "python"):
@@ -65,7 +64,7 @@ async def test_its_python_prints_what_it_says(page: str, environment: dict[str, 
         assert [line for line in printed.splitlines() if line] == said
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("page", PAGES)
 async def test_its_commands_print_what_it_says(page: str, environment: dict[str, str], tmp_path: Path) -> None:
     make = (ROOT / "Makefile").read_text(encoding="utf-8")
@@ -115,7 +114,6 @@ def test_what_it_names_is_there(page: str) -> None:
     assert {target for target in targets if not re.search(rf"^{target}:", make, re.MULTILINE)} == set()
 
 
-@pytest.mark.timeout(120)
 async def test_the_sidecar_of_its_pod_serves(environment: dict[str, str], tmp_path: Path) -> None:
     (block,) = blocks("README.md", "yaml")
     (args,) = re.findall(r"args: \[(.*?)\]", block, re.DOTALL)
