@@ -103,11 +103,9 @@ def _say(console: Console, user: User, session_id: str, line: str, answerer: Ans
     # Stored before the model is asked: what was said stays, whatever becomes of the answer.
     receipt = user.append_run(session_id, [("user", line)])
     context = user.context(query=line, history=session_id)
-    try:
-        answer = answerer.answer(context.text, context.history)
-        if answer:
-            print_said(console, "agent", answer, "bold green")
-            user.append_run(session_id, [("assistant", answer)], learning_mode=LearningMode.OFF)
-    finally:
-        if receipt.extraction_id:
-            print_learned(console, user.extractions.watch(receipt.extraction_id))
+    answer = answerer.answer(context.text, context.history)
+    if answer:
+        print_said(console, "agent", answer, "bold green")
+        user.append_run(session_id, [("assistant", answer)], learning_mode=LearningMode.OFF)
+    if receipt.extraction_id:
+        print_learned(console, user.extractions.watch(receipt.extraction_id))

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from rich.console import Console
 from rich.text import Text
 
-from memsvc_client import ChangeKind, Committed, Completed, ExtractionEvent, Failed
+from memsvc_client import ChangeKind, Committed, Completed, ExtractionEvent, ExtractionState, Failed, Progress
 
 _MARKS = {ChangeKind.CREATED: ("+", "green"), ChangeKind.UPDATED: ("~", "yellow"), ChangeKind.DELETED: ("-", "red")}
 _INDENT = 11
@@ -36,6 +36,10 @@ def print_learned(console: Console, events: Iterable[ExtractionEvent]) -> int:
                 _print_beside(console, Text(" " * 9), "", "nothing to learn")
         elif isinstance(event, Failed):
             _print_beside(console, Text(f"{'!':>9}", style="red"), f"not learned: {event.detail}")
+        elif isinstance(event, Progress) and event.state is ExtractionState.WAITING and event.reason:
+            # For days, perhaps: it goes on by itself once what is wrong is mended.
+            _print_beside(console, Text(f"{'!':>9}", style="yellow"), f"learned later: {event.reason}")
+            break
         elif isinstance(event, Completed):
             break
     return count
