@@ -60,7 +60,7 @@ class RulesEngine:
                 await self._foreground.give_way(time.monotonic() - began)
             for operation in found:
                 yield Proposal(operation)
-        yield Finished([operation for reading in readings for operation in reading.gathering.operations()])
+        yield Finished(tuple(operation for reading in readings for operation in reading.gathering.operations()))
 
     async def close(self) -> None:
         """Do nothing: the engine holds nothing."""
