@@ -13,7 +13,7 @@ from memsvc.extraction.jobs.troubles import Trouble, commonest, waiting_reasons
 from memsvc.journal.commands import Command, Decision, Recorded
 from memsvc.journal.draft import Moment
 from memsvc.journal.lifecycle import cancelled
-from memsvc.journal.records import Body, EraseNote, RequestNote
+from memsvc.journal.records import Body, EraseNote, Request
 from memsvc.journal.state import State
 from memsvc.model import Layer, Scope, Session, decode
 from memsvc.paging import binding, make_token, read_token
@@ -52,11 +52,11 @@ class ErasedUser(Struct, frozen=True):
 class EraseCommand(Command[ErasedUser]):
     """Erase everything about a user. Revisions, numbers and request ids go on, so that none means two things."""
 
-    note: RequestNote | None
+    note: Request | None
     _runs: int = 0
 
     @property
-    def request(self) -> RequestNote | None:
+    def request(self) -> Request | None:
         return self.note
 
     def needs(self, state: State) -> bool:
@@ -126,6 +126,6 @@ class Administration(Struct):
             user=user,
         )
 
-    async def erase(self, scope: Scope, note: RequestNote | None) -> ErasedUser:
+    async def erase(self, scope: Scope, note: Request | None) -> ErasedUser:
         """Erase everything about a user; nothing of it can be read on return. Safe to repeat."""
         return await self.writer.write(scope, EraseCommand(note))

@@ -106,7 +106,7 @@ class _Purged(Command[None]):
         purged = {name: seq for name, seq in self.asked.items() if name in purges and purges[name] <= seq}
         if not purged:
             return None
-        return Decision(RecordKind.SETTLE, Body(purged=purged))
+        return Decision(RecordKind.PURGED, Body(purged=purged))
 
     def result(self, recorded: Recorded) -> None:
         return None

@@ -8,7 +8,7 @@ from typing import Generic, NamedTuple, TypeVar
 from msgspec import Struct
 
 from memsvc.journal.draft import Moment
-from memsvc.journal.records import Body, RequestNote
+from memsvc.journal.records import Body, Request
 from memsvc.journal.state import State
 from memsvc.storage.driver import Driver, RecordKind, Row, RowKey
 
@@ -38,7 +38,7 @@ class Command(Struct, Generic[R_co], eq=False):
     """Something to do to one user."""
 
     @property
-    def request(self) -> RequestNote | None:
+    def request(self) -> Request | None:
         """What makes it safe to repeat; None for the server's own commands."""
         return None
 

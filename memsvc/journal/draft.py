@@ -15,7 +15,7 @@ from memsvc.errors import (
     Reason,
     ResourceExhausted,
 )
-from memsvc.journal.records import Body, RequestNote
+from memsvc.journal.records import Body, Request
 from memsvc.journal.state import State, place
 from memsvc.model import Cause, Change, ChangeKind, Layer, Memory
 
@@ -115,7 +115,7 @@ class Draft:
         self._count -= 1
         self._put(memory, None)
 
-    def body(self, request: RequestNote | None = None, **parts: object) -> Body:
+    def body(self, request: Request | None = None, **parts: object) -> Body:
         """Return the record's body; the revision is raised if anything changed."""
         changes = self.changes
         revision = self.state.revision + 1 if changes else self.state.revision

@@ -17,7 +17,7 @@ from memsvc.model import Change, Commit, Extraction, Scope, Session
 _NAMING_BYTES = 16
 
 
-class RequestNote(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+class Request(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """The request that a record answers: kept for a week so that a repeat finds it."""
 
     request_id: str
@@ -33,7 +33,7 @@ class RequestNote(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         key = f"{self.method}/{self.request_id}"
         return f"{key}/{self.part}" if self.part else key
 
-    def of_part(self, part: int) -> RequestNote:
+    def of_part(self, part: int) -> Request:
         """Return what one of its records answers: a repeat finds each of them, and goes on after the last."""
         return msgspec.structs.replace(self, part=part)
 
@@ -91,7 +91,7 @@ class Body(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=Tr
     revision: int = 0
     """The user's revision after the record."""
     changes: tuple[Change, ...] = ()
-    request: RequestNote | None = None
+    request: Request | None = None
     actor: str = ""
     extraction_id: str = ""
     """The extraction that made the changes."""
@@ -151,7 +151,7 @@ def new_nonce() -> str:
 
 
 def request_digest(content: bytes) -> str:
-    """Return the digest of a request's content for `RequestNote`."""
+    """Return the digest of a request's content for `Request`."""
     return hashlib.blake2b(content, digest_size=8).hexdigest()
 
 

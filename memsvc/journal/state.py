@@ -33,7 +33,7 @@ class SeenRequest(msgspec.Struct, frozen=True, gc=False):
 
 
 class Requests(msgspec.Struct, frozen=True, gc=False):
-    """Requests of the last week by `RequestNote.key`. Two maps, so that adding one copies only the small one."""
+    """Requests of the last week by `Request.key`. Two maps, so that adding one copies only the small one."""
 
     recent: Mapping[str, SeenRequest] = {}
     older: Mapping[str, SeenRequest] = {}

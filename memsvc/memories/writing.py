@@ -11,7 +11,7 @@ from msgspec import Struct, field
 from memsvc.errors import Aborted, Error, FieldViolation, Reason, invalid
 from memsvc.journal.commands import Command, Decision, Recorded
 from memsvc.journal.draft import Draft, Moment, check_etag, check_revision, not_found
-from memsvc.journal.records import RequestNote, commit_of
+from memsvc.journal.records import Request, commit_of
 from memsvc.journal.state import State
 from memsvc.limits import check_memory
 from memsvc.model import Commit, Layer, Memory, Scope, encode
@@ -76,7 +76,7 @@ Operation = Create | Update | Delete
 class Guard(Struct, frozen=True):
     """What makes a write safe: to repeat, and against others."""
 
-    request: RequestNote | None = None
+    request: Request | None = None
     expected_revision: int | None = None
     """0: there must be none yet; None: not checked."""
     actor: str = ""
@@ -100,7 +100,7 @@ class WriteCommand(Command[Commit]):
     in_batch: bool = False
 
     @property
-    def request(self) -> RequestNote | None:
+    def request(self) -> Request | None:
         return self.guard.request
 
     def decide(self, state: State, moment: Moment) -> Decision:
@@ -203,7 +203,7 @@ class ClearCommand(Command[ClearResult]):
     """In the parts before."""
 
     @property
-    def request(self) -> RequestNote | None:
+    def request(self) -> Request | None:
         return self.guard.request.of_part(self.part) if self.guard.request is not None else None
 
     def decide(self, state: State, moment: Moment) -> Decision:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from memsvc.application import Application
 from memsvc.limits import page_size
 from memsvc.rpc.interceptors import Context
-from memsvc.rpc.scalars import LAYER_NUMBERS, read_consistency, read_namespace, read_note, read_scope, timestamp
+from memsvc.rpc.scalars import LAYER_NUMBERS, read_consistency, read_namespace, read_request, read_scope, timestamp
 from memsvc.v1 import admin_pb2 as pb
 
 
@@ -43,8 +43,8 @@ class AdminService:
         )
 
     async def erase_user(self, request: pb.EraseUserRequest, context: Context) -> pb.EraseUserResponse:
-        scope, note = read_scope(request.scope), read_note(request)
-        erased = await self._administration.erase(scope, note)
+        scope, known = read_scope(request.scope), read_request(request)
+        erased = await self._administration.erase(scope, known)
         return pb.EraseUserResponse(
             erased_memory_count=erased.memories, erased_run_count=erased.runs, revision=erased.revision
         )

@@ -14,7 +14,7 @@ from memsvc.model import Message, Scope
 from memsvc.rpc.extractions import EXTRACTION_STATES, proto_event, proto_extraction
 from memsvc.rpc.interceptors import Context, remaining_seconds
 from memsvc.rpc.messages import read_messages
-from memsvc.rpc.scalars import read_enums, read_ids, read_namespace, read_note, read_scope
+from memsvc.rpc.scalars import read_enums, read_ids, read_namespace, read_request, read_scope
 from memsvc.v1 import extraction_pb2 as pb
 
 MAX_NAMED_RUNS: Final = 100
@@ -42,7 +42,7 @@ class ExtractionService:
 
     async def _accepted(self, scope: Scope, request: pb.ExtractMemoriesRequest) -> AsyncGenerator[Numbered, None]:
         """Store what is to be learned from, unless it is only a preview; return what comes of it."""
-        note = read_note(request)
+        known = read_request(request)
         for name in ("agent_id", "team_id"):
             check_id(name, getattr(request, name), required=False)
         agent_id, team_id = request.agent_id, request.team_id
@@ -63,10 +63,10 @@ class ExtractionService:
                 messages = await self._extractions.messages_of(scope, run_ids)
             return self._extractions.preview(scope, messages, agent_id, team_id)
         if run_ids:
-            extraction_id = await self._extractions.accept_runs(scope, run_ids, agent_id, team_id, note)
+            extraction_id = await self._extractions.accept_runs(scope, run_ids, agent_id, team_id, known)
         else:
             extraction_id = await self._extractions.accept_messages(
-                scope, messages, size_bytes, agent_id, team_id, note
+                scope, messages, size_bytes, agent_id, team_id, known
             )
         return self._extractions.watch(scope, extraction_id)
 
@@ -102,9 +102,9 @@ class ExtractionService:
     async def cancel_extraction(
         self, request: pb.CancelExtractionRequest, context: Context
     ) -> pb.CancelExtractionResponse:
-        scope, note = read_scope(request.scope), read_note(request)
+        scope, known = read_scope(request.scope), read_request(request)
         check_id("extraction_id", request.extraction_id)
-        extraction = await self._extractions.cancel(scope, request.extraction_id, note)
+        extraction = await self._extractions.cancel(scope, request.extraction_id, known)
         return pb.CancelExtractionResponse(extraction=proto_extraction(extraction))
 
     async def retry_extractions(
@@ -112,11 +112,11 @@ class ExtractionService:
     ) -> pb.RetryExtractionsResponse:
         if request.all_users:
             return await self._retry_all(request, context)
-        scope, note = read_scope(request.scope), read_note(request)
+        scope, known = read_scope(request.scope), read_request(request)
         if request.page_token:
             raise invalid("page_token", "needs all_users")
         extraction_ids = read_ids("extraction_ids", request.extraction_ids, MAX_RETRIED)
-        extractions = await self._extractions.retry(scope, extraction_ids, note)
+        extractions = await self._extractions.retry(scope, extraction_ids, known)
         return pb.RetryExtractionsResponse(
             extractions=[proto_extraction(each) for each in extractions], retried_count=len(extractions)
         )

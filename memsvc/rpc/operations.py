@@ -14,7 +14,7 @@ from memsvc.ids import new_id
 from memsvc.limits import BATCH_OPERATIONS, check_fields, check_id, check_memory
 from memsvc.memories.writing import UPDATABLE, Create, Delete, Guard, Operation, Target, Update
 from memsvc.rpc.memories import read_memory, read_target
-from memsvc.rpc.scalars import check_not_negative, read_note
+from memsvc.rpc.scalars import check_not_negative, read_request
 from memsvc.v1 import memory_pb2
 
 _EXPIRATION: Final = ("expire_time", "ttl")
@@ -62,7 +62,7 @@ def read_guard(request: _Guarded) -> Guard:
     expected = None
     if request.HasField("expected_revision"):
         expected = check_not_negative("expected_revision", request.expected_revision)
-    return Guard(read_note(request), expected)
+    return Guard(read_request(request), expected)
 
 
 def read_create(request: _Creating, path: str = "") -> Create:

@@ -10,7 +10,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from memsvc.errors import Reason, Unimplemented, invalid
-from memsvc.journal.records import RequestNote, request_digest
+from memsvc.journal.records import Request, request_digest
 from memsvc.limits import MAX_FILTER_VALUES, MAX_SHARED_USERS, check_id, check_request_id
 from memsvc.model import Layer, Polarity, Role, Scope, Trust
 from memsvc.users import LATEST, Consistency
@@ -188,7 +188,7 @@ class _Repeatable(Protocol):
     def SerializeToString(self, *, deterministic: bool = ...) -> bytes: ...  # noqa: N802
 
 
-def read_note(request: _Repeatable) -> RequestNote | None:
+def read_request(request: _Repeatable) -> Request | None:
     """Return what is kept of a request so that a repeat finds it; None: the client did not name it."""
     request_id = request.request_id
     if not request_id:
@@ -199,4 +199,4 @@ def read_note(request: _Repeatable) -> RequestNote | None:
     if request_id != request_id.lower():
         # A UUID is the same in capitals.
         content = content.replace(request_id.encode(), request_id.lower().encode())
-    return RequestNote(request_id.lower(), method, request_digest(content))
+    return Request(request_id.lower(), method, request_digest(content))

@@ -36,7 +36,7 @@ from memsvc.rpc.scalars import (
     read_enum,
     read_enums,
     read_ids,
-    read_note,
+    read_request,
     read_scope,
     timestamp,
 )
@@ -94,7 +94,7 @@ class SessionService:
         return reply
 
     def _command(self, request: pb.AppendRunRequest) -> AppendRunCommand:
-        note = read_note(request)
+        known = read_request(request)
         run, size_bytes = read_run(request.run)
         return AppendRunCommand(
             run if run.run_id else replace(run, run_id=new_id()),
@@ -103,7 +103,7 @@ class SessionService:
             self._application.quiet,
             extraction_id=new_id(),
             named_by_client=bool(run.run_id),
-            note=note,
+            request=known,
             embedder=self._embedder,
         )
 
@@ -166,14 +166,14 @@ class SessionService:
         )
 
     async def delete_session(self, request: pb.DeleteSessionRequest, context: Context) -> pb.DeleteSessionResponse:
-        scope, note = read_scope(request.scope), read_note(request)
+        scope, known = read_scope(request.scope), read_request(request)
         check_id("session_id", request.session_id)
         if request.purge and not request.forget_learned:
             raise invalid("purge", "needs forget_learned")
         deleted = await self._sessions.delete(
             scope,
             request.session_id,
-            note,
+            known,
             forget_learned=request.forget_learned,
             purge_text=request.purge,
             allow_missing=request.allow_missing,

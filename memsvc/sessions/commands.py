@@ -11,7 +11,7 @@ from memsvc.errors import AlreadyExists, FieldViolation, NotFound, Reason, Resou
 from memsvc.journal.commands import Command, Decision, Recorded
 from memsvc.journal.draft import Draft, Moment
 from memsvc.journal.lifecycle import cancelled
-from memsvc.journal.records import Body, RequestNote, RunNote, SessionDeletion
+from memsvc.journal.records import Body, Request, RunNote, SessionDeletion
 from memsvc.journal.state import State
 from memsvc.memories.writing import clearable
 from memsvc.model import Extraction, ExtractionKind, ExtractionState, LearningMode, Run, Scope, Session, decode, encode
@@ -65,17 +65,13 @@ class AppendRunCommand(Command[RunReceipt]):
     extraction_id: str
     """The id for the extraction, should a new one be needed."""
     named_by_client: bool = False
-    note: RequestNote | None = None
+    request: Request | None = None
     embedder: InstantEmbedder | None = None
     """Makes the vectors of what the user said; None: it is found by its words alone."""
     _session: Session | None = None
     _taken: bool = False
     _chain: Sequence[Run] = ()
     """The run that is to be replaced, the one that replaced it, and so on to the one that is in the history."""
-
-    @property
-    def request(self) -> RequestNote | None:
-        return self.note
 
     def needs(self, state: State) -> bool:
         return self.named_by_client or bool(self.run.replaces_run_id) or self.run.session_id not in state.sessions
@@ -125,7 +121,7 @@ class AppendRunCommand(Command[RunReceipt]):
                 )
         body = Body(
             revision=state.revision,
-            request=self.note,
+            request=self.request,
             run=RunNote(
                 run.session_id, run.run_id, run.index, run.extraction_id, self._chain[-1].run_id if self._chain else ""
             ),
@@ -222,7 +218,7 @@ class DeleteSessionCommand(Command[SessionDeleted]):
     forget: bool
     purges: bool
     allow_missing: bool
-    note: RequestNote | None
+    whole_request: Request | None
     part: int = 0
     runs: int = 0
     memories: int = 0
@@ -231,8 +227,8 @@ class DeleteSessionCommand(Command[SessionDeleted]):
     _run_ids: Sequence[str] = ()
 
     @property
-    def request(self) -> RequestNote | None:
-        return self.note.of_part(self.part) if self.note is not None else None
+    def request(self) -> Request | None:
+        return self.whole_request.of_part(self.part) if self.whole_request is not None else None
 
     def needs(self, state: State) -> bool:
         return True

@@ -9,7 +9,7 @@ from msgspec import Struct, field, structs
 from msgspec.structs import replace
 
 from memsvc.errors import NotFound, Reason
-from memsvc.journal.records import RequestNote
+from memsvc.journal.records import Request
 from memsvc.limits import REPLY_BYTES
 from memsvc.model import LearningState, Role, Run, Scope, Session, decode
 from memsvc.paging import binding, make_token, read_token
@@ -41,14 +41,14 @@ class Sessions(Struct):
         self,
         scope: Scope,
         session_id: str,
-        note: RequestNote | None,
+        request: Request | None,
         *,
         forget_learned: bool,
         purge_text: bool,
         allow_missing: bool,
     ) -> SessionDeleted:
         """Delete a session. Raises NotFound (SESSION_NOT_FOUND) unless `allow_missing`."""
-        command = DeleteSessionCommand(session_id, forget_learned, purge_text, allow_missing, note)
+        command = DeleteSessionCommand(session_id, forget_learned, purge_text, allow_missing, request)
         result = await self.writer.write(scope, command)
         for part in count(1):
             if not result.more:

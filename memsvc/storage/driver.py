@@ -33,8 +33,17 @@ class RecordKind(enum.StrEnum):
     RUN = "run"
     CLAIM = "claim"
     RENEW = "renew"
+    ACCEPT = "accept"
+    """An extraction of stored runs was accepted."""
+    WAIT = "wait"
+    """Extractions wait again: released, postponed, hastened, retried."""
     SETTLE = "settle"
+    """Extractions ended without a commit: failed, cancelled."""
     VECTORS = "vectors"
+    PURGED = "purged"
+    """What purges asked for is gone."""
+    CONFIRM = "confirm"
+    """Nothing: what stands before it is acknowledged."""
     ERASE = "erase"
 
 

@@ -384,7 +384,7 @@ class _Confirm(Command[None]):
     """Changes nothing: once it is acknowledged, so is by any database what was written to the journal before."""
 
     def decide(self, state: State, moment: Moment) -> Decision:
-        return Decision(RecordKind.SETTLE, Body(revision=state.revision))
+        return Decision(RecordKind.CONFIRM, Body(revision=state.revision))
 
     def result(self, recorded: Recorded) -> None:
         return None

@@ -12,7 +12,7 @@ import pytest
 from memsvc.clock import now_micros
 from memsvc.errors import FailedPrecondition, Reason, StorageUnavailable
 from memsvc.ids import new_id
-from memsvc.journal.records import RequestNote
+from memsvc.journal.records import Request
 from memsvc.memories import Create, Erased, Guard, WatchEvent
 from memsvc.model import Memory, Origin
 from memsvc.search.filter import ANY
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.parametrize("store_url", ["sqlite", *NETWORKED], indire
 
 Start = Callable[..., Awaitable[Replica]]
 
-REQUEST = RequestNote("0192f0c0-0000-7000-8000-000000000001", "CreateMemory", "0123456789abcdef")
+REQUEST = Request("0192f0c0-0000-7000-8000-000000000001", "CreateMemory", "0123456789abcdef")
 
 
 @pytest.fixture
@@ -166,7 +166,7 @@ async def test_a_clear_that_was_cut_off_and_repeated_answers_for_the_whole_reque
     first, second = await start(), await start()
     scope = first.scope("sarah")
     await fill(first, 2_000)
-    guard = Guard(RequestNote(REQUEST.request_id, "ClearMemories", REQUEST.digest))
+    guard = Guard(Request(REQUEST.request_id, "ClearMemories", REQUEST.digest))
     first.driver.before("append", cut_off, parts + 1)
     with pytest.raises(StorageUnavailable):
         await first.app.memory_writer.clear(scope, ANY, guard, purge_text=False)
@@ -182,13 +182,13 @@ async def test_a_session_whose_deletion_was_cut_off_and_repeated_answers_for_the
     await first.say("sarah", "tea")
     run = (await first.app.sessions.list(scope, 10, ""))[0][0]
     await fill(first, 600, run.session_id)
-    note = RequestNote(REQUEST.request_id, "DeleteSession", REQUEST.digest)
+    request = Request(REQUEST.request_id, "DeleteSession", REQUEST.digest)
     how = {"forget_learned": True, "purge_text": False, "allow_missing": False}
     first.driver.before("append", cut_off, 2)
     with pytest.raises(StorageUnavailable):
-        await first.app.sessions.delete(scope, run.session_id, note, **how)
+        await first.app.sessions.delete(scope, run.session_id, request, **how)
     for each in (second, first):
-        gone = await each.app.sessions.delete(scope, run.session_id, note, **how)
+        gone = await each.app.sessions.delete(scope, run.session_id, request, **how)
         assert (gone.runs, gone.memories) == (1, 600)
 
 

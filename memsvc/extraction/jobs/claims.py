@@ -200,7 +200,7 @@ class FinishCommand(Command[Part | None]):
             return None
         if len(held) < len(self.claim.extraction_ids):
             waiting = tuple(waiting_again(extraction, moment, counts=False) for extraction in held)
-            return Decision(RecordKind.SETTLE, Body(revision=state.revision, extractions=waiting, releases=True))
+            return Decision(RecordKind.WAIT, Body(revision=state.revision, extractions=waiting, releases=True))
         draft = Draft(state, moment, quota=self.quota, cause=Cause.EXTRACTED)
         reconciled = reconcile(draft, self.operations, self.sources, self.rights, self.before)
         first = held[0]
@@ -273,7 +273,7 @@ class PostponeCommand(Command[None]):
             else:
                 settled.append(waiting)
         body = Body(revision=state.revision, extractions=tuple(settled), releases=True)
-        return Decision(RecordKind.SETTLE, body)
+        return Decision(RecordKind.SETTLE if any(each.state.ended for each in settled) else RecordKind.WAIT, body)
 
     def result(self, recorded: Recorded) -> None:
         return None

@@ -34,7 +34,7 @@ from memsvc.extraction.reconcile import Source, Sources, joined, reconcile
 from memsvc.extraction.schemas import default_schemas
 from memsvc.ids import new_id
 from memsvc.journal.draft import Draft, Moment
-from memsvc.journal.records import RequestNote, commit_of, decode_body, new_nonce
+from memsvc.journal.records import Request, commit_of, decode_body, new_nonce
 from memsvc.journal.state import Core, State
 from memsvc.limits import REPLY_BYTES
 from memsvc.model import (
@@ -100,18 +100,18 @@ class Extractions(Struct):
         size_bytes: int,
         agent_id: str,
         team_id: str,
-        note: RequestNote | None,
+        request: Request | None,
     ) -> str:
         """Queue an extraction of messages; return its id. Durable on return."""
         messages = tuple(self.redactor.messages(messages))
         run = Run(session_id="", run_id=new_id(), index=0, messages=messages, agent_id=agent_id, team_id=team_id)
-        return await self.writer.write(scope, AcceptMessages(run, size_bytes, new_id(), note))
+        return await self.writer.write(scope, AcceptMessages(run, size_bytes, new_id(), request))
 
     async def accept_runs(
-        self, scope: Scope, run_ids: Sequence[str], agent_id: str, team_id: str, note: RequestNote | None
+        self, scope: Scope, run_ids: Sequence[str], agent_id: str, team_id: str, request: Request | None
     ) -> str:
         """Queue an extraction of stored runs; return its id. Raises NotFound (RUN_NOT_FOUND)."""
-        return await self.writer.write(scope, AcceptRuns(tuple(run_ids), new_id(), agent_id, team_id, note))
+        return await self.writer.write(scope, AcceptRuns(tuple(run_ids), new_id(), agent_id, team_id, request))
 
     async def get(self, scope: Scope, extraction_id: str) -> Extraction:
         """Return an extraction. Raises NotFound (EXTRACTION_NOT_FOUND)."""
@@ -164,18 +164,16 @@ class Extractions(Struct):
         token = make_token(bound_to, found[fitting - 1].position) if len(found) > fitting else ""
         return found[:fitting], token
 
-    async def cancel(self, scope: Scope, extraction_id: str, note: RequestNote | None) -> Extraction:
+    async def cancel(self, scope: Scope, extraction_id: str, request: Request | None) -> Extraction:
         """Cancel an extraction that has not ended. Raises FailedPrecondition (EXTRACTION_ENDED), NotFound."""
-        return await self.writer.write(scope, CancelCommand(extraction_id, note))
+        return await self.writer.write(scope, CancelCommand(extraction_id, request))
 
-    async def retry(
-        self, scope: Scope, extraction_ids: Sequence[str], note: RequestNote | None
-    ) -> Sequence[Extraction]:
+    async def retry(self, scope: Scope, extraction_ids: Sequence[str], request: Request | None) -> Sequence[Extraction]:
         """Make ended extractions wait again; with no ids, those that failed, at most 100."""
         if not extraction_ids:
             failed, _ = await self.list(scope, {ExtractionState.FAILED}, "", MAX_RETRIED, "")
             extraction_ids = [each.extraction_id for each in failed]
-        return await self.writer.write(scope, RetryCommand(tuple(extraction_ids), note))
+        return await self.writer.write(scope, RetryCommand(tuple(extraction_ids), request))
 
     async def retry_all(self, namespace: str, page_token: str, seconds: float) -> tuple[int, str]:
         """Make all that FAILED of all users wait again, for about so long; return how many, and a token to go on."""

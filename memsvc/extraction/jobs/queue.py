@@ -14,7 +14,7 @@ from memsvc.errors import FailedPrecondition, NotFound, Reason, invalid
 from memsvc.journal.commands import Command, Decision, Recorded
 from memsvc.journal.draft import Moment
 from memsvc.journal.lifecycle import cancelled, hastened, retried
-from memsvc.journal.records import Body, RequestNote, RunNote
+from memsvc.journal.records import Body, Request, RunNote
 from memsvc.journal.state import State
 from memsvc.model import (
     Extraction,
@@ -34,11 +34,7 @@ class AcceptMessages(Command[str]):
     run: Run
     size_bytes: int
     extraction_id: str
-    note: RequestNote | None = None
-
-    @property
-    def request(self) -> RequestNote | None:
-        return self.note
+    request: Request | None = None
 
     def decide(self, state: State, moment: Moment) -> Decision:
         check_room(state)
@@ -62,7 +58,7 @@ class AcceptMessages(Command[str]):
         )
         body = Body(
             revision=state.revision,
-            request=self.note,
+            request=self.request,
             run=RunNote("", run.run_id, run.index, run.extraction_id),
             extractions=(extraction,),
         )
@@ -80,12 +76,8 @@ class AcceptRuns(Command[str]):
     extraction_id: str
     agent_id: str
     team_id: str
-    note: RequestNote | None = None
+    request: Request | None = None
     _runs: Sequence[Run] = ()
-
-    @property
-    def request(self) -> RequestNote | None:
-        return self.note
 
     def needs(self, state: State) -> bool:
         return True
@@ -120,8 +112,8 @@ class AcceptRuns(Command[str]):
             if run.extraction_id not in state.core.open:
                 run = replace(run, extraction_id=self.extraction_id)
                 rows.append(Row(RowKind.RUN, run.run_id, encode(run), run.session_id, run.index))
-        body = Body(revision=state.revision, request=self.note, extractions=(extraction,))
-        return Decision(RecordKind.SETTLE, body, rows)
+        body = Body(revision=state.revision, request=self.request, extractions=(extraction,))
+        return Decision(RecordKind.ACCEPT, body, rows)
 
     def result(self, recorded: Recorded) -> str:
         return recorded.body.extractions[0].extraction_id
@@ -131,12 +123,8 @@ class CancelCommand(Command[Extraction]):
     """Cancel an extraction that has not ended."""
 
     extraction_id: str
-    note: RequestNote | None
+    request: Request | None
     _ended: Extraction | None = None
-
-    @property
-    def request(self) -> RequestNote | None:
-        return self.note
 
     def needs(self, state: State) -> bool:
         return self.extraction_id not in state.core.open
@@ -158,7 +146,7 @@ class CancelCommand(Command[Extraction]):
             )
         ended = cancelled(extraction, state, moment, Reason.CANCELLED_BY_REQUEST, "cancelled by request")
         releases = state.ends_claim((self.extraction_id,))
-        body = Body(revision=state.revision, request=self.note, extractions=(ended,), releases=releases)
+        body = Body(revision=state.revision, request=self.request, extractions=(ended,), releases=releases)
         return Decision(RecordKind.SETTLE, body)
 
     def result(self, recorded: Recorded) -> Extraction:
@@ -169,12 +157,8 @@ class RetryCommand(Command[Sequence[Extraction]]):
     """Make ended extractions wait again, under the same ids."""
 
     extraction_ids: tuple[str, ...]
-    note: RequestNote | None
+    request: Request | None
     _ended: dict[str, Extraction] = field(default_factory=dict)
-
-    @property
-    def request(self) -> RequestNote | None:
-        return self.note
 
     def needs(self, state: State) -> bool:
         return True
@@ -194,8 +178,8 @@ class RetryCommand(Command[Sequence[Extraction]]):
             if extraction.state is ExtractionState.SUCCEEDED:
                 raise FailedPrecondition(Reason.EXTRACTION_ENDED, f"extraction {extraction_id} has SUCCEEDED")
             again.append(retried(extraction, moment))
-        body = Body(revision=state.revision, request=self.note, extractions=tuple(again))
-        return Decision(RecordKind.SETTLE, body)
+        body = Body(revision=state.revision, request=self.request, extractions=tuple(again))
+        return Decision(RecordKind.WAIT, body)
 
     def result(self, recorded: Recorded) -> Sequence[Extraction]:
         return recorded.body.extractions
@@ -219,7 +203,7 @@ class HastenCommand(Command[None]):
         )
         if not due:
             return None
-        return Decision(RecordKind.SETTLE, Body(revision=state.revision, extractions=due))
+        return Decision(RecordKind.WAIT, Body(revision=state.revision, extractions=due))
 
     def _waits_no_longer(self, extraction: Extraction) -> bool:
         if self.reasons:

@@ -11,7 +11,7 @@ from memsvc.administration import Administration
 from memsvc.errors import Reason, ResourceExhausted, Retryable
 from memsvc.extraction.jobs.queue import HastenCommand
 from memsvc.ids import new_id
-from memsvc.journal.records import RequestNote
+from memsvc.journal.records import Request
 from memsvc.memories import Create, Delete, Guard, MemoryWriter, Target
 from memsvc.model import ExtractionState, Memory, Scope
 from memsvc.sessions.commands import MAX_OPEN_EXTRACTIONS
@@ -129,8 +129,8 @@ async def test_request_ids_that_expired_go_also_where_a_user_is_loaded_before_th
         now = users.clock() + week * 8 * 24 * 3600 * 1_000_000
         users.clock = lambda now=now: now  # type: ignore[misc]
         for number in range(150):
-            note = RequestNote(f"{week}-{number}", "CreateMemory", "0")
-            await MemoryWriter(users, Writer(users), 10_000).write(SARAH, [Create(memory("x"))], Guard(note))
+            request = Request(f"{week}-{number}", "CreateMemory", "0")
+            await MemoryWriter(users, Writer(users), 10_000).write(SARAH, [Create(memory("x"))], Guard(request))
 
     found = (await driver.load(SARAH, (RowKind.REQUEST,))).rows
     assert len(found) < 450

@@ -16,7 +16,7 @@ from memsvc.extraction.reconcile import Source, Sources
 from memsvc.ids import derived_id
 from memsvc.journal.commands import Command, Decision
 from memsvc.journal.draft import Moment
-from memsvc.journal.records import Body, Claim, RequestNote, encode_body
+from memsvc.journal.records import Body, Claim, Request, encode_body
 from memsvc.journal.state import Requests, State, apply, fold, load, load_requests, place, project, state_row
 from memsvc.memories import Create, Delete, Guard, Target, Update
 from memsvc.memories.sweeping import SweepCommand
@@ -84,43 +84,43 @@ class History(RuleBasedStateMachine):
                 assert change.after.number not in self.numbers, "a number was used again"
                 self.numbers.add(change.after.number)
 
-    def note(self) -> RequestNote:
-        return RequestNote(f"request-{self.count}", "Method", "0")
+    def request(self) -> Request:
+        return Request(f"request-{self.count}", "Method", "0")
 
     @rule(memory_id=ids, layer=layers, key=keys, text=texts, ttl=expiries)
     def create(self, memory_id: str, layer: Layer, key: str, text: str, ttl: int) -> None:
         expire = self.now + ttl if ttl else 0
         memory = Memory(memory_id=memory_id, number=0, layer=layer, text=text, key=key, expire_time=expire)
-        self.carry_out(WriteCommand([Create(memory)], Guard(self.note()), QUOTA))
+        self.carry_out(WriteCommand([Create(memory)], Guard(self.request()), QUOTA))
 
     @rule(memory_id=ids, text=texts, missing=st.booleans())
     def update(self, memory_id: str, text: str, missing: bool) -> None:
         memory = Memory(memory_id=memory_id, number=0, text=text)
         update = Update(Target(memory_id), memory, frozenset(["text"]), "", missing)
-        self.carry_out(WriteCommand([update], Guard(self.note()), QUOTA))
+        self.carry_out(WriteCommand([update], Guard(self.request()), QUOTA))
 
     @rule(memory_id=ids, missing=st.booleans(), purges=st.booleans())
     def delete(self, memory_id: str, missing: bool, purges: bool) -> None:
-        self.carry_out(WriteCommand([Delete(Target(memory_id), "", missing)], Guard(self.note()), QUOTA, purges))
+        self.carry_out(WriteCommand([Delete(Target(memory_id), "", missing)], Guard(self.request()), QUOTA, purges))
 
     @rule(layer=layers, really=st.integers(0, 3))
     def clear(self, layer: Layer, really: int) -> None:
         if really:
             return
-        self.carry_out(ClearCommand(MemoryFilter(layers=(layer,)), Guard(self.note()), purges=False))
+        self.carry_out(ClearCommand(MemoryFilter(layers=(layer,)), Guard(self.request()), purges=False))
 
     @rule(session=st.sampled_from(["s1", "s2"]), mode=st.sampled_from(list(LearningMode)))
     def append_run(self, session: str, mode: LearningMode) -> None:
         messages = (Message(Role.USER, (TextPart("hello"),)),)
         run = Run(session_id=session, run_id=f"run-{self.count}", index=0, messages=messages)
         new_id = derived_id(self.now, str(self.count), 0)
-        self.carry_out(AppendRunCommand(run, 5, mode, Quiet(0.0, 0.0), new_id, note=self.note()))
+        self.carry_out(AppendRunCommand(run, 5, mode, Quiet(0.0, 0.0), new_id, request=self.request()))
 
     @rule()
     def accept(self) -> None:
         messages = (Message(Role.USER, (TextPart("hello"),)),)
         run = Run(session_id="", run_id=f"run-{self.count}", index=0, messages=messages)
-        self.carry_out(AcceptMessages(run, 5, derived_id(self.now, str(self.count), 1), self.note()))
+        self.carry_out(AcceptMessages(run, 5, derived_id(self.now, str(self.count), 1), self.request()))
 
     @rule(seconds=st.sampled_from([1, 30, 60]))
     def pass_time(self, seconds: int) -> None:
@@ -159,7 +159,7 @@ class History(RuleBasedStateMachine):
     @rule()
     def cancel(self) -> None:
         for extraction_id in list(self.state.core.open)[-1:]:
-            self.carry_out(CancelCommand(extraction_id, self.note()))
+            self.carry_out(CancelCommand(extraction_id, self.request()))
 
     @rule()
     def hasten(self) -> None:
@@ -175,14 +175,14 @@ class History(RuleBasedStateMachine):
     @rule()
     def retry(self) -> None:
         ended = [key.row_id for key in self.rows if key.kind is RowKind.EXTRACTION][:1]
-        self.carry_out(RetryCommand(tuple(ended), self.note()))
+        self.carry_out(RetryCommand(tuple(ended), self.request()))
 
     @rule(really=st.integers(0, 9))
     def erase(self, really: int) -> None:
         if really:
             return
         revision = self.state.revision
-        self.carry_out(EraseCommand(self.note()))
+        self.carry_out(EraseCommand(self.request()))
         assert self.state.revision == revision + 1
         assert not list(self.state.memories())
 

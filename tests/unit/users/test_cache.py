@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from memsvc.ids import new_id
-from memsvc.journal.records import RequestNote
+from memsvc.journal.records import Request
 from memsvc.memories import Create, Guard
 from memsvc.memories.writing import WriteCommand
 from memsvc.model import Memory, Scope
@@ -53,7 +53,7 @@ def scope(number: int) -> Scope:
 async def remember(driver: Driver, at: Scope, texts: list[str], request_id: str = "") -> None:
     writer = Writer(Users(driver))
     for text in texts:
-        request = RequestNote(request_id, "CreateMemory", "") if request_id else None
+        request = Request(request_id, "CreateMemory", "") if request_id else None
         command = WriteCommand([Create(Memory(memory_id=new_id(), number=0, text=text))], Guard(request), 10_000)
         await writer.write(at, command)
     await writer.close()
@@ -158,7 +158,7 @@ async def test_a_request_that_a_restored_backup_does_not_know_is_carried_out(dri
     """Not answered from RAM, nor from the record that is now at its place."""
     users = Users(driver)
     writer = Writer(users)
-    request = RequestNote("r1", "CreateMemory", "")
+    request = Request("r1", "CreateMemory", "")
     command = WriteCommand([Create(Memory(memory_id="m1", number=0, text="Likes tea"))], Guard(request), 10_000)
     await remember(driver, SARAH, ["Lost"] * 4)
     await writer.write(SARAH, command)

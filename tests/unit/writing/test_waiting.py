@@ -10,7 +10,7 @@ import pytest
 
 from memsvc.errors import Reason, StorageUnavailable, Unavailable
 from memsvc.ids import new_id
-from memsvc.journal.records import RequestNote
+from memsvc.journal.records import Request
 from memsvc.journal.state import State
 from memsvc.memories import Create, Guard
 from memsvc.memories.writing import WriteCommand
@@ -51,7 +51,7 @@ def scope(number: int) -> Scope:
 
 
 def create(request_id: str = "") -> WriteCommand:
-    request = RequestNote(request_id, "CreateMemory", "") if request_id else None
+    request = Request(request_id, "CreateMemory", "") if request_id else None
     return WriteCommand([Create(Memory(memory_id=new_id(), number=0, text="Likes tea"))], Guard(request), 10_000)
 
 

@@ -16,7 +16,7 @@ from memsvc.errors import (
     StorageUnavailable,
 )
 from memsvc.ids import new_id
-from memsvc.journal.records import RequestNote
+from memsvc.journal.records import Request
 from memsvc.memories import Create, Delete, Guard, MemoryWriter, Target, Update
 from memsvc.memories.writing import Operation, WriteCommand
 from memsvc.model import Commit, Layer, Memory, Scope
@@ -33,8 +33,8 @@ def memory(text: str, memory_id: str = "", key: str = "") -> Memory:
 
 
 def create(text: str, request_id: str = "", memory_id: str = "", key: str = "") -> WriteCommand:
-    note = RequestNote(request_id, "CreateMemory", text) if request_id else None
-    return WriteCommand([Create(memory(text, memory_id, key))], Guard(note), 10_000)
+    request = Request(request_id, "CreateMemory", text) if request_id else None
+    return WriteCommand([Create(memory(text, memory_id, key))], Guard(request), 10_000)
 
 
 async def test_commands_of_one_user_go_in_one_append(driver: Driver, users: Users, writer: Writer) -> None:
@@ -82,11 +82,11 @@ async def test_a_repeat_is_known_after_a_restart(driver: Driver, writer: Writer)
 
 async def test_a_repeat_after_erase_brings_nothing_back(users: Users, writer: Writer) -> None:
     await writer.write(SARAH, create("likes tea", "r1"))
-    erased = await writer.write(SARAH, EraseCommand(RequestNote("r2", "EraseUser", "")))
+    erased = await writer.write(SARAH, EraseCommand(Request("r2", "EraseUser", "")))
     with pytest.raises(FailedPrecondition) as caught:
         await writer.write(SARAH, create("likes tea", "r1"))
     assert caught.value.reason is Reason.USER_ERASED
-    assert await writer.write(SARAH, EraseCommand(RequestNote("r2", "EraseUser", ""))) == erased
+    assert await writer.write(SARAH, EraseCommand(Request("r2", "EraseUser", ""))) == erased
     assert (await users.latest(SARAH)).revision == 2
 
 
@@ -165,11 +165,11 @@ async def test_a_clear_larger_than_a_record_is_done_in_parts(users: Users, write
 
     memories = MemoryWriter(users, writer, 10_000)
     await memories.write(SARAH, [Create(memory(f"fact {n}")) for n in range(700)], Guard(), batch=True)
-    note = RequestNote("clear", "ClearMemories", "")
-    result = await memories.clear(SARAH, ANY, Guard(note), purge_text=False)
+    request = Request("clear", "ClearMemories", "")
+    result = await memories.clear(SARAH, ANY, Guard(request), purge_text=False)
     assert result.count == 700
     await writer.write(SARAH, create("new"))
-    assert (await memories.clear(SARAH, ANY, Guard(note), purge_text=False)).count == 700
+    assert (await memories.clear(SARAH, ANY, Guard(request), purge_text=False)).count == 700
     assert (await users.latest(SARAH)).state.memory_count == 1
 
 
