@@ -8,6 +8,7 @@ replaces those that still are as it read them.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Final
 
@@ -49,6 +50,7 @@ async def purge(users: Users, writer: Writer, scope: Scope) -> None:
 async def _blank_history(driver: Driver, scope: Scope, asked: Mapping[str, int]) -> None:
     """Blank what is asked for in every record up to the newest that asks."""
     after = 0
+    blanked = False
     while after < max(asked.values()):
         try:
             records = await driver.records(scope, after, _PAGE_RECORDS)
@@ -56,16 +58,22 @@ async def _blank_history(driver: Driver, scope: Scope, asked: Mapping[str, int])
             after = truncated.first - 1
             continue
         if not records:
-            return
+            break
         redactions = [each async for each in _redactions(records, asked)]
         if redactions:
             reach("purge.before_redact")
             replaced = await driver.redact(scope, redactions)
             reach("purge.after_redact")
+            blanked = True
             if len(replaced) < len(redactions):
                 # Another purge blanked some of them meanwhile, of something else: they are read again.
                 continue
         after = records[-1].seq
+    if not blanked:
+        # Rows went, of a session say: they are to leave no trace in files either, which a driver sees to as it redacts.
+        with contextlib.suppress(TruncatedJournal):
+            asking = await driver.records(scope, max(asked.values()) - 1, 1)
+            await driver.redact(scope, [Redaction(each.seq, each.body, each.body) for each in asking])
 
 
 async def _redactions(records: Sequence[Record], asked: Mapping[str, int]) -> AsyncIterator[Redaction]:

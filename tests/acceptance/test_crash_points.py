@@ -17,6 +17,10 @@ from typing import Any
 
 import pytest
 
+from memsvc.journal.state import Core
+from memsvc.model import Scope, decode
+from memsvc.storage.driver import Driver, RowKind
+from memsvc.storage.registry import connect
 from memsvc.testing.fake_openai import FakeOpenAI
 from memsvc.testing.replies import Reply
 from memsvc_client import (
@@ -36,6 +40,7 @@ from tests.torture.process import Installation
 from tests.torture.words import new_words
 
 KILLED = -signal.SIGKILL
+SARAH = Scope("default", "sarah")
 SETTINGS = {"engine": "rules", "quiet_seconds": 0, "poll_seconds": 0.1}
 KEPT, CHANGED, DELETED, NEW, OTHER = islice(new_words(), 5)
 
@@ -212,6 +217,34 @@ async def test_a_server_that_dies_while_it_makes_its_tables_can_be_started_again
         await client.user("sarah").memories.add("I ski")
         assert await server.stop() == 0
     assert database.faults() == ""
+
+
+@pytest.mark.parametrize("when", BEFORE_AND_AFTER)
+async def test_vectors_are_there_once_where_a_server_dies_as_it_stores_them(when: str, tmp_path: Path) -> None:
+    installation = Installation(tmp_path, sqlite(tmp_path).url, {**SETTINGS, "embedder": "static"})
+    doomed = await installation.launch(environment={"MEMSVC_CRASH_POINT": f"meaning.{when}_store"})
+    await doomed.ready()
+    async with AsyncMemoryClient(doomed.target) as client:
+        ids = [await client.user("sarah").memories.add(text) for text in ("Skis at Tahoe", "Likes tea")]
+        assert await doomed.ended() == KILLED, doomed.log_tail()
+    async with installation.serving() as server:
+        driver = connect(sqlite(tmp_path).url, {})
+        await driver.open()
+        async with asyncio.timeout(20):
+            while await owed(driver) or await vectors(driver) != sorted(ids):
+                await asyncio.sleep(0.05)
+        assert (await driver.tips((SARAH,)))[0].seq <= 2 + 2
+        await driver.close()
+        assert await server.stop() == 0
+
+
+async def vectors(driver: Driver) -> list[str]:
+    return sorted(row.row_id for row in (await driver.load(SARAH, (RowKind.VECTOR,))).rows)
+
+
+async def owed(driver: Driver) -> int:
+    (row,) = (await driver.load(SARAH, (RowKind.STATE,))).rows
+    return decode(row.body, Core).embed_time
 
 
 async def test_an_extraction_that_kills_its_worker_is_parked(tmp_path: Path) -> None:
