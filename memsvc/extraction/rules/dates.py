@@ -152,56 +152,11 @@ _DAYS_FROM_NOW: Final = {
     **dict.fromkeys(("tomorrow", "tomorrow morning", "tomorrow evening", "tomorrow night"), 1),
     **dict.fromkeys(("the day after tomorrow", "day after tomorrow"), 2),
 }
+_OTHER_WORDS: Final = (
+    "on|in|last|next|this|past|coming|the|of|back|ago|today|yesterday|tomorrow|tonight|night|morning|afternoon|evening"
+    "|days?|weeks?|weekend|months?|years?|just|early|late|before|after|about|around|over"
+)
 TIME_WORD: Final = (
-    "(?:"
-    + "|".join(
-        (
-            *_MONTHS,
-            *_WEEKDAYS,
-            *_SEASONS,
-            *_NUMBERS,
-            *[
-                "on",
-                "in",
-                "last",
-                "next",
-                "this",
-                "past",
-                "coming",
-                "the",
-                "of",
-                "back",
-                "ago",
-                "today",
-                "yesterday",
-                "tomorrow",
-                "tonight",
-                "night",
-                "morning",
-            ],
-            *[
-                "afternoon",
-                "evening",
-                "day",
-                "week",
-                "weekend",
-                "month",
-                "year",
-                "days",
-                "weeks",
-                "months",
-                "years",
-                "just",
-                "early",
-                "late",
-                "before",
-                "after",
-            ],
-            *["about", "around", "over"],
-            ",",
-            r"\d{1,4}(?:st|nd|rd|th)?",
-        )
-    )
-    + ")"
+    rf"(?:{'|'.join([*_MONTHS, *_WEEKDAYS, *_SEASONS, *_NUMBERS])}|{_OTHER_WORDS}|,|\d{{1,4}}(?:st|nd|rd|th)?)"
 )
 """An expression for one word of a time."""

@@ -55,7 +55,7 @@ def _like(span: Span) -> list[Filling]:
             len(words) == 1 and not bare and len(words[0]) > 6 and words[0] not in span.lexicon.words("vague_gerunds")
         )
         return _plain(span) if active or unknown or _food_or_thing(span) else []
-    if len(words) > 4 or (len(words) > 1 and words[0] in _BARE_VERBS):
+    if len(words) > 4 or (len(words) > 1 and words[0] in span.lexicon.words("bare_verbs")):
         return []
     # "Anywhere with water": what it is stands before the preposition.
     cut = next((at for at, word in enumerate(words) if at and word in span.lexicon.words("prepositions")), len(words))
@@ -81,7 +81,7 @@ def _is_pastime(words: Sequence[str], span: Span) -> bool:
         return False
     if words[0] == "go":
         return len(words) > 1 and (words[1].endswith("ing") or words[1] in ("to", "on", "for"))
-    return len(words) > 1 or words[0] not in _NEEDS_OBJECT
+    return len(words) > 1 or words[0] not in span.lexicon.words("needs_object")
 
 
 def _plain(span: Span) -> list[Filling]:
@@ -240,27 +240,6 @@ def _one_counted(span: Span, name: str) -> list[Filling]:
     return one(f"{text} named {who[0].text}" if who else text)
 
 
-_NEEDS_OBJECT: Final = frozenset(
-    ["play", "watch", "go", "make", "learn", "listen", "spend", "build", "work", "collect", "explore", "act"]
-)
-_BARE_VERBS: Final = frozenset(
-    [
-        "play",
-        "watch",
-        "read",
-        "listen",
-        "learn",
-        "go",
-        "ride",
-        "build",
-        "make",
-        "write",
-        "collect",
-        "spend",
-        "travel",
-        "see",
-    ]
-)
 _COUNTS: Final = frozenset({"one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"})
 _PLAIN: Final = re.compile(r"[^\W\d_]+(?:-[^\W_]+)*")
 _EVENT_STARTS: Final = frozenset({"a", "an", "the", "my", "our", "two", "three", "four", "another"})
