@@ -172,8 +172,14 @@ def event(span: Span) -> list[Filling]:
 
 
 def habit(span: Span) -> list[Filling]:
-    """Read what is done again and again: no pronouns, and not more than a few words."""
-    return noun(span) if len(span.words) <= 6 and not span.has_any("taking_back") else []
+    """Read what is done again and again: "to yoga", "the newspaper"; no pronouns, and not more than a few words."""
+    leads = span.words[0] in span.lexicon.words("prepositions") and len(span.words) > 1
+    known = noun(span.part(1)) if leads else noun(span)
+    return (
+        one(spoken(span.tokens, span.source))
+        if known and len(span.words) <= 6 and not span.has_any("taking_back")
+        else []
+    )
 
 
 def proper(span: Span) -> list[Filling]:
