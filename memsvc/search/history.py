@@ -106,7 +106,7 @@ class HistoryIndex:
         """Take in runs, each with its id and index, oldest first."""
         gathered = Gathered()
         self.gather(runs, gathered)
-        self.note(gathered)
+        self.note(gathered.ordered(), gathered)
 
     def gather(self, runs: Iterable[tuple[str, int, SaidRun]], gathered: Gathered) -> None:
         """Take in runs but for their terms, which `note` then takes from what was gathered of all of them."""
@@ -114,9 +114,9 @@ class HistoryIndex:
             if run_id not in self._numbers:
                 self._add(run_id, index, said, gathered)
 
-    def note(self, gathered: Gathered) -> None:
-        """Take in the terms and vectors of runs that were gathered."""
-        self._postings.add_all(gathered.ordered())
+    def note(self, ordered: Sequence[int], gathered: Gathered) -> None:
+        """Take in the terms, in order, and the vectors of runs that were gathered."""
+        self._postings.add_all(ordered)
         self._vectors.put_all(gathered.vectors)
 
     def remove(self, run_id: str) -> None:

@@ -73,7 +73,7 @@ class LexicalIndex:
             if time.monotonic() >= slice_end:
                 await asyncio.sleep(0)
                 slice_end = time.monotonic() + slice_seconds
-        index._postings.add_all(gathered.ordered())
+        index._postings.add_all(await gathered.ordered_aside())
         return index
 
     def add(self, memory: Memory) -> None:

@@ -12,6 +12,7 @@ Terms are not kept. A word that no document holds is taken for one of 30,000 tha
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from array import array
 from bisect import bisect_left, insort
@@ -83,6 +84,12 @@ class Gathered:
         found = array("Q")
         found.frombytes(keys.tobytes())
         return found
+
+    async def ordered_aside(self) -> array[int]:
+        """Return the postings in order; of many, without holding up the event loop."""
+        if len(self._counts) < _MANY_POSTINGS:
+            return self.ordered()
+        return await asyncio.to_thread(self.ordered)
 
     def _keys(self) -> Iterator[int]:
         codes = array("I", bytes(self._codes))

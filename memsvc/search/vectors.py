@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _ROWS_A_BLOCK = 1024
 _FIRST_ROWS = 16
 _OBJECTS_BYTES = 2048
+_FIRST_NEAR = 256
 _ID_BYTES = 110
 
 
@@ -123,10 +124,20 @@ class Similarities:
 
     def nearest(self, least: float, allowed: Callable[[str], bool] | None) -> Iterator[tuple[str, float]]:
         """Yield the ids of what is at least so near and allowed, nearest first."""
+        for slots in self._by_nearness(least):
+            for slot in slots:
+                memory_id = self._ids[slot]
+                if memory_id is not None and (allowed is None or allowed(memory_id)):
+                    yield memory_id, float(self._nearness[slot])
+
+    def _by_nearness(self, least: float) -> Iterator[NDArray[np.intp]]:
+        """Yield the slots of what is at least so near, nearest first: the first of them alone, since few go further."""
         import numpy as np
 
         near = np.flatnonzero(self._nearness >= least)
-        for slot in near[np.argsort(-self._nearness[near], kind="stable")]:
-            memory_id = self._ids[slot]
-            if memory_id is not None and (allowed is None or allowed(memory_id)):
-                yield memory_id, float(self._nearness[slot])
+        if len(near) > 2 * _FIRST_NEAR:
+            parted = np.argpartition(-self._nearness[near], _FIRST_NEAR)
+            # In the order of slots, so that equals come in the same order however many there are.
+            first, near = np.sort(near[parted[:_FIRST_NEAR]]), np.sort(near[parted[_FIRST_NEAR:]])
+            yield first[np.argsort(-self._nearness[first], kind="stable")]
+        yield near[np.argsort(-self._nearness[near], kind="stable")]

@@ -36,7 +36,7 @@ class HotHistory:
             part = runs[first : first + _RUNS_A_SLICE]
             self.index.gather((run for run in part if run[0] not in self._gone), gathered)
             await asyncio.sleep(0)
-        self.index.note(gathered)
+        self.index.note(await gathered.ordered_aside(), gathered)
 
     def move(self, body: Body) -> bool:
         """Follow a record; False: all has to be read anew."""
