@@ -107,7 +107,7 @@ class Meaning:
             vectors.unread.clear()
             rows = await self._users.driver.get(user.state.scope, RowKind.VECTOR, unread)
             await _take(user, vectors, list(rows.values()))
-        missing = vectors.missing(user.state.memories())
+        missing = vectors.missing(user.state)
         if missing and self.embedder.instant:
             for memory, vector in zip(missing, await self.embedder.embed(_texts(missing)), strict=True):
                 if user.state.memory(memory.memory_id) is memory:
@@ -119,7 +119,7 @@ class Meaning:
 
     def pending(self, user: HotUser) -> int:
         """Return how many memories of a prepared user have no vector yet."""
-        return len(user.vectors.missing(user.state.memories())) if user.vectors is not None else 0
+        return len(user.vectors.missing(user.state)) if user.vectors is not None else 0
 
     def lacking(self, user: HotUser) -> int:
         """Return how many vectors of a prepared user are to be stored."""
@@ -137,7 +137,7 @@ class Meaning:
             for memory_id, vector in vectors.unstored.items()
             if (memory := user.state.memory(memory_id)) is not None
         }
-        missing = vectors.missing(user.state.memories())
+        missing = vectors.missing(user.state)
         try:
             for first in range(0, len(missing), _BATCH_MEMORIES):
                 batch = missing[first : first + _BATCH_MEMORIES]

@@ -57,9 +57,12 @@ class Vectors:
         self.unread.update(new)
         return bool(new)
 
-    def missing(self, memories: Iterable[Memory]) -> list[Memory]:
-        """Return those of the memories that have no vector here."""
-        return [memory for memory in memories if memory.memory_id not in self.index]
+    def missing(self, state: State) -> list[Memory]:
+        """Return those of the user's memories that have no vector here."""
+        # What is here is of memories that there are: so as many are all.
+        if len(self.index) == state.memory_count:
+            return []
+        return [memory for memory in state.memories() if memory.memory_id not in self.index]
 
     @property
     def size_bytes(self) -> int:
