@@ -221,6 +221,11 @@ class Message(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
             return self.parts[0].text
         return text_of(self.parts)
 
+    @property
+    def character_count(self) -> int:
+        """How much there is to read for a model: tools' calls and parts of providers too."""
+        return sum(map(_character_count, self.parts))
+
 
 def text_of(parts: Iterable[Part]) -> str:
     """Return the texts and captions of parts, joined by newlines."""
@@ -235,6 +240,20 @@ def _texts(parts: Iterable[Part]) -> Iterator[str]:
             yield from _texts(part.parts)
         elif isinstance(part, MediaPart) and part.caption:
             yield part.caption
+
+
+def _character_count(part: Part) -> int:
+    match part:
+        case TextPart():
+            return len(part.text)
+        case ToolCallPart():
+            return len(part.name) + len(part.arguments_json)
+        case ToolResultPart():
+            return sum(map(_character_count, part.parts))
+        case MediaPart():
+            return len(part.caption) + len(part.uri)
+        case ProviderPart():
+            return len(part.json)
 
 
 class LearningMode(enum.StrEnum):

@@ -22,7 +22,7 @@ from memsvc.ids import derived_id
 from memsvc.journal.draft import Draft
 from memsvc.limits import TEXT_BYTES, TOPIC_BYTES, TOPICS, check_memory
 from memsvc.model import Layer, Memory, Origin, Polarity, Refusal, Trust, encode
-from memsvc.search.filter import fold_text
+from memsvc.search.filter import wording
 
 PART_CHANGES: Final = 250
 PART_BYTES: Final = 1 << 20
@@ -249,21 +249,17 @@ class _Texts:
 
     def __init__(self, memories: Iterable[Memory]) -> None:
         self._by_text: dict[tuple[Layer, str], str] = {
-            (memory.layer, _normal(memory.text)): memory.memory_id for memory in memories
+            (memory.layer, wording(memory.text)): memory.memory_id for memory in memories
         }
 
     def find(self, layer: Layer, text: str) -> str | None:
-        return self._by_text.get((layer, _normal(text)))
+        return self._by_text.get((layer, wording(text)))
 
     def add(self, memory: Memory) -> None:
-        self._by_text[memory.layer, _normal(memory.text)] = memory.memory_id
+        self._by_text[memory.layer, wording(memory.text)] = memory.memory_id
 
     def remove(self, memory: Memory) -> None:
-        self._by_text.pop((memory.layer, _normal(memory.text)), None)
-
-
-def _normal(text: str) -> str:
-    return " ".join(fold_text(text).split()).rstrip(".!")
+        self._by_text.pop((memory.layer, wording(memory.text)), None)
 
 
 def _memory(memory_id: str, operation: Operation, source: Source) -> Memory:

@@ -14,10 +14,10 @@ from memsvc.journal.draft import Draft, Moment, check_etag, check_revision, not_
 from memsvc.journal.records import Request, commit_of
 from memsvc.journal.state import State
 from memsvc.limits import check_memory
-from memsvc.model import Commit, Layer, Memory, Scope, encode
+from memsvc.model import Commit, Layer, Memory, Scope, Trust, encode
 from memsvc.purge import EVERYTHING, purge
 from memsvc.redaction import Redactor
-from memsvc.search.filter import MemoryFilter, matcher
+from memsvc.search.filter import MemoryFilter, matcher, wording
 from memsvc.storage.driver import MAX_RECORD_CHANGES, RecordKind
 from memsvc.users import Users
 from memsvc.writing.writer import Writer
@@ -26,6 +26,9 @@ UPDATABLE = frozenset(
     ("text", "value_json", "topics", "input", "trust", "polarity", "metadata", "observe_time", "expire_time")
 )
 """Fields of a memory that an update may set."""
+
+_SPARE_CHARACTERS = 8
+"""What says the same differs by no more, in spaces, accents and a closing dot: most others need no closer look."""
 
 CLEAR_MEMORIES = 250
 CLEAR_BYTES = 1 << 20
@@ -47,6 +50,8 @@ class Create(Struct, frozen=True):
     """Create a memory; it has its id already."""
 
     memory: Memory
+    merges: bool = False
+    """Where one says the same already, add to that one."""
 
 
 class Update(Struct, frozen=True):
@@ -134,7 +139,11 @@ class WriteCommand(Command[Commit]):
 
 def _carry_out(draft: Draft, operation: Operation) -> None:
     if isinstance(operation, Create):
-        draft.create(operation.memory)
+        same = _saying_the_same(draft, operation.memory) if operation.merges else None
+        if same is None:
+            draft.create(operation.memory)
+        else:
+            draft.replace(same, _merged(same, operation.memory))
         return
     target = operation.target
     memory = target.find(draft)
@@ -157,6 +166,34 @@ def _carry_out(draft: Draft, operation: Operation) -> None:
     changed = msgspec.structs.replace(memory, **values)
     check_memory(changed)
     draft.replace(memory, changed)
+
+
+def _saying_the_same(draft: Draft, memory: Memory) -> Memory | None:
+    """Return the memory of the layer that says it in the same words, and is not over."""
+    wanted = wording(memory.text)
+    for known in draft.state.layers[memory.layer].values():
+        if (
+            abs(len(known.text) - len(memory.text)) <= _SPARE_CHARACTERS
+            and wording(known.text) == wanted
+            and known.polarity is memory.polarity
+            and not 0 < known.expire_time <= draft.moment.time
+        ):
+            return known
+    return None
+
+
+def _merged(known: Memory, again: Memory) -> Memory:
+    """Return what is known, said again: with the topics and metadata of both, kept as long as either."""
+    merged = msgspec.structs.replace(
+        known,
+        topics=tuple(dict.fromkeys((*known.topics, *again.topics))),
+        metadata={**known.metadata, **again.metadata},
+        expire_time=known.expire_time and again.expire_time and max(known.expire_time, again.expire_time),
+        trust=Trust.STATED if Trust.STATED in (known.trust, again.trust) else known.trust,
+        observe_time=max(known.observe_time, again.observe_time),
+    )
+    check_memory(merged)
+    return merged
 
 
 def _check_place(memory: Memory, layer: Layer | None, key: str) -> None:

@@ -73,7 +73,7 @@ class MemoryService:
 
     async def create_memory(self, request: pb.CreateMemoryRequest, context: Context) -> pb.CreateMemoryResponse:
         scope, guard = read_scope(request.scope), read_guard(request)
-        commit = await self._writer.write(scope, [read_create(request)], guard)
+        commit = await self._writer.write(scope, [read_create(request, merges=request.merge_same_text)], guard)
         return pb.CreateMemoryResponse(memory=proto_memory(_written(commit), scope), revision=commit.revision)
 
     async def update_memory(self, request: pb.UpdateMemoryRequest, context: Context) -> pb.UpdateMemoryResponse:

@@ -65,11 +65,13 @@ def read_guard(request: _Guarded) -> Guard:
     return Guard(read_request(request), expected)
 
 
-def read_create(request: _Creating, path: str = "") -> Create:
+def read_create(request: _Creating, path: str = "", *, merges: bool = False) -> Create:
     """Return the create; `path` is what its fields start with."""
     memory = read_memory(request.memory, f"{path}memory")
     check_memory(memory, f"{path}memory")
-    return Create(memory if memory.memory_id else replace(memory, memory_id=new_id()))
+    if memory.memory_id:
+        return Create(memory)
+    return Create(replace(memory, memory_id=new_id()), merges=merges and not memory.key)
 
 
 def read_update(request: _Updating, path: str = "") -> Update:

@@ -45,6 +45,7 @@ from memsvc.search.filter import ALWAYS
 from memsvc.search.history import HistoryFilter
 from memsvc.sessions import AppendRunCommand
 from memsvc.sessions.learning import learning_of
+from memsvc.sessions.stored import spoken
 from memsvc.v1 import session_pb2 as pb
 
 REPLY_SECONDS: Final = 0.25
@@ -96,6 +97,8 @@ class SessionService:
     def _command(self, request: pb.AppendRunRequest) -> AppendRunCommand:
         known = read_request(request)
         run, size_bytes = read_run(request.run)
+        if request.skip_stored and not spoken(run.messages):
+            raise invalid("run.messages", "must hold more than system messages, which are not stored")
         return AppendRunCommand(
             run if run.run_id else replace(run, run_id=new_id()),
             size_bytes,
@@ -105,6 +108,7 @@ class SessionService:
             named_by_client=bool(run.run_id),
             request=known,
             embedder=self._embedder,
+            skip_stored=request.skip_stored,
         )
 
     async def _wait(self, scope: Scope, reply: pb.AppendRunResponse, seconds: float) -> None:

@@ -59,6 +59,12 @@ def fold_text(text: str) -> str:
     return "".join(character for character in decomposed if not unicodedata.combining(character))
 
 
+def wording(text: str) -> str:
+    """Return what two texts share that say the same in the same words: `text` folded, without a closing dot."""
+    folded = text.casefold() if text.isascii() else fold_text(text)
+    return " ".join(folded.split()).rstrip(".!")
+
+
 _ONE_SPELLING = str.maketrans({"\u200c": " ", "ة": "ه"})
 
 

@@ -19,6 +19,7 @@ from memsvc.purge import learned_from
 from memsvc.search.embedders.contract import InstantEmbedder
 from memsvc.search.said import said_in
 from memsvc.search.text import shared_analyzer
+from memsvc.sessions.stored import Stored, stored
 from memsvc.storage.driver import Driver, PageOf, RecordKind, Row, RowKey, RowKind
 
 MAX_JOINED_RUNS = 32
@@ -68,13 +69,17 @@ class AppendRunCommand(Command[RunReceipt]):
     request: Request | None = None
     embedder: InstantEmbedder | None = None
     """Makes the vectors of what the user said; None: it is found by its words alone."""
+    skip_stored: bool = False
+    """Store only those of its messages that the session does not hold yet."""
+    _stored: Stored | None = None
     _session: Session | None = None
     _taken: bool = False
     _chain: Sequence[Run] = ()
     """The run that is to be replaced, the one that replaced it, and so on to the one that is in the history."""
 
     def needs(self, state: State) -> bool:
-        return self.named_by_client or bool(self.run.replaces_run_id) or self.run.session_id not in state.sessions
+        named = self.named_by_client or self.run.replaces_run_id or self.skip_stored
+        return bool(named) or self.run.session_id not in state.sessions
 
     async def prepare(self, driver: Driver, state: State) -> None:
         scope, run = state.scope, self.run
@@ -86,8 +91,12 @@ class AppendRunCommand(Command[RunReceipt]):
         self._taken = run.run_id in runs
         named = runs.get(run.replaces_run_id)
         self._chain = await _chain(driver, scope, decode(named.body, Run)) if named is not None else ()
+        if self.skip_stored:
+            replaced = self._chain[-1].run_id if self._chain else ""
+            self._stored = await stored(driver, scope, run.session_id, run.messages, replaced)
+            self.size_bytes = min(self.size_bytes, sum(len(encode(message)) for message in self._stored.new))
 
-    def decide(self, state: State, moment: Moment) -> Decision:
+    def decide(self, state: State, moment: Moment) -> Decision | None:
         run = self.run
         if self._taken:
             violation = FieldViolation("run.run_id", "is taken")
@@ -95,6 +104,10 @@ class AppendRunCommand(Command[RunReceipt]):
         if run.replaces_run_id and not (self._chain and self._chain[0].session_id == run.session_id):
             violation = FieldViolation("run.replaces_run_id", "must be a run of this session")
             raise NotFound(Reason.RUN_NOT_FOUND, f"no run {run.replaces_run_id} in this session", (violation,))
+        if self._stored is not None:
+            if not self._stored.new and self._stored.last is not None:
+                return None
+            run = replace(run, messages=tuple(self._stored.new))
         extraction = self._extraction(state, moment.now)
         run = replace(
             run,
@@ -184,7 +197,9 @@ class AppendRunCommand(Command[RunReceipt]):
         )
 
     def result(self, recorded: Recorded) -> RunReceipt:
-        run = recorded.body.run
+        run: RunNote | Run | None = recorded.body.run
+        if run is None and self._stored is not None:
+            run = self._stored.last
         assert run is not None
         return RunReceipt(run.run_id, run.index, run.extraction_id)
 

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from memsvc.limits import REPLY_BYTES
 from memsvc.model import Message, Role, Run, Scope, decode
+from memsvc.sessions.pairs import with_pairs
 from memsvc.storage.driver import Driver, PageOf, RowKind
 
 _PAGE_RUNS = 200
@@ -34,7 +35,7 @@ async def read_history(
 ) -> History:
     """Return the messages of the last runs, oldest first; replaced runs are left out.
 
-    Runs are taken whole, newest first, as long as their texts have at most `max_characters` (0: any number).
+    Runs are taken whole, newest first, as long as they have at most `max_characters` (0: any number).
     """
     runs: list[Run] = []
     size, characters, before, has_more = 0, 0, None, False
@@ -56,17 +57,15 @@ async def read_history(
             before = row.position
             if run.replaced:
                 continue
-            characters += sum(len(message.text) for message in run.messages)
+            characters += sum(message.character_count for message in run.messages)
             full = bool(runs) and size + len(row.body) > max_bytes
             if len(runs) == last_runs or full or 0 < max_characters < characters:
                 has_more = True
                 break
             runs.append(run)
             size += len(row.body)
-    messages = [
-        timed(message, run) for run in reversed(runs) for message in run.messages if not roles or message.role in roles
-    ]
-    return History(messages, len(runs), has_more, [run.run_id for run in runs])
+    messages = [timed(message, run) for run in reversed(runs) for message in run.messages]
+    return History(with_pairs(messages, roles), len(runs), has_more, [run.run_id for run in runs])
 
 
 def timed(message: Message, run: Run) -> Message:

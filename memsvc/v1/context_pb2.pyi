@@ -159,7 +159,9 @@ class ContextHistory(_message.Message):
     last_runs: _builtins.int
     """How many runs, counted from the last: 0 is 3, at most 100."""
     max_characters: _builtins.int
-    """At most this many characters of messages; the oldest runs go first. 0: the runs whole."""
+    """At most this many characters of messages, tools' arguments and answers included; the oldest runs go first. 0: the
+    runs whole.
+    """
     def __init__(
         self,
         *,

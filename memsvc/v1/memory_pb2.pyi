@@ -425,11 +425,16 @@ class CreateMemoryRequest(_message.Message):
     MEMORY_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     EXPECTED_REVISION_FIELD_NUMBER: _builtins.int
+    MERGE_SAME_TEXT_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """A UUID that makes the call safe to repeat."""
     expected_revision: _builtins.int
     """Fail (ABORTED, REVISION_MISMATCH) unless the user is at this revision; 0: only if there is none yet. Not set: not
     checked.
+    """
+    merge_same_text: _builtins.bool
+    """Where the layer holds a memory of the same text (but for case, accents, spaces and a closing dot), do not create
+    another: it gets the topics and metadata of both, and is answered. Without effect where an id or a key is given.
     """
     @_builtins.property
     def scope(self) -> _common_pb2.Scope:
@@ -446,10 +451,11 @@ class CreateMemoryRequest(_message.Message):
         memory: Global___Memory | None = ...,
         request_id: _builtins.str = ...,
         expected_revision: _builtins.int | None = ...,
+        merge_same_text: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_revision", b"_expected_revision", "expected_revision", b"expected_revision", "memory", b"memory", "scope", b"scope"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_revision", b"_expected_revision", "expected_revision", b"expected_revision", "memory", b"memory", "request_id", b"request_id", "scope", b"scope"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_revision", b"_expected_revision", "expected_revision", b"expected_revision", "memory", b"memory", "merge_same_text", b"merge_same_text", "request_id", b"request_id", "scope", b"scope"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__expected_revision: _TypeAlias = _typing.Literal["expected_revision"]  # noqa: Y015
     _WhichOneofArgType__expected_revision: _TypeAlias = _typing.Literal["_expected_revision", b"_expected_revision"]  # noqa: Y015

@@ -185,10 +185,16 @@ class AppendRunRequest(_message.Message):
     LEARNING_MODE_FIELD_NUMBER: _builtins.int
     WAIT_FOR_LEARNING_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    SKIP_STORED_FIELD_NUMBER: _builtins.int
     learning_mode: _common_pb2.LearningMode.ValueType
     """Overrides the configured mode."""
     request_id: _builtins.str
     """A UUID that makes the call safe to repeat."""
+    skip_stored: _builtins.bool
+    """The messages may begin with what the session holds already, as an agent's list of all messages does: system messages
+    and the longest beginning that is the end of the session's history are left out. A list of several exchanges, or one
+    with a system message, that holds nothing new stores nothing and answers the session's last run.
+    """
     @_builtins.property
     def scope(self) -> _common_pb2.Scope:
         """Whose run. user_id is required."""
@@ -211,10 +217,11 @@ class AppendRunRequest(_message.Message):
         learning_mode: _common_pb2.LearningMode.ValueType = ...,
         wait_for_learning: _duration_pb2.Duration | None = ...,
         request_id: _builtins.str = ...,
+        skip_stored: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["run", b"run", "scope", b"scope", "wait_for_learning", b"wait_for_learning"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["learning_mode", b"learning_mode", "request_id", b"request_id", "run", b"run", "scope", b"scope", "wait_for_learning", b"wait_for_learning"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["learning_mode", b"learning_mode", "request_id", b"request_id", "run", b"run", "scope", b"scope", "skip_stored", b"skip_stored", "wait_for_learning", b"wait_for_learning"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -360,7 +367,7 @@ class GetHistoryRequest(_message.Message):
 
     @_builtins.property
     def roles(self) -> _containers.RepeatedScalarFieldContainer[_common_pb2.Role.ValueType]:
-        """Only messages of these roles; empty: all. At most 100."""
+        """Only messages of these roles; empty: all. At most 100. A tool's call and its result come both where one of them does."""
 
     def __init__(
         self,

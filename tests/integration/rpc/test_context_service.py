@@ -10,7 +10,7 @@ from rpc_harness import SARAH, Harness, failing, said
 from memsvc.sessions import Quiet
 from memsvc.v1 import common_pb2 as common
 from memsvc.v1 import context_pb2 as pb
-from memsvc.v1 import memory_pb2, session_pb2
+from memsvc.v1 import memory_pb2, message_pb2, session_pb2
 
 
 async def create(server: Harness, text: str, scope: common.Scope = SARAH, **fields: Any) -> memory_pb2.Memory:
@@ -176,3 +176,33 @@ async def test_what_was_said_about_the_query_comes_after_the_memories(server: Ha
     with_history = await text_of(recall=True, history=pb.ContextHistory(session_id="s2"))
     assert "We took in" in with_history
     assert "Comet" not in with_history
+
+
+async def test_characters_of_a_history_count_what_tools_are_asked_and_answer(server: Harness) -> None:
+    def ran(session_id: str, part: message_pb2.Part, role: int) -> session_pb2.AppendRunRequest:
+        message = message_pb2.Message(role=role, parts=[part])  # type: ignore[arg-type]
+        return session_pb2.AppendRunRequest(
+            scope=SARAH, run=session_pb2.Run(session_id=session_id, messages=[said("look it up"), message])
+        )
+
+    long = '{"x": "' + "x" * 50_000 + '"}'
+    asked = message_pb2.ToolCallPart(id="c1", name="look", arguments_json=long)
+    text = message_pb2.Part(text=message_pb2.TextPart(text=long))
+    answered = message_pb2.ToolResultPart(call_id="c1", parts=[text])
+    own = message_pb2.ProviderPart(provider="openai", json=long)
+    parts = {
+        "asked": (message_pb2.Part(tool_call=asked), common.ROLE_ASSISTANT),
+        "answered": (message_pb2.Part(tool_result=answered), common.ROLE_TOOL),
+        "own": (message_pb2.Part(provider=own), common.ROLE_ASSISTANT),
+    }
+    for session_id, (part, role) in parts.items():
+        await server.sessions.AppendRun(ran(session_id, part, role))
+        await server.sessions.AppendRun(
+            session_pb2.AppendRunRequest(
+                scope=SARAH, run=session_pb2.Run(session_id=session_id, messages=[said("thanks")])
+            )
+        )
+        history = pb.ContextHistory(session_id=session_id, max_characters=1_000)
+        reply = await compiled(server, history=history)
+
+        assert [message.parts[0].text.text for message in reply.history] == ["thanks"]
