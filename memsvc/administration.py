@@ -122,7 +122,7 @@ class Administration(Struct):
             open_extractions=len(core.open),
             waiting=commonest(waiting_reasons(core)),
             failed=commonest(core.failed),
-            update_time=core.time,
+            update_time=core.change_time,
             user=user,
         )
 

@@ -1,6 +1,6 @@
 """Compiles a user's memories into a block of text for a system prompt, under a budget."""
 
-from memsvc.context.compiling import compile_context, compile_with_recall
+from memsvc.context.compiling import compile_context, compile_with_recall, kept_contexts, unless_held
 from memsvc.context.contract import (
     DEFAULT_MAX_CHARACTERS,
     MAX_CUT_IDS,
@@ -31,4 +31,6 @@ __all__ = [
     "compile_context",
     "compile_with_recall",
     "count_tokens",
+    "kept_contexts",
+    "unless_held",
 ]

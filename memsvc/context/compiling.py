@@ -55,9 +55,7 @@ def compile_context(own: Source, shared: Sequence[Source], request: ContextReque
     What was compiled is kept in `own.cache`, unless the request has a filter or a memory shown expires.
     """
     context = _cached(own, shared, request) if request.matches is None else _compile(own, shared, request)[0]
-    if request.etag == context.etag:
-        return CompiledContext(unchanged=True, etag=context.etag, tokens=context.tokens, cuts=context.cuts)
-    return context
+    return unless_held(context, request.etag)
 
 
 def compile_with_recall(
@@ -71,15 +69,26 @@ def compile_with_recall(
         if count_tokens(context.text) > tokens if tokens else len(context.text) > characters:
             context = compile_context(own, shared, replace(plain, max_characters=characters, max_tokens=tokens))
         context = with_recall(context, request, nearest)
-    if request.etag == context.etag:
+    return unless_held(context, request.etag)
+
+
+def unless_held(context: CompiledContext, etag: str) -> CompiledContext:
+    """Return the context; without its text where that is what the caller holds."""
+    if etag == context.etag:
         return CompiledContext(unchanged=True, etag=context.etag, tokens=context.tokens, cuts=context.cuts)
     return context
 
 
-def _cached(own: Source, shared: Sequence[Source], request: ContextRequest) -> CompiledContext:
+def kept_contexts(own: Source) -> ContextCache:
+    """Return the contexts that are kept for a user at its revision."""
     kept = own.cache.get(_CACHE_KEY)
     if not isinstance(kept, ContextCache):
         kept = own.cache[_CACHE_KEY] = ContextCache()
+    return kept
+
+
+def _cached(own: Source, shared: Sequence[Source], request: ContextRequest) -> CompiledContext:
+    kept = kept_contexts(own)
     shape = (
         request.format,
         request.max_characters,

@@ -61,6 +61,8 @@ class Core(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=Tr
     """Runs of sessions ever stored, since the last erasure."""
     time: int = 0
     """Of the newest record. Times of a user's records always grow, whatever clocks do."""
+    change_time: int = 0
+    """Of the newest record that changed a memory or a run, or answers a request: no housekeeping."""
     epoch: int = 0
     """Of the newest claim."""
     claim: Claim | None = None
@@ -214,6 +216,7 @@ def _fold_core(core: Core, record: Record, body: Body) -> Core:
         next_index=body.run.index + 1 if body.run is not None else core.next_index,
         runs=core.runs + 1 if body.run is not None and body.run.session_id else core.runs,
         time=record.time,
+        change_time=record.time if _is_change(body) else core.change_time,
         epoch=epoch,
         claim=claim,
         claim_seq=claim_seq,
@@ -226,6 +229,10 @@ def _fold_core(core: Core, record: Record, body: Body) -> Core:
         embed_time=core.embed_time if body.embed_time is None else body.embed_time,
         has_vectors=core.has_vectors or bool(body.embedded),
     )
+
+
+def _is_change(body: Body) -> bool:
+    return bool(body.changes) or body.run is not None or body.erase is not None or body.request is not None
 
 
 def _failed_with(failed: Mapping[str, int], extraction: Extraction, *, was_open: bool) -> Mapping[str, int]:

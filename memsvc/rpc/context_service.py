@@ -19,6 +19,8 @@ from memsvc.context import (
     Recalled,
     SectionKind,
     compile_with_recall,
+    kept_contexts,
+    unless_held,
 )
 from memsvc.errors import Reason, ResourceExhausted, Unavailable, invalid
 from memsvc.extraction.jobs.extractions import pending_runs
@@ -44,7 +46,7 @@ from memsvc.rpc.scalars import (
 from memsvc.rpc.session_service import LATE_SECONDS, REPLY_SECONDS
 from memsvc.search.filter import matcher
 from memsvc.search.history import HistoryFilter
-from memsvc.users import Consistency
+from memsvc.users import Consistency, HotUser
 from memsvc.v1 import common_pb2
 from memsvc.v1 import context_pb2 as pb
 
@@ -55,9 +57,9 @@ TOKENS: Final = range(50, 250_001)
 _LAST_RUNS: Final = 3
 _MAX_LAST_RUNS: Final = 100
 _FEW_MEMORIES: Final = 32
+"""So few are searched without an index that was built beside the event loop's other work."""
 _VECTOR_SECONDS: Final = 0.3
 """So long a context waits for the vector of its query: what is near it is then found by its words."""
-"""So few are searched without an index that was built beside the event loop's other work."""
 _FORMATS: Final[Mapping[int, ContextFormat]] = {
     pb.CONTEXT_FORMAT_XML: ContextFormat.XML,
     pb.CONTEXT_FORMAT_MARKDOWN: ContextFormat.MARKDOWN,
@@ -103,16 +105,19 @@ class ContextService:
             await self._wait(scope, max(0.0, min(seconds, remaining)))
         user = await self._users.read(scope, consistency)
         shared = await self._users.read_shared(scope, shared_user_ids, consistency) if shared_user_ids else {}
-        if wanted.query:
-            for source in (user, *shared.values()):
-                if source.state.memory_count > _FEW_MEMORIES:
-                    await source.prepare_search()
-            many = [source for source in (user, *shared.values()) if source.state.memory_count > _FEW_MEMORIES]
-            if self._meaning is not None and many:
-                meant = await self._meaning.prepared(wanted.query, many, _VECTOR_SECONDS)
-                wanted = replace(wanted, vector=meant.vector)
-        recalled = await self._recall(scope, request, consistency)
-        compiled = compile_with_recall(user, list(shared.values()), wanted, recalled)
+        sources = (user, *shared.values())
+        # What was compiled is right as long as no journal has moved: runs and vectors are in it, too.
+        tips = tuple(source.state.tip for source in sources)
+        shape = _shape(request, wanted), tips
+        lasting = wanted.matches is None and not any(source.state.core.first_expiry for source in sources)
+        compiled = kept_contexts(user).get(shape) if lasting else None
+        if compiled is None:
+            meant, recalled = await self._nearest(scope, request, wanted, sources, consistency)
+            compiled = compile_with_recall(user, sources[1:], meant, recalled)
+            by_words = bool(wanted.query) and self._meaning is not None and not meant.vector and bool(_many(sources))
+            if lasting and not by_words and tips == tuple(source.state.tip for source in sources):
+                kept_contexts(user).put(shape, compiled)
+        compiled = unless_held(compiled, request.etag)
         known = self._serialized.get(compiled)
         if known is None:
             known = _proto_context(compiled).SerializeToString()
@@ -132,6 +137,25 @@ class ContextService:
         if len(reply) > REPLY_BYTES:
             raise ResourceExhausted(Reason.RESULT_TOO_LARGE, f"context is {len(reply) / 2**20:.1f} MiB")
         return reply
+
+    async def _nearest(
+        self,
+        scope: Scope,
+        request: pb.CompileContextRequest,
+        wanted: ContextRequest,
+        sources: Sequence[HotUser],
+        consistency: Consistency,
+    ) -> tuple[ContextRequest, Sequence[Recalled]]:
+        """Return what is wanted with its query's vector and without its etag, and what was said that fits it."""
+        wanted = replace(wanted, etag="")
+        if wanted.query:
+            many = _many(sources)
+            for source in many:
+                await source.prepare_search()
+            if self._meaning is not None and many:
+                meant = await self._meaning.prepared(wanted.query, many, _VECTOR_SECONDS)
+                wanted = replace(wanted, vector=meant.vector)
+        return wanted, await self._recall(scope, request, consistency)
 
     async def _recall(
         self, scope: Scope, request: pb.CompileContextRequest, consistency: Consistency
@@ -171,6 +195,17 @@ class ContextService:
         with contextlib.suppress(Unavailable, TimeoutError):
             async with self._drain.until_drained(), asyncio.timeout(seconds + LATE_SECONDS):
                 await self._extractions.wait_for_all(scope, seconds)
+
+
+def _many(sources: Sequence[HotUser]) -> list[HotUser]:
+    return [source for source in sources if source.state.memory_count > _FEW_MEMORIES]
+
+
+def _shape(request: pb.CompileContextRequest, wanted: ContextRequest) -> tuple[object, ...]:
+    """Return what the text of a context without a filter depends on, but for what is stored."""
+    recall = request.recall if request.HasField("recall") else None
+    history = request.history.SerializeToString() if request.HasField("history") else b""
+    return replace(wanted, etag=""), recall, history
 
 
 def _read_request(request: pb.CompileContextRequest) -> ContextRequest:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Generator
-from functools import partial
+from contextvars import Context
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
@@ -26,7 +26,6 @@ class Whole(Awaitable[T], Generic[T]):
 
     def __await__(self) -> Generator[Any, None, T]:
         steps: Any = self._operation.__await__()
-        # What is awaited is a future of ours, that follows the operation's: cancelling a task cancels what it awaits.
         while True:
             try:
                 pending: asyncio.Future[Any] | None = steps.send(None)
@@ -34,21 +33,48 @@ class Whole(Awaitable[T], Generic[T]):
                 result: T = end.value
                 return result
             try:
-                if pending is None:
-                    yield
-                else:
-                    pending._asyncio_future_blocking = False
-                    done = pending.get_loop().create_future()
-                    pending.add_done_callback(partial(_pass_on, done))
-                    yield from done
+                yield pending if pending is None else _Uncut(pending)
             except asyncio.CancelledError:
                 _finish_after(pending, steps)
                 raise
 
 
-def _pass_on(done: asyncio.Future[None], _: object) -> None:
-    if not done.done():
-        done.set_result(None)
+class _Uncut:
+    """Stands for a future that a task waits for: a task cancels what it waits for, and the future must go on.
+
+    It has what a task asks of a future (see `asyncio.isfuture`), and no more.
+    """
+
+    __slots__ = ("_asyncio_future_blocking", "_cancelled", "_context", "_pending", "_wake_up")
+
+    def __init__(self, pending: asyncio.Future[Any]) -> None:
+        self._asyncio_future_blocking = True
+        pending._asyncio_future_blocking = False
+        self._pending = pending
+        self._cancelled = False
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        return self._pending.get_loop()
+
+    def add_done_callback(self, wake_up: Any, *, context: Context | None = None) -> None:
+        self._wake_up, self._context = wake_up, context
+        self._pending.add_done_callback(self._go_on, context=context)
+
+    def _go_on(self, _: object) -> None:
+        if not self._cancelled:
+            self._wake_up(self)
+
+    def cancel(self, msg: object = None) -> bool:
+        if self._pending.done() or self._cancelled:
+            return False
+        self._cancelled = True
+        self.get_loop().call_soon(self._wake_up, self, context=self._context)
+        return True
+
+    def result(self) -> None:
+        # What the future has come to is for the operation to see, not for the task.
+        if self._cancelled:
+            raise asyncio.CancelledError
 
 
 def _finish_after(pending: asyncio.Future[Any] | None, steps: Any) -> None:

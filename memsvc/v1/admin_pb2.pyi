@@ -181,7 +181,7 @@ class GetStatsResponse(_message.Message):
 
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
-        """When the user last changed."""
+        """When a memory or a run of the user last changed; what the server does by itself is no change."""
 
     @_builtins.property
     def read_time(self) -> _timestamp_pb2.Timestamp:

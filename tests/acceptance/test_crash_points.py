@@ -41,7 +41,8 @@ from tests.torture.words import new_words
 
 KILLED = -signal.SIGKILL
 SARAH = Scope("default", "sarah")
-SETTINGS = {"engine": "rules", "quiet_seconds": 0, "poll_seconds": 0.1}
+SETTINGS = {"engine": "rules", "embedder": "none", "quiet_seconds": 0, "poll_seconds": 0.1}
+"""Without an embedder: what it stores by the way would be among the commits that are counted here."""
 KEPT, CHANGED, DELETED, NEW, OTHER = islice(new_words(), 5)
 
 

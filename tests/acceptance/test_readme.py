@@ -109,7 +109,7 @@ def test_what_it_names_is_there(page: str) -> None:
     assert [link for link in links if not ((ROOT / page).parent / link).exists()] == []
     tests = re.findall(r"ARGS=([\w/.]+)", text)
     assert [path for path in tests if not (ROOT / path).exists()] == []
-    targets = set(re.findall(r"`make (\w+)", text))
+    targets = set(re.findall(r"`make ([\w-]+)", text))
     make = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert {target for target in targets if not re.search(rf"^{target}:", make, re.MULTILINE)} == set()
 

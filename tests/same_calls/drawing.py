@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator
 from random import Random
 from typing import Any
 
+from memsvc.v1.common_pb2 import Layer
 from tests.same_calls.names import own
 from tests.same_calls.server import JSON, Call
 from tests.same_calls.words import KEYS, LABELS, QUERIES, TEXTS, TURNS, VALUES
@@ -96,7 +97,11 @@ class Drawing:
         known, memory = self.world.memory(user_id), self.memory()
         memory |= {"memory_id": known["memory_id"]}
         if self.chance(0.2) and "key" in known:
-            memory |= {"memory_id": "", "key": known["key"], "layer": known.get("layer", 0)}
+            memory |= {
+                "memory_id": "",
+                "key": known["key"],
+                "layer": Layer.Value(known.get("layer", "LAYER_UNSPECIFIED")),
+            }
         if self.chance(0.3):
             memory["etag"] = known["etag"]
         return {"memory": memory, "update_mask": self.random.choice(_MASKS), "allow_missing": self.chance(0.2)}

@@ -31,6 +31,7 @@ class Reading:
             self.watch: 4,
             self.runs: 3,
             self.history: 3,
+            self.said: 5,
             self.session: 3,
             self.sessions: 3,
             self.extraction: 2,
@@ -104,6 +105,17 @@ class Reading:
         roles = self._draw.random.sample((1, 2, 3, 4), self._draw.random.choice((0, 1, 2)))
         request = {"session_id": self._draw.session_id(), "last_runs": self._draw.random.choice((0, 1, 3))}
         yield self._draw.call("GetHistory", request | {"roles": roles})
+
+    def said(self) -> Action:
+        user_id = self._draw.world.user_id()
+        request = {
+            "query": self._draw.random.choice(QUERIES),
+            "top_k": self._draw.random.choice((0, 1, 100, 101)),
+            "session_ids": [self._draw.session_id()] if self._draw.chance(0.3) else [],
+            "roles": self._draw.random.sample((1, 2, 3, 4), self._draw.random.choice((0, 0, 2))),
+            "beside_count": self._draw.random.choice((0, 1, 11)),
+        }
+        yield self._draw.call("SearchHistory", request | self._draw.consistency(user_id), user_id)
 
     def session(self) -> Action:
         yield self._draw.call("GetSession", {"session_id": self._draw.session_id()})
