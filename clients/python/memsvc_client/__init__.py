@@ -32,6 +32,7 @@ from memsvc_client.errors import (
     Aborted,
     AlreadyExists,
     Cancelled,
+    ClientMisused,
     DataLoss,
     DeadlineExceeded,
     ExtractionFailed,
@@ -64,6 +65,7 @@ from memsvc_client.extraction import (
     Usage,
 )
 from memsvc_client.history_calls import HistoryPassage
+from memsvc_client.listing import AsyncListing, Listing
 from memsvc_client.memory import (
     Change,
     Commit,
@@ -86,6 +88,7 @@ __all__ = [
     "Accepted",
     "AlreadyExists",
     "AsyncExtractions",
+    "AsyncListing",
     "AsyncMemories",
     "AsyncMemoryClient",
     "AsyncUser",
@@ -96,6 +99,7 @@ __all__ = [
     "ChangeCause",
     "ChangeKind",
     "Changed",
+    "ClientMisused",
     "Commit",
     "Committed",
     "Completed",
@@ -127,6 +131,7 @@ __all__ = [
     "Layer",
     "LearningMode",
     "LearningState",
+    "Listing",
     "Media",
     "Memories",
     "Memory",

@@ -16,7 +16,7 @@ from memsvc_client import (
 )
 from memsvc_client.async_connection import AsyncConnection
 from memsvc_client.calls import Subject
-from memsvc_client.channel import Endpoint
+from memsvc_client.channel import Deadlines, Endpoint
 from memsvc_client.handle import Client, Handle, method
 
 
@@ -43,8 +43,8 @@ class AsyncMemoryClient(Client[AsyncConnection, "AsyncUser"]):
     ) -> None:
         await self.close()
 
-    def _connect(self, endpoint: Endpoint, timeout_seconds: float) -> AsyncConnection:
-        return AsyncConnection(endpoint, timeout_seconds)
+    def _connect(self, endpoint: Endpoint, deadlines: Deadlines) -> AsyncConnection:
+        return AsyncConnection(endpoint, deadlines)
 
     def _user(self, subject: Subject) -> AsyncUser:
         return AsyncUser(self._connection, subject)

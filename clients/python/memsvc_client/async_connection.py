@@ -10,39 +10,63 @@ import grpc
 import grpc.aio
 
 from memsvc_client.calls import Call, Pages
-from memsvc_client.channel import Endpoint
-from memsvc_client.errors import MemoryServiceError, error_from_status, server_is_gone
+from memsvc_client.channel import Deadlines, Endpoint
+from memsvc_client.errors import (
+    DeadlineExceeded,
+    MemoryServiceError,
+    error_from_status,
+    server_is_gone,
+    service_is_down,
+)
+from memsvc_client.listing import AsyncListing, Page
+from memsvc_client.ownership import Ownership, other_event_loop
 from memsvc_client.rpcs import STREAMING, Rpc
 from memsvc_client.streams import Gathered, Stream, stream_cut
 
 T = TypeVar("T")
 
+_SPARE_SECONDS = 0.2
+"""How long after its own deadline a call is waited for."""
+
 
 class AsyncConnection:
     """One channel to a server, shared by all handles of a client; belongs to the event loop that first used it."""
 
-    def __init__(self, endpoint: Endpoint, timeout_seconds: float) -> None:
+    def __init__(self, endpoint: Endpoint, deadlines: Deadlines) -> None:
+        self._ownership = Ownership()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._endpoint = endpoint
-        self._timeout_seconds = timeout_seconds
+        self._deadlines = deadlines
         self._sidecar = endpoint.sidecar
         self._channel: grpc.aio.Channel | None = None
         self._methods: dict[str, Any] = {}
 
     async def call(self, call: Call[T]) -> T:
         """Send one call and return its answer. Raises MemoryServiceError."""
-        timeout = self._timeout(call.timeout) + call.extra_seconds
-        return call.read(await self._send(call.rpc, call.request, timeout))
+        seconds, without = self._deadlines.seconds(call), self._deadlines.without(call)
+        if without is None:
+            return call.read(await self._send(call.rpc, call.request, seconds))
+        try:
+            # A sidecar that has to be started first goes on starting, for the next call.
+            async with asyncio.timeout(seconds + _SPARE_SECONDS):
+                return call.read(await self._send(call.rpc, call.request, seconds))
+        except MemoryServiceError as failure:
+            if not service_is_down(failure):
+                raise
+            return without(failure)
+        except TimeoutError:
+            return without(DeadlineExceeded(f"the service did not answer within {seconds:g} s"))
 
-    async def pages(self, pages: Pages[T]) -> AsyncIterator[T]:
-        """Fetch page after page, as they are needed."""
-        timeout = self._timeout(pages.timeout)
-        while True:
-            reply = await self._send(pages.rpc, pages.request, timeout)
-            for item in pages.read(reply):
-                yield item
-            if not reply.next_page_token:
-                return
+    def pages(self, pages: Pages[T]) -> AsyncListing[T]:
+        """Return a list whose pages are fetched as they are needed."""
+        seconds = self._deadlines.timeout_seconds if pages.timeout is None else pages.timeout
+
+        async def fetch() -> Page[T]:
+            reply = await self._send(pages.rpc, pages.request, seconds)
             pages.request.page_token = reply.next_page_token
+            return pages.read(reply), bool(reply.next_page_token)
+
+        return AsyncListing(fetch)
 
     async def stream(self, stream: Stream[T]) -> AsyncIterator[T]:
         """Follow a stream to its last event, over as many connections as it takes."""
@@ -66,13 +90,14 @@ class AsyncConnection:
         return gathered.read([event async for event in self.stream(gathered.stream)])
 
     async def close(self) -> None:
-        if self._channel is not None:
+        if self._ownership.elsewhere:
+            return
+        self._ownership.closed = True
+        # A channel of another loop cannot be closed from here; it ends with its loop.
+        if self._channel is not None and self._loop is asyncio.get_running_loop():
             await self._channel.close(None)
         if self._sidecar is not None:
             self._sidecar.release()
-
-    def _timeout(self, given: float | None) -> float:
-        return self._timeout_seconds if given is None else given
 
     async def _send(self, rpc: Rpc[Any, Any], request: Any, seconds: float) -> Any:
         method, metadata = await self._method(rpc), self._endpoint.metadata
@@ -89,14 +114,22 @@ class AsyncConnection:
             raise _failure(error) from error
 
     async def _wait_for_leg(self, stream: Stream[Any], failure: MemoryServiceError) -> None:
-        delay = stream.retry_delay(failure, self._timeout_seconds)
+        delay = stream.retry_delay(failure, self._deadlines.timeout_seconds)
         if delay is None:
             raise failure
         if self._sidecar is not None and server_is_gone(failure):
             await asyncio.to_thread(self._sidecar.ensure)
         await asyncio.sleep(delay)
 
+    def _check(self) -> None:
+        self._ownership.check()
+        loop = asyncio.get_running_loop()
+        self._loop = self._loop or loop
+        if loop is not self._loop:
+            raise other_event_loop()
+
     async def _method(self, rpc: Rpc[Any, Any]) -> Any:
+        self._check()
         if (method := self._methods.get(rpc.path)) is None:
             channel = await self._opened()
             opener = channel.unary_stream if rpc.path in STREAMING else channel.unary_unary
@@ -106,6 +139,7 @@ class AsyncConnection:
 
     async def open(self) -> None:
         """Open the channel, and start the sidecar where there is to be one; the first call does it otherwise."""
+        self._check()
         await self._opened()
 
     async def _opened(self) -> grpc.aio.Channel:

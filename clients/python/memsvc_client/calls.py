@@ -27,6 +27,10 @@ class Subject:
     agent_id: str = ""
     team_id: str = ""
 
+    def __str__(self) -> str:
+        named = {"namespace": self.namespace, "agent_id": self.agent_id, "team_id": self.team_id}
+        return ", ".join([repr(self.user_id), *(f"{name}={value!r}" for name, value in named.items() if value)])
+
     @property
     def scope(self) -> common_pb2.Scope:
         return common_pb2.Scope(namespace=self.namespace, user_id=self.user_id)
@@ -43,6 +47,10 @@ class Call(Generic[T]):
     """Seconds; None: the client's default."""
     extra_seconds: float = 0.0
     """How much longer the server was asked to wait, on top of the timeout."""
+    without: Callable[[Any], T] | None = None
+    """What to answer without the service, from its failure: the call has a deadline of its own, and may have that."""
+    or_empty: bool | None = None
+    """Whether that is wanted; None: as the client says."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,26 +3,66 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import grpc
 
 from memsvc_client import rpcs
+from memsvc_client.arguments import number
+from memsvc_client.calls import Call
+from memsvc_client.errors import MemoryServiceError
+from memsvc_client.targets import checked_target, is_local
+from memsvc_client.wire import boolean, string
 
 if TYPE_CHECKING:
     from memsvc_client.sidecar import Sidecar
+
+T = TypeVar("T")
 
 ServeOption: TypeAlias = str | int | float | bool
 """A value of a flag of `memsvc serve`; True and False are `--flag` and `--no-flag`."""
 TIMEOUT_SECONDS = 10.0
 """The deadline of a call that names none: above the server's own 5 s for its database, below a user's patience."""
+CONTEXT_TIMEOUT_SECONDS = 3.0
+"""The deadline of `context`: a user waits for the answer that it is for, which can be given without it."""
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 """Replies end before 3 MiB and requests before 4; larger ones are for the server to refuse."""
 RETRY_BUFFER_BYTES = 8 * 1024 * 1024
 """A request that may be sent again is kept; the channel's own 256 KiB is less than a run may have."""
 MAX_RECONNECT_SECONDS = 1.0
 KEEPALIVE_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """How long a client's calls last, and what becomes of a context that does not come."""
+
+    timeout_seconds: float = TIMEOUT_SECONDS
+    context_timeout_seconds: float = CONTEXT_TIMEOUT_SECONDS
+    context_or_empty: bool = False
+
+    @classmethod
+    def of(cls, timeout_seconds: float, context_timeout_seconds: float, *, context_or_empty: bool) -> Deadlines:
+        """Return these, checked."""
+        given = {"timeout_seconds": timeout_seconds, "context_timeout_seconds": context_timeout_seconds}
+        for name, value in given.items():
+            number(name, value)
+            if not value:
+                raise ValueError(f"{name} must be more than 0")
+        boolean("context_or_empty", context_or_empty)
+        return cls(timeout_seconds, context_timeout_seconds, context_or_empty)
+
+    def seconds(self, call: Call[Any]) -> float:
+        """Return how long a call lasts."""
+        own = self.timeout_seconds if call.without is None else self.context_timeout_seconds
+        return (own if call.timeout is None else call.timeout) + call.extra_seconds
+
+    def without(self, call: Call[T]) -> Callable[[MemoryServiceError], T] | None:
+        """Return what makes the answer of a call without the service; None: its failure is raised."""
+        wanted = self.context_or_empty if call.or_empty is None else call.or_empty
+        return call.without if wanted else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +80,12 @@ class Endpoint:
     @classmethod
     def of(cls, target: str | Sidecar, token: str | None, credentials: grpc.ChannelCredentials | None) -> Endpoint:
         """Return the endpoint at an address, or that of a sidecar."""
-        if isinstance(target, str):
-            return cls(target, token, credentials)
+        if token is not None and not (string("token", token).isascii() and token.isprintable()):
+            raise ValueError("token must be printable ASCII: has it a line's end?")
+        if credentials is not None and not isinstance(credentials, grpc.ChannelCredentials):
+            raise TypeError("credentials must be those of grpc.ssl_channel_credentials(...)")
+        if isinstance(target, str) or not hasattr(target, "ensure"):
+            return cls(checked_target(target), token, credentials)
         return cls(target.target, token, credentials, target)
 
     @property
@@ -59,6 +103,9 @@ class Endpoint:
             ("grpc.per_rpc_retry_buffer_size", RETRY_BUFFER_BYTES),
             ("grpc.service_config", SERVICE_CONFIG),
         ]
+        if is_local(self.target):
+            # A proxy cannot reach what is local to this machine, whatever the environment says.
+            options.append(("grpc.enable_http_proxy", 0))
         if self.target.startswith(("unix:", "unix-abstract:")):
             # The default is the escaped path, which some servers reject.
             options.append(("grpc.default_authority", "localhost"))

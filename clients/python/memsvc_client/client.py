@@ -15,7 +15,7 @@ from memsvc_client import (
     watch_calls,
 )
 from memsvc_client.calls import Subject
-from memsvc_client.channel import Endpoint
+from memsvc_client.channel import Deadlines, Endpoint
 from memsvc_client.connection import Connection
 from memsvc_client.handle import Client, Handle, method
 
@@ -39,8 +39,8 @@ class MemoryClient(Client[Connection, "User"]):
     ) -> None:
         self.close()
 
-    def _connect(self, endpoint: Endpoint, timeout_seconds: float) -> Connection:
-        return Connection(endpoint, timeout_seconds)
+    def _connect(self, endpoint: Endpoint, deadlines: Deadlines) -> Connection:
+        return Connection(endpoint, deadlines)
 
     def _user(self, subject: Subject) -> User:
         return User(self._connection, subject)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any, TypeVar
@@ -9,8 +10,10 @@ from typing import Any, TypeVar
 import grpc
 
 from memsvc_client.calls import Call, Pages
-from memsvc_client.channel import Endpoint
-from memsvc_client.errors import MemoryServiceError, error_from_status, server_is_gone
+from memsvc_client.channel import Deadlines, Endpoint
+from memsvc_client.errors import MemoryServiceError, error_from_status, server_is_gone, service_is_down
+from memsvc_client.listing import Listing, Page
+from memsvc_client.ownership import Ownership
 from memsvc_client.rpcs import STREAMING, Rpc
 from memsvc_client.streams import Gathered, Stream, stream_cut
 
@@ -20,9 +23,10 @@ T = TypeVar("T")
 class Connection:
     """One channel to a server, shared by all handles of a client; safe to use from several threads."""
 
-    def __init__(self, endpoint: Endpoint, timeout_seconds: float) -> None:
+    def __init__(self, endpoint: Endpoint, deadlines: Deadlines) -> None:
+        self._ownership = Ownership()
         self._endpoint = endpoint
-        self._timeout_seconds = timeout_seconds
+        self._deadlines = deadlines
         self._sidecar = endpoint.sidecar
         if self._sidecar is not None:
             self._sidecar.ensure()
@@ -31,23 +35,33 @@ class Connection:
 
     def call(self, call: Call[T]) -> T:
         """Send one call and return its answer. Raises MemoryServiceError."""
-        timeout = self._timeout(call.timeout) + call.extra_seconds
-        return call.read(self._send(call.rpc, call.request, timeout))
+        seconds, without = self._deadlines.seconds(call), self._deadlines.without(call)
+        if without is None:
+            return call.read(self._send(call.rpc, call.request, seconds))
+        try:
+            return call.read(self._send(call.rpc, call.request, seconds, revive=False))
+        except MemoryServiceError as failure:
+            if not service_is_down(failure):
+                raise
+            self._revive_meanwhile(failure)
+            return without(failure)
 
-    def pages(self, pages: Pages[T]) -> Iterator[T]:
-        """Fetch page after page, as they are needed."""
-        timeout = self._timeout(pages.timeout)
-        while True:
-            reply = self._send(pages.rpc, pages.request, timeout)
-            yield from pages.read(reply)
-            if not reply.next_page_token:
-                return
+    def pages(self, pages: Pages[T]) -> Listing[T]:
+        """Return a list whose pages are fetched as they are needed."""
+        seconds = self._deadlines.timeout_seconds if pages.timeout is None else pages.timeout
+
+        def fetch() -> Page[T]:
+            reply = self._send(pages.rpc, pages.request, seconds)
             pages.request.page_token = reply.next_page_token
+            return pages.read(reply), bool(reply.next_page_token)
+
+        return Listing(fetch)
 
     def stream(self, stream: Stream[T]) -> Iterator[T]:
         """Follow a stream to its last event, over as many connections as it takes."""
         while not stream.ended:
             leg = stream.begin_leg()
+            self._ownership.check()
             replies = self._method(leg.rpc)(leg.request, timeout=leg.timeout, metadata=self._endpoint.metadata)
             try:
                 for reply in replies:
@@ -66,29 +80,39 @@ class Connection:
         return gathered.read(list(self.stream(gathered.stream)))
 
     def close(self) -> None:
+        if self._ownership.elsewhere:
+            return
+        self._ownership.closed = True
         self._channel.close()
         if self._sidecar is not None:
             self._sidecar.release()
 
-    def _timeout(self, given: float | None) -> float:
-        return self._timeout_seconds if given is None else given
-
-    def _send(self, rpc: Rpc[Any, Any], request: Any, seconds: float) -> Any:
+    def _send(self, rpc: Rpc[Any, Any], request: Any, seconds: float, *, revive: bool = True) -> Any:
+        self._ownership.check()
         method, metadata = self._method(rpc), self._endpoint.metadata
         try:
             return method(request, timeout=seconds, metadata=metadata)
         except grpc.RpcError as error:
             failure = _failure(error)
-            if self._sidecar is None or not server_is_gone(failure):
+            if self._sidecar is None or not revive or not server_is_gone(failure):
                 raise failure from error
+        except ValueError:
+            # Closed by another thread meanwhile.
+            self._ownership.check()
+            raise
         try:
             self._sidecar.ensure()
             return method(request, timeout=seconds, metadata=metadata, wait_for_ready=True)
         except grpc.RpcError as error:
             raise _failure(error) from error
 
+    def _revive_meanwhile(self, failure: MemoryServiceError) -> None:
+        """Start the sidecar that is gone, for the next call: this one answers at once."""
+        if self._sidecar is not None and server_is_gone(failure):
+            threading.Thread(target=self._sidecar.revive, name="memsvc-revive", daemon=True).start()
+
     def _wait_for_leg(self, stream: Stream[Any], failure: MemoryServiceError) -> None:
-        delay = stream.retry_delay(failure, self._timeout_seconds)
+        delay = stream.retry_delay(failure, self._deadlines.timeout_seconds)
         if delay is None:
             raise failure
         if self._sidecar is not None and server_is_gone(failure):

@@ -8,16 +8,19 @@ from datetime import datetime
 
 from memsvc.v1 import context_pb2
 from memsvc_client import rpcs
-from memsvc_client.calls import Call, Subject, call
+from memsvc_client.arguments import whole_number
+from memsvc_client.calls import Call, Subject
 from memsvc_client.enums import ContextFormat, ContextSectionKind, CutReason, Layer
+from memsvc_client.errors import MemoryServiceError
 from memsvc_client.message import HistoryMessage, history_of
 from memsvc_client.selection import Consistency, MemoryFilter, consistency_to_wire, filter_to_wire
 from memsvc_client.session_calls import wait_seconds
-from memsvc_client.wire import duration, enum_member, enum_number, enum_numbers, strings, time_of
+from memsvc_client.shown import Shown
+from memsvc_client.wire import duration, enum_member, enum_number, enum_numbers, string, strings, time_of
 
 
-@dataclass(frozen=True, slots=True)
-class ContextHistory:
+@dataclass(frozen=True, slots=True, repr=False)
+class ContextHistory(Shown):
     """How much of a session comes with a context."""
 
     session_id: str
@@ -26,8 +29,8 @@ class ContextHistory:
     """At most this many characters of messages; the oldest runs go first. 0: the runs whole."""
 
 
-@dataclass(frozen=True, slots=True)
-class ContextSection:
+@dataclass(frozen=True, slots=True, repr=False)
+class ContextSection(Shown):
     """One block of the text."""
 
     kind: ContextSectionKind
@@ -40,8 +43,8 @@ class ContextSection:
     shared_user_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class ContextCut:
+@dataclass(frozen=True, slots=True, repr=False)
+class ContextCut(Shown):
     """Memories of one layer that were left out for one reason."""
 
     layer: Layer
@@ -52,8 +55,8 @@ class ContextCut:
     shared_user_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+@dataclass(frozen=True, slots=True, repr=False)
+class Context(Shown):
     """Memories as text for a system prompt. `str(context)` is the text."""
 
     text: str
@@ -73,6 +76,8 @@ class Context:
     """How many runs are not learned from yet."""
     revision: int
     read_time: datetime | None
+    failure: MemoryServiceError | None = None
+    """Why the memory did not answer, where the context is empty for that (`or_empty`)."""
 
     def __str__(self) -> str:
         return self.text
@@ -93,6 +98,7 @@ def context(
     recall: bool | None = None,
     etag: str = "",
     wait: bool | float = False,
+    or_empty: bool | None = None,
     consistency: Consistency | None = None,
     timeout: float | None = None,
 ) -> Call[Context]:
@@ -102,6 +108,10 @@ def context(
     memories nearest to it stay. `history` names a session whose last messages come too. `recall` brings along what was
     said about the query in past conversations (by default where no model learns). `wait` (seconds; True: at most a
     minute) lets what is pending be learned first.
+
+    The call ends after the client's `context_timeout_seconds`. With `or_empty` (by default as the client says) an empty
+    context, with its `failure`, is the answer where the service, its database or the network is down: so an agent
+    answers without its memory.
     """
     seconds = wait_seconds(wait)
     request = context_pb2.CompileContextRequest(
@@ -119,15 +129,25 @@ def context(
         wait_for_learning=duration(seconds or None),
         consistency=consistency_to_wire(consistency),
     )
-    return call(rpcs.COMPILE_CONTEXT, request, _context_of, timeout, seconds)
+    return Call(rpcs.COMPILE_CONTEXT, request, _context_of, timeout, seconds, _without_memory, or_empty)
+
+
+def _without_memory(failure: MemoryServiceError) -> Context:
+    return Context("", (), "", False, 0, "", (), (), (), 0, 0, None, failure)
 
 
 def _history_to_wire(history: str | ContextHistory | None) -> context_pb2.ContextHistory | None:
     if history is None:
         return None
     asked = ContextHistory(history) if isinstance(history, str) else history
+    if not isinstance(asked, ContextHistory):
+        raise TypeError(f"history must be a session's id or a ContextHistory, not {asked!r:.80}")
+    for name in ("last_runs", "max_characters"):
+        whole_number(f"history.{name}", getattr(asked, name))
     return context_pb2.ContextHistory(
-        session_id=asked.session_id, last_runs=asked.last_runs, max_characters=asked.max_characters
+        session_id=string("history.session_id", asked.session_id),
+        last_runs=asked.last_runs,
+        max_characters=asked.max_characters,
     )
 
 

@@ -5,6 +5,7 @@ MemoryServiceError
 ├── NotFound             what was named does not exist
 ├── AlreadyExists        the id or key is taken
 ├── FailedPrecondition   the state does not allow it
+│   └── ClientMisused        the client is closed, or belongs to another event loop or process
 ├── Aborted              an etag or expected revision is stale: read again and retry
 ├── OutOfRange           a token points before what is kept
 ├── ResourceExhausted    a quota or size limit
@@ -133,6 +134,10 @@ class Unknown(MemoryServiceError):
 _BY_CODE = {kind.code: kind for kind in MemoryServiceError.__subclasses__()}
 
 
+class ClientMisused(FailedPrecondition):
+    """The client cannot be used any more, or not from here: CLIENT_CLOSED, OTHER_EVENT_LOOP or OTHER_PROCESS."""
+
+
 class SidecarFailed(Unavailable):
     """A sidecar of one's own could not be started."""
 
@@ -156,6 +161,11 @@ def error_from_status(code: grpc.StatusCode, message: str, trailers: Iterable[An
         metadata=dict(info.metadata),
         retry_after=retry.retry_delay.ToTimedelta().total_seconds() if retry in found else None,
     )
+
+
+def service_is_down(failure: MemoryServiceError) -> bool:
+    """Tell whether a failure is the service's or the network's, not the caller's."""
+    return isinstance(failure, (Unavailable, DeadlineExceeded, Internal, DataLoss, Unknown))
 
 
 def server_is_gone(failure: MemoryServiceError) -> bool:

@@ -11,11 +11,12 @@ from memsvc.v1 import extraction_pb2
 from memsvc_client.enums import ChangeKind, ExtractionKind, ExtractionState
 from memsvc_client.errors import ExtractionFailed
 from memsvc_client.memory import Commit, Memory, commit_of, memory_of
+from memsvc_client.shown import Shown
 from memsvc_client.wire import enum_member, time_of
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+@dataclass(frozen=True, slots=True, repr=False)
+class Usage(Shown):
     """What the model cost, as its provider counted."""
 
     calls: int = 0
@@ -25,8 +26,8 @@ class Usage:
     output_tokens: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Extraction:
+@dataclass(frozen=True, slots=True, repr=False)
+class Extraction(Shown):
     """A durable job of learning."""
 
     extraction_id: str
@@ -48,8 +49,8 @@ class Extraction:
     end_time: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+@dataclass(frozen=True, slots=True, repr=False)
+class Accepted(Shown):
     """The job is durable."""
 
     extraction: Extraction
@@ -59,8 +60,8 @@ class Accepted:
     """`extractions.watch` goes on after this event."""
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+@dataclass(frozen=True, slots=True, repr=False)
+class Progress(Shown):
     """A sign of work: a live hint."""
 
     attempt: int
@@ -69,8 +70,8 @@ class Progress:
     output_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Proposed:
+@dataclass(frozen=True, slots=True, repr=False)
+class Proposed(Shown):
     """A change that the engine proposes: a live hint, void once an event of a higher attempt comes."""
 
     attempt: int
@@ -78,8 +79,8 @@ class Proposed:
     memory: Memory
 
 
-@dataclass(frozen=True, slots=True)
-class Committed:
+@dataclass(frozen=True, slots=True, repr=False)
+class Committed(Shown):
     """What was learned is committed; revision 0 and no changes where there was nothing to learn."""
 
     commit: Commit
@@ -87,8 +88,8 @@ class Committed:
     resume_token: str
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+@dataclass(frozen=True, slots=True, repr=False)
+class Failed(Shown):
     """The extraction ended without effect."""
 
     state: ExtractionState
@@ -99,8 +100,8 @@ class Failed:
     resume_token: str
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+@dataclass(frozen=True, slots=True, repr=False)
+class Refused(Shown):
     """Something that the conversation asked for, or the engine proposed, is not done."""
 
     reason: str
@@ -111,16 +112,16 @@ class Refused:
     resume_token: str
 
 
-@dataclass(frozen=True, slots=True)
-class Retried:
+@dataclass(frozen=True, slots=True, repr=False)
+class Retried(Shown):
     """The extraction had ended and was made to wait again."""
 
     number: int
     resume_token: str
 
 
-@dataclass(frozen=True, slots=True)
-class Completed:
+@dataclass(frozen=True, slots=True, repr=False)
+class Completed(Shown):
     """The extraction ended: the last event."""
 
     extraction: Extraction

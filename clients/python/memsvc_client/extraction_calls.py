@@ -198,5 +198,7 @@ def _source(messages: str | Iterable[MessageLike] | None, run_ids: Iterable[str]
         raise ValueError("learn from messages (or a text), or from run_ids")
     if run_ids is not None:
         return {"runs": extraction_pb2.RunList(run_ids=strings("run_ids", run_ids))}
+    if messages == "":
+        raise ValueError("messages must not be empty")
     given = [("user", messages)] if isinstance(messages, str) else messages
     return {"messages": extraction_pb2.MessageList(messages=messages_to_wire(given or ()))}

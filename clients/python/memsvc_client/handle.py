@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Concatenate, Generic, ParamSpec, Self, TypeVar
 
 import grpc
 
+from memsvc_client.arguments import argument_checks
 from memsvc_client.calls import Subject
-from memsvc_client.channel import TIMEOUT_SECONDS, Endpoint, ServeOption
+from memsvc_client.channel import CONTEXT_TIMEOUT_SECONDS, TIMEOUT_SECONDS, Deadlines, Endpoint, ServeOption
 from memsvc_client.wire import string
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class Handle(Generic[C]):
         self._subject = subject
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._subject!r})"
+        return f"{type(self).__name__}({self._subject})"
 
 
 def method(
@@ -44,15 +45,37 @@ def method(
     Wrong arguments are raised when it is called, also where the answer is an iterator that sends nothing yet.
     """
 
+    positional, checks = argument_checks(build)
+
     def sending(self: Handle[C], /, *args: P.args, **kwargs: P.kwargs) -> Answer:
+        for name, value in (*zip(positional, args, strict=False), *kwargs.items()):
+            if name in checks:
+                checks[name](name, value)
         return carry_out(self._connection, build(self._subject, *args, **kwargs))
 
     functools.update_wrapper(sending, build, assigned=("__module__", "__name__", "__qualname__", "__doc__"))
     subject, *parameters = inspect.signature(build).parameters.values()
-    signature = inspect.Signature([subject.replace(name="self", annotation=inspect.Parameter.empty), *parameters])
+    signature = inspect.Signature(
+        [subject.replace(name="self", annotation=inspect.Parameter.empty), *parameters],
+        return_annotation=_answer(str(build.__annotations__["return"]), carry_out.__qualname__),
+    )
     vars(sending).update(__signature__=signature)
     vars(sending).pop("__wrapped__")
     return sending
+
+
+def _answer(asked: str, carried_out_by: str) -> str:
+    """Return what a method answers, as its signature says: `Call[Memory]` is a `Memory`."""
+    connection, _, way = carried_out_by.partition(".")
+    inner = asked[asked.index("[") + 1 : -1]
+    is_async = connection.startswith("Async")
+    match way:
+        case "pages":
+            return f"AsyncListing[{inner}]" if is_async else f"Listing[{inner}]"
+        case "stream":
+            return f"AsyncIterator[{inner}]" if is_async else f"Iterator[{inner}]"
+        case _:
+            return f"Awaitable[{inner}]" if is_async else inner
 
 
 class Client(Handle[C], Generic[C, U]):
@@ -67,16 +90,28 @@ class Client(Handle[C], Generic[C, U]):
         timeout_seconds: float = TIMEOUT_SECONDS,
         token: str | None = None,
         credentials: grpc.ChannelCredentials | None = None,
+        context_timeout_seconds: float = CONTEXT_TIMEOUT_SECONDS,
+        context_or_empty: bool = False,
     ) -> None:
         """Connect to `target`: `unix:///path` or `host:port`.
 
         `default_user` is who `user()` means when it names nobody. A call ends after `timeout_seconds` unless it names
         its own `timeout`. `token` is sent with every call; `credentials` are for TLS.
+
+        `context`, for which a user waits, ends after `context_timeout_seconds`; with `context_or_empty` it answers an
+        empty context where the service is down, instead of raising.
         """
         subject = Subject(string("namespace", namespace))
-        endpoint = Endpoint.of(target, token, credentials)
-        super().__init__(self._connect(endpoint, timeout_seconds), subject)
+        if default_user is not None:
+            string("default_user", default_user)
+        deadlines = Deadlines.of(timeout_seconds, context_timeout_seconds, context_or_empty=context_or_empty)
+        self._endpoint = Endpoint.of(target, token, credentials)
+        super().__init__(self._connect(self._endpoint, deadlines), subject)
         self._default_user = default_user
+
+    def __repr__(self) -> str:
+        namespace = f", namespace={self._subject.namespace!r}" if self._subject.namespace else ""
+        return f"{type(self).__name__}({self._endpoint.target!r}{namespace})"
 
     @classmethod
     def local(
@@ -86,6 +121,8 @@ class Client(Handle[C], Generic[C, U]):
         namespace: str = "",
         default_user: str | None = None,
         timeout_seconds: float = TIMEOUT_SECONDS,
+        context_timeout_seconds: float = CONTEXT_TIMEOUT_SECONDS,
+        context_or_empty: bool = False,
         **serve_options: ServeOption,
     ) -> Self:
         """Return a client of a server of its own on a SQLite file, or of the one that already serves that file.
@@ -99,7 +136,14 @@ class Client(Handle[C], Generic[C, U]):
         from memsvc_client.sidecar import Sidecar, default_path  # not on Windows: it needs flock
 
         sidecar = Sidecar(default_path() if path is None else path, serve_options)
-        return cls(sidecar, namespace=namespace, default_user=default_user, timeout_seconds=timeout_seconds)
+        return cls(
+            sidecar,
+            namespace=namespace,
+            default_user=default_user,
+            timeout_seconds=timeout_seconds,
+            context_timeout_seconds=context_timeout_seconds,
+            context_or_empty=context_or_empty,
+        )
 
     def user(self, user_id: str | None = None, *, agent_id: str = "", team_id: str = "") -> U:
         """Return the handle of one user; sends nothing. `agent_id` and `team_id` are the origin of what it writes."""
@@ -115,7 +159,7 @@ class Client(Handle[C], Generic[C, U]):
         return self._user(subject)
 
     @abstractmethod
-    def _connect(self, endpoint: Endpoint, timeout_seconds: float) -> C: ...
+    def _connect(self, endpoint: Endpoint, deadlines: Deadlines) -> C: ...
 
     @abstractmethod
     def _user(self, subject: Subject) -> U: ...

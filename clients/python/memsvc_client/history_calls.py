@@ -9,13 +9,17 @@ from memsvc.v1 import session_pb2
 from memsvc_client import rpcs
 from memsvc_client.calls import Call, Subject, call
 from memsvc_client.enums import Role
+from memsvc_client.memory_calls import limit_of_hits
 from memsvc_client.message import Message, message_of
 from memsvc_client.selection import Consistency, TimeRange, consistency_to_wire, range_to_wire
+from memsvc_client.shown import Shown
 from memsvc_client.wire import enum_numbers, strings
 
+MAX_BESIDE = 10
 
-@dataclass(frozen=True, slots=True)
-class HistoryPassage:
+
+@dataclass(frozen=True, slots=True, repr=False)
+class HistoryPassage(Shown):
     """A message that was found in past conversations."""
 
     session_id: str
@@ -52,12 +56,12 @@ def search_history(
 
     `time` is (from, to), either None. `beside`, at most 10, brings along what was said just before and after.
     """
-    if limit < 1:
-        raise ValueError(f"limit must be at least 1, not {limit}")
+    if beside > MAX_BESIDE:
+        raise ValueError(f"beside must be at most {MAX_BESIDE}, not {beside}")
     request = session_pb2.SearchHistoryRequest(
         scope=subject.scope,
         query=query,
-        top_k=limit,
+        top_k=limit_of_hits(limit),
         min_score=min_score,
         session_ids=strings("session_ids", session_ids),
         agent_ids=strings("agent_ids", agent_ids),

@@ -10,11 +10,12 @@ from typing import Any
 
 from memsvc.v1 import memory_pb2
 from memsvc_client.enums import ChangeCause, ChangeKind, Layer, Polarity, SearchMethod, Trust
+from memsvc_client.shown import Shown
 from memsvc_client.wire import enum_member, time_of
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+@dataclass(frozen=True, slots=True, repr=False)
+class Origin(Shown):
     """Who and what a memory came from. Every field may be empty."""
 
     agent_id: str = ""
@@ -29,8 +30,8 @@ class Origin:
     extraction_id: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Memory:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Memory(Shown):
     """One remembered fact of one user."""
 
     memory_id: str
@@ -88,7 +89,7 @@ class Memory:
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class SearchHit(Memory):
     """A memory that was found."""
 
@@ -120,8 +121,8 @@ class SearchHits(list[SearchHit]):
         self.read_time = read_time
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+@dataclass(frozen=True, slots=True, repr=False)
+class Change(Shown):
     """Create, update or delete of one memory."""
 
     kind: ChangeKind
@@ -135,8 +136,8 @@ class Change:
         return self.after or self.before
 
 
-@dataclass(frozen=True, slots=True)
-class Commit:
+@dataclass(frozen=True, slots=True, repr=False)
+class Commit(Shown):
     """Changes made together, all or none."""
 
     revision: int
@@ -148,16 +149,16 @@ class Commit:
     extraction_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class TopicCount:
+@dataclass(frozen=True, slots=True, repr=False)
+class TopicCount(Shown):
     """A topic and how many memories have it."""
 
     topic: str
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class UserMemory:
+@dataclass(frozen=True, slots=True, repr=False)
+class UserMemory(Shown):
     """The four layers of a user as one nested document."""
 
     document: Mapping[str, Any]

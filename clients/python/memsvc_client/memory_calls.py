@@ -14,6 +14,9 @@ from memsvc_client.selection import Consistency, MemoryFilter, consistency_to_wi
 from memsvc_client.wire import enum_member, enum_number, request_id_or_new, strings, time_of, to_json
 from memsvc_client.writing import MemoryFields, MemoryUpdate, Operation, changed_memory, new_memory, set_origin, target
 
+MAX_HITS = 100
+"""A search finds no more; lists have no limit."""
+
 
 def add(
     subject: Subject,
@@ -23,12 +26,16 @@ def add(
     key: str = "",
     memory_id: str = "",
     session_id: str = "",
+    duplicate: bool = False,
     expected_revision: int | None = None,
     request_id: str | None = None,
     timeout: float | None = None,
     **fields: Unpack[MemoryFields],
 ) -> Call[str]:
     """Remember a text, in the layer KNOWLEDGE by default, and return its memory_id.
+
+    A text that the layer has already stays one memory, with the topics and metadata of both, and its id is returned;
+    `duplicate` makes another one. So does a memory_id or key of one's own.
 
     Raises AlreadyExists where the memory_id, or the key in its layer, is taken.
     """
@@ -37,6 +44,7 @@ def add(
         memory=new_memory(subject, text, layer, key, memory_id, session_id, fields),
         request_id=request_id_or_new(request_id),
         expected_revision=expected_revision,
+        merge_same_text=not duplicate,
     )
     return call(rpcs.CREATE_MEMORY, request, lambda reply: reply.memory.memory_id, timeout)
 
@@ -227,7 +235,7 @@ def search(
         scope=subject.scope,
         query=query,
         method=enum_number("method", SearchMethod, method),
-        top_k=_positive("limit", limit),
+        top_k=limit_of_hits(limit),
         min_score=min_score,
         filter=filter_to_wire(filter),
         shared_user_ids=strings("shared_user_ids", shared_user_ids),
@@ -305,6 +313,13 @@ def _hits_of(reply: memory_pb2.SearchMemoriesResponse) -> SearchHits:
         revision=reply.revision,
         read_time=time_of(reply, "read_time"),
     )
+
+
+def limit_of_hits(limit: int) -> int:
+    """Return how many to find. Raises ValueError where a search would not find so many."""
+    if limit > MAX_HITS:
+        raise ValueError(f"limit must be at most {MAX_HITS}, not {limit}: memories.list has no limit")
+    return _positive("limit", limit)
 
 
 def _positive(name: str, number: int) -> int:

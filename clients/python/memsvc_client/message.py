@@ -1,6 +1,7 @@
 """Messages of a conversation: what callers may pass, what goes over the wire, what comes back as history.
 
-A message can be given as a tuple `("user", "Hi")`, as an OpenAI-style dict, or as a `Message`.
+A message can be given as a tuple `("user", "Hi")`, as an OpenAI-style dict, as a `Message`, or as the object that a
+model's library or an agent framework made of it (see given_messages).
 """
 
 from __future__ import annotations
@@ -9,18 +10,20 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from memsvc.v1 import message_pb2
 from memsvc_client.enums import Role
-from memsvc_client.wire import enum_member, enum_number, string, time_of, timestamp, to_json
+from memsvc_client.given_messages import is_message, known_role, mapping_of, role_of
+from memsvc_client.shown import Shown
+from memsvc_client.wire import boolean, enum_member, enum_number, string, time_of, timestamp, to_json
 
 HistoryMessage: TypeAlias = dict[str, Any]
 """A message as model providers take it: role and content, and tool_calls or tool_call_id where there are any."""
 
 
-@dataclass(frozen=True, slots=True)
-class ToolCall:
+@dataclass(frozen=True, slots=True, repr=False)
+class ToolCall(Shown):
     """A call of a tool, made by the model."""
 
     id: str
@@ -28,8 +31,8 @@ class ToolCall:
     arguments_json: str = "{}"
 
 
-@dataclass(frozen=True, slots=True)
-class Media:
+@dataclass(frozen=True, slots=True, repr=False)
+class Media(Shown):
     """A reference to an image, sound or file; never its bytes. Extraction reads the caption."""
 
     mime_type: str = ""
@@ -37,8 +40,8 @@ class Media:
     caption: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ProviderPart:
+@dataclass(frozen=True, slots=True, repr=False)
+class ProviderPart(Shown):
     """A part in the model provider's own form; kept as it is."""
 
     json: str
@@ -46,8 +49,8 @@ class ProviderPart:
     """Whose form it is: openai, anthropic; empty: not said."""
 
 
-@dataclass(frozen=True, slots=True)
-class ToolResult:
+@dataclass(frozen=True, slots=True, repr=False)
+class ToolResult(Shown):
     """What a tool answered: a text, or texts, media and provider's parts."""
 
     call_id: str
@@ -68,22 +71,24 @@ Part: TypeAlias = str | ToolCall | ToolResult | Media | ProviderPart
 """One piece of a message; a string is text."""
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+@dataclass(frozen=True, slots=True, repr=False)
+class Message(Shown):
     """One message of a conversation."""
 
     role: Role | str
     content: str | Sequence[Part]
     name: str = ""
     """The display name of the author, or the tool's."""
-    time: datetime | None = None
-    """When it was said, aware; None: when it is stored. May be dated back."""
+    time: datetime | str | None = None
+    """When it was said, aware, or as ISO 8601 writes it; None: when it is stored. May be dated back."""
     author_id: str = ""
     """Which person, where that is not the user."""
     message_id: str = ""
 
     @property
     def parts(self) -> tuple[Part, ...]:
+        if not isinstance(self.content, (str, Sequence)):
+            raise TypeError(f"content must be a string or a list of parts, got {self.content!r:.80}")
         return (self.content,) if isinstance(self.content, str) else tuple(self.content)
 
     @property
@@ -92,19 +97,37 @@ class Message:
         return "\n".join(part for part in self.parts if isinstance(part, str))
 
 
-MessageLike: TypeAlias = Message | tuple[str, str] | Mapping[str, Any]
+class ModelDump(Protocol):
+    """A pydantic model: a message of openai or LangChain."""
+
+    def model_dump(self) -> dict[str, Any]: ...
+
+
+class RoleAndContent(Protocol):
+    """Any object that says who said what."""
+
+    @property
+    def role(self) -> Any: ...
+    @property
+    def content(self) -> Any: ...
+
+
+MessageLike: TypeAlias = Message | tuple[str, str] | Mapping[str, Any] | ModelDump | RoleAndContent
 
 
 def messages_to_wire(messages: Iterable[MessageLike]) -> list[message_pb2.Message]:
     """Return `messages` for the wire. Raises TypeError or ValueError that names the index of a wrong one."""
-    if isinstance(messages, (str, Mapping, Message)):
+    if is_message(messages) or isinstance(messages, (str, Mapping)):
         raise TypeError(f"messages must be a list of messages, not one {type(messages).__name__}")
+    if not isinstance(messages, Iterable) or isinstance(messages, (bytes, bytearray)):
+        raise TypeError(f"messages must be a list of messages, not {messages!r:.80}")
     wire = []
     for index, given in enumerate(messages):
         try:
             wire.append(_to_wire(_message(given)))
         except (TypeError, ValueError) as error:
-            raise type(error)(f"messages[{index}]: {error}") from error
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(f"messages[{index}]: {error}") from error
     if not wire:
         raise ValueError("messages must not be empty")
     return wire
@@ -168,29 +191,35 @@ def _content_part(part: Part) -> Any:
             return {"type": "text", "text": part}
 
 
-def _message(given: MessageLike) -> Message:
+def _message(given: object) -> Message:
     match given:
         case Message():
             return given
         case (role, content) if isinstance(role, str) and isinstance(content, str):
             return Message(role, content)
-        case Mapping():
-            return _from_dict(given)
+        case list() | tuple():
+            said = None
         case _:
-            raise TypeError(f"must be (role, text), a dict with role and content, or a Message; got {given!r:.80}")
+            said = mapping_of(given)
+    if said is None:
+        raise TypeError(
+            f"must be (role, text), a dict with role and content, an object with these, or a Message; got {given!r:.80}"
+        )
+    return _from_mapping(said)
 
 
-def _from_dict(given: Mapping[str, Any]) -> Message:
-    """Read an OpenAI-style dict; `time`, `author_id` and `message_id` are ours, other keys are left aside."""
-    role = given.get("role")
+def _from_mapping(given: Mapping[str, Any]) -> Message:
+    """Read what an OpenAI-style dict says; `time`, `author_id` and `message_id` are ours, other keys are left aside."""
+    role = role_of(given)
     if not isinstance(role, str):
         raise ValueError("role is missing") if role is None else TypeError(f"role must be a string, got {role!r:.80}")
-    parts: list[Part] = list(_content_parts(given.get("content")))
+    calls = list(_tool_calls(given))
+    parts = [part for part in _content_parts(given.get("content"), calls) if part != "" or not calls]
     if (refusal := given.get("refusal")) is not None:
         parts.append(string("refusal", refusal))
     if call_id := given.get("tool_call_id"):
-        parts = [_tool_result(call_id, parts)]
-    parts.extend(_tool_calls(given))
+        parts = [_tool_result(call_id, parts, is_error=given.get("status") == "error")]
+    parts.extend(calls)
     if not parts:
         raise ValueError("has neither content nor tool_calls")
     return Message(
@@ -203,17 +232,22 @@ def _from_dict(given: Mapping[str, Any]) -> Message:
     )
 
 
-def _tool_result(call_id: str, parts: Sequence[Part]) -> ToolResult:
+def _tool_result(call_id: str, parts: Sequence[Part], *, is_error: bool = False) -> ToolResult:
     answer = tuple(part for part in parts if not isinstance(part, (ToolCall, ToolResult)))
     if len(answer) != len(parts):
         raise ValueError("a tool's answer holds no tool parts")
-    return ToolResult(call_id, answer[0] if len(answer) == 1 and isinstance(answer[0], str) else answer)
+    return ToolResult(call_id, answer[0] if len(answer) == 1 and isinstance(answer[0], str) else answer, is_error)
 
 
 def _tool_calls(given: Mapping[str, Any]) -> Iterator[ToolCall]:
     """Yield the calls of a dict; `function_call` is the older form, of one call without an id."""
-    for call in given.get("tool_calls") or ():
-        tool_call = _tool_call(call.get("id", ""), call.get("function")) if isinstance(call, Mapping) else None
+    calls = given.get("tool_calls") or ()
+    if isinstance(calls, (str, Mapping)) or not isinstance(calls, Iterable):
+        raise TypeError(f"tool_calls must be a list, got {calls!r:.80}")
+    for call in calls:
+        said = mapping_of(call) or {}
+        # LangChain has name and args beside the id, where openai has a function.
+        tool_call = _tool_call(said.get("id"), said.get("function", said))
         if tool_call is None:
             raise TypeError(f"tool_calls must hold {{id, type, function: {{name, arguments}}}}, got {call!r:.80}")
         yield tool_call
@@ -224,25 +258,36 @@ def _tool_calls(given: Mapping[str, Any]) -> Iterator[ToolCall]:
         yield tool_call
 
 
-def _tool_call(call_id: str, function: object) -> ToolCall | None:
+def _tool_call(call_id: str | None, given: object) -> ToolCall | None:
     """Return the call of a `{name, arguments}`; None where it is none."""
-    if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
+    function = mapping_of(given) or {}
+    if not isinstance(function.get("name"), str):
         return None
-    arguments = function.get("arguments", "{}")
-    return ToolCall(call_id, function["name"], arguments if isinstance(arguments, str) else to_json(arguments))
+    arguments = function.get("arguments", function.get("args", "{}"))
+    return ToolCall(call_id or "", function["name"], arguments if isinstance(arguments, str) else to_json(arguments))
 
 
-def _content_parts(content: object) -> Iterator[Part]:
+def _content_parts(content: object, calls: Sequence[ToolCall] = ()) -> Iterator[Part]:
+    """Yield the parts of a content; a call that is among the message's own is not told again."""
+    known = {call.id for call in calls}
     if isinstance(content, str):
         yield content
-    elif isinstance(content, Sequence):
+    elif isinstance(content, Sequence) and not isinstance(content, bytes):
         for index, part in enumerate(content):
-            yield _given_part(index, part)
+            said = mapping_of(part) or {}
+            if said.get("type") not in _CALLS or said.get("id", said.get("call_id")) not in known:
+                yield _given_part(index, part)
     elif content is not None:
         raise TypeError(f"content must be a string, a list of parts or None, got {content!r:.80}")
 
 
+_CALLS = ("tool_use", "tool_call", "function_call")
+"""What a call of a tool is named among the parts of a content."""
+
+
 def _given_part(index: int, part: object) -> Part:
+    if not isinstance(part, (ToolCall, ToolResult, Media, ProviderPart)):
+        part = mapping_of(part) or part
     match part:
         case str() | ToolCall() | ToolResult() | Media() | ProviderPart():
             return part
@@ -265,15 +310,13 @@ def _media(url: str) -> Media:
     return Media(uri=url)
 
 
-_ROLE_ALIASES: Mapping[str, str] = {"developer": "system", "function": "tool"}
-
-
 def _to_wire(message: Message) -> message_pb2.Message:
+    role: Any = known_role(message.role)
     return message_pb2.Message(
-        message_id=message.message_id,
-        role=enum_number("role", Role, _ROLE_ALIASES.get(message.role, message.role)),
-        author_id=message.author_id,
-        name=message.name,
+        message_id=string("message_id", message.message_id),
+        role=enum_number("role", Role, string("role", role)),
+        author_id=string("author_id", message.author_id),
+        name=string("name", message.name),
         time=timestamp(message.time),
         parts=[_part_to_wire(part) for part in message.parts],
     )
@@ -282,21 +325,26 @@ def _to_wire(message: Message) -> message_pb2.Message:
 def _part_to_wire(part: Part) -> message_pb2.Part:
     match part:
         case str():
-            return message_pb2.Part(text=message_pb2.TextPart(text=part))
+            return message_pb2.Part(text=message_pb2.TextPart(text=string("content", part)))
         case ToolCall():
-            call = message_pb2.ToolCallPart(id=part.id, name=part.name, arguments_json=part.arguments_json)
-            return message_pb2.Part(tool_call=call)
+            return message_pb2.Part(tool_call=message_pb2.ToolCallPart(**_texts(part, "id", "name", "arguments_json")))
         case ToolResult():
             answer = [_part_to_wire(each) for each in part.parts]
-            result = message_pb2.ToolResultPart(call_id=part.call_id, parts=answer, is_error=part.is_error)
-            return message_pb2.Part(tool_result=result)
+            boolean("is_error", part.is_error)
+            texts = _texts(part, "call_id")
+            return message_pb2.Part(
+                tool_result=message_pb2.ToolResultPart(parts=answer, is_error=part.is_error, **texts)
+            )
         case Media():
-            media = message_pb2.MediaPart(mime_type=part.mime_type, uri=part.uri, caption=part.caption)
-            return message_pb2.Part(media=media)
+            return message_pb2.Part(media=message_pb2.MediaPart(**_texts(part, "mime_type", "uri", "caption")))
         case ProviderPart():
-            return message_pb2.Part(provider=message_pb2.ProviderPart(provider=part.provider, json=part.json))
+            return message_pb2.Part(provider=message_pb2.ProviderPart(**_texts(part, "provider", "json")))
         case _:
             raise TypeError(f"content must hold strings and parts, got {part!r:.80}")
+
+
+def _texts(part: Part, *names: str) -> dict[str, Any]:
+    return {name: string(f"{type(part).__name__}.{name}", getattr(part, name)) for name in names}
 
 
 def _read_part(part: message_pb2.Part) -> Part:

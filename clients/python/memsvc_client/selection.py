@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 
 from memsvc.v1 import common_pb2
 from memsvc_client.enums import Layer, Polarity, Trust
-from memsvc_client.wire import duration, enum_numbers, string_map, strings, timestamp
+from memsvc_client.wire import duration, enum_numbers, string, string_map, strings, timestamp
 
 TimeRange = tuple[datetime | None, datetime | None]
 """From, and before; None: no bound."""
@@ -67,8 +67,8 @@ def filter_to_wire(given: MemoryFilter | None) -> common_pb2.MemoryFilter | None
         layers=enum_numbers("layers", Layer, given.get("layers")),
         topics_any=strings("topics_any", given.get("topics_any")),
         topics_all=strings("topics_all", given.get("topics_all")),
-        key_path=given.get("key_path", ""),
-        text_contains=given.get("text_contains", ""),
+        key_path=string("key_path", given.get("key_path", "")),
+        text_contains=string("text_contains", given.get("text_contains", "")),
         agent_ids=strings("agent_ids", given.get("agent_ids")),
         team_ids=strings("team_ids", given.get("team_ids")),
         session_ids=strings("session_ids", given.get("session_ids")),
@@ -76,9 +76,9 @@ def filter_to_wire(given: MemoryFilter | None) -> common_pb2.MemoryFilter | None
         polarities=enum_numbers("polarities", Polarity, given.get("polarities")),
         engines=strings("engines", given.get("engines")),
         metadata=string_map("metadata", given.get("metadata")),
-        create_time=range_to_wire(given.get("create_time")),
-        update_time=range_to_wire(given.get("update_time")),
-        observe_time=range_to_wire(given.get("observe_time")),
+        create_time=range_to_wire(given.get("create_time"), "create_time"),
+        update_time=range_to_wire(given.get("update_time"), "update_time"),
+        observe_time=range_to_wire(given.get("observe_time"), "observe_time"),
         memory_ids=strings("memory_ids", given.get("memory_ids")),
         config_before=given.get("config_before", 0),
     )
@@ -100,8 +100,10 @@ def consistency_to_wire(given: Consistency | None) -> common_pb2.Consistency | N
     return common_pb2.Consistency(**required)
 
 
-def range_to_wire(given: TimeRange | None) -> common_pb2.TimeRange | None:
+def range_to_wire(given: TimeRange | None, name: str = "time") -> common_pb2.TimeRange | None:
     if given is None:
         return None
+    if not isinstance(given, (tuple, list)) or len(given) != 2:
+        raise TypeError(f"{name} must be (from, before), either None, not {given!r:.80}")
     start, end = given
-    return common_pb2.TimeRange(start_time=timestamp(start), end_time=timestamp(end))
+    return common_pb2.TimeRange(start_time=timestamp(start, f"{name}[0]"), end_time=timestamp(end, f"{name}[1]"))

@@ -13,6 +13,7 @@ from memsvc_client.enums import LearningMode, LearningState, Role
 from memsvc_client.extraction import Extraction, extraction_of
 from memsvc_client.memory import Commit, commit_of
 from memsvc_client.message import HistoryMessage, Message, MessageLike, history_of, message_of, messages_to_wire
+from memsvc_client.shown import Shown
 from memsvc_client.wire import (
     duration,
     enum_member,
@@ -26,10 +27,11 @@ from memsvc_client.wire import (
 
 WAIT_SECONDS = 60.0
 """How long `wait=True` waits at most."""
+MAX_WAIT_SECONDS = 3600.0
 
 
-@dataclass(frozen=True, slots=True)
-class RunReceipt:
+@dataclass(frozen=True, slots=True, repr=False)
+class RunReceipt(Shown):
     """A run is stored."""
 
     run_id: str
@@ -44,8 +46,8 @@ class RunReceipt:
     """What was learned; only with `wait`, once it is LEARNED."""
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+@dataclass(frozen=True, slots=True, repr=False)
+class Run(Shown):
     """One exchange in a session."""
 
     session_id: str
@@ -64,8 +66,8 @@ class Run:
     metadata: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+@dataclass(frozen=True, slots=True, repr=False)
+class Session(Shown):
     """A conversation."""
 
     session_id: str
@@ -78,8 +80,8 @@ class Session:
     update_time: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class DeletedSession:
+@dataclass(frozen=True, slots=True, repr=False)
+class DeletedSession(Shown):
     """What deleting a session removed."""
 
     deleted_run_count: int
@@ -96,12 +98,17 @@ def append_run(
     wait: bool | float = False,
     learning_mode: LearningMode | str | None = None,
     replaces_run_id: str = "",
+    skip_stored: bool = True,
     context_memory_ids: Iterable[str] = (),
     metadata: Mapping[str, str] | None = None,
     request_id: str | None = None,
     timeout: float | None = None,
 ) -> Call[RunReceipt]:
     """Store one exchange of a conversation; it is learned from in the background.
+
+    `messages` may be those of this turn, or all of the conversation, as agents keep them: system messages, and the
+    beginning that the session holds already, are not stored again (unless `skip_stored` is False). Where nothing is
+    new, nothing is stored, and the receipt is that of the last run.
 
     With `wait` (seconds; True: at most a minute) the call returns once it is learned from or that time is over: see
     `learning` in the receipt. Raises AlreadyExists where the run_id is taken.
@@ -122,6 +129,7 @@ def append_run(
         learning_mode=enum_number("learning_mode", LearningMode, learning_mode),
         wait_for_learning=duration(seconds or None),
         request_id=request_id_or_new(request_id),
+        skip_stored=skip_stored,
     )
     return call(rpcs.APPEND_RUN, request, _receipt_of, timeout, seconds)
 
@@ -134,7 +142,10 @@ def history(
     roles: Iterable[Role | str] = (),
     timeout: float | None = None,
 ) -> Call[list[HistoryMessage]]:
-    """Get the messages of a session's last runs, oldest first, as dicts with role and content."""
+    """Get the messages of a session's last runs, oldest first, as dicts with role and content.
+
+    With `roles` only theirs; a tool's call and its result come together, where one of them does.
+    """
     if last_runs < 1:
         raise ValueError(f"last_runs must be at least 1, not {last_runs}")
     request = session_pb2.GetHistoryRequest(
@@ -204,8 +215,10 @@ def wait_seconds(wait: bool | float) -> float:
     """Return how long to wait; 0: not at all."""
     if wait is True:
         return WAIT_SECONDS
-    if wait < 0:
-        raise ValueError(f"wait must not be negative: {wait}")
+    if not isinstance(wait, (int, float)):
+        raise TypeError(f"wait must be True, False or seconds, not {wait!r:.80}")
+    if not 0 <= wait <= MAX_WAIT_SECONDS:
+        raise ValueError(f"wait must be from 0 to {MAX_WAIT_SECONDS:g} seconds, not {wait}")
     return float(wait)
 
 

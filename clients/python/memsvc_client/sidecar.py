@@ -28,6 +28,7 @@ from pathlib import Path
 
 from memsvc_client.channel import ServeOption
 from memsvc_client.errors import SidecarFailed
+from memsvc_client.wire import string
 
 START_SECONDS = 30.0
 """A server that drains before may take its grace period."""
@@ -50,7 +51,7 @@ class Sidecar:
         runtime_dir: Path | None = None,
         command: Sequence[str] = COMMAND,
     ) -> None:
-        self.database = Path(path).expanduser().resolve()
+        self.database = checked_path(path)
         digest = hashlib.sha256(os.fsencode(self.database)).hexdigest()[:16]
         self.folder = (runtime_dir or _runtime_dir()) / digest
         self.socket = self.folder / "memsvc.sock"
@@ -80,6 +81,11 @@ class Sidecar:
                     return
                 # A server is there that takes no connections: it drains. Its successor waits for its end.
                 _sleep_until(deadline, "the server before it does not end")
+
+    def revive(self) -> None:
+        """Start the server where it is gone, and let a failure be that of the next call."""
+        with contextlib.suppress(SidecarFailed, OSError):
+            self.ensure()
 
     def release(self) -> None:
         """Let go of the server. It exits when the last one does."""
@@ -143,6 +149,37 @@ class Sidecar:
             "--exit-when-unlocked",
             str(self.folder / "users.lock"),
         ]
+
+
+def checked_path(path: str | os.PathLike[str]) -> Path:
+    """Return the absolute path of a database's file. Raises TypeError or ValueError that says what to write instead.
+
+    Nothing is made, and what is refused is not shown: it may be a URL with a password.
+    """
+    name = os.fspath(path) if isinstance(path, (str, os.PathLike)) else path
+    if not isinstance(name, str):
+        raise TypeError(f"path must be that of a SQLite file, not {name!r:.80}")
+    string("path", name)
+    if not name:
+        raise ValueError('path is empty: name a file, as "memory.db", or none at all for the one in your data folder')
+    if name == ":memory:" or name.startswith("file:"):
+        raise ValueError(f"path must be that of a file, {EXAMPLE}: a server of its own keeps nothing in RAM alone")
+    if "://" in name:
+        raise ValueError(
+            f"path must be that of a SQLite file, {EXAMPLE}, not a URL: for another database start "
+            "`memsvc serve --storage-url ...` and give its address to the client"
+        )
+    if "?" in name or not name.isprintable():
+        raise ValueError("path must hold no question mark, and nothing that cannot be printed")
+    database = Path(name).expanduser().resolve()
+    if database.is_dir() or name.endswith(("/", os.sep)):
+        raise ValueError(f"path is a folder: name a file in it, {str(database / 'memory.db')!r}")
+    if any(parent.exists() and not parent.is_dir() for parent in database.parents):
+        raise ValueError("path goes through a file that is no folder")
+    return database
+
+
+EXAMPLE = 'as local("memory.db")'
 
 
 def default_path() -> Path:

@@ -12,11 +12,12 @@ from memsvc_client.calls import Call, Pages, Subject, call, pages
 from memsvc_client.enums import Layer
 from memsvc_client.memory import UserMemory, document_of
 from memsvc_client.selection import Consistency, consistency_to_wire
+from memsvc_client.shown import Shown
 from memsvc_client.wire import enum_member, enum_numbers, request_id_or_new, time_of
 
 
-@dataclass(frozen=True, slots=True)
-class UserStats:
+@dataclass(frozen=True, slots=True, repr=False)
+class UserStats(Shown):
     """What a user has."""
 
     memory_count: int
@@ -40,8 +41,8 @@ class UserStats:
     failed_reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ErasedUser:
+@dataclass(frozen=True, slots=True, repr=False)
+class ErasedUser(Shown):
     """What an erasure removed."""
 
     erased_memory_count: int
@@ -49,8 +50,8 @@ class ErasedUser:
     revision: int
 
 
-@dataclass(frozen=True, slots=True)
-class Capability:
+@dataclass(frozen=True, slots=True, repr=False)
+class Capability(Shown):
     """Something that the database promises, or not."""
 
     name: str
@@ -59,8 +60,8 @@ class Capability:
     """Why not, or on what condition."""
 
 
-@dataclass(frozen=True, slots=True)
-class ServerInfo:
+@dataclass(frozen=True, slots=True, repr=False)
+class ServerInfo(Shown):
     """What a server is and offers."""
 
     version: str

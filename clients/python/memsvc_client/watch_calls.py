@@ -12,11 +12,12 @@ from memsvc_client import rpcs
 from memsvc_client.calls import Subject
 from memsvc_client.memory import Commit, Memory, commit_of, memory_of
 from memsvc_client.selection import MemoryFilter, filter_to_wire
+from memsvc_client.shown import Shown
 from memsvc_client.streams import Stream
 
 
-@dataclass(frozen=True, slots=True)
-class Present:
+@dataclass(frozen=True, slots=True, repr=False)
+class Present(Shown):
     """One of the memories that were there at the start (`send_initial`)."""
 
     memory: Memory
@@ -24,32 +25,32 @@ class Present:
     """Empty: it cannot be resumed from. The first token that can is that of `PresentDone`."""
 
 
-@dataclass(frozen=True, slots=True)
-class PresentDone:
+@dataclass(frozen=True, slots=True, repr=False)
+class PresentDone(Shown):
     """All memories that were there at the start have come."""
 
     revision: int
     resume_token: str
 
 
-@dataclass(frozen=True, slots=True)
-class Changed:
+@dataclass(frozen=True, slots=True, repr=False)
+class Changed(Shown):
     """A commit, with the changes that match."""
 
     commit: Commit
     resume_token: str
 
 
-@dataclass(frozen=True, slots=True)
-class Bookmark:
+@dataclass(frozen=True, slots=True, repr=False)
+class Bookmark(Shown):
     """Nothing happened; moves the token forward."""
 
     revision: int
     resume_token: str
 
 
-@dataclass(frozen=True, slots=True)
-class Erased:
+@dataclass(frozen=True, slots=True, repr=False)
+class Erased(Shown):
     """The user was erased: the last event."""
 
     revision: int

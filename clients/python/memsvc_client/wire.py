@@ -64,10 +64,25 @@ def _numbers(kind: type[enum.StrEnum]) -> dict[str, int]:
 
 
 def string(name: str, value: str) -> str:
-    """Return `value`. Raises TypeError where it is no string: protobuf would not say which field is wrong."""
+    """Return `value`. Raises TypeError where it is no string, ValueError where no text can hold it (lone surrogates).
+
+    Protobuf would not say which field is wrong.
+    """
     if not isinstance(value, str):
         raise TypeError(f"{name} must be a string, not {value!r:.80}")
+    if not value.isascii() and (lone := _SURROGATE.search(value)):
+        raise ValueError(
+            f"{name} has half of a character (a lone surrogate) at {lone.start()}: {value[lone.start()]!a}"
+        )
     return value
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def boolean(name: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be True or False, not {value!r:.80}")
 
 
 def strings(name: str, values: Iterable[str] | None) -> list[str]:
@@ -86,10 +101,17 @@ def string_map(name: str, values: Mapping[str, str] | None) -> dict[str, str]:
     return {string(f"a key of {name}", key): string(f"{name}[{key!r}]", value) for key, value in (values or {}).items()}
 
 
-def timestamp(time: datetime | None) -> Timestamp | None:
-    """Return `time` for the wire. Raises ValueError where it has no time zone."""
+def timestamp(time: datetime | str | None, name: str = "time") -> Timestamp | None:
+    """Return `time`, a datetime or as ISO 8601 writes it, for the wire. Raises ValueError where it has no time zone."""
     if time is None:
         return None
+    if isinstance(time, str):
+        try:
+            time = datetime.fromisoformat(time)
+        except ValueError:
+            raise ValueError(f"{name} must be as 2026-05-01T18:30:00Z, not {time!r:.80}") from None
+    if not isinstance(time, datetime):
+        raise TypeError(f"{name} must be a datetime, or a string as 2026-05-01T18:30:00Z, not {time!r:.80}")
     if time.tzinfo is None:
         raise ValueError(f"{time.isoformat()} has no time zone: use datetime.now(UTC) or .astimezone()")
     stamp = Timestamp()
@@ -105,10 +127,17 @@ def time_of(message: Any, field: str) -> datetime | None:
     return stamp.ToDatetime(tzinfo=UTC)
 
 
-def duration(span: float | timedelta | None) -> Duration | None:
+_MAX_DURATION_SECONDS = 315_576_000_000 // 4
+
+
+def duration(span: float | timedelta | None, name: str = "duration") -> Duration | None:
     """Return `span`, in seconds where it is a number, for the wire."""
     if span is None:
         return None
+    if not isinstance(span, (int, float, timedelta)) or isinstance(span, bool):
+        raise TypeError(f"{name} must be seconds or a timedelta, not {span!r:.80}")
+    if isinstance(span, (int, float)) and not abs(span) <= _MAX_DURATION_SECONDS:
+        raise ValueError(f"{name} must be at most {_MAX_DURATION_SECONDS} seconds, not {span}")
     length = Duration()
     length.FromTimedelta(span if isinstance(span, timedelta) else timedelta(seconds=span))
     return length
@@ -116,7 +145,7 @@ def duration(span: float | timedelta | None) -> Duration | None:
 
 def to_json(value: object) -> str:
     """Return `value` as compact JSON. Raises TypeError or ValueError where JSON has no form for it (NaN too)."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return string("JSON", json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False))
 
 
 def request_id_or_new(request_id: str | None) -> str:

@@ -12,7 +12,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from memsvc.v1 import common_pb2, memory_pb2
 from memsvc_client.calls import Subject
 from memsvc_client.enums import Layer, Polarity, Trust
-from memsvc_client.wire import duration, enum_number, string_map, strings, timestamp, to_json
+from memsvc_client.wire import duration, enum_number, string, string_map, strings, timestamp, to_json
 
 
 class MemoryFields(TypedDict, total=False):
@@ -116,11 +116,11 @@ def new_memory(
 ) -> memory_pb2.Memory:
     """Return a memory to create."""
     memory = memory_pb2.Memory(
-        memory_id=memory_id,
+        memory_id=string("memory_id", memory_id),
         layer=enum_number("layer", Layer, layer),
-        key=key,
-        text=text,
-        origin=common_pb2.Origin(session_id=session_id),
+        key=string("key", key),
+        text=string("text", text),
+        origin=common_pb2.Origin(session_id=string("session_id", session_id)),
     )
     set_origin(memory, subject)
     _fill(memory, fields)
@@ -140,7 +140,7 @@ def changed_memory(
         memory = memory_pb2.Memory(memory_id=where["memory_id"], etag=etag)
     _fill(memory, fields)
     if (text := fields.get("text")) is not None:
-        memory.text = text
+        memory.text = string("text", text)
     return memory, FieldMask(paths=[_PATHS.get(name, name) for name in fields])
 
 
@@ -152,9 +152,9 @@ def set_origin(memory: memory_pb2.Memory, subject: Subject) -> None:
 def target(memory_id: str | None, layer: Layer | str | None, key: str | None) -> dict[str, Any]:
     """Return which memory is meant. Raises ValueError unless it is an id, or a layer and key."""
     if memory_id and layer is None and key is None:
-        return {"memory_id": memory_id}
+        return {"memory_id": string("memory_id", memory_id)}
     if memory_id is None and layer is not None and key:
-        return {"address": memory_pb2.KeyAddress(layer=enum_number("layer", Layer, layer), key=key)}
+        return {"address": memory_pb2.KeyAddress(layer=enum_number("layer", Layer, layer), key=string("key", key))}
     raise ValueError("a memory is named by its memory_id, or by layer and key")
 
 
@@ -168,12 +168,12 @@ def _fill(memory: memory_pb2.Memory, fields: MemoryFields) -> None:
         memory_pb2.Memory(
             value_json=to_json(fields["value"]) if fields.get("value") is not None else "",
             topics=strings("topics", fields.get("topics")),
-            input=fields.get("input") or "",
+            input=string("input", fields.get("input") or ""),
             trust=enum_number("trust", Trust, fields.get("trust")),
             polarity=enum_number("polarity", Polarity, fields.get("polarity")),
             metadata=string_map("metadata", fields.get("metadata")),
-            observe_time=timestamp(fields.get("observe_time")),
-            expire_time=timestamp(fields.get("expire_time")),
-            ttl=duration(fields.get("ttl")),
+            observe_time=timestamp(fields.get("observe_time"), "observe_time"),
+            expire_time=timestamp(fields.get("expire_time"), "expire_time"),
+            ttl=duration(fields.get("ttl"), "ttl"),
         )
     )

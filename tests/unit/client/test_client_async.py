@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import re
 from collections.abc import Iterator
 
 import grpc
@@ -37,12 +38,28 @@ def public_methods(kind: type) -> Iterator[tuple[str, str]]:
     [(MemoryClient, AsyncMemoryClient), (User, AsyncUser), (Memories, AsyncMemories), (Extractions, AsyncExtractions)],
 )
 def test_both_clients_have_the_same_methods_with_the_same_signatures(blocking: type, asynchronous: type) -> None:
-    assert dict(public_methods(blocking)) == dict(public_methods(asynchronous))
+    awaited = {
+        name: re.sub(r"-> '(?:Awaitable\[(.*)\]|Async(.*))'", r"-> '\1\2'", signature)
+        for name, signature in public_methods(asynchronous)
+    }
+    assert dict(public_methods(blocking)) == awaited
     assert all(member.__doc__ for name, member in inspect.getmembers(blocking, callable) if not name.startswith("_"))
 
 
 def test_every_method_shows_its_own_arguments() -> None:
     assert str(inspect.signature(User.history)).startswith("(self, session_id: 'str', *, last_runs: 'int' = 10")
+
+
+def test_every_method_shows_what_it_answers() -> None:
+    methods = (User.history, Memories.list, User.watch, AsyncUser.history, AsyncMemories.list, AsyncUser.watch)
+    assert [inspect.signature(each).return_annotation for each in methods] == [
+        "list[HistoryMessage]",
+        "Listing[Memory]",
+        "Iterator[WatchEvent]",
+        "Awaitable[list[HistoryMessage]]",
+        "AsyncListing[Memory]",
+        "AsyncIterator[WatchEvent]",
+    ]
 
 
 def test_all_that_is_exported_exists() -> None:

@@ -66,7 +66,7 @@ def test_what_a_handle_writes_comes_from_its_agent_and_team(client: MemoryClient
     assert batched is not None
     assert batched.agent_id == "support"
     assert upserted.user_id == "sarah"
-    assert next(user.runs("s1")).agent_id == "support"
+    assert user.runs("s1")[0].agent_id == "support"
 
 
 def test_a_batched_update_that_may_create_comes_from_the_agent_and_team_too(
@@ -143,9 +143,10 @@ def test_a_list_fetches_pages_only_as_they_are_needed(sarah: User, service: Fake
 
     memories = sarah.memories.list(page_size=2)
     assert service.received("ListMemories") == []
-    assert next(memories).memory == "Fact 0"
+    assert memories[0].memory == "Fact 0"
     assert len(service.received("ListMemories")) == 1
-    assert [memory.memory for memory in memories] == ["Fact 1", "Fact 2", "Fact 3", "Fact 4"]
+    assert [memory.memory for memory in memories] == ["Fact 0", "Fact 1", "Fact 2", "Fact 3", "Fact 4"]
+    assert len(memories) == 5
     assert [call.request.page_token for call in service.received("ListMemories")] == ["", "2", "4"]
 
 
@@ -304,7 +305,7 @@ def test_a_client_speaks_tcp_as_well() -> None:
         (lambda user: user.memories.search("x", limit=0), "at least 1"),
         (lambda user: user.memories.list({"topic": ["a"]}), "no field topic"),
         (lambda user: user.context(max_tokens=1, max_characters=1), "not both"),
-        (lambda user: user.context(wait=-1), "not be negative"),
+        (lambda user: user.context(wait=-1), "wait must be from 0"),
         (lambda user: user.get(consistency=Consistency()), "exactly one"),
         (lambda user: user.extract(), "from run_ids"),
         (lambda user: user.history("s1", last_runs=0), "at least 1"),
