@@ -18,6 +18,7 @@ from memsvc.application import Application, build_application
 from memsvc.config import Config
 from memsvc.errors import invalid
 from memsvc.extraction.engines import build_engine, engine_reason
+from memsvc.extraction.model.environment import environment_problems
 from memsvc.foreground import Foreground
 from memsvc.log import Log, end_logging, start_logging
 from memsvc.meaning.embedders import build_embedder
@@ -74,6 +75,9 @@ async def serve(config: Config, sources: Mapping[str, str] = MappingProxyType({}
                 tune_interpreter()
                 _write_ready_file(config.ready_file, edge.addresses)
                 log.info("serving", **_facts(application, sources), addresses=",".join(edge.all_addresses))
+                if application.model:
+                    for problem in environment_problems(os.environ):
+                        log.warning("model_not_reachable", because=problem)
                 await _told_to_stop(config)
                 log.info("draining", seconds=config.drain_seconds)
                 await edge.drain(stopping.seconds_for_calls)
