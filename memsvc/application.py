@@ -17,6 +17,7 @@ from memsvc.extraction.jobs.worker import Worker
 from memsvc.foreground import Foreground
 from memsvc.meaning import Meaning
 from memsvc.memories.reading import MemoryReader
+from memsvc.memories.restoring import MemoryRestorer
 from memsvc.memories.watching import MemoryHistory
 from memsvc.memories.writing import MemoryWriter
 from memsvc.redaction import Redactor
@@ -38,6 +39,7 @@ class Application(Struct, frozen=True, kw_only=True):
     users: Users
     writer: Writer
     memory_writer: MemoryWriter
+    memory_restorer: MemoryRestorer
     memory_reader: MemoryReader
     memory_history: MemoryHistory
     sessions: Sessions
@@ -83,6 +85,7 @@ def build_application(
         users=users,
         writer=writer,
         memory_writer=MemoryWriter(users, writer, quota, redactor),
+        memory_restorer=MemoryRestorer(users, writer, quota, redactor),
         memory_reader=MemoryReader(users, bool(model), meaning),
         memory_history=MemoryHistory(users, heartbeat_seconds),
         sessions=Sessions(users, writer, redactor),

@@ -129,6 +129,7 @@ class Cause(enum.StrEnum):
     REQUESTED = "requested"
     EXTRACTED = "extracted"
     EXPIRED = "expired"
+    RESTORED = "restored"
 
 
 class Change(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):

@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Final
 
 from msgspec.structs import replace
 
 from memsvc.journal.commands import Command, Decision, Recorded
 from memsvc.journal.draft import Moment
+from memsvc.journal.purged import has_to_go
 from memsvc.journal.records import Body, decode_body, encode_body
 from memsvc.journal.state import State
 from memsvc.model import Change, Memory, Scope
@@ -24,16 +24,7 @@ from memsvc.storage.driver import Driver, Record, RecordKind, Redaction, Truncat
 from memsvc.users import Users
 from memsvc.writing.writer import Writer
 
-EVERYTHING: Final = "\n*"
-"""Among the ids of what a record purges: all that was there up to it. No id has a line break."""
-_SESSION: Final = "\ns"
-
 _PAGE_RECORDS = 200
-
-
-def learned_from(session_id: str) -> str:
-    """Return what stands among the ids for all that came from a session, be it part of a memory that lives on."""
-    return f"{_SESSION}{session_id}"
 
 
 async def purge(users: Users, writer: Writer, scope: Scope) -> None:
@@ -88,15 +79,10 @@ async def _redactions(records: Sequence[Record], asked: Mapping[str, int]) -> As
 
 def _blanked(change: Change, seq: int, asked: Mapping[str, int]) -> Change:
     before, after = (
-        _blank(memory) if memory is not None and _has_to_go(memory, seq, asked) else memory
+        _blank(memory) if memory is not None and has_to_go(memory, seq, asked) else memory
         for memory in (change.before, change.after)
     )
     return replace(change, before=before, after=after)
-
-
-def _has_to_go(memory: Memory, seq: int, asked: Mapping[str, int]) -> bool:
-    names = (memory.memory_id, learned_from(memory.origin.session_id), EVERYTHING)
-    return any(seq <= asked.get(name, 0) for name in names)
 
 
 def _blank(memory: Memory) -> Memory:

@@ -76,10 +76,7 @@ class Draft:
                 (FieldViolation("memory.memory_id", "is taken"),),
                 {"memory_id": memory.memory_id},
             )
-        if memory.key:
-            self._check_key(memory.layer, memory.key)
-        if self._count >= self._quota:
-            raise ResourceExhausted(Reason.QUOTA_EXCEEDED, f"user has {self._count} of {self._quota} memories")
+        self._check_new(memory)
         time = self.moment.time
         created = msgspec.structs.replace(
             memory,
@@ -110,6 +107,19 @@ class Draft:
         self._put(before, after)
         return after
 
+    def restore(self, memory: Memory) -> Memory:
+        """Let a memory be as it once was, under its own number. One that has its id must be at its place.
+
+        Raises AlreadyExists (KEY_TAKEN), FailedPrecondition (KEY_CONFLICT), ResourceExhausted.
+        """
+        before = self.find(memory.memory_id)
+        if before is None:
+            self._check_new(memory)
+            self._count += 1
+        restored = msgspec.structs.replace(memory, update_time=self.moment.time, etag=self.etag)
+        self._put(before, restored)
+        return restored
+
     def delete(self, memory: Memory) -> None:
         """Delete a memory found here."""
         self._count -= 1
@@ -136,6 +146,12 @@ class Draft:
             return
         kind = ChangeKind.CREATED if before is None else ChangeKind.DELETED if after is None else ChangeKind.UPDATED
         self._changes[memory.memory_id] = Change(kind, before, after, self._cause)
+
+    def _check_new(self, memory: Memory) -> None:
+        if memory.key:
+            self._check_key(memory.layer, memory.key)
+        if self._count >= self._quota:
+            raise ResourceExhausted(Reason.QUOTA_EXCEEDED, f"user has {self._count} of {self._quota} memories")
 
     def _check_key(self, layer: Layer, key: str) -> None:
         holder = self.at(layer, key)

@@ -113,6 +113,8 @@ class Body(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=Tr
     """Expired memories are gone: when the next one expires has to be counted anew."""
     cleared: int = 0
     """How many memories a clear has deleted, with those of its earlier records."""
+    unrestored: tuple[str, ...] = ()
+    """Memories that a restore left as they were, since their text was purged."""
     more: bool = False
     """What was asked for goes on with another record."""
     reached: Reached | None = None

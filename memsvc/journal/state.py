@@ -12,7 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from memsvc.journal.records import Body, Claim, decode_body
-from memsvc.model import Change, ChangeKind, Extraction, ExtractionState, Layer, Memory, Scope, Session, decode, encode
+from memsvc.model import Change, Extraction, ExtractionState, Layer, Memory, Scope, Session, decode, encode
 from memsvc.storage.driver import Loaded, Record, Row, RowKey, RowKind, Tip
 
 REQUEST_RETENTION_SECONDS = 7 * 24 * 3600
@@ -254,25 +254,40 @@ def _first_expiry(layers: Layers) -> int:
 
 def _changed(layers: Layers, keys: Mapping[str, str], changes: Iterable[Change]) -> tuple[Layers, Mapping[str, str]]:
     copied: dict[Layer, dict[str, Memory]] = {}
-    new_keys: dict[str, str] | None = None
+    unordered: set[Layer] = set()
+    gone: list[str] = []
+    taken: dict[str, str] = {}
     for change in changes:
-        memory = change.after or change.before
-        assert memory is not None
-        memories = copied.get(memory.layer)
-        if memories is None:
-            memories = copied[memory.layer] = dict(layers[memory.layer])
-        if change.kind is ChangeKind.DELETED:
-            memories.pop(memory.memory_id, None)
-        else:
-            memories[memory.memory_id] = memory
-        if memory.key and change.kind is not ChangeKind.UPDATED:
-            new_keys = dict(keys) if new_keys is None else new_keys
-            if change.kind is ChangeKind.CREATED:
-                new_keys[place(memory.layer, memory.key)] = memory.memory_id
-            else:
-                new_keys.pop(place(memory.layer, memory.key), None)
+        before, after = change.before, change.after
+        moves = before is None or after is None or (before.layer, before.key) != (after.layer, after.key)
+        if before is not None and moves:
+            _copied(copied, layers, before.layer).pop(before.memory_id, None)
+            if before.key:
+                gone.append(place(before.layer, before.key))
+        if after is not None:
+            memories = _copied(copied, layers, after.layer)
+            if moves and memories and memories[next(reversed(memories))].number > after.number:
+                unordered.add(after.layer)
+            memories[after.memory_id] = after
+            if after.key and moves:
+                taken[place(after.layer, after.key)] = after.memory_id
+    for layer in unordered:
+        copied[layer] = dict(sorted(copied[layer].items(), key=lambda item: item[1].number))
     changed: dict[str, Memories] = {str(layer): memories for layer, memories in copied.items()}
-    return replace(layers, **changed), keys if new_keys is None else new_keys
+    if gone or taken:
+        # What one memory frees, another may take in the same commit, in whatever order they stand in it.
+        left = dict(keys)
+        for spot in gone:
+            left.pop(spot, None)
+        keys = left | taken
+    return replace(layers, **changed), keys
+
+
+def _copied(copied: dict[Layer, dict[str, Memory]], layers: Layers, layer: Layer) -> dict[str, Memory]:
+    memories = copied.get(layer)
+    if memories is None:
+        memories = copied[layer] = dict(layers[layer])
+    return memories
 
 
 def _remember(sessions: Mapping[str, Session], session: Session) -> Mapping[str, Session]:

@@ -1,6 +1,7 @@
 """Use cases on memories."""
 
 from memsvc.memories.reading import MemoryOrder, MemoryPage, MemoryReader, SearchMethod, SearchResult, TopicCount
+from memsvc.memories.restoring import BringBack, MemoryRestorer, Restored, Restoring, Revert
 from memsvc.memories.watching import (
     Bookmark,
     ChangePage,
@@ -15,6 +16,7 @@ from memsvc.memories.writing import ClearResult, Create, Delete, Guard, MemoryWr
 
 __all__ = [
     "Bookmark",
+    "BringBack",
     "ChangePage",
     "ClearResult",
     "Committed",
@@ -28,8 +30,12 @@ __all__ = [
     "MemoryOrder",
     "MemoryPage",
     "MemoryReader",
+    "MemoryRestorer",
     "MemoryWriter",
     "Operation",
+    "Restored",
+    "Restoring",
+    "Revert",
     "SearchMethod",
     "SearchResult",
     "Target",

@@ -166,6 +166,8 @@ class MemoryReader(Struct):
     ) -> SearchResult:
         """Return the memories that fit best and score at least `min_score`, or the newest or oldest ones."""
         used = self._usable_method(method)
+        if consistency.as_of is not None and used is SearchMethod.SEMANTIC:
+            raise invalid("method", "must not be SEMANTIC for a past: that is searched by words")
         by_time = used in (SearchMethod.LAST_N, SearchMethod.FIRST_N)
         if by_time and query:
             raise invalid("query", "must be empty with LAST_N and FIRST_N, which search for nothing")
@@ -180,7 +182,9 @@ class MemoryReader(Struct):
             if len(sources) > 1:
                 hits.sort(key=lambda hit: hit.memory.update_time, reverse=used is SearchMethod.LAST_N)
             return SearchResult(hits[:top_k], used, user, shared)
-        asked, reason = await self._ask(query, used)
+        asked, reason = (Asked(query), "") if user.is_past else await self._ask(query, used)
+        if user.is_past and used is SearchMethod.HYBRID:
+            reason = "the past is searched by words"
         if reason:
             used = SearchMethod.LEXICAL
         for source in sources.values():

@@ -11,11 +11,12 @@ from msgspec import Struct, field
 from memsvc.errors import Aborted, Error, FieldViolation, Reason, invalid
 from memsvc.journal.commands import Command, Decision, Recorded
 from memsvc.journal.draft import Draft, Moment, check_etag, check_revision, not_found
+from memsvc.journal.purged import EVERYTHING
 from memsvc.journal.records import Request, commit_of
 from memsvc.journal.state import State
 from memsvc.limits import check_memory
 from memsvc.model import Commit, Layer, Memory, Scope, Trust, encode
-from memsvc.purge import EVERYTHING, purge
+from memsvc.purge import purge
 from memsvc.redaction import Redactor
 from memsvc.search.filter import MemoryFilter, matcher, wording
 from memsvc.storage.driver import MAX_RECORD_CHANGES, RecordKind

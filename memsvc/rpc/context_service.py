@@ -36,7 +36,7 @@ from memsvc.rpc.scalars import (
     LAYERS,
     MAX_WAIT_SECONDS,
     check_not_negative,
-    read_consistency,
+    read_consistency_or_past,
     read_duration,
     read_enum,
     read_enums,
@@ -94,7 +94,9 @@ class ContextService:
         self._serialized: WeakKeyDictionary[CompiledContext, bytes] = WeakKeyDictionary()
 
     async def compile_context(self, request: pb.CompileContextRequest, context: Context) -> bytes:
-        scope, consistency = read_scope(request.scope), read_consistency(request)
+        scope, consistency = read_scope(request.scope), read_consistency_or_past(request)
+        if consistency.as_of is not None:
+            _check_of_past(request)
         wanted = _read_request(request)
         shared_user_ids = read_shared_users(scope, request.shared_user_ids) if request.shared_user_ids else ()
         has_history = request.HasField("history")
@@ -152,7 +154,7 @@ class ContextService:
             many = _many(sources)
             for source in many:
                 await source.prepare_search()
-            if self._meaning is not None and many:
+            if self._meaning is not None and many and consistency.as_of is None:
                 meant = await self._meaning.prepared(wanted.query, many, _VECTOR_SECONDS)
                 wanted = replace(wanted, vector=meant.vector)
         return wanted, await self._recall(scope, request, consistency)
@@ -162,7 +164,7 @@ class ContextService:
     ) -> Sequence[Recalled]:
         """Return what was said in past conversations that fits the query, nearest first, where it is wanted."""
         wanted = request.recall if request.HasField("recall") else not self._has_model
-        if not wanted or not request.query.strip():
+        if not wanted or not request.query.strip() or consistency.as_of is not None:
             return ()
         shown_anyway: Sequence[str] = ()
         if request.HasField("history"):
@@ -195,6 +197,15 @@ class ContextService:
         with contextlib.suppress(Unavailable, TimeoutError):
             async with self._drain.until_drained(), asyncio.timeout(seconds + LATE_SECONDS):
                 await self._extractions.wait_for_all(scope, seconds)
+
+
+def _check_of_past(request: pb.CompileContextRequest) -> None:
+    """Raise where a context of the past asks for what only the present has."""
+    for name in ("history", "wait_for_learning"):
+        if request.HasField(name):
+            raise invalid(name, "must not be set with a past: of that there are memories only")
+    if request.recall:
+        raise invalid("recall", "must not be true with a past: of that there are memories only")
 
 
 def _many(sources: Sequence[HotUser]) -> list[HotUser]:

@@ -33,6 +33,7 @@ _CAUSES: Final = {
     Cause.REQUESTED: memory_pb2.CHANGE_CAUSE_REQUESTED,
     Cause.EXTRACTED: memory_pb2.CHANGE_CAUSE_EXTRACTED,
     Cause.EXPIRED: memory_pb2.CHANGE_CAUSE_EXPIRED,
+    Cause.RESTORED: memory_pb2.CHANGE_CAUSE_RESTORED,
 }
 
 

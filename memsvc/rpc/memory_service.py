@@ -26,12 +26,12 @@ from memsvc.rpc import wire
 from memsvc.rpc.filters import read_filter
 from memsvc.rpc.interceptors import Context
 from memsvc.rpc.memories import proto_commit, proto_memory, read_target
-from memsvc.rpc.operations import read_create, read_delete, read_guard, read_operations, read_update
+from memsvc.rpc.operations import read_create, read_delete, read_guard, read_operations, read_restoring, read_update
 from memsvc.rpc.scalars import (
     LAYERS,
     check_not_negative,
     inverted,
-    read_consistency,
+    read_consistency_or_past,
     read_enum,
     read_enums,
     read_scope,
@@ -69,6 +69,7 @@ class MemoryService:
         self._users = application.users
         self._reader = application.memory_reader
         self._writer = application.memory_writer
+        self._restorer = application.memory_restorer
         self._history = application.memory_history
 
     async def create_memory(self, request: pb.CreateMemoryRequest, context: Context) -> pb.CreateMemoryResponse:
@@ -106,13 +107,27 @@ class MemoryService:
             result = await self._writer.clear(scope, wanted, guard, purge_text=request.purge)
         return pb.ClearMemoriesResponse(cleared_count=result.count, revision=result.revision)
 
+    async def restore_memories(
+        self, request: pb.RestoreMemoriesRequest, context: Context
+    ) -> pb.RestoreMemoriesResponse:
+        scope, guard, restoring = read_scope(request.scope), read_guard(request), read_restoring(request)
+        if request.validate_only:
+            result = await self._restorer.would_restore(scope, restoring, guard)
+        else:
+            result = await self._restorer.restore(scope, restoring, guard)
+        return pb.RestoreMemoriesResponse(
+            commit=proto_commit(result.commit, scope),
+            revision=result.revision,
+            purged_memory_ids=result.purged,
+        )
+
     async def get_memory(self, request: pb.GetMemoryRequest, context: Context) -> bytes:
-        scope, target, consistency = read_scope(request.scope), read_target(request), read_consistency(request)
+        scope, target, consistency = read_scope(request.scope), read_target(request), read_consistency_or_past(request)
         memory, user = await self._reader.get(scope, target, consistency)
         return wire.framed_memory(user, memory) + wire.freshness(user, pb.GetMemoryResponse.REVISION_FIELD_NUMBER)
 
     async def list_memories(self, request: pb.ListMemoriesRequest, context: Context) -> bytes:
-        scope, wanted, consistency = read_scope(request.scope), read_filter(request), read_consistency(request)
+        scope, wanted, consistency = read_scope(request.scope), read_filter(request), read_consistency_or_past(request)
         order = read_enum("order", request.order, _ORDERS, MemoryOrder.UPDATE_TIME_DESC)
         size = page_size(request.page_size)
         page = await self._reader.list(scope, wanted, order, size, request.page_token, consistency)
@@ -127,7 +142,7 @@ class MemoryService:
         return reply + rest.SerializeToString() + fresh
 
     async def search_memories(self, request: pb.SearchMemoriesRequest, context: Context) -> bytes:
-        scope, wanted, consistency = read_scope(request.scope), read_filter(request), read_consistency(request)
+        scope, wanted, consistency = read_scope(request.scope), read_filter(request), read_consistency_or_past(request)
         method = read_enum("method", request.method, _METHODS, SearchMethod.DEFAULT)
         check_text("query", request.query, QUERY_BYTES)
         top_k = check_not_negative("top_k", request.top_k) or _TOP_K
@@ -154,7 +169,7 @@ class MemoryService:
         return wire.message_field(1, wire.framed_memory(user, hit.memory) + rest.SerializeToString())
 
     async def get_user_memory(self, request: pb.GetUserMemoryRequest, context: Context) -> pb.GetUserMemoryResponse:
-        scope, consistency = read_scope(request.scope), read_consistency(request)
+        scope, consistency = read_scope(request.scope), read_consistency_or_past(request)
         layers = read_enums("layers", request.layers, LAYERS)
         document, count, user = await self._reader.document(scope, layers, consistency)
         return pb.GetUserMemoryResponse(
@@ -165,7 +180,7 @@ class MemoryService:
         )
 
     async def list_topics(self, request: pb.ListTopicsRequest, context: Context) -> pb.ListTopicsResponse:
-        scope, wanted, consistency = read_scope(request.scope), read_filter(request), read_consistency(request)
+        scope, wanted, consistency = read_scope(request.scope), read_filter(request), read_consistency_or_past(request)
         size = page_size(request.page_size)
         topics, token, user = await self._reader.topics(scope, wanted, size, request.page_token, consistency)
         return pb.ListTopicsResponse(

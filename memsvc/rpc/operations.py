@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from memsvc.errors import invalid
 from memsvc.ids import new_id
 from memsvc.limits import BATCH_OPERATIONS, check_fields, check_id, check_memory
+from memsvc.memories.restoring import BringBack, Restoring, Revert
 from memsvc.memories.writing import UPDATABLE, Create, Delete, Guard, Operation, Target, Update
 from memsvc.rpc.memories import read_memory, read_target
 from memsvc.rpc.scalars import check_not_negative, read_request
@@ -126,6 +127,29 @@ def read_delete(request: _Deleting, path: str = "") -> Delete:
     target = read_target(request, path)
     check_id(f"{path}etag", request.etag, required=False)
     return Delete(target, request.etag, request.allow_missing)
+
+
+def read_restoring(request: memory_pb2.RestoreMemoriesRequest) -> Restoring:
+    """Return what a restore is about."""
+    memory_ids = request.memory_ids
+    target = request.WhichOneof("target")
+    if target is None:
+        raise invalid("target", "must be set: revert_revision or to_revision")
+    revision = check_not_negative(target, getattr(request, target))
+    if target == "revert_revision":
+        for name in ("memory_ids", "all"):
+            if getattr(request, name):
+                raise invalid(name, "must not be set with revert_revision")
+        return Revert(revision)
+    if request.all and memory_ids:
+        raise invalid("memory_ids", "must be empty with all")
+    if not request.all and not memory_ids:
+        raise invalid("memory_ids", "must not be empty without all")
+    if len(memory_ids) > BATCH_OPERATIONS:
+        raise invalid("memory_ids", f"must be at most {BATCH_OPERATIONS}")
+    for index, memory_id in enumerate(memory_ids):
+        check_id(f"memory_ids[{index}]", memory_id)
+    return BringBack(revision, tuple(dict.fromkeys(memory_ids)))
 
 
 def read_operations(operations: Sequence[memory_pb2.BatchWriteOperation]) -> list[Operation]:

@@ -10,6 +10,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from memsvc.errors import Reason, Unimplemented, invalid
+from memsvc.journal.past import AsOf
 from memsvc.journal.records import Request, request_digest
 from memsvc.limits import MAX_FILTER_VALUES, MAX_SHARED_USERS, check_id, check_request_id
 from memsvc.model import Layer, Polarity, Role, Scope, Trust
@@ -159,7 +160,16 @@ class _Fresh(Protocol):
 
 
 def read_consistency(request: _Fresh) -> Consistency:
-    """Return how fresh a read must be."""
+    """Return how fresh a read must be. Raises Unimplemented for a past."""
+    consistency = read_consistency_or_past(request)
+    if consistency.as_of is not None:
+        error = invalid(f"consistency.{request.consistency.WhichOneof('requirement')}", "is for memories only")
+        raise Unimplemented(Reason.NOT_SUPPORTED, error.message, error.fields)
+    return consistency
+
+
+def read_consistency_or_past(request: _Fresh) -> Consistency:
+    """Return how fresh a read of memories must be, or which past it is about."""
     if not request.HasField("consistency"):
         return LATEST
     consistency = request.consistency
@@ -172,9 +182,11 @@ def read_consistency(request: _Fresh) -> Consistency:
         return Consistency(max_staleness_seconds=staleness) if staleness else LATEST
     if asked == "latest" and not consistency.latest:
         raise invalid("consistency.latest", "must be true, or another requirement set")
-    if asked in ("as_of_revision", "as_of_time"):
-        error = invalid(f"consistency.{asked}", "is not built in")
-        raise Unimplemented(Reason.NOT_SUPPORTED, error.message, error.fields)
+    if asked == "as_of_revision":
+        revision = check_not_negative("consistency.as_of_revision", consistency.as_of_revision)
+        return Consistency(as_of=AsOf(revision))
+    if asked == "as_of_time":
+        return Consistency(as_of=AsOf(time=read_time("consistency.as_of_time", consistency.as_of_time)))
     return LATEST
 
 

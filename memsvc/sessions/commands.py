@@ -11,11 +11,11 @@ from memsvc.errors import AlreadyExists, FieldViolation, NotFound, Reason, Resou
 from memsvc.journal.commands import Command, Decision, Recorded
 from memsvc.journal.draft import Draft, Moment
 from memsvc.journal.lifecycle import cancelled
+from memsvc.journal.purged import learned_from
 from memsvc.journal.records import Body, Request, RunNote, SessionDeletion
 from memsvc.journal.state import State
 from memsvc.memories.writing import clearable
 from memsvc.model import Extraction, ExtractionKind, ExtractionState, LearningMode, Run, Scope, Session, decode, encode
-from memsvc.purge import learned_from
 from memsvc.search.embedders.contract import InstantEmbedder
 from memsvc.search.said import said_in
 from memsvc.search.text import shared_analyzer

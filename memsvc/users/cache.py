@@ -66,6 +66,7 @@ class HotCache:
             self.total_bytes -= self._sizes.pop(scope)
             # What was derived refers back to the user: without this, only the collector would free either.
             hot.cache.clear()
+            hot.forget_past()
 
     def pin(self, scope: Scope) -> None:
         """Keep the user, in RAM already or not, until it was unpinned as often as pinned."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequen
 from itertools import islice
 
 from memsvc.clock import now_micros
+from memsvc.journal.past import AsOf
 from memsvc.journal.records import Body
 from memsvc.journal.state import Memories, State
 from memsvc.model import Change, Layer, Memory
@@ -36,13 +37,19 @@ class HotUser:
         "contended",
         "encoded",
         "history",
+        "is_past",
         "memory_bytes",
+        "past",
         "state",
         "vectors",
     )
 
-    def __init__(self, state: State, checked: float, checked_time: int) -> None:
+    def __init__(self, state: State, checked: float, checked_time: int, *, is_past: bool = False) -> None:
         self.state = state
+        self.is_past = is_past
+        """Holds what could be seen of the memories at an earlier time, and does not move."""
+        self.past: tuple[AsOf, HotUser] | None = None
+        """What was last asked for of its past."""
         self.checked = checked
         """When the tip was last known to be the newest, on the monotonic clock: before the database was asked."""
         self.checked_time = checked_time
@@ -81,7 +88,15 @@ class HotUser:
         vectors = self.vectors.size_bytes if self.vectors is not None else 0
         history = self.history.size_bytes if self.history is not None else 0
         derived = sum(getattr(value, "size_bytes", 0) for value in self.cache.values())
-        return USER_BYTES + self.memory_bytes + index + vectors + history + encoded + order + requests + derived
+        past = self.past[1].size_bytes if self.past is not None else 0
+        return past + USER_BYTES + self.memory_bytes + index + vectors + history + encoded + order + requests + derived
+
+    def forget_past(self) -> None:
+        """Drop what was read of its past."""
+        if self.past is not None:
+            # As for a user that is forgotten: what was derived refers back to it.
+            self.past[1].cache.clear()
+            self.past = None
 
     def fresh_at(self, checked: float, checked_time: int) -> None:
         """Note that the tip was the newest at a moment, on the monotonic clock and by the server's."""
@@ -92,6 +107,7 @@ class HotUser:
         """Go on to `state`, which the records with these bodies lead to."""
         before = self.state
         self.state = state
+        self.forget_past()
         erased = False
         for body in bodies:
             erased = erased or body.erase is not None
@@ -131,7 +147,7 @@ class HotUser:
 
     def visible(self, memory: Memory) -> bool:
         """Whether the memory has not expired."""
-        return not memory.expire_time or memory.expire_time > now_micros()
+        return self.is_past or not memory.expire_time or memory.expire_time > now_micros()
 
     @property
     def hides_some(self) -> bool:

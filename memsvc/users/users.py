@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from msgspec import Struct
 
 from memsvc.clock import now_micros
 from memsvc.config import DEFAULTS
-from memsvc.errors import FailedPrecondition, Reason
+from memsvc.errors import FailedPrecondition, Reason, invalid
+from memsvc.journal.past import AsOf, read_past
 from memsvc.journal.records import Body, decode_body
 from memsvc.journal.state import State, fold, load
 from memsvc.model import Scope
@@ -26,6 +27,8 @@ from memsvc.users.tips import SharedTips
 from memsvc.waits import current_waits
 
 _CATCH_UP_RECORDS = 256
+_PASTS = 2
+"""So many pasts are read at once: each may be many megabytes of journal."""
 
 
 class Consistency(Struct, frozen=True):
@@ -33,6 +36,8 @@ class Consistency(Struct, frozen=True):
 
     at_least_revision: int = 0
     max_staleness_seconds: float = 0.0
+    as_of: AsOf | None = None
+    """Not how fresh, but which past."""
 
 
 LATEST = Consistency()
@@ -52,13 +57,16 @@ class Users:
         self._loads: dict[Scope, asyncio.Task[HotUser]] = {}
         self._tips = SharedTips(driver)
         self._asks_at_once: bool | None = None
+        self._pasts = asyncio.Semaphore(_PASTS)
 
     async def read(self, scope: Scope, consistency: Consistency = LATEST) -> HotUser:
         """Return the user, as fresh as asked.
 
         Raises StorageUnavailable when the database does not answer and RAM is not fresh enough, FailedPrecondition
-        (REVISION_NOT_REACHED) when the revision asked for does not exist yet.
+        (REVISION_NOT_REACHED) when the revision asked for does not exist yet; of the past what `read_past` raises.
         """
+        if consistency.as_of is not None:
+            return await self._past(scope, consistency.as_of)
         hot = self._cache.get(scope)
         if hot is None or consistency is LATEST or not self._fresh_enough(hot, consistency):
             hot = await self.latest(scope)
@@ -70,10 +78,31 @@ class Users:
             )
         return hot
 
+    async def _past(self, scope: Scope, asked: AsOf) -> HotUser:
+        hot = await self.latest(scope)
+        state = hot.state
+        if asked.revision is None and asked.time > max(now_micros(), state.core.time):
+            raise invalid("consistency.as_of_time", "must not be in the future")
+        if hot.past is not None and hot.past[0] == asked:
+            return hot.past[1]
+        async with self._pasts:
+            past = await read_past(self.driver, state, asked)
+        user = HotUser(past.state(state), hot.checked, hot.checked_time, is_past=True)
+        if hot.state is state:
+            hot.forget_past()
+            hot.past = asked, user
+            self.weigh(hot)
+        return user
+
     async def read_shared(
-        self, scope: Scope, user_ids: Iterable[str], consistency: Consistency = LATEST
+        self, scope: Scope, user_ids: Collection[str], consistency: Consistency = LATEST
     ) -> dict[str, HotUser]:
-        """Return other users of the namespace by id; a revision asked for is that of `scope`, not theirs."""
+        """Return other users of the namespace by id; a revision asked for is that of `scope`, not theirs.
+
+        Raises InvalidArgument where a past is asked for by such a revision.
+        """
+        if user_ids and consistency.as_of is not None and consistency.as_of.revision is not None:
+            raise invalid("consistency.as_of_revision", "is of one user: with shared users give as_of_time")
         if consistency.at_least_revision:
             consistency = LATEST
         return {user_id: await self.read(Scope(scope.namespace, user_id), consistency) for user_id in user_ids}

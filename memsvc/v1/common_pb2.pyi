@@ -337,14 +337,22 @@ class Consistency(_message.Message):
     of what exists it is FAILED_PRECONDITION, REVISION_NOT_REACHED.
     """
     as_of_revision: _builtins.int
-    """The memories as they were at this revision."""
+    """The memories as they were when this revision was made; 0: before the first one. What was purged since is left
+    out. Ahead of what exists it is FAILED_PRECONDITION, REVISION_NOT_REACHED; where the history does not reach back
+    so far, or the user was erased since, OUT_OF_RANGE, HISTORY_TRIMMED; where more happened since than is read for
+    it, RESOURCE_EXHAUSTED, RESULT_TOO_LARGE. Of memories only: GetStats and SearchHistory do not offer it
+    (UNIMPLEMENTED). The past is searched by words, not by meaning. With shared users it is INVALID_ARGUMENT: their
+    revisions are others.
+    """
     @_builtins.property
     def max_staleness(self) -> _duration_pb2.Duration:
         """Known to be the latest at most this long ago; answered from RAM where that suffices."""
 
     @_builtins.property
     def as_of_time(self) -> _timestamp_pb2.Timestamp:
-        """The memories as they were at this time."""
+        """The memories as they were at this time, of shared users too; the rest as for as_of_revision. One that is still
+        to come is INVALID_ARGUMENT.
+        """
 
     def __init__(
         self,

@@ -65,6 +65,8 @@ class _ChangeCauseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ChangeCau
     """An extraction found it."""
     CHANGE_CAUSE_EXPIRED: _ChangeCause.ValueType  # 3
     """Its expiration passed."""
+    CHANGE_CAUSE_RESTORED: _ChangeCause.ValueType  # 4
+    """RestoreMemories brought it back."""
 
 class ChangeCause(_ChangeCause, metaclass=_ChangeCauseEnumTypeWrapper):
     """Why a memory changed."""
@@ -77,6 +79,8 @@ CHANGE_CAUSE_EXTRACTED: ChangeCause.ValueType  # 2
 """An extraction found it."""
 CHANGE_CAUSE_EXPIRED: ChangeCause.ValueType  # 3
 """Its expiration passed."""
+CHANGE_CAUSE_RESTORED: ChangeCause.ValueType  # 4
+"""RestoreMemories brought it back."""
 Global___ChangeCause: _TypeAlias = ChangeCause  # noqa: Y015
 
 class _MemoryOrder:
@@ -1255,6 +1259,114 @@ class ClearMemoriesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ClearMemoriesResponse: _TypeAlias = ClearMemoriesResponse  # noqa: Y015
+
+@_typing.final
+class RestoreMemoriesRequest(_message.Message):
+    """Request of RestoreMemories."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCOPE_FIELD_NUMBER: _builtins.int
+    REVERT_REVISION_FIELD_NUMBER: _builtins.int
+    TO_REVISION_FIELD_NUMBER: _builtins.int
+    MEMORY_IDS_FIELD_NUMBER: _builtins.int
+    ALL_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    EXPECTED_REVISION_FIELD_NUMBER: _builtins.int
+    revert_revision: _builtins.int
+    """Undo what this revision changed: its memories become what they were before it. FAILED_PRECONDITION,
+    CHANGED_SINCE where one of them was changed again later. 0: the newest revision that is not one of expirations
+    alone; where that is an undo itself, what it undid comes back.
+    """
+    to_revision: _builtins.int
+    """Bring memories back to what they were at this revision: `memory_ids`, or `all`. What was not there then is
+    deleted. 0: before the first one. FAILED_PRECONDITION, REVISION_NOT_REACHED where it is ahead of what exists.
+    """
+    all: _builtins.bool
+    """With to_revision: all memories of the user; `memory_ids` must be empty then."""
+    validate_only: _builtins.bool
+    """Only answer what would happen."""
+    request_id: _builtins.str
+    """A UUID that makes the call safe to repeat."""
+    expected_revision: _builtins.int
+    """Fail (ABORTED, REVISION_MISMATCH) unless the user is at this revision; 0: only if there is none yet. Not set: not
+    checked.
+    """
+    @_builtins.property
+    def scope(self) -> _common_pb2.Scope:
+        """Whose memories. user_id is required."""
+
+    @_builtins.property
+    def memory_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """With to_revision: these memories, at most 1,000. NOT_FOUND where one is not there now, was not then, and did not
+        change in between.
+        """
+
+    def __init__(
+        self,
+        *,
+        scope: _common_pb2.Scope | None = ...,
+        revert_revision: _builtins.int = ...,
+        to_revision: _builtins.int = ...,
+        memory_ids: _abc.Iterable[_builtins.str] | None = ...,
+        all: _builtins.bool = ...,
+        validate_only: _builtins.bool = ...,
+        request_id: _builtins.str = ...,
+        expected_revision: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_revision", b"_expected_revision", "expected_revision", b"expected_revision", "revert_revision", b"revert_revision", "scope", b"scope", "target", b"target", "to_revision", b"to_revision"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_revision", b"_expected_revision", "all", b"all", "expected_revision", b"expected_revision", "memory_ids", b"memory_ids", "request_id", b"request_id", "revert_revision", b"revert_revision", "scope", b"scope", "target", b"target", "to_revision", b"to_revision", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__expected_revision: _TypeAlias = _typing.Literal["expected_revision"]  # noqa: Y015
+    _WhichOneofArgType__expected_revision: _TypeAlias = _typing.Literal["_expected_revision", b"_expected_revision"]  # noqa: Y015
+    _WhichOneofReturnType_target: _TypeAlias = _typing.Literal["revert_revision", "to_revision"]  # noqa: Y015
+    _WhichOneofArgType_target: _TypeAlias = _typing.Literal["target", b"target"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_revision) -> _WhichOneofReturnType__expected_revision | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_target) -> _WhichOneofReturnType_target | None: ...
+
+Global___RestoreMemoriesRequest: _TypeAlias = RestoreMemoriesRequest  # noqa: Y015
+
+@_typing.final
+class RestoreMemoriesResponse(_message.Message):
+    """Response of RestoreMemories."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COMMIT_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    PURGED_MEMORY_IDS_FIELD_NUMBER: _builtins.int
+    revision: _builtins.int
+    """The user's revision after the write."""
+    @_builtins.property
+    def commit(self) -> Global___Commit:
+        """What changed, or would; without changes, where all was so already. With validate_only it has no revision, and the
+        memories after it have no etag.
+        """
+
+    @_builtins.property
+    def purged_memory_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """With `all`: memories that stay as they are, since their text of then was purged; at most 100, by number.
+        Elsewhere such a memory is FAILED_PRECONDITION, MEMORY_PURGED.
+        """
+
+    def __init__(
+        self,
+        *,
+        commit: Global___Commit | None = ...,
+        revision: _builtins.int = ...,
+        purged_memory_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["commit", b"commit"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["commit", b"commit", "purged_memory_ids", b"purged_memory_ids", "revision", b"revision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RestoreMemoriesResponse: _TypeAlias = RestoreMemoriesResponse  # noqa: Y015
 
 @_typing.final
 class GetUserMemoryRequest(_message.Message):

@@ -79,6 +79,11 @@ class MemoryServiceStub(object):
                 request_serializer=memsvc_dot_v1_dot_memory__pb2.ClearMemoriesRequest.SerializeToString,
                 response_deserializer=memsvc_dot_v1_dot_memory__pb2.ClearMemoriesResponse.FromString,
                 _registered_method=True)
+        self.RestoreMemories = channel.unary_unary(
+                '/memsvc.v1.MemoryService/RestoreMemories',
+                request_serializer=memsvc_dot_v1_dot_memory__pb2.RestoreMemoriesRequest.SerializeToString,
+                response_deserializer=memsvc_dot_v1_dot_memory__pb2.RestoreMemoriesResponse.FromString,
+                _registered_method=True)
         self.GetUserMemory = channel.unary_unary(
                 '/memsvc.v1.MemoryService/GetUserMemory',
                 request_serializer=memsvc_dot_v1_dot_memory__pb2.GetUserMemoryRequest.SerializeToString,
@@ -166,6 +171,17 @@ class MemoryServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RestoreMemories(self, request, context):
+        """Undo one revision, or bring memories back to what they were at a revision: in one new commit, so that this can be
+        undone too. They keep their ids, numbers and create_time. What has expired meanwhile stays away. OUT_OF_RANGE,
+        HISTORY_TRIMMED where the history does not reach back so far, or the user was erased since; RESOURCE_EXHAUSTED,
+        RESULT_TOO_LARGE where more happened since than is read for it. ALREADY_EXISTS, KEY_TAKEN names the holder of a key
+        that was taken meanwhile.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetUserMemory(self, request, context):
         """Get the four layers as one nested JSON document.
         """
@@ -237,6 +253,11 @@ def add_MemoryServiceServicer_to_server(servicer, server):
                     servicer.ClearMemories,
                     request_deserializer=memsvc_dot_v1_dot_memory__pb2.ClearMemoriesRequest.FromString,
                     response_serializer=memsvc_dot_v1_dot_memory__pb2.ClearMemoriesResponse.SerializeToString,
+            ),
+            'RestoreMemories': grpc.unary_unary_rpc_method_handler(
+                    servicer.RestoreMemories,
+                    request_deserializer=memsvc_dot_v1_dot_memory__pb2.RestoreMemoriesRequest.FromString,
+                    response_serializer=memsvc_dot_v1_dot_memory__pb2.RestoreMemoriesResponse.SerializeToString,
             ),
             'GetUserMemory': grpc.unary_unary_rpc_method_handler(
                     servicer.GetUserMemory,
@@ -480,6 +501,33 @@ class MemoryService(object):
             '/memsvc.v1.MemoryService/ClearMemories',
             memsvc_dot_v1_dot_memory__pb2.ClearMemoriesRequest.SerializeToString,
             memsvc_dot_v1_dot_memory__pb2.ClearMemoriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RestoreMemories(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memsvc.v1.MemoryService/RestoreMemories',
+            memsvc_dot_v1_dot_memory__pb2.RestoreMemoriesRequest.SerializeToString,
+            memsvc_dot_v1_dot_memory__pb2.RestoreMemoriesResponse.FromString,
             options,
             channel_credentials,
             insecure,

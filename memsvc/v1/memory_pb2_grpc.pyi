@@ -56,6 +56,13 @@ class MemoryServiceStub:
     """Find the memories that fit a question best, or the newest or oldest ones."""
     ClearMemories: _grpc.UnaryUnaryMultiCallable[_memory_pb2.ClearMemoriesRequest, _memory_pb2.ClearMemoriesResponse]
     """Delete the memories that a filter names."""
+    RestoreMemories: _grpc.UnaryUnaryMultiCallable[_memory_pb2.RestoreMemoriesRequest, _memory_pb2.RestoreMemoriesResponse]
+    """Undo one revision, or bring memories back to what they were at a revision: in one new commit, so that this can be
+    undone too. They keep their ids, numbers and create_time. What has expired meanwhile stays away. OUT_OF_RANGE,
+    HISTORY_TRIMMED where the history does not reach back so far, or the user was erased since; RESOURCE_EXHAUSTED,
+    RESULT_TOO_LARGE where more happened since than is read for it. ALREADY_EXISTS, KEY_TAKEN names the holder of a key
+    that was taken meanwhile.
+    """
     GetUserMemory: _grpc.UnaryUnaryMultiCallable[_memory_pb2.GetUserMemoryRequest, _memory_pb2.GetUserMemoryResponse]
     """Get the four layers as one nested JSON document."""
     ListTopics: _grpc.UnaryUnaryMultiCallable[_memory_pb2.ListTopicsRequest, _memory_pb2.ListTopicsResponse]
@@ -95,6 +102,13 @@ class MemoryServiceAsyncStub(MemoryServiceStub):
     """Find the memories that fit a question best, or the newest or oldest ones."""
     ClearMemories: _aio.UnaryUnaryMultiCallable[_memory_pb2.ClearMemoriesRequest, _memory_pb2.ClearMemoriesResponse]  # type: ignore[assignment]
     """Delete the memories that a filter names."""
+    RestoreMemories: _aio.UnaryUnaryMultiCallable[_memory_pb2.RestoreMemoriesRequest, _memory_pb2.RestoreMemoriesResponse]  # type: ignore[assignment]
+    """Undo one revision, or bring memories back to what they were at a revision: in one new commit, so that this can be
+    undone too. They keep their ids, numbers and create_time. What has expired meanwhile stays away. OUT_OF_RANGE,
+    HISTORY_TRIMMED where the history does not reach back so far, or the user was erased since; RESOURCE_EXHAUSTED,
+    RESULT_TOO_LARGE where more happened since than is read for it. ALREADY_EXISTS, KEY_TAKEN names the holder of a key
+    that was taken meanwhile.
+    """
     GetUserMemory: _aio.UnaryUnaryMultiCallable[_memory_pb2.GetUserMemoryRequest, _memory_pb2.GetUserMemoryResponse]  # type: ignore[assignment]
     """Get the four layers as one nested JSON document."""
     ListTopics: _aio.UnaryUnaryMultiCallable[_memory_pb2.ListTopicsRequest, _memory_pb2.ListTopicsResponse]  # type: ignore[assignment]
@@ -179,6 +193,19 @@ class MemoryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_memory_pb2.ClearMemoriesResponse, _abc.Awaitable[_memory_pb2.ClearMemoriesResponse]]:
         """Delete the memories that a filter names."""
+
+    @_abc_1.abstractmethod
+    def RestoreMemories(
+        self,
+        request: _memory_pb2.RestoreMemoriesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_memory_pb2.RestoreMemoriesResponse, _abc.Awaitable[_memory_pb2.RestoreMemoriesResponse]]:
+        """Undo one revision, or bring memories back to what they were at a revision: in one new commit, so that this can be
+        undone too. They keep their ids, numbers and create_time. What has expired meanwhile stays away. OUT_OF_RANGE,
+        HISTORY_TRIMMED where the history does not reach back so far, or the user was erased since; RESOURCE_EXHAUSTED,
+        RESULT_TOO_LARGE where more happened since than is read for it. ALREADY_EXISTS, KEY_TAKEN names the holder of a key
+        that was taken meanwhile.
+        """
 
     @_abc_1.abstractmethod
     def GetUserMemory(

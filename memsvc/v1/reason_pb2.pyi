@@ -122,6 +122,10 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """The embedder does not answer, and the search asked for meaning alone: `no answer within 2 s`."""
     REASON_OUT_OF_TIME: _Reason.ValueType  # 48
     """The server had not worked out the answer when the call's time was over: `answer was not ready before the deadline`."""
+    REASON_CHANGED_SINCE: _Reason.ValueType  # 49
+    """What would be undone was changed again since: `memory 0192… was changed again after revision 7`."""
+    REASON_MEMORY_PURGED: _Reason.ValueType  # 50
+    """What would be restored was purged: `the text of memory 0192… was purged`."""
 
 class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
     """Why a call failed, an extraction waits or ended without effect, or something was refused.
@@ -231,4 +235,8 @@ REASON_EMBEDDER_UNAVAILABLE: Reason.ValueType  # 47
 """The embedder does not answer, and the search asked for meaning alone: `no answer within 2 s`."""
 REASON_OUT_OF_TIME: Reason.ValueType  # 48
 """The server had not worked out the answer when the call's time was over: `answer was not ready before the deadline`."""
+REASON_CHANGED_SINCE: Reason.ValueType  # 49
+"""What would be undone was changed again since: `memory 0192… was changed again after revision 7`."""
+REASON_MEMORY_PURGED: Reason.ValueType  # 50
+"""What would be restored was purged: `the text of memory 0192… was purged`."""
 Global___Reason: _TypeAlias = Reason  # noqa: Y015

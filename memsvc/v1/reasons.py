@@ -156,3 +156,9 @@ class Reason(enum.StrEnum):
 
     OUT_OF_TIME = "OUT_OF_TIME"
     """The server had not worked out the answer when the call's time was over: `answer was not ready before the deadline`."""
+
+    CHANGED_SINCE = "CHANGED_SINCE"
+    """What would be undone was changed again since: `memory 0192… was changed again after revision 7`."""
+
+    MEMORY_PURGED = "MEMORY_PURGED"
+    """What would be restored was purged: `the text of memory 0192… was purged`."""

@@ -129,9 +129,9 @@ class Part:
         deletes.extend(decision.deletes)
         size = len(record.body) + sum(len(row.body) for row in puts)
         largest = min(MAX_ROW_BYTES, max((len(row.body) for row in puts), default=0))
-        refusal = _refusal(size - largest, reply_bytes(before.scope, record.body, len(body.changes)))
-        if refusal is not None:
-            waiting.fail(refusal)
+        refused = refusal(size - largest, reply_bytes(before.scope, record.body, len(body.changes)))
+        if refused is not None:
+            waiting.fail(refused)
             return
         if self._records and self._size + size > MAX_APPEND_BYTES:
             raise _Later
@@ -181,7 +181,7 @@ def erased_since() -> Error:
     return FailedPrecondition(Reason.USER_ERASED, "user was erased after this request was first sent")
 
 
-def _refusal(size: int, replied: int) -> Error | None:
+def refusal(size: int, replied: int) -> Error | None:
     """Return why a record cannot be: it must fit into an append, and its commit into a reply."""
     for taken, limit in ((size, MAX_APPEND_BYTES), (replied, REPLY_BYTES)):
         if taken > limit:

@@ -21,7 +21,13 @@ from tests.torture.process import Installation
 CALLS = 1_000
 SEED = int(os.environ.get("MEMSVC_TEST_SEED", "11"))
 # Nothing is learned before a call waits for it: so what a reply says of it does not depend on how fast the server is.
-SETTINGS = {"engine": "rules", "quiet_seconds": 3600, "max_quiet_seconds": 3600}
+SETTINGS = {
+    "engine": "rules",
+    "quiet_seconds": 3600,
+    "max_quiet_seconds": 3600,
+    # Nor are vectors stored, which is a record of its own, at a time of its own.
+    "embed_after_seconds": 3600,
+}
 USERS = ("sarah", "é", "e\u0301", "team:support", "日本", "a/b", "{x}", "$where", "100%", "A", "a")
 LEAST_REASONS = 12
 

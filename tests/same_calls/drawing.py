@@ -169,9 +169,17 @@ class Drawing:
             {"at_least_revision": max(0, revision - 1)},
             {"at_least_revision": revision + 1},
             {"as_of_revision": 1},
+            {"as_of_revision": self.past_revision(user_id)},
+            {"as_of_revision": self.past_revision(user_id)},
         ]
+        times = self.world.seen(user_id).times
+        asked += [{"as_of_time": self.random.choice(times)}] if times else []
         chosen = self.random.choice(asked)
         return {"consistency": chosen} if chosen else {}
+
+    def past_revision(self, user_id: str) -> int:
+        """Return a revision, of late more often than of long ago; rarely one that is still to come."""
+        return max(0, self.world.seen(user_id).revision + 1 - int(self.random.expovariate(0.2)))
 
     def layers(self) -> list[int]:
         return self.random.sample(_LAYERS, self.random.choice((0, 0, 1, 2)))

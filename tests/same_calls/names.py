@@ -9,7 +9,7 @@ READ_TIME = "read_time"
 _OWN = "own-"
 _IDS = frozenset(
     (
-        *("memory_id", "memory_ids", "context_memory_ids"),
+        *("memory_id", "memory_ids", "context_memory_ids", "purged_memory_ids"),
         *("run_id", "run_ids", "replaces_run_id"),
         *("extraction_id", "message_id", "next_page_token", "resume_token"),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tests.same_calls.drawing import LEARNING, Action, Drawing
-from tests.same_calls.server import Call
+from tests.same_calls.server import JSON, Call
 
 _KEPT = 40
 
@@ -25,6 +25,7 @@ class Writing:
             self.delete: 5,
             self.batch: 7,
             self.clear: 2,
+            self.restore: 7,
             self.append_run: 14,
             self.learn_from_run: 4,
             self.extract: 4,
@@ -71,6 +72,19 @@ class Writing:
         chosen = {"all": True} if self._draw.chance(0.15) else {"filter": self._draw.filter()}
         how = {"purge": self._draw.chance(0.3), "validate_only": self._draw.chance(0.3)}
         yield self._draw.call("ClearMemories", self._draw.guarded(chosen | how, user_id), user_id)
+
+    def restore(self) -> Action:
+        user_id = self._draw.world.user_id()
+        kind = self._draw.random.choice(("newest", "one", "some", "some", "all"))
+        revision = self._draw.past_revision(user_id)
+        chosen: JSON = {"revert_revision": 0 if kind == "newest" else revision}
+        if kind == "some":
+            named = {self._draw.world.memory(user_id)["memory_id"]: None for _ in range(3)}
+            chosen = {"to_revision": revision, "memory_ids": list(named)}
+        elif kind == "all":
+            chosen = {"to_revision": revision, "all": True}
+        chosen["validate_only"] = self._draw.chance(0.2)
+        yield self._draw.call("RestoreMemories", self._draw.guarded(chosen, user_id), user_id)
 
     def append_run(self) -> Action:
         user_id = self._draw.world.user_id()

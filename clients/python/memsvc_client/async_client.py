@@ -90,6 +90,8 @@ class AsyncMemories(Handle[AsyncConnection]):
     list = method(memory_calls.list_memories, AsyncConnection.pages)
     batch = method(memory_calls.batch, AsyncConnection.call)
     clear = method(memory_calls.clear, AsyncConnection.call)
+    undo = method(memory_calls.undo, AsyncConnection.call)
+    restore = method(memory_calls.restore, AsyncConnection.call)
 
 
 class AsyncExtractions(Handle[AsyncConnection]):

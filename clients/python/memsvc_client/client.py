@@ -86,6 +86,8 @@ class Memories(Handle[Connection]):
     list = method(memory_calls.list_memories, Connection.pages)
     batch = method(memory_calls.batch, Connection.call)
     clear = method(memory_calls.clear, Connection.call)
+    undo = method(memory_calls.undo, Connection.call)
+    restore = method(memory_calls.restore, Connection.call)
 
 
 class Extractions(Handle[Connection]):

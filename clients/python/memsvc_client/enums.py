@@ -66,6 +66,7 @@ class ChangeCause(enum.StrEnum):
     REQUESTED = "requested"
     EXTRACTED = "extracted"
     EXPIRED = "expired"
+    RESTORED = "restored"
     UNKNOWN = "unknown"
 
 

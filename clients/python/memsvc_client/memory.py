@@ -150,6 +150,14 @@ class Commit(Shown):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
+class Restored(Commit):
+    """What was restored, or would be: the memories after it have no etag then."""
+
+    purged_memory_ids: tuple[str, ...] = ()
+    """Memories that stay as they are, since their text of then was purged; at most 100."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class TopicCount(Shown):
     """A topic and how many memories have it."""
 
@@ -221,6 +229,15 @@ def commit_of(wire: memory_pb2.Commit) -> Commit:
         request_id=wire.request_id,
         actor=wire.actor,
         extraction_id=wire.extraction_id,
+    )
+
+
+def restored_of(reply: memory_pb2.RestoreMemoriesResponse) -> Restored:
+    """Read what was restored."""
+    commit = commit_of(reply.commit)
+    return Restored(
+        **{each.name: getattr(commit, each.name) for each in fields(Commit)},
+        purged_memory_ids=tuple(reply.purged_memory_ids),
     )
 
 

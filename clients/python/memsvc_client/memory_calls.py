@@ -9,7 +9,17 @@ from memsvc.v1 import memory_pb2
 from memsvc_client import rpcs
 from memsvc_client.calls import Call, Pages, Subject, call, pages
 from memsvc_client.enums import Layer, MemoryOrder, SearchMethod
-from memsvc_client.memory import Commit, Memory, SearchHits, TopicCount, commit_of, hit_of, memory_of
+from memsvc_client.memory import (
+    Commit,
+    Memory,
+    Restored,
+    SearchHits,
+    TopicCount,
+    commit_of,
+    hit_of,
+    memory_of,
+    restored_of,
+)
 from memsvc_client.selection import Consistency, MemoryFilter, consistency_to_wire, filter_to_wire
 from memsvc_client.wire import enum_member, enum_number, request_id_or_new, strings, time_of, to_json
 from memsvc_client.writing import MemoryFields, MemoryUpdate, Operation, changed_memory, new_memory, set_origin, target
@@ -213,6 +223,61 @@ def clear(
         expected_revision=expected_revision,
     )
     return call(rpcs.CLEAR_MEMORIES, request, lambda reply: reply.cleared_count, timeout)
+
+
+def undo(
+    subject: Subject,
+    revision: int | None = None,
+    *,
+    validate_only: bool = False,
+    expected_revision: int | None = None,
+    request_id: str | None = None,
+    timeout: float | None = None,
+) -> Call[Restored]:
+    """Undo the newest revision, expirations aside, or the one that is named; an undo is undone like any other.
+
+    Raises FailedPrecondition where one of its memories was changed again later, or its text was purged;
+    AlreadyExists where its key was taken meanwhile.
+    """
+    request = memory_pb2.RestoreMemoriesRequest(
+        scope=subject.scope,
+        revert_revision=0 if revision is None else _positive("revision", revision),
+        validate_only=validate_only,
+        request_id=request_id_or_new(request_id),
+        expected_revision=expected_revision,
+    )
+    return call(rpcs.RESTORE_MEMORIES, request, restored_of, timeout)
+
+
+def restore(
+    subject: Subject,
+    revision: int,
+    memory_ids: Iterable[str] = (),
+    *,
+    all: bool = False,  # noqa: A002
+    validate_only: bool = False,
+    expected_revision: int | None = None,
+    request_id: str | None = None,
+    timeout: float | None = None,
+) -> Call[Restored]:
+    """Bring memories (or `all`) back to what they were at a revision; 0: before the first one.
+
+    What was not there then is deleted. Raises NotFound; FailedPrecondition where the text of one that is named was
+    purged; OutOfRange where the history does not reach back so far.
+    """
+    chosen = strings("memory_ids", memory_ids)
+    if all == bool(chosen):
+        raise ValueError("restore takes memory_ids, or all=True")
+    request = memory_pb2.RestoreMemoriesRequest(
+        scope=subject.scope,
+        to_revision=revision,
+        memory_ids=chosen,
+        all=all,
+        validate_only=validate_only,
+        request_id=request_id_or_new(request_id),
+        expected_revision=expected_revision,
+    )
+    return call(rpcs.RESTORE_MEMORIES, request, restored_of, timeout)
 
 
 def search(

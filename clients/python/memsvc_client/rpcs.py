@@ -38,6 +38,9 @@ DELETE_MEMORY = Rpc(_MEMORIES + "DeleteMemory", memory_pb2.DeleteMemoryRequest, 
 LIST_MEMORIES = Rpc(_MEMORIES + "ListMemories", memory_pb2.ListMemoriesRequest, memory_pb2.ListMemoriesResponse)
 SEARCH_MEMORIES = Rpc(_MEMORIES + "SearchMemories", memory_pb2.SearchMemoriesRequest, memory_pb2.SearchMemoriesResponse)
 CLEAR_MEMORIES = Rpc(_MEMORIES + "ClearMemories", memory_pb2.ClearMemoriesRequest, memory_pb2.ClearMemoriesResponse)
+RESTORE_MEMORIES = Rpc(
+    _MEMORIES + "RestoreMemories", memory_pb2.RestoreMemoriesRequest, memory_pb2.RestoreMemoriesResponse
+)
 GET_USER_MEMORY = Rpc(_MEMORIES + "GetUserMemory", memory_pb2.GetUserMemoryRequest, memory_pb2.GetUserMemoryResponse)
 LIST_TOPICS = Rpc(_MEMORIES + "ListTopics", memory_pb2.ListTopicsRequest, memory_pb2.ListTopicsResponse)
 LIST_MEMORY_CHANGES = Rpc(

@@ -53,7 +53,9 @@ class Consistency:
     max_staleness: float | timedelta | None = None
     """Seconds, or a timedelta."""
     as_of_revision: int | None = None
+    """The memories as they were when this revision was made."""
     as_of_time: datetime | None = None
+    """The memories as they were then."""
 
 
 def filter_to_wire(given: MemoryFilter | None) -> common_pb2.MemoryFilter | None:

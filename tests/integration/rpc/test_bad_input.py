@@ -226,6 +226,14 @@ def own(name: str) -> Iterator[tuple[Spoil, str]]:
     elif name == "ClearMemories":
         yield without("filter"), "filter"
         yield put("all", True), "filter"
+    elif name == "RestoreMemories":
+        yield without("to_revision"), "target"
+        yield put("to_revision", -1), "to_revision"
+        yield put("revert_revision", 1), "memory_ids"
+        yield put("memory_ids", []), "memory_ids"
+        yield put("all", True), "memory_ids"
+        yield put("memory_ids", ["m1", LONG]), "memory_ids[1]"
+        yield put("memory_ids", [f"m{number}" for number in range(1_001)]), "memory_ids"
     elif name == "GetUserMemory":
         yield put("layers", [1, 99]), "layers[1]"
     elif name == "ListMemoryChanges":
@@ -366,10 +374,11 @@ async def test_bytes_that_are_no_request_are_refused(server: Harness, name: str)
         assert failure.message == f"request is no {rpc.request.DESCRIPTOR.name}"
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in VALID if "consistency" in RPCS[name].request.DESCRIPTOR.fields_by_name]
-)
-async def test_reads_of_the_past_are_not_built_in(server: Harness, name: str) -> None:
+OF_THE_PRESENT = ("GetStats", "SearchHistory")
+
+
+@pytest.mark.parametrize("name", OF_THE_PRESENT)
+async def test_only_memories_have_a_past(server: Harness, name: str) -> None:
     for spoil, field in (
         (put("consistency.as_of_revision", 1), "consistency.as_of_revision"),
         (put("consistency.as_of_time", Timestamp(seconds=1)), "consistency.as_of_time"),

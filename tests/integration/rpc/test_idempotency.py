@@ -54,6 +54,10 @@ WRITES: dict[str, tuple[Message, Change]] = {
         memory_pb2.ClearMemoriesRequest(scope=SARAH, filter=common_pb2.MemoryFilter(memory_ids=["m1"])),
         lambda request: request.filter.memory_ids.append("m2"),
     ),
+    "RestoreMemories": (
+        memory_pb2.RestoreMemoriesRequest(scope=SARAH, to_revision=0, memory_ids=["m1"]),
+        lambda request: setattr(request, "to_revision", 1),
+    ),
     "AppendRun": (
         session_pb2.AppendRunRequest(scope=SARAH, run=session_pb2.Run(session_id="s1", messages=[said("I sail")])),
         lambda request: setattr(request.run, "session_id", "s2"),

@@ -29,6 +29,7 @@ VALID: dict[str, Message] = {
     "ListMemories": memory_pb2.ListMemoriesRequest(scope=SARAH),
     "SearchMemories": memory_pb2.SearchMemoriesRequest(scope=SARAH, query="skis"),
     "ClearMemories": memory_pb2.ClearMemoriesRequest(scope=SARAH, filter=common_pb2.MemoryFilter(topics_any=["sport"])),
+    "RestoreMemories": memory_pb2.RestoreMemoriesRequest(scope=SARAH, to_revision=0, memory_ids=["m1"]),
     "GetUserMemory": memory_pb2.GetUserMemoryRequest(scope=SARAH),
     "ListTopics": memory_pb2.ListTopicsRequest(scope=SARAH),
     "ListMemoryChanges": memory_pb2.ListMemoryChangesRequest(scope=SARAH),

@@ -14,9 +14,10 @@ from replica import SARAH, Replica
 
 from memsvc.errors import StorageUnavailable
 from memsvc.ids import new_id
+from memsvc.journal.purged import EVERYTHING
 from memsvc.memories import Create, Delete, Guard, MemoryWriter, Target
 from memsvc.model import Memory, Scope
-from memsvc.purge import EVERYTHING, purge
+from memsvc.purge import purge
 from memsvc.search.filter import MemoryFilter
 from memsvc.storage.driver import Redaction
 from memsvc.storage.memory import MemoryDriver
