@@ -234,9 +234,7 @@ async def test_a_call_that_ran_out_of_time_speaks_of_a_write_only_where_one_may_
 ) -> None:
     await server.memories.ListMemories(memory_pb2.ListMemoriesRequest(scope=SARAH))
     server.driver.fast.clear()
-    failure = await failing(call(server, name, timeout=0.5))
-    while failure.code == grpc.StatusCode.DEADLINE_EXCEEDED:
-        failure = await failing(call(server, name, timeout=0.5))
+    failure = await in_time(lambda: call(server, name, timeout=0.5))
     assert failure.reason == "STORAGE_UNAVAILABLE"
     assert "a write may have been made" not in failure.message or name in WRITING
 
@@ -245,8 +243,16 @@ async def test_a_write_that_ran_out_of_time_says_that_it_may_have_been_made(serv
     await server.memories.ListMemories(memory_pb2.ListMemoriesRequest(scope=SARAH))
     server.driver.fast.clear()
     request = memory_pb2.CreateMemoryRequest(scope=SARAH, memory=memory_pb2.Memory(text="Skis"))
-    failure = await failing(server.memories.CreateMemory(request, timeout=0.5))
+    failure = await in_time(lambda: server.memories.CreateMemory(request, timeout=0.5))
     assert failure.message == "the database did not answer before the deadline; a write may have been made"
+
+
+async def in_time(ask: Callable[[], Any]) -> Any:
+    """Return how a call fails, asked again where the client's own clock was the first: on a busy machine it may be."""
+    failure = await failing(ask())
+    while failure.code == grpc.StatusCode.DEADLINE_EXCEEDED:
+        failure = await failing(ask())
+    return failure
 
 
 @pytest.mark.parametrize(
@@ -280,7 +286,7 @@ async def test_computing_past_the_deadline_is_not_told_as_a_database_that_is_awa
         await prepare(user)
 
     monkeypatch.setattr(HotUser, "prepare_search", slowly)
-    failure = await failing(ask(server))
+    failure = await in_time(lambda: ask(server))
     assert (failure.code, failure.reason) == (grpc.StatusCode.UNAVAILABLE, "OUT_OF_TIME")
     assert failure.message == "the answer was not ready before the deadline"
     assert failure.retry_after_seconds

@@ -171,8 +171,9 @@ def test_what_is_no_list_of_messages_is_named(one: Any) -> None:
         messages_to_wire(one)
 
 
-def test_langchains_own_messages_are_understood_where_it_is_installed() -> None:
-    messages = pytest.importorskip("langchain_core.messages")
+def test_langchains_own_messages_are_understood() -> None:
+    from langchain_core import messages
+
     call = {"name": "weather", "args": {"city": "Paris"}, "id": "c1", "type": "tool_call"}
 
     assert read(messages.HumanMessage("Hi")).role == "user"
