@@ -48,7 +48,7 @@ async def _fill(member: Member, name: str, count: int) -> None:
 
 async def _write(user: AsyncUser, count: int) -> None:
     for number in range(count):
-        await user.memories.add(f"Later fact {number}", timeout=CALL_SECONDS)
+        await user.memories.add(f"Later fact {number}", duplicate=True, timeout=CALL_SECONDS)
         # A run whose id the client chose makes the writer look for it first.
         said = [("user", "Hello")]
         await user.append_run(f"s{number}", said, run_id=new_id(), learning_mode="off", timeout=CALL_SECONDS)
