@@ -179,7 +179,7 @@ async def test_a_clear_that_was_cut_off_and_repeated_answers_for_the_whole_reque
 async def test_a_session_whose_deletion_was_cut_off_and_repeated_answers_for_the_whole_request(start: Start) -> None:
     first, second = await start(), await start()
     scope = first.scope("sarah")
-    await first.say("sarah", "tea")
+    await first.ended("sarah", await first.say("sarah", "tea"))
     run = (await first.app.sessions.list(scope, 10, ""))[0][0]
     await fill(first, 600, run.session_id)
     request = Request(REQUEST.request_id, "DeleteSession", REQUEST.digest)
@@ -189,7 +189,7 @@ async def test_a_session_whose_deletion_was_cut_off_and_repeated_answers_for_the
         await first.app.sessions.delete(scope, run.session_id, request, **how)
     for each in (second, first):
         gone = await each.app.sessions.delete(scope, run.session_id, request, **how)
-        assert (gone.runs, gone.memories) == (1, 600)
+        assert (gone.runs, gone.memories) == (1, 600 + 1)
 
 
 async def cut_off() -> None:
