@@ -39,5 +39,6 @@ async def test_a_soak_calls_everything_and_samples_what_may_not_grow(folder: Pat
     assert report.unexpected == []
     assert sum(report.calls.values()) > 100
     assert {name.partition(":")[0] for name in report.calls} & CALLS.keys()
-    assert all(sample.resident_bytes and sample.descriptors and sample.tasks for sample in report.samples)
+    assert all(sample.resident_bytes and sample.descriptors for sample in report.samples)
+    assert any(sample.tasks for sample in report.samples)
     assert max(sample.lock_files for sample in report.samples) == min(sample.lock_files for sample in report.samples)

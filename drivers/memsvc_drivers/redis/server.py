@@ -192,8 +192,8 @@ async def require_schema(calls: Calls, keys: Keys) -> None:
 
 
 def _newer(found: int) -> SchemaMismatch:
-    """Return the error for a schema of a _newer memsvc."""
-    return SchemaMismatch(f"schema {found}, this memsvc needs {VERSION}: run a _newer memsvc")
+    """Return the error for a schema of a newer memsvc."""
+    return SchemaMismatch(f"schema {found}, this memsvc needs {VERSION}: run a newer memsvc")
 
 
 async def migrate_schema(calls: Calls, keys: Keys) -> Migration:

@@ -87,4 +87,4 @@ async def test_processes_ten_minutes_apart_share_a_store(store: Store) -> None:
     records = await store.driver.records(scope, 0, 1_000)
     assert [Tip(record.seq, record.nonce) for record in records] == [*sorted(theirs), journal.tip]
     times = [record.time for record in records]
-    assert max(times) - min(times) >= 2 * _TEN_MINUTES
+    assert max(times) - min(times) > _TEN_MINUTES
