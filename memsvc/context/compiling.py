@@ -63,12 +63,12 @@ def compile_with_recall(
 ) -> CompiledContext:
     """Return the context with passages of past conversations, nearest first, as far as the budget goes."""
     plain = replace(request, etag="")
-    context = compile_context(own, shared, plain)
-    if nearest:
-        characters, tokens = least_room(request)
-        if count_tokens(context.text) > tokens if tokens else len(context.text) > characters:
-            context = compile_context(own, shared, replace(plain, max_characters=characters, max_tokens=tokens))
-        context = with_recall(context, request, nearest)
+    if not nearest:
+        return unless_held(compile_context(own, shared, plain), request.etag)
+    # Memories that fit into less than all of the budget are the same under either.
+    characters, tokens = least_room(request)
+    context = compile_context(own, shared, replace(plain, max_characters=characters, max_tokens=tokens))
+    context = with_recall(context, request, nearest)
     return unless_held(context, request.etag)
 
 

@@ -46,7 +46,8 @@ from memsvc.rpc.scalars import (
 from memsvc.rpc.session_service import LATE_SECONDS, REPLY_SECONDS
 from memsvc.search.filter import matcher
 from memsvc.search.history import HistoryFilter
-from memsvc.users import Consistency, HotUser
+from memsvc.sessions.history import History
+from memsvc.users import HotUser
 from memsvc.v1 import common_pb2
 from memsvc.v1 import context_pb2 as pb
 
@@ -99,87 +100,81 @@ class ContextService:
             _check_of_past(request)
         wanted = _read_request(request)
         shared_user_ids = read_shared_users(scope, request.shared_user_ids) if request.shared_user_ids else ()
-        has_history = request.HasField("history")
-        last_runs = _read_last_runs(request.history) if has_history else 0
+        last_runs = _read_last_runs(request.history) if request.HasField("history") else 0
         if request.HasField("wait_for_learning"):
             seconds = read_duration("wait_for_learning", request.wait_for_learning, MAX_WAIT_SECONDS)
             remaining = remaining_seconds(context, self._default_deadline) - REPLY_SECONDS
             await self._wait(scope, max(0.0, min(seconds, remaining)))
         user = await self._users.read(scope, consistency)
         shared = await self._users.read_shared(scope, shared_user_ids, consistency) if shared_user_ids else {}
-        sources = (user, *shared.values())
-        # What was compiled is right as long as no journal has moved: runs and vectors are in it, too.
-        tips = tuple(source.state.tip for source in sources)
-        shape = _shape(request, wanted), tips
-        lasting = wanted.matches is None and not any(source.state.core.first_expiry for source in sources)
-        compiled = kept_contexts(user).get(shape) if lasting else None
-        if compiled is None:
-            meant, recalled = await self._nearest(scope, request, wanted, sources, consistency)
-            compiled = compile_with_recall(user, sources[1:], meant, recalled)
-            by_words = bool(wanted.query) and self._meaning is not None and not meant.vector and bool(_many(sources))
-            if lasting and not by_words and tips == tuple(source.state.tip for source in sources):
-                kept_contexts(user).put(shape, compiled)
-        compiled = unless_held(compiled, request.etag)
+        history = await self._history(scope, request.history, last_runs) if last_runs else None
+        shown = history.run_ids if history is not None else ()
+        compiled = await self._compiled(request, wanted, (user, *shared.values()), shown)
         known = self._serialized.get(compiled)
         if known is None:
             known = _proto_context(compiled).SerializeToString()
             if not compiled.unchanged:
                 self._serialized[compiled] = known
                 self._users.weigh(user)
-        rest = wire.number_field(pb.CompileContextResponse.PENDING_RUN_COUNT_FIELD_NUMBER, pending_runs(user.state))
-        rest += wire.freshness(user, pb.CompileContextResponse.REVISION_FIELD_NUMBER)
-        if has_history:
-            asked = request.history
-            history = await self._sessions.history(
-                scope, asked.session_id, last_runs, (), asked.max_characters, max(0, REPLY_BYTES - len(known))
-            )
-            said = pb.CompileContextResponse(history=[proto_message(message) for message in history.messages])
-            rest += said.SerializeToString()
-        reply = known + rest
+        known += wire.number_field(pb.CompileContextResponse.PENDING_RUN_COUNT_FIELD_NUMBER, pending_runs(user.state))
+        known += wire.freshness(user, pb.CompileContextResponse.REVISION_FIELD_NUMBER)
+        if history is None:
+            reply = known
+        else:
+            reply = known + _proto_history(history)
+            if len(reply) > REPLY_BYTES:
+                left = max(0, REPLY_BYTES - len(known))
+                reply = known + _proto_history(await self._history(scope, request.history, last_runs, left))
         if len(reply) > REPLY_BYTES:
             raise ResourceExhausted(Reason.RESULT_TOO_LARGE, f"context is {len(reply) / 2**20:.1f} MiB")
         return reply
 
-    async def _nearest(
+    async def _history(
+        self, scope: Scope, asked: pb.ContextHistory, last_runs: int, max_bytes: int = REPLY_BYTES
+    ) -> History:
+        return await self._sessions.history(scope, asked.session_id, last_runs, (), asked.max_characters, max_bytes)
+
+    async def _compiled(
         self,
-        scope: Scope,
         request: pb.CompileContextRequest,
         wanted: ContextRequest,
         sources: Sequence[HotUser],
-        consistency: Consistency,
-    ) -> tuple[ContextRequest, Sequence[Recalled]]:
-        """Return what is wanted with its query's vector and without its etag, and what was said that fits it."""
-        wanted = replace(wanted, etag="")
-        if wanted.query:
-            many = _many(sources)
-            for source in many:
-                await source.prepare_search()
-            if self._meaning is not None and many and consistency.as_of is None:
-                meant = await self._meaning.prepared(wanted.query, many, _VECTOR_SECONDS)
-                wanted = replace(wanted, vector=meant.vector)
-        return wanted, await self._recall(scope, request, consistency)
+        shown_run_ids: Sequence[str],
+    ) -> CompiledContext:
+        """Return the context, kept or compiled, without what was said in the runs that the reply shows anyway."""
+        user = sources[0]
+        # What was compiled is right as long as no journal has moved: runs and vectors are in it, too.
+        tips = tuple(source.state.tip for source in sources)
+        shape = _shape(request, wanted), tips
+        lasting = wanted.matches is None and not any(source.state.core.first_expiry for source in sources)
+        compiled = kept_contexts(user).get(shape) if lasting else None
+        if compiled is None:
+            meant = await self._with_vector(replace(wanted, etag=""), sources)
+            recalled = await self._recall(request, user, shown_run_ids)
+            compiled = compile_with_recall(user, sources[1:], meant, recalled)
+            by_words = bool(wanted.query) and self._meaning is not None and not meant.vector and bool(_many(sources))
+            if lasting and not by_words and tips == tuple(source.state.tip for source in sources):
+                kept_contexts(user).put(shape, compiled)
+        return unless_held(compiled, request.etag)
+
+    async def _with_vector(self, wanted: ContextRequest, sources: Sequence[HotUser]) -> ContextRequest:
+        """Return what is wanted with its query's vector, where it can be had in time; make the sources searchable."""
+        many = _many(sources) if wanted.query else []
+        for source in many:
+            await source.prepare_search()
+        if self._meaning is None or not many or sources[0].is_past:
+            return wanted
+        return replace(wanted, vector=(await self._meaning.prepared(wanted.query, many, _VECTOR_SECONDS)).vector)
 
     async def _recall(
-        self, scope: Scope, request: pb.CompileContextRequest, consistency: Consistency
+        self, request: pb.CompileContextRequest, user: HotUser, shown_run_ids: Sequence[str]
     ) -> Sequence[Recalled]:
         """Return what was said in past conversations that fits the query, nearest first, where it is wanted."""
         wanted = request.recall if request.HasField("recall") else not self._has_model
-        if not wanted or not request.query.strip() or consistency.as_of is not None:
+        if not wanted or not request.query.strip() or user.is_past:
             return ()
-        shown_anyway: Sequence[str] = ()
-        if request.HasField("history"):
-            asked = request.history
-            history = await self._sessions.history(
-                scope, asked.session_id, _read_last_runs(asked), (), asked.max_characters
-            )
-            shown_anyway = history.run_ids
-        passages, _ = await self._history_search.search(
-            scope,
-            request.query,
-            _MOST_PASSAGES,
-            HistoryFilter(but_run_ids=tuple(shown_anyway)),
-            min_score=_LEAST_SCORE,
-            consistency=consistency,
+        passages = await self._history_search.search_of(
+            user, request.query, _MOST_PASSAGES, HistoryFilter(but_run_ids=tuple(shown_run_ids)), min_score=_LEAST_SCORE
         )
         return [
             Recalled(
@@ -257,6 +252,11 @@ def _read_last_runs(history: pb.ContextHistory) -> int:
     if last_runs > _MAX_LAST_RUNS:
         raise invalid("history.last_runs", f"must be at most {_MAX_LAST_RUNS}")
     return last_runs
+
+
+def _proto_history(history: History) -> bytes:
+    said = [proto_message(message) for message in history.messages]
+    return pb.CompileContextResponse(history=said).SerializeToString()
 
 
 def _proto_context(compiled: CompiledContext) -> pb.CompileContextResponse:

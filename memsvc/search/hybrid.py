@@ -1,7 +1,8 @@
 """By words and by meaning: what either finds, fused.
 
-A weighted sum of scores, each divided by its maximum: on every set measured as good as the better half alone, or
-better. (Sums of reciprocal ranks lose where one half is weak.)
+A weighted sum of scores, each divided by its maximum. (Sums of reciprocal ranks lose where one half is weak.) Of the
+first ten it finds more than the better half alone; of the first five, where question and answer share no word, it finds
+a little less than meaning alone.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ LEAST_SIMILARITY = 0.1
 """What is less near is found by its words, or not at all."""
 _CANDIDATES = 50
 _CANDIDATES_A_RESULT = 5
+_MORE_CANDIDATES = 100
+"""Than results, where many are asked for: what one half has further down than that, the other has to lift alone."""
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -65,7 +68,7 @@ def candidates(
         hits = index.search(asked.text, limit, allowed, corpus) if asked.by_words else ()
         return [Candidate(hit.memory_id, hit.score, hit.by_context) for hit in hits]
     similarities = vectors.similarities(asked.vector)
-    wide = max(_CANDIDATES, _CANDIDATES_A_RESULT * limit)
+    wide = max(_CANDIDATES, min(_CANDIDATES_A_RESULT * limit, limit + _MORE_CANDIDATES))
     found = {}
     for hit in index.search(asked.text, wide, allowed, corpus) if asked.by_words else ():
         found[hit.memory_id] = Candidate(hit.memory_id, hit.score, hit.by_context, similarities.of(hit.memory_id))

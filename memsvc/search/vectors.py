@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_ROWS_A_BLOCK = 1024
+_ROWS_A_BLOCK = 256
 _FIRST_ROWS = 16
 _OBJECTS_BYTES = 2048
 _FIRST_NEAR = 256
@@ -70,11 +71,19 @@ class VectorIndex:
             return Similarities(np.zeros(0, np.float32), self._slots, self._ids)
         assert self._inverse_norms is not None
         nearness = np.empty(count, np.float32)
+        floats = _block(len(asked))
         for first in range(0, count, _ROWS_A_BLOCK):
-            block = self._rows[first : min(first + _ROWS_A_BLOCK, count)].astype(np.float32)
-            nearness[first : first + len(block)] = block @ asked
+            rows = self._rows[first : min(first + _ROWS_A_BLOCK, count)]
+            block = floats[: len(rows)]
+            np.copyto(block, rows)
+            np.dot(block, asked, out=nearness[first : first + len(rows)])
         nearness *= self._inverse_norms[:count] / length
         return Similarities(nearness, self._slots, self._ids)
+
+    @property
+    def vector_bytes(self) -> int:
+        """The bytes of one vector; 0: there was none yet."""
+        return self._rows.shape[1] if self._rows is not None else 0
 
     @property
     def size_bytes(self) -> int:
@@ -108,6 +117,17 @@ class VectorIndex:
                 self._inverse_norms = np.concatenate([self._inverse_norms, np.zeros(more, np.float32)])
         self._slots[memory_id] = slot
         return slot
+
+
+@cache
+def _block(length: int) -> NDArray[np.float32]:
+    """Return room for a block of rows as floats. Taken from the system for each search, it costs more than the search.
+
+    One for all: searches run on the event loop, and none waits in the midst.
+    """
+    import numpy as np
+
+    return np.empty((_ROWS_A_BLOCK, length), np.float32)
 
 
 class Similarities:

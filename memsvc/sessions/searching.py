@@ -56,19 +56,32 @@ class HistorySearch(Struct):
     ) -> tuple[Sequence[Passage], HotUser]:
         """Return the passages that fit best, best first, with up to `beside` messages either side of each."""
         user = await self.users.read(scope, consistency)
+        return await self.search_of(user, query, limit, wanted, beside, min_score), user
+
+    async def search_of(
+        self,
+        user: HotUser,
+        query: str,
+        limit: int,
+        wanted: HistoryFilter | None = None,
+        beside: int = 0,
+        min_score: float = 0.0,
+    ) -> Sequence[Passage]:
+        """Return the passages of a user that was read, as `search` does."""
+        if not user.state.core.runs:
+            return ()
         history = await self._prepared(user)
         vector = await self._vector(query)
         hits = history.index.search(query, limit, wanted, beside, vector)
-        runs = await self._runs(scope, hits)
+        runs = await self._runs(user.state.scope, hits)
         # What went meanwhile, or was deleted in a part of a deletion that goes on, is not there any more.
         hits = [hit for hit in hits if hit.spot.run_id in runs]
         scores = shown_scores([hit.sure for hit in hits])
-        passages = [
+        return [
             Passage(runs[hit.spot.run_id], hit.spot.position, score, _said(hit.before, runs), _said(hit.after, runs))
             for hit, score in zip(hits, scores, strict=True)
             if score >= min_score
         ]
-        return passages, user
 
     async def _vector(self, query: str) -> bytes:
         """Return the query's vector where what was said has some: those of an instant embedder are stored with it."""

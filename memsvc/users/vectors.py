@@ -11,6 +11,9 @@ from memsvc.journal.state import State
 from memsvc.model import Memory
 from memsvc.search.vectors import VectorIndex
 
+_UNSTORED_BYTES = 150
+"""Of one that is to be stored, beside the vector."""
+
 
 class StoredVector(msgspec.Struct, frozen=True, gc=False):
     """The body of a VECTOR row."""
@@ -66,4 +69,4 @@ class Vectors:
 
     @property
     def size_bytes(self) -> int:
-        return self.index.size_bytes + sum(len(vector) + 150 for vector in self.unstored.values())
+        return self.index.size_bytes + len(self.unstored) * (self.index.vector_bytes + _UNSTORED_BYTES)
