@@ -16,9 +16,9 @@ from types import MappingProxyType
 from memsvc import allocator
 from memsvc.application import Application, build_application
 from memsvc.config import Config
+from memsvc.endpoint.environment import environment_problems
 from memsvc.errors import invalid
 from memsvc.extraction.engines import build_engine, engine_reason
-from memsvc.extraction.model.environment import environment_problems
 from memsvc.foreground import Foreground
 from memsvc.log import Log, end_logging, start_logging
 from memsvc.meaning.embedders import build_embedder

@@ -42,7 +42,7 @@ class Answerer:
         """Return what the model says next; empty: there is none. Raises Error, in one line and without the key."""
         if self._client is None:
             return ""
-        from memsvc.extraction.model.failures import failure_of
+        from memsvc.endpoint.failures import failure_of
 
         prompt = [{"role": "system", "content": f"You are a helpful assistant.\n\n{context}"}, *conversation]
         try:

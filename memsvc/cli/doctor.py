@@ -14,9 +14,9 @@ import click
 from memsvc.cli.findings import Finding, Verdict, database_findings
 from memsvc.cli.settings import configuration, settings_options
 from memsvc.config import Config
+from memsvc.endpoint.client import OPENAI_URL
 from memsvc.errors import Error, ExtractionError
 from memsvc.extraction.engine import Conversation, Engine, Finished
-from memsvc.extraction.model.settings import OPENAI_URL
 from memsvc.extraction.schemas import default_schemas
 from memsvc.model import Message, Role, TextPart
 from memsvc.redaction import Redactor

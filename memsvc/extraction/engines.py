@@ -55,7 +55,8 @@ def build_engine(settings: Config, foreground: Foreground | None = None) -> Engi
             raise invalid("rules_patterns", str(error)) from error
     if not _has_openai():
         raise invalid("engine", "openai needs its library: pip install 'memsvc[openai]'")
-    from memsvc.extraction.model.openai import OPENAI_URL, OpenAIEngine, OpenAISettings, OutputLimitField
+    from memsvc.endpoint.client import OPENAI_URL
+    from memsvc.extraction.model.openai import OpenAIEngine, OpenAISettings, OutputLimitField
     from memsvc.extraction.model.prompt import StructuredOutput
 
     limit_field = settings.openai_output_limit_field

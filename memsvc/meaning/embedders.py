@@ -27,7 +27,7 @@ def build_embedder(settings: Config) -> Embedder | None:
         from memsvc.search.embedders.static import StaticEmbedder
 
         return StaticEmbedder()
-    from memsvc.extraction.model.settings import OPENAI_URL
+    from memsvc.endpoint.client import OPENAI_URL
     from memsvc.meaning.openai import EmbeddingSettings, OpenAIEmbedder
 
     # A key belongs to its endpoint: that of the language model is not sent elsewhere.

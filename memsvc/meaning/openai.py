@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from msgspec import Struct
 
+from memsvc.endpoint.client import Address, Endpoint
+from memsvc.endpoint.failures import failure_of
 from memsvc.errors import ExtractionError, Retryable
-from memsvc.extraction.model.failures import failure_of, setup_failure
 from memsvc.search.embedders.contract import EmbeddingFailed
-
-if TYPE_CHECKING:
-    from openai import AsyncOpenAI
 
 _TEXTS_A_CALL: Final = 64
 _MOST_CHARACTERS: Final = 8_000
@@ -43,12 +40,16 @@ class OpenAIEmbedder:
 
     def __init__(self, settings: EmbeddingSettings) -> None:
         """Raise ModuleNotFoundError where the openai package is not installed; it is loaded at the first call."""
-        if importlib.util.find_spec("openai") is None:
-            raise ModuleNotFoundError("the openai embedder needs the openai package: pip install 'memsvc[openai]'")
         self.name = f"openai-{settings.model}" + (f"-{settings.dimensions}" if settings.dimensions else "")
         self._settings = settings
-        self._client: AsyncOpenAI | None = None
-        self._connecting = asyncio.Lock()
+        address = Address(
+            base_url=settings.base_url,
+            api_key=settings.api_key,
+            extra_headers=settings.extra_headers,
+            timeout_seconds=settings.timeout_seconds,
+            connect_timeout_seconds=settings.connect_timeout_seconds,
+        )
+        self._endpoint = Endpoint(address, "embedder")
         self._kept: OrderedDict[str, bytes] = OrderedDict()
 
     async def embed(self, texts: Sequence[str]) -> Sequence[bytes]:
@@ -65,9 +66,7 @@ class OpenAIEmbedder:
         return [found.get(text) or bytes(length) for text in cut]
 
     async def close(self) -> None:
-        client, self._client = self._client, None
-        if client is not None:
-            await client.close()
+        await self._endpoint.close()
 
     def _keep(self, made: Mapping[str, bytes]) -> None:
         self._kept.update(made)
@@ -76,7 +75,7 @@ class OpenAIEmbedder:
 
     async def _call(self, texts: Sequence[str]) -> Sequence[bytes]:
         try:
-            client = await self._connected()
+            client = await self._endpoint.connected()
             asked: dict[str, Any] = {"dimensions": self._settings.dimensions} if self._settings.dimensions else {}
             async with asyncio.timeout(self._settings.timeout_seconds):
                 reply = await client.embeddings.create(
@@ -86,29 +85,17 @@ class OpenAIEmbedder:
         except ExtractionError as error:
             raise _failed(error) from None
         except Exception as error:
-            failure = failure_of(error, answering=False)
+            failure = failure_of(error, answering=False, wanted="embeddings")
             if failure is None and not isinstance(error, (AttributeError, TypeError)):
                 raise
             # Without its cause, which holds the request: key, texts and all.
             raise _failed(failure) from None
 
-    async def _connected(self) -> AsyncOpenAI:
-        async with self._connecting:
-            if self._client is None:
-                try:
-                    # Loading the package takes the better part of a second: not on the event loop.
-                    self._client = await asyncio.to_thread(_connect, self._settings)
-                except Exception as error:
-                    failure = setup_failure(error)
-                    raise failure from None
-            return self._client
-
 
 def _failed(failure: ExtractionError | None) -> EmbeddingFailed:
     if failure is None:
         return EmbeddingFailed("model endpoint sent something else than embeddings")
-    detail = failure.detail.replace("a chat completion", "embeddings")
-    return EmbeddingFailed(detail, failure.retry_after_seconds if isinstance(failure, Retryable) else 0.0)
+    return EmbeddingFailed(failure.detail, failure.retry_after_seconds if isinstance(failure, Retryable) else 0.0)
 
 
 def _vectors(reply: Any, count: int) -> Sequence[bytes]:
@@ -124,15 +111,3 @@ def _vectors(reply: Any, count: int) -> Sequence[bytes]:
     largest = np.abs(rows).max(axis=1, keepdims=True)
     scaled = np.rint(rows * np.divide(127, largest, out=np.zeros_like(largest), where=largest > 0))
     return [row.tobytes() for row in scaled.astype(np.int8)]
-
-
-def _connect(settings: EmbeddingSettings) -> AsyncOpenAI:
-    import openai
-
-    return openai.AsyncOpenAI(
-        api_key=settings.api_key or "unused",
-        base_url=settings.base_url,
-        default_headers=settings.extra_headers,
-        timeout=openai.Timeout(settings.timeout_seconds, connect=settings.connect_timeout_seconds),
-        max_retries=0,
-    )

@@ -16,7 +16,7 @@ LAYERS = [
     {"errors"},
     {"allocator", "clock", "ids", "invisible", "foreground"},
     {"limits", "log", "paging", "redaction"},
-    {"stopping", "storage"},
+    {"endpoint", "stopping", "storage"},
     {"config", "waits"},
     {"document", "journal", "search"},
     {"users"},
@@ -34,9 +34,6 @@ LAYERS = [
     {"__main__"},
 ]
 """From the bottom up: a module or folder imports from those below its layer, and from none beside it."""
-
-ENDPOINT = {"memsvc.extraction.model.failures", "memsvc.extraction.model.settings"}
-"""How an endpoint of OpenAI's kind is reached and fails, for extraction; `meaning` asks one for vectors."""
 
 LAYERS_OF_EXTRACTION = [
     {"__init__", "engine"},
@@ -95,8 +92,6 @@ def test_a_module_imports_only_from_the_layers_below(folder: str, layers: list[s
     for path, name in all_imports(folder):
         here = path.relative_to(ROOT / folder).with_suffix("").parts[0]
         *parents, there = name.split(".")[: len(above) + 1]
-        if here == "meaning" and name.startswith(tuple(ENDPOINT)):
-            continue
         if parents == above and there in height and there != here:
             assert height[there] < height[here], f"{path} imports {name}"
 

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import msgspec
 
+from memsvc.endpoint.failures import reported_failure
 from memsvc.errors import Permanent, Reason, Retryable, Unusable
-from memsvc.extraction.model.failures import reported_failure
 from memsvc.model import Usage
 
 _EVENT_FIELDS: Final = (b"data:", b"event:", b"id:", b"retry:", b":")

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
 from collections import Counter
 from collections.abc import AsyncGenerator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from memsvc.endpoint.client import Address, Endpoint
+from memsvc.endpoint.failures import failure_of, refusal_text
 from memsvc.errors import ExtractionError, Reason, Unusable
 from memsvc.extraction.engine import Conversation, EngineEvent, Finished, Operation, Progress, Proposal
 from memsvc.extraction.model.answers import Answer
 from memsvc.extraction.model.checking import Checker, Flaw
 from memsvc.extraction.model.dialect import Dialect
-from memsvc.extraction.model.failures import failure_of, refusal_text, setup_failure
 from memsvc.extraction.model.parsing import OperationReader
-from memsvc.extraction.model.settings import OPENAI_URL, OpenAISettings, OutputLimitField
+from memsvc.extraction.model.settings import OpenAISettings, OutputLimitField
 from memsvc.extraction.model.triage import worth_reading
 from memsvc.log import Log
 from memsvc.model import Usage
@@ -24,7 +24,7 @@ from memsvc.model import Usage
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
-__all__ = ["OPENAI_URL", "OpenAIEngine", "OpenAISettings", "OutputLimitField"]
+__all__ = ["OpenAIEngine", "OpenAISettings", "OutputLimitField"]
 
 log = Log(__name__)
 _PROGRESS_BYTES: Final = 256
@@ -40,19 +40,23 @@ class OpenAIEngine:
 
     def __init__(self, settings: OpenAISettings) -> None:
         """Raise ModuleNotFoundError where the openai package is not installed; it is loaded at the first call."""
-        if importlib.util.find_spec("openai") is None:
-            raise ModuleNotFoundError("the openai engine needs the openai package: pip install 'memsvc[openai]'")
         self._settings = settings
         self._dialect = Dialect(settings)
-        self._client: AsyncOpenAI | None = None
-        self._connecting = asyncio.Lock()
+        address = Address(
+            base_url=settings.base_url,
+            api_key=settings.api_key,
+            extra_headers=settings.extra_headers,
+            timeout_seconds=settings.idle_timeout_seconds,
+            connect_timeout_seconds=settings.connect_timeout_seconds,
+        )
+        self._endpoint = Endpoint(address, "engine")
 
     async def extract(self, conversation: Conversation) -> AsyncGenerator[EngineEvent, None]:
         """Ask the model, once. A conversation with nothing in it costs no call."""
         if not worth_reading(conversation):
             yield Finished(())
             return
-        client = await self._connected()
+        client = await self._endpoint.connected()
         call = _Call(client, self._dialect, conversation, self._settings)
         reader = OperationReader()
         reported_bytes = 0
@@ -75,20 +79,7 @@ class OpenAIEngine:
 
     async def close(self) -> None:
         """Close the connections to the endpoint."""
-        client, self._client = self._client, None
-        if client is not None:
-            await client.close()
-
-    async def _connected(self) -> AsyncOpenAI:
-        async with self._connecting:
-            if self._client is None:
-                try:
-                    # Loading the package takes the better part of a second: not on the event loop.
-                    self._client = await asyncio.to_thread(_connect, self._settings)
-                except Exception as error:
-                    failure = setup_failure(error)
-                    raise failure from None
-            return self._client
+        await self._endpoint.close()
 
 
 class _Call:
@@ -168,19 +159,6 @@ def _posted(client: AsyncOpenAI, body: Mapping[str, Any]) -> contextlib.Abstract
         model=body["model"], messages=body["messages"], extra_body=extra
     )
     return posted
-
-
-def _connect(settings: OpenAISettings) -> AsyncOpenAI:
-    import openai
-
-    timeout = openai.Timeout(settings.idle_timeout_seconds, connect=settings.connect_timeout_seconds)
-    return openai.AsyncOpenAI(
-        api_key=settings.api_key or "unused",
-        base_url=settings.base_url,
-        default_headers=settings.extra_headers,
-        timeout=timeout,
-        max_retries=0,
-    )
 
 
 def _checked(reader: OperationReader, checker: Checker) -> tuple[Operation, ...]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 from urllib.parse import urlsplit
 
 from memsvc.config import DEFAULTS
+from memsvc.endpoint.client import OPENAI_URL
 from memsvc.extraction.model.prompt import PromptBudget, StructuredOutput
-
-OPENAI_URL: Final = "https://api.openai.com/v1"
 
 
 class OutputLimitField(enum.StrEnum):

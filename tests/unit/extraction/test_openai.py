@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
+from memsvc.endpoint.failures import retry_after_seconds
 from memsvc.errors import ExtractionError, Permanent, Reason, Retryable, Unusable
 from memsvc.extraction.engine import Action, Conversation, Engine, EngineEvent, Finished, Progress, Proposal
-from memsvc.extraction.model.failures import retry_after_seconds
 from memsvc.extraction.model.openai import OpenAIEngine, OpenAISettings, OutputLimitField
 from memsvc.extraction.model.prompt import StructuredOutput
 from memsvc.extraction.schemas import default_schemas

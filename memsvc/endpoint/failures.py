@@ -31,10 +31,11 @@ _KEY_OR_MODEL: Final = re.compile(
 """Some endpoints answer 400 to what others answer 401, 402, 403 or 404."""
 
 
-def failure_of(error: Exception, *, answering: bool) -> ExtractionError | None:
+def failure_of(error: Exception, *, answering: bool, wanted: str = "a chat completion") -> ExtractionError | None:
     """Return the extraction error for what the client raised; None: it is no failure of the endpoint.
 
     `answering`: the endpoint had begun to answer. Until then a broken connection costs nothing and counts no attempt.
+    `wanted`: what it was asked for.
     """
     import openai
 
@@ -53,7 +54,7 @@ def failure_of(error: Exception, *, answering: bool) -> ExtractionError | None:
             Reason.MODEL_UNAVAILABLE, detail, counts=answering, endpoint_message=str(error.__cause__ or error)
         )
     if isinstance(error, openai.APIResponseValidationError | ValueError) or "DecodingError" in transport:
-        return Unusable(Reason.MODEL_OUTPUT_UNUSABLE, "model endpoint sent something else than a chat completion")
+        return Unusable(Reason.MODEL_OUTPUT_UNUSABLE, f"model endpoint sent something else than {wanted}")
     return reported_failure({"code": error.code, "type": error.type}) if isinstance(error, openai.APIError) else None
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from memsvc.extraction.model.environment import environment_problems
+from memsvc.endpoint.environment import environment_problems
 
 
 @pytest.mark.parametrize(
