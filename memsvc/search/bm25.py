@@ -20,8 +20,6 @@ OWN_B = 0.5
 NEIGHBOURS_B = 0.75
 
 MAX_OCCURRENCES = 8
-HIGHEST_IMPACT = K1 + 1
-"""No weight saturates to more."""
 
 
 class Shares(msgspec.Struct, frozen=True):
