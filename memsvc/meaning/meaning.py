@@ -115,7 +115,7 @@ class Meaning:
         if missing and not user.state.core.embed_time:
             # They were there before there was an embedder, or are of another model.
             asyncio.get_running_loop().create_task(self._plan(user.state.scope))
-        self._users.weigh(user)
+        self._users.recount(user)
 
     def pending(self, user: HotUser) -> int:
         """Return how many memories of a prepared user have no vector yet."""

@@ -191,7 +191,7 @@ class MemoryReader(Struct):
             await source.prepare_search()
             if asked.vector and self.meaning is not None:
                 await self.meaning.prepare(source)
-            self.users.weigh(source)
+            self.users.recount(source)
         found = _nearest(sources, asked, top_k, matches)
         pending = sum(map(self.meaning.pending, sources.values())) if asked.vector and self.meaning is not None else 0
         return SearchResult(_shown(found[:top_k], min_score), used, user, shared, reason, pending)

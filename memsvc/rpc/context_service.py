@@ -28,10 +28,7 @@ from memsvc.limits import QUERY_BYTES, REPLY_BYTES, check_id, check_text
 from memsvc.model import Scope
 from memsvc.rpc import wire
 from memsvc.rpc.draining import Draining
-from memsvc.rpc.filters import read_filter
-from memsvc.rpc.interceptors import Context, remaining_seconds
-from memsvc.rpc.messages import proto_message
-from memsvc.rpc.scalars import (
+from memsvc.rpc.fields import (
     LAYER_NUMBERS,
     LAYERS,
     MAX_WAIT_SECONDS,
@@ -43,6 +40,9 @@ from memsvc.rpc.scalars import (
     read_scope,
     read_shared_users,
 )
+from memsvc.rpc.filters import read_filter
+from memsvc.rpc.interceptors import Context, remaining_seconds
+from memsvc.rpc.messages import proto_message
 from memsvc.rpc.session_service import LATE_SECONDS, REPLY_SECONDS
 from memsvc.search.filter import matcher
 from memsvc.search.history import HistoryFilter
@@ -115,7 +115,7 @@ class ContextService:
             known = _proto_context(compiled).SerializeToString()
             if not compiled.unchanged:
                 self._serialized[compiled] = known
-                self._users.weigh(user)
+                self._users.recount(user)
         known += wire.number_field(pb.CompileContextResponse.PENDING_RUN_COUNT_FIELD_NUMBER, pending_runs(user.state))
         known += wire.freshness(user, pb.CompileContextResponse.REVISION_FIELD_NUMBER)
         if history is None:

@@ -19,8 +19,8 @@ from memsvc.extraction.jobs.events import (
 )
 from memsvc.extraction.jobs.extractions import Numbered
 from memsvc.model import Extraction, ExtractionKind, ExtractionState, Refusal, Scope, Usage
+from memsvc.rpc.fields import LAYER_NUMBERS, POLARITY_NUMBERS, TRUST_NUMBERS, inverted, timestamp
 from memsvc.rpc.memories import proto_commit
-from memsvc.rpc.scalars import LAYER_NUMBERS, POLARITY_NUMBERS, TRUST_NUMBERS, inverted, timestamp
 from memsvc.v1 import common_pb2, extraction_pb2, memory_pb2
 
 EXTRACTION_STATES: Final[Mapping[int, ExtractionState]] = {

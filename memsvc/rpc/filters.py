@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from memsvc.errors import invalid
 from memsvc.limits import MAX_FILTER_VALUES, QUERY_BYTES, TOPIC_BYTES, check_id, check_key, check_metadata, check_text
-from memsvc.rpc.scalars import LAYERS, POLARITIES, TRUSTS, check_not_negative, read_enums, read_ids, read_time
+from memsvc.rpc.fields import LAYERS, POLARITIES, TRUSTS, check_not_negative, read_enums, read_ids, read_time
 from memsvc.search.filter import ALWAYS, ANY, MemoryFilter, TimeRange
 from memsvc.v1 import common_pb2
 

@@ -9,7 +9,7 @@ from memsvc.errors import invalid
 from memsvc.limits import check_id, check_key
 from memsvc.memories.writing import Target
 from memsvc.model import Cause, Change, ChangeKind, Commit, Layer, Memory, Origin, Polarity, Scope, Trust
-from memsvc.rpc.scalars import (
+from memsvc.rpc.fields import (
     LAYER_NUMBERS,
     LAYERS,
     MAX_TTL_SECONDS,

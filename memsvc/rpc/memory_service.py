@@ -23,11 +23,7 @@ from memsvc.memories.reading import Found, SearchResult
 from memsvc.memories.writing import Operation
 from memsvc.model import Commit, Memory, Scope
 from memsvc.rpc import wire
-from memsvc.rpc.filters import read_filter
-from memsvc.rpc.interceptors import Context
-from memsvc.rpc.memories import proto_commit, proto_memory, read_target
-from memsvc.rpc.operations import read_create, read_delete, read_guard, read_operations, read_restoring, read_update
-from memsvc.rpc.scalars import (
+from memsvc.rpc.fields import (
     LAYERS,
     check_not_negative,
     inverted,
@@ -38,6 +34,10 @@ from memsvc.rpc.scalars import (
     read_shared_users,
     timestamp,
 )
+from memsvc.rpc.filters import read_filter
+from memsvc.rpc.interceptors import Context
+from memsvc.rpc.memories import proto_commit, proto_memory, read_target
+from memsvc.rpc.operations import read_create, read_delete, read_guard, read_operations, read_restoring, read_update
 from memsvc.v1 import memory_pb2 as pb
 
 _TOP_K: Final = 10

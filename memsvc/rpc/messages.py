@@ -21,7 +21,7 @@ from memsvc.model import (
     ToolCallPart,
     ToolResultPart,
 )
-from memsvc.rpc.scalars import ROLE_NUMBERS, ROLES, read_enum, read_ids, read_time, timestamp
+from memsvc.rpc.fields import ROLE_NUMBERS, ROLES, read_enum, read_ids, read_time, timestamp
 from memsvc.sessions.searching import Passage
 from memsvc.v1 import common_pb2, message_pb2, session_pb2
 

@@ -14,8 +14,8 @@ from memsvc.ids import new_id
 from memsvc.limits import BATCH_OPERATIONS, check_fields, check_id, check_memory
 from memsvc.memories.restoring import BringBack, Restoring, Revert
 from memsvc.memories.writing import UPDATABLE, Create, Delete, Guard, Operation, Target, Update
+from memsvc.rpc.fields import check_not_negative, read_request
 from memsvc.rpc.memories import read_memory, read_target
-from memsvc.rpc.scalars import check_not_negative, read_request
 from memsvc.v1 import memory_pb2
 
 _EXPIRATION: Final = ("expire_time", "ttl")

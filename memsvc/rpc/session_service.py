@@ -14,6 +14,19 @@ from memsvc.limits import MAX_FILTER_VALUES, QUERY_BYTES, REPLY_BYTES, check_id,
 from memsvc.model import LearningMode, LearningState, Scope
 from memsvc.rpc.draining import Draining
 from memsvc.rpc.extractions import proto_extraction
+from memsvc.rpc.fields import (
+    MAX_WAIT_SECONDS,
+    ROLES,
+    check_not_negative,
+    read_consistency,
+    read_duration,
+    read_enum,
+    read_enums,
+    read_ids,
+    read_request,
+    read_scope,
+    timestamp,
+)
 from memsvc.rpc.filters import read_range
 from memsvc.rpc.interceptors import Context, remaining_seconds
 from memsvc.rpc.memories import proto_commit
@@ -27,19 +40,6 @@ from memsvc.rpc.messages import (
     read_run,
 )
 from memsvc.rpc.room import Room
-from memsvc.rpc.scalars import (
-    MAX_WAIT_SECONDS,
-    ROLES,
-    check_not_negative,
-    read_consistency,
-    read_duration,
-    read_enum,
-    read_enums,
-    read_ids,
-    read_request,
-    read_scope,
-    timestamp,
-)
 from memsvc.search.embedders.contract import instant
 from memsvc.search.filter import ALWAYS
 from memsvc.search.history import HistoryFilter

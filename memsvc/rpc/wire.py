@@ -76,7 +76,7 @@ def framed_memories(users: Users, user: HotUser, memory_ids: Iterable[str]) -> l
     except KeyError:
         memories = filter(None, map(user.get, memory_ids))
         framed = [framed_memory(user, memory) for memory in memories]
-        users.weigh(user)
+        users.recount(user)
         return framed
 
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from contextlib import aclosing
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from memsvc.limits import REPLY_BYTES
-from memsvc.model import Message, Role, Run, Scope, decode
+from memsvc.model import Message, Role, Run, Scope
 from memsvc.sessions.pairs import with_pairs
+from memsvc.sessions.walking import walk_runs
 from memsvc.storage.driver import Driver, PageOf, RowKind
-
-_PAGE_RUNS = 200
 
 
 class History(Struct, frozen=True):
@@ -38,23 +38,10 @@ async def read_history(
     Runs are taken whole, newest first, as long as they have at most `max_characters` (0: any number).
     """
     runs: list[Run] = []
-    size, characters, before, has_more = 0, 0, None, False
-    while not has_more:
-        rows = await driver.rows(
-            PageOf(
-                scope,
-                RowKind.RUN,
-                group=session_id,
-                before=before,
-                descending=True,
-                limit=min(last_runs - len(runs) + 1, _PAGE_RUNS),
-            )
-        )
-        if not rows:
-            break
-        for row in rows:
-            run = decode(row.body, Run)
-            before = row.position
+    size, characters, has_more = 0, 0, False
+    newest = PageOf(scope, RowKind.RUN, group=session_id, descending=True, limit=last_runs + 1)
+    async with aclosing(walk_runs(driver, newest)) as walk:
+        async for run, row in walk:
             if run.replaced:
                 continue
             characters += sum(message.character_count for message in run.messages)

@@ -111,7 +111,7 @@ class HistorySearch(Struct):
                 for run_id in unread:
                     history.unread.pop(run_id, None)
             if user.history is history:
-                self.users.weigh(user)
+                self.users.recount(user)
                 return history
 
     async def _read(self, user: HotUser, history: HotHistory) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from contextlib import aclosing
 from itertools import count
 
 from msgspec import Struct, field, structs
@@ -18,11 +19,10 @@ from memsvc.redaction import Redactor
 from memsvc.sessions.commands import AppendRunCommand, DeleteSessionCommand, RunReceipt, SessionDeleted
 from memsvc.sessions.history import History, read_history
 from memsvc.sessions.learning import learnings_of
+from memsvc.sessions.walking import walk_runs
 from memsvc.storage.driver import PageOf, RowKind
 from memsvc.users import Users
 from memsvc.writing.writer import Writer
-
-_PAGE_RUNS = 200
 
 
 class Sessions(Struct):
@@ -92,27 +92,21 @@ class Sessions(Struct):
         position = read_token(page_token, bound_to, int)
         edge = int(position[0]) if position is not None else None
         found: list[Run] = []
-        size = 0
-        full = more = False
-        while not full:
-            rows = await self.users.driver.rows(
-                PageOf(
-                    scope,
-                    RowKind.RUN,
-                    group=session_id or None,
-                    after=None if descending else edge,
-                    before=edge if descending else None,
-                    descending=descending,
-                    limit=min(page_size - len(found) + 1, _PAGE_RUNS),
-                )
-            )
-            if not rows:
-                break
-            for row in rows:
-                run = decode(row.body, Run)
+        size, more = 0, False
+        page = PageOf(
+            scope,
+            RowKind.RUN,
+            group=session_id or None,
+            after=None if descending else edge,
+            before=edge if descending else None,
+            descending=descending,
+            limit=page_size + 1,
+        )
+        async with aclosing(walk_runs(self.users.driver, page)) as walk:
+            async for run, row in walk:
                 if run.session_id and (include_replaced or not run.replaced):
                     if len(found) == page_size or (found and size + len(row.body) > REPLY_BYTES):
-                        full = more = True
+                        more = True
                         break
                     found.append(run)
                     size += len(row.body)

@@ -7,13 +7,13 @@ understood as well as the whole list, and nothing is left out that was not store
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from contextlib import aclosing
 
 from msgspec import Struct
 
-from memsvc.model import Message, Role, Run, Scope, decode
+from memsvc.model import Message, Role, Run, Scope
+from memsvc.sessions.walking import walk_runs
 from memsvc.storage.driver import Driver, PageOf, RowKind
-
-_PAGE_RUNS = 50
 
 
 class Stored(Struct, frozen=True):
@@ -77,20 +77,16 @@ async def _history(
 ) -> tuple[Sequence[Message], Run | None]:
     """Return the last messages of the session, `wanted` at least where there are so many, and its last run."""
     runs: list[Sequence[Message]] = []
-    count, before, last = 0, None, None
-    while count < wanted:
-        limit = min(wanted - count, _PAGE_RUNS)
-        page = PageOf(scope, RowKind.RUN, group=session_id, before=before, descending=True, limit=limit)
-        rows = await driver.rows(page)
-        for row in rows:
-            before = row.position
-            run = decode(row.body, Run)
+    count, last = 0, None
+    newest = PageOf(scope, RowKind.RUN, group=session_id, descending=True, limit=wanted)
+    async with aclosing(walk_runs(driver, newest)) as walk:
+        async for run, _ in walk:
             if not run.replaced and run.run_id != replaced_run_id:
                 last = last or run
                 runs.append(spoken(run.messages))
                 count += len(runs[-1])
-        if len(rows) < limit:
-            break
+            if count >= wanted:
+                break
     return [message for run in reversed(runs) for message in run], last
 
 

@@ -40,14 +40,14 @@ class HotCache:
         self._users[scope] = hot
         if scope not in self._pins:
             self._idle[scope] = None
-        self.weigh(hot)
+        self.recount(hot)
 
     def use(self, scope: Scope) -> None:
         """Note that the user is in use, so that others are evicted before it."""
         if scope in self._idle:
             self._idle.move_to_end(scope)
 
-    def weigh(self, hot: HotUser) -> None:
+    def recount(self, hot: HotUser) -> None:
         """Count anew what the user takes, if it is here; evict others where there is no room for it."""
         scope = hot.state.scope
         if self._users.get(scope) is not hot:

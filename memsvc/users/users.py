@@ -91,7 +91,7 @@ class Users:
         if hot.state is state:
             hot.forget_past()
             hot.past = asked, user
-            self.weigh(hot)
+            self.recount(hot)
         return user
 
     async def read_shared(
@@ -192,7 +192,7 @@ class Users:
     def move(self, hot: HotUser, state: State, bodies: Sequence[Body]) -> None:
         """Let a hot user go on to `state`; tells those who watch it."""
         hot.move(state, bodies)
-        self.weigh(hot)
+        self.recount(hot)
         if self.on_move is not None:
             self.on_move(state)
         self.moves.tell(state.scope)
@@ -222,9 +222,9 @@ class Users:
         """Drop a user from RAM: the next who asks loads it."""
         self._cache.forget(scope)
 
-    def weigh(self, hot: HotUser) -> None:
+    def recount(self, hot: HotUser) -> None:
         """Count anew what a user takes, after something was derived from it."""
-        self._cache.weigh(hot)
+        self._cache.recount(hot)
 
     async def follow(self) -> None:
         """Hear from the driver of users that other processes moved, for good: their watches wake sooner."""

@@ -36,10 +36,6 @@ _MOST_GIVEN_UP: Final = 250
 """Of so many a record holds the end; the next claim has the others."""
 
 
-class ClaimLost(Exception):
-    """The claim under which a worker acts no longer stands: stop, and leave everything as it is."""
-
-
 class Limits(Struct, frozen=True):
     """When to give up."""
 
@@ -138,11 +134,11 @@ def _goes_with(due: Sequence[Extraction], extraction: Extraction) -> bool:
     )
 
 
-def _standing(state: State, claim: Claim) -> list[Extraction]:
-    """Return the extractions that `claim` still holds. Raises ClaimLost when it no longer stands."""
+def _standing(state: State, claim: Claim) -> list[Extraction] | None:
+    """Return the extractions that `claim` still holds; None: it no longer stands."""
     current = state.core.claim
     if current is None or current.epoch != claim.epoch or current.owner != claim.owner:
-        raise ClaimLost
+        return None
     held = [state.core.open.get(extraction_id) for extraction_id in claim.extraction_ids]
     return [each for each in held if each is not None and each.state is ExtractionState.RUNNING]
 
@@ -153,9 +149,8 @@ class RenewCommand(Command[bool]):
     claim: Claim
 
     def decide(self, state: State, moment: Moment) -> Decision | None:
-        try:
-            held = _standing(state, self.claim)
-        except ClaimLost:
+        held = _standing(state, self.claim)
+        if held is None:
             return None
         if len(held) < len(self.claim.extraction_ids):
             return None
@@ -194,9 +189,8 @@ class FinishCommand(Command[Part | None]):
     before: Reconciled = Reconciled()
 
     def decide(self, state: State, moment: Moment) -> Decision | None:
-        try:
-            held = _standing(state, self.claim)
-        except ClaimLost:
+        held = _standing(state, self.claim)
+        if held is None:
             return None
         if len(held) < len(self.claim.extraction_ids):
             waiting = tuple(waiting_again(extraction, moment, counts=False) for extraction in held)
@@ -259,9 +253,8 @@ class PostponeCommand(Command[None]):
     limits: Limits
 
     def decide(self, state: State, moment: Moment) -> Decision | None:
-        try:
-            held = _standing(state, self.claim)
-        except ClaimLost:
+        held = _standing(state, self.claim)
+        if held is None:
             return None
         settled = []
         for index, extraction in enumerate(held):

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from memsvc.journal.records import Body
 from memsvc.journal.state import Core, State, fold
 from memsvc.model import Change, ChangeKind, Layer, Memory, Origin, Polarity, Scope, Trust
+from memsvc.rpc.fields import timestamp
 from memsvc.rpc.memories import proto_memory
-from memsvc.rpc.scalars import timestamp
 from memsvc.rpc.wire import fitting, framed_memory, freshness, message_field, varint
 from memsvc.storage.driver import Record, RecordKind
 from memsvc.users import HotUser

@@ -129,7 +129,7 @@ async def test_what_the_cache_counts_is_the_sum_of_what_is_in_it(driver: Switche
     for number in (0, 1, 2, 3, 4, 5, 2, 0):
         hot = await users.latest(scope(number))
         await hot.prepare_search()
-        users.weigh(hot)
+        users.recount(hot)
         users.pin(scope(number % 2))
         await users.latest(scope(number))
         users.unpin(scope(number % 2))

@@ -1,4 +1,4 @@
-"""Small things that many messages have: scopes, enums, times, freshness, request ids. What is wrong is named by its
+"""Fields that many messages have: scopes, enums, times, freshness, request ids. What is wrong is named by its
 path in the request."""
 
 from __future__ import annotations
