@@ -48,11 +48,11 @@ class Fleet:
     kills: int = 0
     freezes: int = 0
 
-    async def start(self, **settings: object) -> Member:
-        """Start a server and return when it serves."""
+    async def start(self, *, call_seconds: float = CALL_SECONDS, **settings: object) -> Member:
+        """Start a server and return when it serves; its client waits call_seconds for each answer."""
         how = {**settings, "environment": self.environment}
         server = await self.stack.enter_async_context(self.installation.serving(**how))
-        client = await self.stack.enter_async_context(AsyncMemoryClient(server.target, timeout_seconds=CALL_SECONDS))
+        client = await self.stack.enter_async_context(AsyncMemoryClient(server.target, timeout_seconds=call_seconds))
         member = Member(server, client)
         self.serving.append(member)
         return member

@@ -16,8 +16,8 @@ from tests.conftest import NETWORKED
 pytestmark = pytest.mark.parametrize("store_url", ["sqlite", *NETWORKED], indirect=True)
 
 USERS = 20
-CALL_SECONDS = 10.0
-"""What a write may take: far more than any does that is not prepared again and again."""
+CALL_SECONDS = 60.0
+"""What a call may take: far more than any does that is not prepared again and again, on the slowest of databases."""
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ async def test_many_write_though_the_cache_holds_two_users(
     scale = await fresh_store.bench().scale(fresh_store)
     writes = max(2, int(10 * scale))
     async with fleet(fresh_store, tmp_path, cache_bytes=cache_bytes) as replicas:
-        members = [await replicas.start(), await replicas.start()]
+        members = [await replicas.start(call_seconds=CALL_SECONDS) for _ in range(2)]
         names = [f"user-{number}" for number in range(max(6, int(USERS * scale)))]
         await asyncio.gather(*(_fill(members[0], name, memories) for name in names))
         await asyncio.gather(*(_write(member.client.user(name), writes) for name in names for member in members))
@@ -48,10 +48,10 @@ async def _fill(member: Member, name: str, count: int) -> None:
 
 async def _write(user: AsyncUser, count: int) -> None:
     for number in range(count):
-        await user.memories.add(f"Later fact {number}", duplicate=True, timeout=CALL_SECONDS)
+        await user.memories.add(f"Later fact {number}", duplicate=True)
         # A run whose id the client chose makes the writer look for it first.
         said = [("user", "Hello")]
-        await user.append_run(f"s{number}", said, run_id=new_id(), learning_mode="off", timeout=CALL_SECONDS)
+        await user.append_run(f"s{number}", said, run_id=new_id(), learning_mode="off")
 
 
 async def _stop(replicas: Fleet) -> None:
