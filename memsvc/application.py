@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import Struct, field
 
 from memsvc import __version__
+from memsvc.access.gate import Gate, build_gate
 from memsvc.administration import Administration
 from memsvc.clock import now_micros
 from memsvc.config import DEFAULTS, Config
@@ -58,6 +59,8 @@ class Application(Struct, frozen=True, kw_only=True):
     model: str
     """The model that the engine uses; empty: none."""
     quiet: Quiet
+    gate: Gate | None = None
+    """Who may call; None: everybody who can reach the server."""
     version: str = __version__
     start_time: int = field(default_factory=now_micros)
 
@@ -99,5 +102,6 @@ def build_application(
         meaning=meaning,
         driver_name=scheme_of(settings.storage_url),
         model=model,
+        gate=build_gate(settings),
         quiet=Quiet(settings.quiet_seconds, max(settings.quiet_seconds, settings.max_quiet_seconds)),
     )

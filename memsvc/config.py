@@ -47,6 +47,9 @@ class Config(Struct, frozen=True, kw_only=True):
     """Addresses to serve: unix:///path or host:port. Loopback, because everything else needs TLS and tokens."""
     insecure: bool = False
     """Allow addresses other than loopback and unix sockets without TLS. Said aloud, never by default."""
+    tokens_file: File = ""
+    """Who may call, and do what: a file of hashed tokens, names in certificates and users of sockets, a JSON object a
+    line, made by `memsvc token create`. Changes count at once. None: whoever can reach the server may do everything."""
     health_listen: str = ""
     """Address of a health-only server for kubelet probes, host:port. None: the main port answers them."""
     ready_file: File = ""
@@ -201,13 +204,18 @@ def setting_kinds() -> Mapping[str, Any]:
 
 def default_storage_url(environment: Mapping[str, str]) -> str:
     """Return the database that serve, chat, doctor and the client's `local()` use where none is named."""
+    return f"sqlite:///{data_folder(environment, 'storage_url') / 'memory.db'}"
+
+
+def data_folder(environment: Mapping[str, str], setting: str) -> Path:
+    """Return where files are that nobody named. Raises InvalidArgument, naming the setting, where there is no home."""
     home = environment.get("XDG_DATA_HOME", "")
     try:
         # As the XDG specification has it: a relative path is ignored.
         folder = Path(home) if home.startswith("/") else Path.home() / ".local" / "share"
     except RuntimeError as error:
-        raise invalid("storage_url", "must be given: this user has no home folder for a default") from error
-    return f"sqlite:///{folder / 'memsvc' / 'memory.db'}"
+        raise invalid(setting, "must be given: this user has no home folder for a default") from error
+    return folder / "memsvc"
 
 
 def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:

@@ -11,6 +11,8 @@ Error
 ├── ResourceExhausted    a quota or size limit
 ├── Unavailable          the model does not answer, the server drains or has too much to do: retry after a while
 │   └── StorageUnavailable   the database does not answer, or cannot write
+├── Unauthenticated      the server asks who calls, and does not know this caller
+├── PermissionDenied     the caller may not do that; says nothing of what there is
 ├── Unimplemented        this server does not offer it
 ├── DataLoss             stored data cannot be read
 └── Internal             a defect of memsvc
@@ -98,6 +100,14 @@ class StorageUnavailable(Unavailable):
 
     def __init__(self, message: str, reason: Reason = Reason.STORAGE_UNAVAILABLE) -> None:
         super().__init__(reason, message, retry_after_seconds=1.0)
+
+
+class Unauthenticated(Error):
+    code = "UNAUTHENTICATED"
+
+
+class PermissionDenied(Error):
+    code = "PERMISSION_DENIED"
 
 
 class Unimplemented(Error):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from memsvc.application import Application
 from memsvc.limits import page_size
+from memsvc.rpc.calling import Context
 from memsvc.rpc.fields import LAYER_NUMBERS, read_consistency, read_namespace, read_request, read_scope, timestamp
-from memsvc.rpc.interceptors import Context
 from memsvc.v1 import admin_pb2 as pb
 
 

@@ -27,6 +27,7 @@ from memsvc.extraction.jobs.extractions import pending_runs
 from memsvc.limits import QUERY_BYTES, REPLY_BYTES, check_id, check_text
 from memsvc.model import Scope
 from memsvc.rpc import wire
+from memsvc.rpc.calling import Context
 from memsvc.rpc.draining import Draining
 from memsvc.rpc.fields import (
     LAYER_NUMBERS,
@@ -41,7 +42,7 @@ from memsvc.rpc.fields import (
     read_shared_users,
 )
 from memsvc.rpc.filters import read_filter
-from memsvc.rpc.interceptors import Context, remaining_seconds
+from memsvc.rpc.interceptors import remaining_seconds
 from memsvc.rpc.messages import proto_message
 from memsvc.rpc.session_service import LATE_SECONDS, REPLY_SECONDS
 from memsvc.search.filter import matcher

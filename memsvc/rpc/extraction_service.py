@@ -11,9 +11,10 @@ from memsvc.errors import invalid
 from memsvc.extraction.jobs.extractions import MAX_RETRIED, Numbered
 from memsvc.limits import check_id, page_size
 from memsvc.model import Message, Scope
+from memsvc.rpc.calling import Context
 from memsvc.rpc.extractions import EXTRACTION_STATES, proto_event, proto_extraction
 from memsvc.rpc.fields import read_enums, read_ids, read_namespace, read_request, read_scope
-from memsvc.rpc.interceptors import Context, remaining_seconds
+from memsvc.rpc.interceptors import remaining_seconds
 from memsvc.rpc.messages import read_messages
 from memsvc.v1 import extraction_pb2 as pb
 

@@ -8,7 +8,8 @@ import grpc
 from google.protobuf.empty_pb2 import Empty
 
 from memsvc.errors import Reason, Unimplemented
-from memsvc.rpc.interceptors import Context, Rpc, errors
+from memsvc.rpc.calling import Context, Rpc
+from memsvc.rpc.interceptors import errors
 
 if TYPE_CHECKING:
     _GenericRpcHandler = grpc.GenericRpcHandler[Any, Any]

@@ -15,7 +15,8 @@ from grpc_health.v1 import health_pb2
 
 from memsvc.errors import NotFound, Reason
 from memsvc.rpc.admission import Admission
-from memsvc.rpc.interceptors import Rpc, admission, coding, errors, method_handler, streaming, wrapped
+from memsvc.rpc.calling import Rpc, method_handler, wrapped
+from memsvc.rpc.interceptors import admission, coding, errors, streaming
 
 NAME: Final = "grpc.health.v1.Health"
 LIVENESS: Final = "liveness"

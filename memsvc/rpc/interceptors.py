@@ -5,12 +5,13 @@ once when the server is built. From the outside in:
 
 1. `errors`: every exception becomes a status; nothing of an internal one reaches the client.
 2. `draining`: no call begins once the server stops; streams end.
-3. `admission`: the request is read, if there is room for it: calls and the bytes that they hold are bounded, so that a
+3. `identifying`: where the server asks who calls, nothing of a call is read before that is known.
+4. `admission`: the request is read, if there is room for it: calls and the bytes that they hold are bounded, so that a
    database that hangs, or clients that send what they like and read nothing, cost bounded memory.
-4. `coding`: bytes become the request, the reply becomes bytes. Requests that are too large, or hold fields that this
+5. `coding`: bytes become the request, the reply becomes bytes. Requests that are too large, or hold fields that this
    server does not know where it matters, are refused.
-5. (tokens and rights, once there are any: they need the request's scope, and must not cost a drained server anything)
-6. `deadlines`: a call that cannot be answered in time ends with the reason.
+6. `authorizing`: whether that caller may do that is looked up in the table of rights.
+7. `deadlines`: a call that cannot be answered in time ends with the reason.
 """
 
 from __future__ import annotations
@@ -18,16 +19,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import Any, TypeAlias
+from collections.abc import AsyncGenerator, Callable
+from typing import Any
 
 import grpc
 from google.protobuf.message import DecodeError, Message
-from msgspec import Struct
 
+from memsvc.access.gate import Gate
 from memsvc.errors import Error, Internal, InvalidArgument, Reason, ResourceExhausted, StorageUnavailable, Unavailable
 from memsvc.log import Log
 from memsvc.rpc.admission import LARGE_BYTES, Admission, made_of
+from memsvc.rpc.authorization import CredentialsOf, authorizing, identifying
+from memsvc.rpc.calling import Context, Handler, Rpc, Wrapper
 from memsvc.rpc.counting import kind_of
 from memsvc.rpc.draining import Draining
 from memsvc.rpc.overdue import Call, Overdue
@@ -41,55 +44,25 @@ log = Log(__name__)
 _ANSWER_SECONDS = 0.1
 _NO_RETRY = ("grpc-retry-pushback-ms", "-1")
 
-Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
-Handler = Callable[[Any, Context], Awaitable[Any]]
-
-
-class Rpc(Struct, frozen=True):
-    """One method of the API."""
-
-    service: str
-    """With its package: memsvc.v1.MemoryService."""
-    name: str
-    request: type[Message]
-    streams: bool
-    """Whether it answers with a stream."""
-    writes: bool = True
-    """Whether it may change something: what it does not know, it must not ignore."""
-
-
-Wrapper = Callable[[Rpc, Handler], Handler]
-
 
 def chain(
-    drain: Draining, admitting: Admission, default_deadline_seconds: float, max_request_bytes: int
+    drain: Draining,
+    admitting: Admission,
+    default_deadline_seconds: float,
+    max_request_bytes: int,
+    gate: Gate | None,
+    credentials_of: CredentialsOf,
 ) -> tuple[Wrapper, ...]:
-    """Return the wrappers, outermost first."""
+    """Return the wrappers, outermost first. Without a gate nobody is asked who they are, and all may do everything."""
     return (
         errors,
         draining(drain),
+        *(() if gate is None else (identifying(gate, credentials_of),)),
         admission(admitting),
         coding(max_request_bytes),
+        *(() if gate is None else (authorizing(gate, credentials_of),)),
         deadlines(default_deadline_seconds),
     )
-
-
-def wrapped(rpc: Rpc, handler: Handler, wrappers: tuple[Wrapper, ...]) -> Handler:
-    """Return the handler with the wrappers around it, the first one outermost."""
-    for wrapper in reversed(wrappers):
-        handler = wrapper(rpc, handler)
-    return handler
-
-
-def method_handler(rpc: Rpc, handler: Handler) -> grpc.RpcMethodHandler[Any, Any]:
-    """Return what gRPC calls.
-
-    To gRPC every method takes a stream of requests: of one that does not, it would have read all of the request before
-    it asks anybody, and would keep it for as long as the call lasts.
-    """
-    if rpc.streams:
-        return grpc.stream_stream_rpc_method_handler(handler)
-    return grpc.stream_unary_rpc_method_handler(handler)
 
 
 def errors(rpc: Rpc, handler: Handler) -> Handler:

@@ -17,6 +17,7 @@ from memsvc.foreground import Foreground
 from memsvc.log import Log
 from memsvc.rpc.addresses import Address, TcpAddress, UnixAddress, parse_address
 from memsvc.rpc.admission import Admission
+from memsvc.rpc.credentials import credentials_of
 from memsvc.rpc.draining import Draining
 from memsvc.rpc.fallback import UnknownMethods
 from memsvc.rpc.health import NAME as HEALTH_SERVICE
@@ -99,7 +100,7 @@ class Edge:
             largest_bytes=_RECEIVED * settings.max_request_bytes,
             slowest_seconds=settings.default_deadline_seconds,
         )
-        add_services(self._server, application, self._draining, admitting)
+        add_services(self._server, application, self._draining, admitting, credentials_of)
         self._health.add_to(self._server, admitting)
         names = [service.full_name for service in SERVICES]
         add_reflection(self._server, [*names, HEALTH_SERVICE], admitting, (errors, draining(self._draining)))

@@ -23,6 +23,7 @@ from memsvc.memories.reading import Found, SearchResult
 from memsvc.memories.writing import Operation
 from memsvc.model import Commit, Memory, Scope
 from memsvc.rpc import wire
+from memsvc.rpc.calling import Context
 from memsvc.rpc.fields import (
     LAYERS,
     check_not_negative,
@@ -35,7 +36,6 @@ from memsvc.rpc.fields import (
     timestamp,
 )
 from memsvc.rpc.filters import read_filter
-from memsvc.rpc.interceptors import Context
 from memsvc.rpc.memories import proto_commit, proto_memory, read_target
 from memsvc.rpc.operations import read_create, read_delete, read_guard, read_operations, read_restoring, read_update
 from memsvc.v1 import memory_pb2 as pb

@@ -22,7 +22,7 @@ from grpc_reflection.v1alpha import reflection_pb2 as pb
 
 from memsvc.errors import InvalidArgument, Reason
 from memsvc.rpc.admission import Admission
-from memsvc.rpc.interceptors import Context, Rpc, Wrapper, method_handler, wrapped
+from memsvc.rpc.calling import Context, Rpc, Wrapper, method_handler, wrapped
 from memsvc.rpc.room import full
 from memsvc.rpc.whole import Whole
 

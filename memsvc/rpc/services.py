@@ -14,10 +14,12 @@ from google.protobuf.descriptor_pb2 import MethodOptions
 from memsvc.application import Application
 from memsvc.rpc.admin_service import AdminService
 from memsvc.rpc.admission import Admission
+from memsvc.rpc.authorization import CredentialsOf
+from memsvc.rpc.calling import Rpc, Wrapper, method_handler, wrapped
 from memsvc.rpc.context_service import ContextService
 from memsvc.rpc.draining import Draining
 from memsvc.rpc.extraction_service import ExtractionService
-from memsvc.rpc.interceptors import Rpc, Wrapper, chain, method_handler, streaming, wrapped
+from memsvc.rpc.interceptors import chain, streaming
 from memsvc.rpc.memory_service import MemoryService
 from memsvc.rpc.session_service import SessionService
 from memsvc.v1 import admin_pb2, context_pb2, extraction_pb2, memory_pb2, session_pb2
@@ -33,8 +35,14 @@ _READS: Final = frozenset(("CompileContext", "WatchExtraction", "WatchMemories")
 """Besides those that the protos say have no side effects: streams, and one that may end quiet periods."""
 
 
-def add_services(server: grpc.aio.Server, application: Application, drain: Draining, admitting: Admission) -> None:
-    """Serve the API on `server`."""
+def add_services(
+    server: grpc.aio.Server,
+    application: Application,
+    drain: Draining,
+    admitting: Admission,
+    credentials_of: CredentialsOf,
+) -> None:
+    """Serve the API on `server`. `credentials_of`: what a call says of its caller."""
     servicers: Mapping[str, object] = {
         "MemoryService": MemoryService(application),
         "SessionService": SessionService(application, drain, admitting.room),
@@ -43,7 +51,14 @@ def add_services(server: grpc.aio.Server, application: Application, drain: Drain
         "AdminService": AdminService(application),
     }
     settings = application.settings
-    wrappers = chain(drain, admitting, settings.default_deadline_seconds, settings.max_request_bytes)
+    wrappers = chain(
+        drain,
+        admitting,
+        settings.default_deadline_seconds,
+        settings.max_request_bytes,
+        application.gate,
+        credentials_of,
+    )
     for service in SERVICES:
         servicer = servicers[service.name]
         handlers = {rpc.name: _method_handler(rpc, servicer, wrappers, admitting) for rpc in rpcs(service)}

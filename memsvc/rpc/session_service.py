@@ -12,6 +12,7 @@ from memsvc.errors import Error, invalid
 from memsvc.ids import new_id
 from memsvc.limits import MAX_FILTER_VALUES, QUERY_BYTES, REPLY_BYTES, check_id, check_text, page_size
 from memsvc.model import LearningMode, LearningState, Scope
+from memsvc.rpc.calling import Context
 from memsvc.rpc.draining import Draining
 from memsvc.rpc.extractions import proto_extraction
 from memsvc.rpc.fields import (
@@ -28,7 +29,7 @@ from memsvc.rpc.fields import (
     timestamp,
 )
 from memsvc.rpc.filters import read_range
-from memsvc.rpc.interceptors import Context, remaining_seconds
+from memsvc.rpc.interceptors import remaining_seconds
 from memsvc.rpc.memories import proto_commit
 from memsvc.rpc.messages import (
     LEARNING_MODES,

@@ -126,6 +126,14 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """What would be undone was changed again since: `memory 0192… was changed again after revision 7`."""
     REASON_MEMORY_PURGED: _Reason.ValueType  # 50
     """What would be restored was purged: `the text of memory 0192… was purged`."""
+    REASON_UNAUTHENTICATED: _Reason.ValueType  # 51
+    """The server asks who calls, and no token, JWT or certificate of the call says so: `a token is needed`."""
+    REASON_PERMISSION_DENIED: _Reason.ValueType  # 52
+    """The caller may not do that: `the request needs the right write`."""
+    REASON_LIMIT_REACHED: _Reason.ValueType  # 53
+    """The caller, or its namespace, has as much as it may have at once or in a second: `50 calls a second`."""
+    REASON_BUDGET_EXHAUSTED: _Reason.ValueType  # 54
+    """What learning may cost the namespace today is spent: `1000000 model tokens of 1000000 are spent until ...`."""
 
 class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
     """Why a call failed, an extraction waits or ended without effect, or something was refused.
@@ -239,4 +247,12 @@ REASON_CHANGED_SINCE: Reason.ValueType  # 49
 """What would be undone was changed again since: `memory 0192… was changed again after revision 7`."""
 REASON_MEMORY_PURGED: Reason.ValueType  # 50
 """What would be restored was purged: `the text of memory 0192… was purged`."""
+REASON_UNAUTHENTICATED: Reason.ValueType  # 51
+"""The server asks who calls, and no token, JWT or certificate of the call says so: `a token is needed`."""
+REASON_PERMISSION_DENIED: Reason.ValueType  # 52
+"""The caller may not do that: `the request needs the right write`."""
+REASON_LIMIT_REACHED: Reason.ValueType  # 53
+"""The caller, or its namespace, has as much as it may have at once or in a second: `50 calls a second`."""
+REASON_BUDGET_EXHAUSTED: Reason.ValueType  # 54
+"""What learning may cost the namespace today is spent: `1000000 model tokens of 1000000 are spent until ...`."""
 Global___Reason: _TypeAlias = Reason  # noqa: Y015

@@ -162,3 +162,15 @@ class Reason(enum.StrEnum):
 
     MEMORY_PURGED = "MEMORY_PURGED"
     """What would be restored was purged: `the text of memory 0192… was purged`."""
+
+    UNAUTHENTICATED = "UNAUTHENTICATED"
+    """The server asks who calls, and no token, JWT or certificate of the call says so: `a token is needed`."""
+
+    PERMISSION_DENIED = "PERMISSION_DENIED"
+    """The caller may not do that: `the request needs the right write`."""
+
+    LIMIT_REACHED = "LIMIT_REACHED"
+    """The caller, or its namespace, has as much as it may have at once or in a second: `50 calls a second`."""
+
+    BUDGET_EXHAUSTED = "BUDGET_EXHAUSTED"
+    """What learning may cost the namespace today is spent: `1000000 model tokens of 1000000 are spent until ...`."""

@@ -18,6 +18,7 @@ LAYERS = [
     {"limits", "log", "paging", "redaction"},
     {"endpoint", "stopping", "storage"},
     {"config", "waits"},
+    {"access"},
     {"document", "journal", "search"},
     {"users"},
     {"writing"},

@@ -14,7 +14,7 @@ from rpc_harness import Failure, Harness, failing, said
 from valid_requests import MASK, MEMORY, RPCS, VALID, Spoil, put, without
 
 from memsvc.model import Scope
-from memsvc.rpc.interceptors import Rpc
+from memsvc.rpc.calling import Rpc
 from memsvc.v1 import common_pb2, context_pb2, extraction_pb2, memory_pb2, message_pb2
 
 LONG = "x" * 257
