@@ -27,6 +27,7 @@ from memsvc.sessions import Quiet, Sessions
 from memsvc.sessions.searching import HistorySearch
 from memsvc.storage.driver import Driver
 from memsvc.storage.registry import scheme_of
+from memsvc.tls import TlsFiles, tls_files
 from memsvc.users import Users
 from memsvc.waits import waited_for
 from memsvc.writing.writer import Writer
@@ -61,6 +62,8 @@ class Application(Struct, frozen=True, kw_only=True):
     quiet: Quiet
     gate: Gate | None = None
     """Who may call; None: everybody who can reach the server."""
+    tls: TlsFiles | None = None
+    """What TCP addresses show; None: they speak no TLS."""
     version: str = __version__
     start_time: int = field(default_factory=now_micros)
 
@@ -103,5 +106,6 @@ def build_application(
         driver_name=scheme_of(settings.storage_url),
         model=model,
         gate=build_gate(settings),
+        tls=tls_files(settings),
         quiet=Quiet(settings.quiet_seconds, max(settings.quiet_seconds, settings.max_quiet_seconds)),
     )

@@ -20,8 +20,17 @@ from memsvc.errors import invalid
 from memsvc.storage.options import File, Secret, nearest, read_value
 
 ENVIRONMENT_PREFIX: Final = "MEMSVC_"
-_NOT_SETTINGS: Final = {"MEMSVC_CONFIG", "MEMSVC_COPY_FROM", "MEMSVC_COPY_TO", "MEMSVC_CRASH_POINT"}
-"""Variables that say something else."""
+_NOT_SETTINGS: Final = {
+    "MEMSVC_CONFIG",
+    "MEMSVC_COPY_FROM",
+    "MEMSVC_COPY_TO",
+    "MEMSVC_CRASH_POINT",
+    "MEMSVC_TOKEN",
+    "MEMSVC_CA_FILE",
+    "MEMSVC_CLIENT_CERTIFICATE_FILE",
+    "MEMSVC_CLIENT_KEY_FILE",
+}
+"""Variables that say something else: to commands, tests and clients."""
 _NOT_OURS: Final = re.compile(
     r"MEMSVC_(TEST_\w+|UPDATE_GOLDEN|(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?))"
 )
@@ -46,7 +55,16 @@ class Config(Struct, frozen=True, kw_only=True):
     listen: Annotated[list[str], Meta(min_length=1)] = field(default_factory=lambda: ["127.0.0.1:7432"])
     """Addresses to serve: unix:///path or host:port. Loopback, because everything else needs TLS and tokens."""
     insecure: bool = False
-    """Allow addresses other than loopback and unix sockets without TLS. Said aloud, never by default."""
+    """Allow addresses other than loopback and unix sockets without TLS, or without asking who calls. Said aloud, never
+    by default."""
+    tls_certificate_file: File = ""
+    """PEM file of the server's certificate, with those between it and its CA: TCP addresses speak TLS, 1.2 at least.
+    Changed files are taken up without a restart; until they fit together, what was there before goes on."""
+    tls_key_file: File = ""
+    """PEM file of its key, not encrypted."""
+    tls_client_ca_file: File = ""
+    """PEM file of those who sign clients' certificates: clients must show one. `memsvc token bind` says what a name in
+    it may do; where there is no tokens_file, whoever has one may do everything."""
     tokens_file: File = ""
     """Who may call, and do what: a file of hashed tokens, names in certificates and users of sockets, a JSON object a
     line, made by `memsvc token create`. Changes count at once. None: whoever can reach the server may do everything."""

@@ -44,11 +44,13 @@ class TcpAddress(Struct, frozen=True):
 Address = UnixAddress | TcpAddress
 
 
-def parse_address(text: str, *, insecure: bool = False, setting: str = "listen") -> Address:
-    """Return an address that may be served without TLS.
+def parse_address(
+    text: str, *, insecure: bool = False, setting: str = "listen", lacks: str = "TLS and tokens"
+) -> Address:
+    """Return an address that may be served. `lacks`: what it needs before other machines may reach it; empty: nothing.
 
     Raises InvalidArgument that names the setting: for one that is malformed, a path too long for a socket, and, unless
-    `insecure`, one that other machines can reach.
+    `insecure`, one that other machines can reach though it lacks something.
     """
     if text.startswith("unix:"):
         return UnixAddress(_socket_path(text, setting))
@@ -57,8 +59,9 @@ def parse_address(text: str, *, insecure: bool = False, setting: str = "listen")
         raise invalid(setting, f"{text!r} must be unix:///path or host:port")
     host = host.removeprefix("[").removesuffix("]")
     address = TcpAddress(host or "0.0.0.0", int(port))  # noqa: S104
-    if not address.is_loopback and not insecure:
-        raise invalid(setting, f"{text!r} can be reached from other machines: use loopback, or say --insecure")
+    if not address.is_loopback and lacks and not insecure:
+        why = f"can be reached from other machines and lacks {lacks}"
+        raise invalid(setting, f"{text!r} {why}: give it that, use loopback, or say --insecure")
     return address
 
 

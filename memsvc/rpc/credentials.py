@@ -8,7 +8,8 @@ from memsvc.access.gate import Credentials
 from memsvc.rpc.calling import Context
 
 _HEADER: Final = "authorization"
-_NAMES: Final = "x509_subject_alternative_name"
+_URIS: Final = "peer_uri"
+_OTHER_NAMES: Final = ("peer_dns", "peer_ip", "peer_email")
 
 
 def credentials_of(context: Context) -> Credentials:
@@ -19,6 +20,11 @@ def credentials_of(context: Context) -> Credentials:
 
 
 def _certificate_names(context: Context) -> tuple[str, ...]:
-    """Return them; TLS has verified the certificate before the call could begin."""
-    names = context.auth_context().get(_NAMES, ())
-    return tuple(name.decode(errors="replace") for name in names)
+    """Return its alternative names; TLS has verified the certificate before the call could begin.
+
+    A name of another kind that looks like a URI is none: who may sign names of hosts may not make SPIFFE ids.
+    """
+    said = context.auth_context()
+    names = [name.decode(errors="replace") for kind in _OTHER_NAMES for name in said.get(kind, ())]
+    uris = [uri.decode(errors="replace") for uri in said.get(_URIS, ())]
+    return tuple(uris + [name for name in names if "://" not in name])

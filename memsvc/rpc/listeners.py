@@ -26,6 +26,8 @@ from memsvc.rpc.interceptors import draining, errors
 from memsvc.rpc.reflection import add_reflection
 from memsvc.rpc.services import SERVICES, add_services
 from memsvc.rpc.socket_lock import SOCKET_MODE, SocketLock
+from memsvc.rpc.tls import server_credentials
+from memsvc.tls import TlsFiles
 
 log = Log(__name__)
 
@@ -62,21 +64,30 @@ async def serving(
 
     Raises InvalidArgument for an address that cannot, or may not, be served.
     """
-    addresses = [parse_address(text, insecure=insecure) for text in listen]
+    lacks = missing_protection(application)
+    addresses = [parse_address(text, insecure=insecure, lacks=lacks) for text in listen]
     edge = Edge(application, addresses)
     for address in addresses:
-        if isinstance(address, TcpAddress) and not address.is_loopback:
-            log.warning(
-                "insecure", address=str(address), means="no TLS, no tokens: whoever reaches it reads and writes all"
-            )
+        if lacks and isinstance(address, TcpAddress) and not address.is_loopback:
+            log.warning("insecure", address=str(address), lacks=lacks)
     if health_listen:
-        # Probes come from other machines, and learn nothing.
+        # Probes come from other machines, speak no TLS and learn nothing.
         edge.add_health_server(parse_address(health_listen, insecure=True, setting="health_listen"))
     try:
         await edge.start()
         yield edge
     finally:
         await edge.drain(0.0)
+
+
+def missing_protection(application: Application) -> str:
+    """Return what a TCP address lacks to be reached by other machines, in words; empty: nothing."""
+    lacks = []
+    if application.tls is None:
+        lacks.append("TLS (tls_certificate_file, tls_key_file)")
+    if application.gate is None and (application.tls is None or not application.tls.asks_clients):
+        lacks.append("to know who calls (tokens_file, or tls_client_ca_file)")
+    return " and ".join(lacks)
 
 
 class Edge:
@@ -106,7 +117,7 @@ class Edge:
         add_reflection(self._server, [*names, HEALTH_SERVICE], admitting, (errors, draining(self._draining)))
         self._server.add_generic_rpc_handlers((UnknownMethods(),))
         try:
-            self.addresses.extend(self._bind(self._server, address) for address in addresses)
+            self.addresses.extend(self._bind(self._server, address, application.tls) for address in addresses)
         except BaseException:
             self._release()
             raise
@@ -122,10 +133,8 @@ class Edge:
             self._release()
             raise
 
-    def _bind(
-        self, server: grpc.aio.Server, address: Address, credentials: grpc.ServerCredentials | None = None
-    ) -> str:
-        """Bind a server to an address, and return it as it was bound. TLS comes in here."""
+    def _bind(self, server: grpc.aio.Server, address: Address, tls: TlsFiles | None = None) -> str:
+        """Bind a server to an address, and return it as it was bound. Sockets need no TLS."""
         if isinstance(address, UnixAddress):
             lock = SocketLock(address.path)
             lock.acquire()
@@ -133,12 +142,14 @@ class Edge:
             # Nobody else may connect between binding and chmod either.
             mask = os.umask(0o777 & ~SOCKET_MODE)
             try:
-                _add_port(server, address, credentials)
+                _add_port(server, address, None)
             finally:
                 os.umask(mask)
             address.path.chmod(SOCKET_MODE)
             lock.bound()
             return str(address)
+        # Each port has credentials of its own: gRPC asks for what changed once for each of them.
+        credentials = None if tls is None else server_credentials(tls)
         return str(TcpAddress(address.host, _add_port(server, address, credentials)))
 
     @property

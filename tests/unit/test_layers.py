@@ -18,7 +18,7 @@ LAYERS = [
     {"limits", "log", "paging", "redaction"},
     {"endpoint", "stopping", "storage"},
     {"config", "waits"},
-    {"access"},
+    {"access", "tls"},
     {"document", "journal", "search"},
     {"users"},
     {"writing"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
@@ -13,7 +14,7 @@ from memsvc_client import rpcs
 from memsvc_client.arguments import number
 from memsvc_client.calls import Call
 from memsvc_client.errors import MemoryServiceError
-from memsvc_client.targets import checked_target, is_local
+from memsvc_client.targets import TLS, checked_target, is_local
 from memsvc_client.wire import boolean, string
 
 if TYPE_CHECKING:
@@ -65,12 +66,51 @@ class Deadlines:
         return call.without if wanted else None
 
 
+def _given(value: str | None, variable: str) -> str | None:
+    return os.environ.get(variable) or None if value is None else value
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """PEM files for TLS; None: as the environment says."""
+
+    ca_file: str | os.PathLike[str] | None = None
+    """Who signs servers' certificates. None: MEMSVC_CA_FILE, else those that gRPC trusts."""
+    certificate_file: str | os.PathLike[str] | None = None
+    """The client's own certificate. None: MEMSVC_CLIENT_CERTIFICATE_FILE, else it shows none."""
+    key_file: str | os.PathLike[str] | None = None
+    """Its key. None: MEMSVC_CLIENT_KEY_FILE."""
+
+    def credentials(self) -> grpc.ChannelCredentials:
+        """Return what the files say. Raises ValueError naming what cannot be read."""
+        ca = _read("ca_file", self.ca_file, "MEMSVC_CA_FILE")
+        certificate = _read("certificate_file", self.certificate_file, "MEMSVC_CLIENT_CERTIFICATE_FILE")
+        key = _read("key_file", self.key_file, "MEMSVC_CLIENT_KEY_FILE")
+        if (certificate is None) != (key is None):
+            raise ValueError("certificate_file and key_file go together: one of them is missing")
+        return grpc.ssl_channel_credentials(ca, key, certificate)
+
+
+NO_FILES = TlsFiles()
+
+
+def _read(name: str, path: str | os.PathLike[str] | None, variable: str) -> bytes | None:
+    chosen = os.environ.get(variable) if path is None else os.fspath(path)
+    if not chosen:
+        return None
+    try:
+        with open(chosen, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise ValueError(f"{name}: cannot read {chosen}: {error.strerror}") from error
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """Where a server is and how to speak to it."""
 
     target: str
-    """`unix:///run/memsvc/memsvc.sock` or `host:port`."""
+    """`unix:///run/memsvc/memsvc.sock` or `host:port`, as gRPC has it."""
     token: str | None = field(default=None, repr=False)
     credentials: grpc.ChannelCredentials | None = field(default=None, repr=False)
     """For TLS; None: plain text."""
@@ -78,15 +118,24 @@ class Endpoint:
     """A server of one's own, to be started where it does not run."""
 
     @classmethod
-    def of(cls, target: str | Sidecar, token: str | None, credentials: grpc.ChannelCredentials | None) -> Endpoint:
-        """Return the endpoint at an address, or that of a sidecar."""
-        if token is not None and not (string("token", token).isascii() and token.isprintable()):
-            raise ValueError("token must be printable ASCII: has it a line's end?")
+    def of(
+        cls,
+        target: str | Sidecar,
+        token: str | None,
+        credentials: grpc.ChannelCredentials | None,
+        files: TlsFiles = NO_FILES,
+    ) -> Endpoint:
+        """Return the endpoint at an address, or that of a sidecar. What is not given the environment may say."""
         if credentials is not None and not isinstance(credentials, grpc.ChannelCredentials):
             raise TypeError("credentials must be those of grpc.ssl_channel_credentials(...)")
         if isinstance(target, str) or not hasattr(target, "ensure"):
-            return cls(checked_target(target), token, credentials)
-        return cls(target.target, token, credentials, target)
+            address = checked_target(target)
+            if credentials is None and (address.startswith(TLS) or files != NO_FILES):
+                credentials = files.credentials()
+            elif credentials is not None and files != NO_FILES:
+                raise ValueError("credentials hold the certificates: ca_file and the like are for others")
+            return cls(address.removeprefix(TLS), _checked(_given(token, "MEMSVC_TOKEN")), credentials)
+        return cls(target.target, _checked(token), credentials, target)
 
     @property
     def metadata(self) -> tuple[tuple[str, str], ...]:
@@ -112,6 +161,12 @@ class Endpoint:
         else:
             options.append(("grpc.keepalive_time_ms", int(KEEPALIVE_SECONDS * 1000)))
         return options
+
+
+def _checked(token: str | None) -> str | None:
+    if token is not None and not (string("token", token).isascii() and token.isprintable()):
+        raise ValueError("token must be printable ASCII: has it a line's end?")
+    return token
 
 
 def _service_config() -> str:

@@ -13,7 +13,7 @@ import grpc
 
 from memsvc_client.arguments import argument_checks
 from memsvc_client.calls import Subject
-from memsvc_client.channel import CONTEXT_TIMEOUT_SECONDS, TIMEOUT_SECONDS, Deadlines, Endpoint, ServeOption
+from memsvc_client.channel import CONTEXT_TIMEOUT_SECONDS, TIMEOUT_SECONDS, Deadlines, Endpoint, ServeOption, TlsFiles
 from memsvc_client.wire import string
 
 if TYPE_CHECKING:
@@ -92,11 +92,18 @@ class Client(Handle[C], Generic[C, U]):
         credentials: grpc.ChannelCredentials | None = None,
         context_timeout_seconds: float = CONTEXT_TIMEOUT_SECONDS,
         context_or_empty: bool = False,
+        ca_file: str | os.PathLike[str] | None = None,
+        certificate_file: str | os.PathLike[str] | None = None,
+        key_file: str | os.PathLike[str] | None = None,
     ) -> None:
-        """Connect to `target`: `unix:///path` or `host:port`.
+        """Connect to `target`: `unix:///path`, `host:port`, or `tls://host:port` where the server speaks TLS.
 
         `default_user` is who `user()` means when it names nobody. A call ends after `timeout_seconds` unless it names
-        its own `timeout`. `token` is sent with every call; `credentials` are for TLS.
+        its own `timeout`.
+
+        `token` is sent with every call; without one, what MEMSVC_TOKEN holds is. For TLS, `ca_file` says who signs the
+        server's certificate, `certificate_file` and `key_file` are the client's own: PEM files, else those that
+        MEMSVC_CA_FILE, MEMSVC_CLIENT_CERTIFICATE_FILE and MEMSVC_CLIENT_KEY_FILE name. `credentials` take their place.
 
         `context`, for which a user waits, ends after `context_timeout_seconds`; with `context_or_empty` it answers an
         empty context where the service is down, instead of raising.
@@ -105,7 +112,7 @@ class Client(Handle[C], Generic[C, U]):
         if default_user is not None:
             string("default_user", default_user)
         deadlines = Deadlines.of(timeout_seconds, context_timeout_seconds, context_or_empty=context_or_empty)
-        self._endpoint = Endpoint.of(target, token, credentials)
+        self._endpoint = Endpoint.of(target, token, credentials, TlsFiles(ca_file, certificate_file, key_file))
         super().__init__(self._connect(self._endpoint, deadlines), subject)
         self._default_user = default_user
 

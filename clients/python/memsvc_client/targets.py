@@ -17,13 +17,16 @@ PORT = 7432
 FORMS = f'"unix:///run/memsvc/memsvc.sock" or "127.0.0.1:{PORT}"'
 MAX_SOCKET_PATH_BYTES = 107
 
+TLS = "tls://"
+"""Stands before host:port where the server speaks TLS."""
+
 _SOCKETS = ("unix:", "unix-abstract:")
 _RESOLVERS = ("dns:", "ipv4:", "ipv6:", "xds:")
 _DATABASES = ("sqlite", "postgres", "postgresql", "redis", "rediss", "mongodb", "mongodb+srv", "memory")
 
 
 def checked_target(target: Any) -> str:
-    """Return `target`. Raises TypeError or ValueError that says what to write instead."""
+    """Return `target`; with `tls://` before it, too. Raises TypeError or ValueError that says what to write instead."""
     if isinstance(target, os.PathLike):
         raise TypeError(f'target must be a string, not a path: write f"unix://{{path}}" with an absolute path; {FORMS}')
     text = string("target", target)
@@ -31,7 +34,9 @@ def checked_target(target: Any) -> str:
         raise ValueError(f"target is empty: write {FORMS}")
     if not target.isprintable() or " " in target:
         raise ValueError(f"target holds spaces or what cannot be printed: write {FORMS}")
-    if target.startswith(_SOCKETS):
+    if target.startswith(TLS):
+        _check_host_and_port(target.removeprefix(TLS))
+    elif target.startswith(_SOCKETS):
         _check_socket(target)
     elif "://" in target and not target.startswith(_RESOLVERS):
         raise ValueError(_other_scheme(target))
@@ -89,7 +94,8 @@ def _other_scheme(target: str) -> str:
     if "@" in rest:
         return f"target holds a user or password: write host:port, and token= for what proves who you are; {FORMS}"
     if scheme in ("https", "grpcs"):
-        return f'target is no URL: write host:port, "{_host_of(rest, 443)}", and credentials= for TLS'
+        host = _host_of(rest, 443)
+        return f'target is no URL: write "{TLS}{host}" for TLS, or "{host}" and credentials= of your own'
     if scheme in ("http", "grpc", "tcp"):
         return f'target is no URL: write host:port, "{_host_of(rest, PORT)}"'
     return f"target has a scheme that is not known: write {FORMS}"
