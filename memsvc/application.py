@@ -25,6 +25,8 @@ from memsvc.redaction import Redactor
 from memsvc.search.embedders.contract import Embedder
 from memsvc.sessions import Quiet, Sessions
 from memsvc.sessions.searching import HistorySearch
+from memsvc.settings import MemorySettings, Operations, SettingsReader
+from memsvc.settings.updating import ConfigWriter
 from memsvc.storage.driver import Driver
 from memsvc.storage.registry import scheme_of
 from memsvc.tls import TlsFiles, tls_files
@@ -51,6 +53,8 @@ class Application(Struct, frozen=True, kw_only=True):
     worker: Worker
     """Not started yet."""
     redactor: Redactor
+    settings_reader: SettingsReader
+    config_writer: ConfigWriter
     foreground: Foreground
     settings: Config
     meaning: Meaning | None
@@ -84,6 +88,7 @@ def build_application(
     quota, heartbeat_seconds = settings.memory_quota, settings.heartbeat_seconds
     model = model_of(settings)
     redactor = Redactor(settings.redact, settings.redact_patterns)
+    settings_reader = SettingsReader(users, MemorySettings(operations=Operations(clear=settings.allow_clear)))
     rights = Rights(settings.allow_clear, settings.max_unasked_deletions)
     return Application(
         driver=driver,
@@ -100,6 +105,8 @@ def build_application(
         administration=Administration(users, writer),
         worker=Worker(users, writer, engine, hints, settings, rights, meaning=meaning),
         redactor=redactor,
+        settings_reader=settings_reader,
+        config_writer=ConfigWriter(users, writer),
         foreground=foreground or Foreground(),
         settings=settings,
         meaning=meaning,

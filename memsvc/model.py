@@ -258,10 +258,16 @@ def _character_count(part: Part) -> int:
 
 
 class LearningMode(enum.StrEnum):
-    """Whether a run is learned from."""
+    """How memory changes."""
 
     AUTOMATIC = "automatic"
+    """Runs are learned from."""
+    AGENTIC = "agentic"
+    """The agent's model changes it by tools; runs are not learned from."""
+    BOTH = "both"
+    """Both; what a tool saved in a run is not learned from it again."""
     OFF = "off"
+    """By direct calls only."""
 
 
 class LearningState(enum.StrEnum):

@@ -4,7 +4,7 @@
 | --- | --- |
 | what reads one user's memory, history, context or extractions | `read` |
 | what changes them | `write` |
-| what concerns all of a namespace, or cannot be undone | `admin` |
+| what concerns all of a namespace, or cannot be undone | `admin`; its configuration can be read with `read` |
 | GetServerInfo | to be identified |
 
 Besides the right, the caller's namespaces must have the namespace of the request, and its users the user and every
@@ -78,6 +78,8 @@ NEEDS: Final[Mapping[str, Need]] = {
     "ExtractionService/CancelExtraction": _WRITE,
     "ExtractionService/RetryExtractions": Need(Right.WRITE, of_all_users=Right.ADMIN),
     "ContextService/CompileContext": _READ,
+    "ConfigService/GetMemoryConfig": Need(Right.READ, of_all_users=Right.READ, has_user=False),
+    "ConfigService/UpdateMemoryConfig": _ADMIN_OF_ALL,
     "AdminService/ListUsers": _ADMIN_OF_ALL,
     "AdminService/GetStats": _READ,
     "AdminService/EraseUser": _ADMIN,

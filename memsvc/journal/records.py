@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from memsvc.configuration import Configured
 from memsvc.model import Change, Commit, Extraction, Scope, Session
 
 _NAMING_BYTES = 16
@@ -122,6 +123,8 @@ class Body(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=Tr
     erase: EraseNote | None = None
     embedded: tuple[str, ...] = ()
     """Memories whose vectors were stored."""
+    configured: Configured | None = None
+    """What was configured, as it is after the record."""
     embed_time: int | None = None
     """When vectors have to be made next, 0: all are there; None: as before."""
 

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 import msgspec
 from msgspec.structs import replace
 
+from memsvc.configuration import Configured
 from memsvc.journal.records import Body, Claim, decode_body
 from memsvc.model import Change, Extraction, ExtractionState, Layer, Memory, Scope, Session, decode, encode
 from memsvc.storage.driver import Loaded, Record, Row, RowKey, RowKind, Tip
@@ -82,6 +83,8 @@ class Core(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=Tr
     """The newest erasure; 0: none."""
     embed_time: int = 0
     """When vectors have to be made next; 0: none is missing, or nobody makes any."""
+    configs: Mapping[str, Configured] = {}
+    """What is configured, by agent; "": for all. Of a namespace's reserved empty user alone."""
     has_vectors: bool = False
     """Whether vectors were ever stored since the last erasure."""
 
@@ -228,7 +231,12 @@ def _fold_core(core: Core, record: Record, body: Body) -> Core:
         erase_seq=core.erase_seq,
         embed_time=core.embed_time if body.embed_time is None else body.embed_time,
         has_vectors=core.has_vectors or bool(body.embedded),
+        configs=_configs_with(core.configs, body.configured),
     )
+
+
+def _configs_with(configs: Mapping[str, Configured], changed: Configured | None) -> Mapping[str, Configured]:
+    return configs if changed is None else {**configs, changed.agent_id: changed}
 
 
 def _is_change(body: Body) -> bool:

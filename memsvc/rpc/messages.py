@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from memsvc.errors import invalid
 from memsvc.limits import MESSAGE_PARTS, RUN_MESSAGES, check_id, check_messages, check_metadata
 from memsvc.model import (
-    LearningMode,
     LearningState,
     MediaPart,
     Message,
@@ -28,10 +27,6 @@ from memsvc.v1 import common_pb2, message_pb2, session_pb2
 MAX_CONTEXT_MEMORIES: Final = 1_000
 """How many memories a run may say that its model saw."""
 
-LEARNING_MODES: Final[Mapping[int, LearningMode]] = {
-    common_pb2.LEARNING_MODE_AUTOMATIC: LearningMode.AUTOMATIC,
-    common_pb2.LEARNING_MODE_OFF: LearningMode.OFF,
-}
 LEARNING_NUMBERS: Final = {
     LearningState.OFF: common_pb2.LEARNING_STATE_OFF,
     LearningState.PENDING: common_pb2.LEARNING_STATE_PENDING,

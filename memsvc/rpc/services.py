@@ -16,17 +16,18 @@ from memsvc.rpc.admin_service import AdminService
 from memsvc.rpc.admission import Admission
 from memsvc.rpc.authorization import CredentialsOf
 from memsvc.rpc.calling import Rpc, Wrapper, method_handler, wrapped
+from memsvc.rpc.config_service import ConfigService
 from memsvc.rpc.context_service import ContextService
 from memsvc.rpc.draining import Draining
 from memsvc.rpc.extraction_service import ExtractionService
 from memsvc.rpc.interceptors import chain, streaming
 from memsvc.rpc.memory_service import MemoryService
 from memsvc.rpc.session_service import SessionService
-from memsvc.v1 import admin_pb2, context_pb2, extraction_pb2, memory_pb2, session_pb2
+from memsvc.v1 import admin_pb2, config_pb2, context_pb2, extraction_pb2, memory_pb2, session_pb2
 
 SERVICES: Final[tuple[ServiceDescriptor, ...]] = tuple(
     service
-    for module in (context_pb2, memory_pb2, session_pb2, extraction_pb2, admin_pb2)
+    for module in (context_pb2, memory_pb2, session_pb2, extraction_pb2, admin_pb2, config_pb2)
     for service in module.DESCRIPTOR.services_by_name.values()
 )
 """Those asked most first: gRPC looks for a method in this order."""
@@ -49,6 +50,7 @@ def add_services(
         "ExtractionService": ExtractionService(application),
         "ContextService": ContextService(application, drain),
         "AdminService": AdminService(application),
+        "ConfigService": ConfigService(application),
     }
     settings = application.settings
     wrappers = chain(

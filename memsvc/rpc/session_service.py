@@ -32,7 +32,6 @@ from memsvc.rpc.filters import read_range
 from memsvc.rpc.interceptors import remaining_seconds
 from memsvc.rpc.memories import proto_commit
 from memsvc.rpc.messages import (
-    LEARNING_MODES,
     LEARNING_NUMBERS,
     proto_message,
     proto_passage,
@@ -41,6 +40,7 @@ from memsvc.rpc.messages import (
     read_run,
 )
 from memsvc.rpc.room import Room
+from memsvc.rpc.settings import LEARNING_MODES
 from memsvc.search.embedders.contract import instant
 from memsvc.search.filter import ALWAYS
 from memsvc.search.history import HistoryFilter

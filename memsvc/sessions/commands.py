@@ -56,7 +56,7 @@ class Quiet(Struct, frozen=True):
 
 
 class AppendRunCommand(Command[RunReceipt]):
-    """Store a run and, unless learning is OFF, its place in an extraction."""
+    """Store a run and, where runs are learned from, its place in an extraction."""
 
     run: Run
     """With its id; index, times and extraction are given here."""
@@ -145,7 +145,7 @@ class AppendRunCommand(Command[RunReceipt]):
 
     def _extraction(self, state: State, now: int) -> Extraction | None:
         """Return the extraction that learns from the run: one of its session that still waits, or a new one."""
-        if self.mode is LearningMode.OFF:
+        if self.mode in (LearningMode.OFF, LearningMode.AGENTIC):
             return None
         run = self.run
         latest_start = now + int(self.quiet.seconds * 1_000_000)

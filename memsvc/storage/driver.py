@@ -44,6 +44,8 @@ class RecordKind(enum.StrEnum):
     """What purges asked for is gone."""
     CONFIRM = "confirm"
     """Nothing: what stands before it is acknowledged."""
+    CONFIG = "config"
+    """The configuration of a namespace was changed: in the journal of its reserved empty user."""
     ERASE = "erase"
 
 

@@ -27,6 +27,8 @@ from memsvc.users.tips import SharedTips
 from memsvc.waits import current_waits
 
 _CATCH_UP_RECORDS = 256
+_NAMESPACES_BYTES = 8 << 20
+"""RAM for what is configured: beside the users, so that none of them is evicted for it, or it for them."""
 _PASTS = 2
 """So many pasts are read at once: each may be many megabytes of journal."""
 
@@ -54,6 +56,7 @@ class Users:
         """Told of every state that a user moves to in this process."""
         self.moves = Moves()
         self._cache = HotCache(cache_bytes)
+        self._namespaces = HotCache(_NAMESPACES_BYTES)
         self._loads: dict[Scope, asyncio.Task[HotUser]] = {}
         self._tips = SharedTips(driver)
         self._asks_at_once: bool | None = None
@@ -67,7 +70,7 @@ class Users:
         """
         if consistency.as_of is not None:
             return await self._past(scope, consistency.as_of)
-        hot = self._cache.get(scope)
+        hot = self._cache_of(scope).get(scope)
         if hot is None or consistency is LATEST or not self._fresh_enough(hot, consistency):
             hot = await self.latest(scope)
         if consistency.at_least_revision > hot.revision:
@@ -115,7 +118,7 @@ class Users:
     async def latest(self, scope: Scope) -> HotUser:
         """Return the user with everything that was acknowledged before this call."""
         while True:
-            hot = self._cache.get(scope)
+            hot = self._cache_of(scope).get(scope)
             if hot is None:
                 hot, mine = await self._load(scope)
                 if mine:
@@ -129,7 +132,7 @@ class Users:
             elif hot.checked < started:
                 await self._catch_up(hot)
             if hot.checked >= started:
-                self._cache.use(scope)
+                self._cache_of(scope).use(scope)
                 return hot
 
     async def tip(self, scope: Scope) -> Tip:
@@ -143,15 +146,15 @@ class Users:
 
     def hot(self, scope: Scope) -> HotUser | None:
         """Return the user if it is in RAM, however stale."""
-        return self._cache.get(scope)
+        return self._cache_of(scope).get(scope)
 
     def pin(self, scope: Scope) -> None:
         """Keep the user in RAM from its next load on, until it was unpinned as often as pinned."""
-        self._cache.pin(scope)
+        self._cache_of(scope).pin(scope)
 
     def unpin(self, scope: Scope) -> None:
         """Let the user be evicted again."""
-        self._cache.unpin(scope)
+        self._cache_of(scope).unpin(scope)
 
     async def _catch_up(self, hot: HotUser) -> None:
         """Fold in the records since, or drop the user where they cannot be: it has to be loaded anew then."""
@@ -178,7 +181,7 @@ class Users:
         hot.fresh_at(started, started_time)
 
     def _drop(self, hot: HotUser) -> None:
-        if self._cache.get(hot.state.scope) is hot:
+        if self._cache_of(hot.state.scope).get(hot.state.scope) is hot:
             self.forget(hot.state.scope)
 
     def _fold(self, hot: HotUser, records: Sequence[Record]) -> None:
@@ -214,17 +217,20 @@ class Users:
             # Here rather than in a callback: who looks before that ran would find the user loaded already, but evicted.
             del self._loads[scope]
         hot = HotUser(load(scope, loaded), started, started_time)
-        self._cache.put(hot)
+        self._cache_of(hot.state.scope).put(hot)
         self.moves.tell(scope)
         return hot
 
     def forget(self, scope: Scope) -> None:
         """Drop a user from RAM: the next who asks loads it."""
-        self._cache.forget(scope)
+        self._cache_of(scope).forget(scope)
+
+    def _cache_of(self, scope: Scope) -> HotCache:
+        return self._cache if scope.user_id else self._namespaces
 
     def recount(self, hot: HotUser) -> None:
         """Count anew what a user takes, after something was derived from it."""
-        self._cache.recount(hot)
+        self._cache_of(hot.state.scope).recount(hot)
 
     async def follow(self) -> None:
         """Hear from the driver of users that other processes moved, for good: their watches wake sooner."""
@@ -232,5 +238,5 @@ class Users:
             await self.moves.follow(self.driver, self._known_tip)
 
     def _known_tip(self, scope: Scope) -> Tip | None:
-        hot = self._cache.get(scope)
+        hot = self._cache_of(scope).get(scope)
         return hot.state.tip if hot is not None else None

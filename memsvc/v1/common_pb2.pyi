@@ -152,17 +152,25 @@ class _LearningModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Learning
     LEARNING_MODE_AUTOMATIC: _LearningMode.ValueType  # 1
     """Learn from every run."""
     LEARNING_MODE_OFF: _LearningMode.ValueType  # 2
-    """Learn nothing."""
+    """Learn nothing by itself: no run is learned from, no tool changes anything. ExtractMemories learns all the same."""
+    LEARNING_MODE_AGENTIC: _LearningMode.ValueType  # 3
+    """The agent's model changes memory by tools. No run is learned from."""
+    LEARNING_MODE_BOTH: _LearningMode.ValueType  # 4
+    """Both: every run is learned from, but not again what a tool saved in it."""
 
 class LearningMode(_LearningMode, metaclass=_LearningModeEnumTypeWrapper):
-    """Whether a run is to be learned from."""
+    """How memory changes."""
 
 LEARNING_MODE_UNSPECIFIED: LearningMode.ValueType  # 0
 """As configured; AUTOMATIC by default."""
 LEARNING_MODE_AUTOMATIC: LearningMode.ValueType  # 1
 """Learn from every run."""
 LEARNING_MODE_OFF: LearningMode.ValueType  # 2
-"""Learn nothing."""
+"""Learn nothing by itself: no run is learned from, no tool changes anything. ExtractMemories learns all the same."""
+LEARNING_MODE_AGENTIC: LearningMode.ValueType  # 3
+"""The agent's model changes memory by tools. No run is learned from."""
+LEARNING_MODE_BOTH: LearningMode.ValueType  # 4
+"""Both: every run is learned from, but not again what a tool saved in it."""
 Global___LearningMode: _TypeAlias = LearningMode  # noqa: Y015
 
 class _LearningState:

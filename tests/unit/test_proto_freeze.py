@@ -47,7 +47,7 @@ def test_what_breaks_a_client_is_found(tmp_path: Path, file: str, old: str, new:
     ("file", "old", "new"),
     [
         ("common.proto", "int32 output_tokens = 4;", "int32 output_tokens = 4;\n  int32 reasoning_tokens = 5;"),
-        ("common.proto", "LEARNING_MODE_OFF = 2;", "LEARNING_MODE_OFF = 2;\n  LEARNING_MODE_AGENTIC = 3;"),
+        ("common.proto", "LEARNING_MODE_OFF = 2;", "LEARNING_MODE_OFF = 2;\n  LEARNING_MODE_AT_NIGHT = 9;"),
         ("memory.proto", "    KeyAddress address = 3;", "    KeyAddress address = 3;\n    int64 number = 99;"),
         ("common.proto", "// Who the user is.", "// Who the user is, as they say."),
     ],

@@ -22,6 +22,7 @@ from memsvc.rpc.listeners import Edge, serving
 from memsvc.storage.driver import Driver
 from memsvc.v1 import common_pb2, message_pb2
 from memsvc.v1.admin_pb2_grpc import AdminServiceStub
+from memsvc.v1.config_pb2_grpc import ConfigServiceStub
 from memsvc.v1.context_pb2_grpc import ContextServiceStub
 from memsvc.v1.extraction_pb2_grpc import ExtractionServiceStub
 from memsvc.v1.memory_pb2_grpc import MemoryServiceStub
@@ -101,6 +102,7 @@ class Harness:
         self.sessions: Any = SessionServiceStub(self.channel)
         self.extractions: Any = ExtractionServiceStub(self.channel)
         self.contexts: Any = ContextServiceStub(self.channel)
+        self.configs: Any = ConfigServiceStub(self.channel)
         self.admin: Any = AdminServiceStub(self.channel)
 
 

@@ -284,6 +284,40 @@ def own(name: str) -> Iterator[tuple[Spoil, str]]:
         yield from contexts()
     elif name == "ListUsers":
         yield put("namespace", LONG), "namespace"
+    elif name in ("GetMemoryConfig", "UpdateMemoryConfig"):
+        yield put("namespace", LONG), "namespace"
+        yield put("agent_id", LONG), "agent_id"
+        if name == "UpdateMemoryConfig":
+            yield from configurations()
+
+
+def configurations() -> Iterator[tuple[Spoil, str]]:
+    yield put("etag", LONG), "etag"
+    yield put("update_mask.paths", []), "update_mask"
+    yield put("update_mask.paths", ["*", "mode"]), "update_mask"
+    yield put("update_mask.paths", ["mode"] * 101), "update_mask"
+    yield put("update_mask.paths", ["profile.schemaJson"]), "update_mask.paths[0]"
+    yield put("update_mask.paths", ["mode", "layers"]), "update_mask.paths[1]"
+    yield put("settings.mode", 99), "settings.mode"
+    yield put("settings.capture_instructions", "x" * 8193), "settings.capture_instructions"
+    yield put("settings.policy.prompt", "a\0b"), "settings.policy.prompt"
+    yield put("settings.profile.capture_instructions", "é" * 4097), "settings.profile.capture_instructions"
+    yield put("settings.retention.runs.seconds", -1), "settings.retention.runs"
+    yield put("settings.retention.history.nanos", 2_000_000_000), "settings.retention.history"
+    field = "settings.feedback.schema_json"
+    for schema_json, wrong in (
+        ("{", field),
+        ("[]", field),
+        ('{"type": "string"}', f"{field}.type"),
+        ('{"properties": {"a": {"type": "int"}}}', f"{field}.properties.a.type"),
+        ('{"properties": {"a": {"pattern": "^x"}}}', f"{field}.properties.a.pattern"),
+        ('{"properties": {"a": {"$ref": "https://a.b/c"}}}', f"{field}.properties.a.$ref"),
+        ('{"properties": {"a": {"$ref": "#/$defs/B"}}}', f"{field}.properties.a.$ref"),
+        ('{"properties": {"a b": {}}}', f"{field}.properties.a b"),
+        ('{"additionalProperties": 1}', f"{field}.additionalProperties"),
+        (f'{{"description": "{"x" * 20_000}"}}', field),
+    ):
+        yield put(field, schema_json), wrong
 
 
 def batches() -> Iterator[tuple[Spoil, str]]:
@@ -374,7 +408,7 @@ async def test_bytes_that_are_no_request_are_refused(server: Harness, name: str)
         assert failure.message == f"request is no {rpc.request.DESCRIPTOR.name}"
 
 
-OF_THE_PRESENT = ("GetStats", "SearchHistory")
+OF_THE_PRESENT = ("GetStats", "SearchHistory", "GetMemoryConfig")
 
 
 @pytest.mark.parametrize("name", OF_THE_PRESENT)

@@ -13,7 +13,7 @@ from rpc_harness import SARAH, Harness, failing, new_request_id, said
 
 from memsvc.model import Scope
 from memsvc.rpc.services import SERVICES, rpcs
-from memsvc.v1 import admin_pb2, common_pb2, extraction_pb2, memory_pb2, session_pb2
+from memsvc.v1 import admin_pb2, common_pb2, config_pb2, extraction_pb2, memory_pb2, session_pb2
 
 RPCS = {rpc.name: rpc for service in SERVICES for rpc in rpcs(service)}
 MASK = FieldMask(paths=["text"])
@@ -73,6 +73,12 @@ WRITES: dict[str, tuple[Message, Change]] = {
     "RetryExtractions": (
         extraction_pb2.RetryExtractionsRequest(scope=SARAH),
         lambda request: request.extraction_ids.append("e2"),
+    ),
+    "UpdateMemoryConfig": (
+        config_pb2.UpdateMemoryConfigRequest(
+            settings=config_pb2.MemorySettings(enabled=True), update_mask=FieldMask(paths=["enabled"])
+        ),
+        lambda request: request.update_mask.paths.append("mode"),
     ),
     "EraseUser": (
         admin_pb2.EraseUserRequest(scope=SARAH),

@@ -47,6 +47,8 @@ EXPECTED = {
     "RetryExtractions": WRITE,
     "CompileContext": READ,
     "ListUsers": ADMIN,
+    "GetMemoryConfig": READ,
+    "UpdateMemoryConfig": ADMIN,
     "GetStats": READ,
     "EraseUser": ADMIN,
     "GetServerInfo": NONE,
@@ -55,7 +57,7 @@ EXPECTED = {
 
 REFUSALS = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
 SUBSETS = [rights for count in range(1, 4) for rights in itertools.combinations((READ, WRITE, ADMIN), count)]
-ABOUT_A_USER = sorted(set(RPCS) - {"ListUsers", "GetServerInfo"})
+ABOUT_A_USER = sorted(name for name, rpc in RPCS.items() if "scope" in rpc.request.DESCRIPTOR.fields_by_name)
 
 
 @pytest.fixture

@@ -129,9 +129,10 @@ async def test_a_read_ignores_what_it_does_not_know_but_for_its_filter(server: H
 @pytest.mark.parametrize("name", [name for name, rpc in RPCS.items() if rpc.writes])
 async def test_a_write_may_be_encoded_in_any_way(server: Harness, name: str) -> None:
     """A map in any order, and a field that was sent twice, are no unknown fields."""
-    scope_first = b"\x0a\x07\x12\x05other"
-    assert type(FULL[name]).DESCRIPTOR.fields_by_number[1].name == "scope"
-    raw = scope_first + FULL[name].SerializeToString()
+    # A scope with the user "other", or a namespace of that name.
+    scope_first = {"scope": b"\x0a\x07\x12\x05other", "namespace": b"\x0a\x05other"}
+    first = type(FULL[name]).DESCRIPTOR.fields_by_number[1].name
+    raw = scope_first[first] + FULL[name].SerializeToString()
 
     path = f"/{RPCS[name].service}/{name}"
     call = server.channel.unary_stream(path)(raw) if RPCS[name].streams else server.channel.unary_unary(path)(raw)

@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 from rpc_harness import SARAH, said
 
 from memsvc.rpc.services import SERVICES, rpcs
-from memsvc.v1 import admin_pb2, common_pb2, context_pb2, extraction_pb2, memory_pb2, session_pb2
+from memsvc.v1 import admin_pb2, common_pb2, config_pb2, context_pb2, extraction_pb2, memory_pb2, session_pb2
 
 RPCS = {rpc.name: rpc for service in SERVICES for rpc in rpcs(service)}
 MEMORY = memory_pb2.Memory(memory_id="m1", text="Skis")
@@ -50,6 +50,10 @@ VALID: dict[str, Message] = {
     "CancelExtraction": extraction_pb2.CancelExtractionRequest(scope=SARAH, extraction_id="e1"),
     "RetryExtractions": extraction_pb2.RetryExtractionsRequest(scope=SARAH),
     "CompileContext": context_pb2.CompileContextRequest(scope=SARAH),
+    "GetMemoryConfig": config_pb2.GetMemoryConfigRequest(),
+    "UpdateMemoryConfig": config_pb2.UpdateMemoryConfigRequest(
+        settings=config_pb2.MemorySettings(enabled=True), update_mask=FieldMask(paths=["enabled"])
+    ),
     "ListUsers": admin_pb2.ListUsersRequest(),
     "GetStats": admin_pb2.GetStatsRequest(scope=SARAH),
     "EraseUser": admin_pb2.EraseUserRequest(scope=SARAH),
