@@ -6,7 +6,7 @@ from msgspec import Struct, field
 
 from memsvc import __version__
 from memsvc.access.gate import Gate, build_gate
-from memsvc.administration import Administration
+from memsvc.administration import Administration, Exporter, Importer, NamespaceEraser
 from memsvc.clock import now_micros
 from memsvc.config import DEFAULTS, Config
 from memsvc.extraction.authority import Rights
@@ -22,7 +22,7 @@ from memsvc.memories.restoring import MemoryRestorer
 from memsvc.memories.watching import MemoryHistory
 from memsvc.memories.writing import MemoryWriter
 from memsvc.redaction import Redactor
-from memsvc.search.embedders.contract import Embedder
+from memsvc.search.embedders.contract import Embedder, instant
 from memsvc.sessions import Quiet, Sessions
 from memsvc.sessions.searching import HistorySearch
 from memsvc.settings import MemorySettings, Operations, SettingsReader
@@ -50,6 +50,9 @@ class Application(Struct, frozen=True, kw_only=True):
     history_search: HistorySearch
     extractions: Extractions
     administration: Administration
+    exporter: Exporter
+    importer: Importer
+    eraser: NamespaceEraser
     worker: Worker
     """Not started yet."""
     redactor: Redactor
@@ -90,6 +93,8 @@ def build_application(
     redactor = Redactor(settings.redact, settings.redact_patterns)
     settings_reader = SettingsReader(users, MemorySettings(operations=Operations(clear=settings.allow_clear)))
     rights = Rights(settings.allow_clear, settings.max_unasked_deletions)
+    quiet = Quiet(settings.quiet_seconds, max(settings.quiet_seconds, settings.max_quiet_seconds))
+    administration = Administration(users, writer)
     return Application(
         driver=driver,
         engine=engine,
@@ -102,7 +107,10 @@ def build_application(
         sessions=Sessions(users, writer, redactor),
         history_search=HistorySearch(users, meaning),
         extractions=Extractions(users, writer, engine, hints, quota, rights, heartbeat_seconds, redactor),
-        administration=Administration(users, writer),
+        administration=administration,
+        exporter=Exporter(users),
+        importer=Importer(writer, quota, quiet, instant(embedder), redactor),
+        eraser=NamespaceEraser(administration),
         worker=Worker(users, writer, engine, hints, settings, rights, meaning=meaning),
         redactor=redactor,
         settings_reader=settings_reader,
@@ -114,5 +122,5 @@ def build_application(
         model=model,
         gate=build_gate(settings),
         tls=tls_files(settings),
-        quiet=Quiet(settings.quiet_seconds, max(settings.quiet_seconds, settings.max_quiet_seconds)),
+        quiet=quiet,
     )

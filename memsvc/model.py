@@ -130,6 +130,23 @@ class Cause(enum.StrEnum):
     EXTRACTED = "extracted"
     EXPIRED = "expired"
     RESTORED = "restored"
+    IMPORTED = "imported"
+
+
+class ImportMode(enum.StrEnum):
+    """What an import does where something is there already."""
+
+    FAIL = "fail"
+    SKIP = "skip"
+    OVERWRITE = "overwrite"
+
+
+class ImportResult(enum.StrEnum):
+    """What became of an imported record."""
+
+    CREATED = "created"
+    SKIPPED = "skipped"
+    OVERWRITTEN = "overwritten"
 
 
 class Change(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -281,7 +298,7 @@ class LearningState(enum.StrEnum):
 
 
 class Run(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
-    """One exchange of a session. Its `learning` follows from the extraction it belongs to."""
+    """One exchange of a session. How far learning has come follows from the extraction it belongs to."""
 
     session_id: str
     run_id: str
@@ -296,6 +313,8 @@ class Run(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=Tru
     """The run that took its place, or a later one of that chain: it is kept, but no longer part of the history."""
     extraction_id: str = ""
     """The extraction that learns from it; empty: learning was OFF."""
+    learning: LearningState | None = None
+    """How far learning had come where the run was imported from, whose extraction stayed there; None: not imported."""
     context_memory_ids: tuple[str, ...] = ()
     metadata: Mapping[str, str] = {}
 

@@ -82,7 +82,10 @@ NEEDS: Final[Mapping[str, Need]] = {
     "ConfigService/UpdateMemoryConfig": _ADMIN_OF_ALL,
     "AdminService/ListUsers": _ADMIN_OF_ALL,
     "AdminService/GetStats": _READ,
+    "AdminService/ExportUser": _READ,
+    "AdminService/ImportMemories": _WRITE,
     "AdminService/EraseUser": _ADMIN,
+    "AdminService/EraseNamespace": _ADMIN_OF_ALL,
     "AdminService/GetServerInfo": Need(None, has_user=False),
 }
 

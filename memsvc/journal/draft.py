@@ -43,6 +43,7 @@ class Draft:
         self._changes: dict[str, Change] = {}
         self._keys: dict[str, str | None] = {}
         self._branches: set[str] | None = None
+        self._numbers: dict[int, str] | None = None
         self.etag = f"{state.revision + 1}-{moment.nonce[:8]}"
 
     @property
@@ -119,6 +120,35 @@ class Draft:
         restored = msgspec.structs.replace(memory, update_time=self.moment.time, etag=self.etag)
         self._put(before, restored)
         return restored
+
+    def bring_in(self, memory: Memory, above: int) -> Memory:
+        """Add a memory from elsewhere, at its own times and with its own number unless another memory has that.
+
+        Then it gets one above all that were given, and above `above`. Raises as `restore` does.
+        """
+        self._check_new(memory)
+        if self._numbers is None:
+            self._numbers = {each.number: each.memory_id for each in self.state.memories()}
+        holder = self._numbers.get(memory.number)
+        taken = holder is not None and holder != memory.memory_id and self.find(holder) is not None
+        self._next_number = max(self._next_number, above + 1)
+        number = memory.number
+        if not number or taken:
+            number = self._next_number
+            self._next_number += 1
+        self._numbers[number] = memory.memory_id
+        time = self.moment.time
+        brought = msgspec.structs.replace(
+            memory,
+            number=number,
+            create_time=memory.create_time or time,
+            update_time=memory.update_time or memory.create_time or time,
+            observe_time=memory.observe_time or memory.create_time or time,
+            etag=self.etag,
+        )
+        self._count += 1
+        self._put(None, brought)
+        return brought
 
     def delete(self, memory: Memory) -> None:
         """Delete a memory found here."""

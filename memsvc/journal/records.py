@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import msgspec
 
 from memsvc.configuration import Configured
-from memsvc.model import Change, Commit, Extraction, Scope, Session
+from memsvc.model import Change, Commit, Extraction, ImportResult, Scope, Session
 
 _NAMING_BYTES = 16
 
@@ -86,6 +86,23 @@ class SessionDeletion(msgspec.Struct, frozen=True, gc=False, omit_defaults=True)
     memories: int = 0
 
 
+class Imported(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """What became of an imported memory."""
+
+    memory_id: str
+    """Its id; of one that was skipped the id of what is there."""
+    number: int
+    result: ImportResult
+
+
+class ImportedRun(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """What became of an imported run."""
+
+    run_id: str
+    index: int
+    result: ImportResult
+
+
 class Body(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """What happened; parts that did not are left out."""
 
@@ -114,6 +131,15 @@ class Body(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=Tr
     """Expired memories are gone: when the next one expires has to be counted anew."""
     cleared: int = 0
     """How many memories a clear has deleted, with those of its earlier records."""
+    imported: tuple[Imported, ...] = ()
+    """What became of the memories of an import, in their order."""
+    imported_runs: tuple[ImportedRun, ...] = ()
+    runs: tuple[RunNote, ...] = ()
+    """Runs that were imported."""
+    sessions: tuple[Session, ...] = ()
+    """Their sessions after them."""
+    rewritten: tuple[str, ...] = ()
+    """Stored runs whose places imported ones took."""
     unrestored: tuple[str, ...] = ()
     """Memories that a restore left as they were, since their text was purged."""
     more: bool = False
@@ -127,6 +153,16 @@ class Body(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=Tr
     """What was configured, as it is after the record."""
     embed_time: int | None = None
     """When vectors have to be made next, 0: all are there; None: as before."""
+
+    @property
+    def stored_runs(self) -> tuple[RunNote, ...]:
+        """All runs that were stored, in order."""
+        return self.runs if self.run is None else (self.run, *self.runs)
+
+    @property
+    def moved_sessions(self) -> tuple[Session, ...]:
+        """All sessions that are not as they were, as they are now."""
+        return self.sessions if self.session is None else (self.session, *self.sessions)
 
 
 def commit_of(body: Body, time: int) -> Commit:

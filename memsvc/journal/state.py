@@ -180,8 +180,8 @@ def fold(state: State, record: Record, body: Body) -> State:
         )
     if body.changes:
         layers, keys = _changed(layers, keys, body.changes)
-    if body.session is not None:
-        sessions = _remember(sessions, body.session)
+    for session in body.moved_sessions:
+        sessions = _remember(sessions, session)
     if body.session_deletion is not None:
         sessions = {key: value for key, value in sessions.items() if key != body.session_deletion.session_id}
     core = _fold_core(core, record, body)
@@ -216,8 +216,8 @@ def _fold_core(core: Core, record: Record, body: Body) -> Core:
     return Core(
         revision=body.revision or core.revision,
         next_number=max(core.next_number, *(number + 1 for number in numbers)) if numbers else core.next_number,
-        next_index=body.run.index + 1 if body.run is not None else core.next_index,
-        runs=core.runs + 1 if body.run is not None and body.run.session_id else core.runs,
+        next_index=max((core.next_index, *(run.index + 1 for run in body.stored_runs))),
+        runs=core.runs + sum(1 for run in body.stored_runs if run.session_id),
         time=record.time,
         change_time=record.time if _is_change(body) else core.change_time,
         epoch=epoch,
@@ -240,7 +240,7 @@ def _configs_with(configs: Mapping[str, Configured], changed: Configured | None)
 
 
 def _is_change(body: Body) -> bool:
-    return bool(body.changes) or body.run is not None or body.erase is not None or body.request is not None
+    return bool(body.changes) or bool(body.stored_runs) or body.erase is not None or body.request is not None
 
 
 def _failed_with(failed: Mapping[str, int], extraction: Extraction, *, was_open: bool) -> Mapping[str, int]:
@@ -267,7 +267,7 @@ def _changed(layers: Layers, keys: Mapping[str, str], changes: Iterable[Change])
     taken: dict[str, str] = {}
     for change in changes:
         before, after = change.before, change.after
-        moves = before is None or after is None or (before.layer, before.key) != (after.layer, after.key)
+        moves = before is None or after is None or _stands(before) != _stands(after)
         if before is not None and moves:
             _copied(copied, layers, before.layer).pop(before.memory_id, None)
             if before.key:
@@ -289,6 +289,11 @@ def _changed(layers: Layers, keys: Mapping[str, str], changes: Iterable[Change])
             left.pop(spot, None)
         keys = left | taken
     return replace(layers, **changed), keys
+
+
+def _stands(memory: Memory) -> tuple[Layer, str, int]:
+    """Return what says where a memory stands among the others."""
+    return memory.layer, memory.key, memory.number
 
 
 def _copied(copied: dict[Layer, dict[str, Memory]], layers: Layers, layer: Layer) -> dict[str, Memory]:
@@ -333,9 +338,10 @@ def project(before: State, after: State, record: Record, body: Body) -> tuple[li
         elif extraction.retries:
             # It had ended before; any other has no row yet.
             deletes.append(RowKey(RowKind.EXTRACTION, extraction.extraction_id))
-    if body.session is not None:
-        session = body.session
-        puts.append(Row(RowKind.SESSION, session.session_id, encode(session), "", session.last_index))
+    puts.extend(
+        Row(RowKind.SESSION, session.session_id, encode(session), "", session.last_index)
+        for session in body.moved_sessions
+    )
     if body.session_deletion is not None:
         deletes.append(RowKey(RowKind.SESSION, body.session_deletion.session_id))
     if body.request is not None:

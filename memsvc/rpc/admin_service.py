@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from memsvc.application import Application
-from memsvc.limits import page_size
+from memsvc.errors import invalid
+from memsvc.limits import check_id, page_size
+from memsvc.model import ImportMode
 from memsvc.rpc.calling import Context
-from memsvc.rpc.fields import LAYER_NUMBERS, read_consistency, read_namespace, read_request, read_scope, timestamp
+from memsvc.rpc.fields import (
+    LAYER_NUMBERS,
+    read_consistency,
+    read_enum,
+    read_namespace,
+    read_request,
+    read_scope,
+    timestamp,
+)
+from memsvc.rpc.interceptors import remaining_seconds
+from memsvc.rpc.records import IMPORT_MODES, proto_outcome, proto_records, read_records
 from memsvc.v1 import admin_pb2 as pb
+
+_ERASE_SECONDS: Final = 10.0
+"""A call over a namespace goes on for so long; its token says where it stopped."""
 
 
 class AdminService:
@@ -15,6 +32,9 @@ class AdminService:
     def __init__(self, application: Application) -> None:
         self._application = application
         self._administration = application.administration
+        self._exporter = application.exporter
+        self._importer = application.importer
+        self._eraser = application.eraser
 
     async def list_users(self, request: pb.ListUsersRequest, context: Context) -> pb.ListUsersResponse:
         namespace = read_namespace("namespace", request.namespace)
@@ -40,6 +60,39 @@ class AdminService:
             failed_reason=stats.failed.reason,
             revision=stats.user.revision,
             read_time=timestamp(stats.user.checked_time),
+        )
+
+    async def export_user(self, request: pb.ExportUserRequest, context: Context) -> pb.ExportUserResponse:
+        scope = read_scope(request.scope)
+        page = await self._exporter.page(scope, page_size(request.page_size), request.page_token)
+        return pb.ExportUserResponse(
+            records=proto_records(page, scope),
+            next_page_token=page.next_page_token,
+            revision=page.revision,
+            memory_count=page.memory_count,
+            run_count=page.run_count,
+        )
+
+    async def import_memories(self, request: pb.ImportMemoriesRequest, context: Context) -> pb.ImportMemoriesResponse:
+        scope, known = read_scope(request.scope), read_request(request)
+        mode = read_enum("mode", request.mode, IMPORT_MODES, ImportMode.FAIL)
+        importing = self._importer.bring_in(scope, read_records(request.records), mode, known)
+        # It may be megabytes, which are there once more as records by now.
+        del request
+        outcomes, revision = await importing
+        return pb.ImportMemoriesResponse(outcomes=map(proto_outcome, outcomes), revision=revision)
+
+    async def erase_namespace(self, request: pb.EraseNamespaceRequest, context: Context) -> pb.EraseNamespaceResponse:
+        check_id("namespace", request.namespace)
+        if request.confirm_namespace != request.namespace:
+            raise invalid("confirm_namespace", "must be the namespace once more")
+        seconds = remaining_seconds(context, self._application.settings.default_deadline_seconds) / 2
+        erased = await self._eraser.erase(request.namespace, request.page_token, min(seconds, _ERASE_SECONDS))
+        return pb.EraseNamespaceResponse(
+            erased_user_count=erased.users,
+            erased_memory_count=erased.memories,
+            erased_run_count=erased.runs,
+            next_page_token=erased.next_page_token,
         )
 
     async def erase_user(self, request: pb.EraseUserRequest, context: Context) -> pb.EraseUserResponse:

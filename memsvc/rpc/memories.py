@@ -34,6 +34,7 @@ _CAUSES: Final = {
     Cause.EXTRACTED: memory_pb2.CHANGE_CAUSE_EXTRACTED,
     Cause.EXPIRED: memory_pb2.CHANGE_CAUSE_EXPIRED,
     Cause.RESTORED: memory_pb2.CHANGE_CAUSE_RESTORED,
+    Cause.IMPORTED: memory_pb2.CHANGE_CAUSE_IMPORTED,
 }
 
 

@@ -87,15 +87,15 @@ def _read_plain_part(part: message_pb2.Part, path: str, allowed: str = "text, me
     raise invalid(path, f"must be set: {allowed}")
 
 
-def read_run(run: session_pb2.Run) -> tuple[Run, int]:
+def read_run(run: session_pb2.Run, path: str = "run") -> tuple[Run, int]:
     """Return a run as it was given, and the size of its messages in bytes; output-only fields are ignored."""
-    check_id("run.session_id", run.session_id)
+    check_id(f"{path}.session_id", run.session_id)
     for name in ("run_id", "agent_id", "team_id", "replaces_run_id"):
-        check_id(f"run.{name}", getattr(run, name), required=False)
+        check_id(f"{path}.{name}", getattr(run, name), required=False)
     if run.run_id and run.run_id == run.replaces_run_id:
-        raise invalid("run.replaces_run_id", "must be another run")
-    check_metadata("run.metadata", run.metadata)
-    messages, size = read_messages(run.messages, "run.messages")
+        raise invalid(f"{path}.replaces_run_id", "must be another run")
+    check_metadata(f"{path}.metadata", run.metadata)
+    messages, size = read_messages(run.messages, f"{path}.messages")
     read = Run(
         session_id=run.session_id,
         run_id=run.run_id,
@@ -104,7 +104,7 @@ def read_run(run: session_pb2.Run) -> tuple[Run, int]:
         agent_id=run.agent_id,
         team_id=run.team_id,
         replaces_run_id=run.replaces_run_id,
-        context_memory_ids=read_ids("run.context_memory_ids", run.context_memory_ids, MAX_CONTEXT_MEMORIES),
+        context_memory_ids=read_ids(f"{path}.context_memory_ids", run.context_memory_ids, MAX_CONTEXT_MEMORIES),
         metadata=dict(run.metadata),
     )
     return read, size

@@ -99,8 +99,7 @@ class AppendRunCommand(Command[RunReceipt]):
     def decide(self, state: State, moment: Moment) -> Decision | None:
         run = self.run
         if self._taken:
-            violation = FieldViolation("run.run_id", "is taken")
-            raise AlreadyExists(Reason.RUN_EXISTS, f"run {run.run_id} exists", (violation,), {"run_id": run.run_id})
+            raise run_exists(run.run_id, "run.run_id")
         if run.replaces_run_id and not (self._chain and self._chain[0].session_id == run.session_id):
             violation = FieldViolation("run.replaces_run_id", "must be a run of this session")
             raise NotFound(Reason.RUN_NOT_FOUND, f"no run {run.replaces_run_id} in this session", (violation,))
@@ -193,7 +192,7 @@ class AppendRunCommand(Command[RunReceipt]):
             last_index=run.index,
             agent_id=run.agent_id or session.agent_id,
             team_id=run.team_id or session.team_id,
-            update_time=run.create_time,
+            update_time=max(session.update_time, run.create_time),
         )
 
     def result(self, recorded: Recorded) -> RunReceipt:
@@ -202,6 +201,12 @@ class AppendRunCommand(Command[RunReceipt]):
             run = self._stored.last
         assert run is not None
         return RunReceipt(run.run_id, run.index, run.extraction_id)
+
+
+def run_exists(run_id: str, path: str) -> AlreadyExists:
+    """Return the error for a run whose id is taken."""
+    violation = FieldViolation(path, "is taken")
+    return AlreadyExists(Reason.RUN_EXISTS, f"run {run_id} exists", (violation,), {"run_id": run_id})
 
 
 async def _chain(driver: Driver, scope: Scope, run: Run) -> Sequence[Run]:

@@ -23,13 +23,16 @@ def learning_of(state: ExtractionState) -> LearningState:
 
 async def learnings_of(users: Users, scope: Scope, runs: Sequence[Run]) -> Sequence[LearningState]:
     """Return how far learning from each run has come."""
-    if not any(run.extraction_id for run in runs):
-        return [LearningState.OFF] * len(runs)
+    followed = {run.extraction_id for run in runs if run.learning is None} - {""}
+    if not followed:
+        return [run.learning or LearningState.OFF for run in runs]
     state = (await users.latest(scope)).state
-    ended = {run.extraction_id for run in runs} - {"", *state.core.open}
+    ended = followed - state.core.open.keys()
     rows = await users.driver.get(scope, RowKind.EXTRACTION, sorted(ended)) if ended else {}
     states = {key: decode(row.body, Extraction).state for key, row in rows.items()}
     return [
-        learning_of(states.get(run.extraction_id, ExtractionState.WAITING)) if run.extraction_id else LearningState.OFF
+        run.learning or learning_of(states.get(run.extraction_id, ExtractionState.WAITING))
+        if run.learning or run.extraction_id
+        else LearningState.OFF
         for run in runs
     ]

@@ -40,11 +40,13 @@ class HotHistory:
 
     def move(self, body: Body) -> bool:
         """Follow a record; False: all has to be read anew."""
-        if body.session_deletion is not None or body.erase is not None:
+        if body.session_deletion is not None or body.erase is not None or body.rewritten:
             return False
-        if body.run is not None and body.run.session_id:
-            self.unread[body.run.run_id] = None
-            replaced = body.run.replaces_run_id
+        for run in body.stored_runs:
+            if not run.session_id:
+                continue
+            self.unread[run.run_id] = None
+            replaced = run.replaces_run_id
             if replaced:
                 self.index.remove(replaced)
                 self.unread.pop(replaced, None)

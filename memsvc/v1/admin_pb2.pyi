@@ -8,7 +8,10 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from memsvc.v1 import common_pb2 as _common_pb2
+from memsvc.v1 import memory_pb2 as _memory_pb2
+from memsvc.v1 import session_pb2 as _session_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -19,6 +22,64 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _ImportMode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ImportModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ImportMode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    IMPORT_MODE_UNSPECIFIED: _ImportMode.ValueType  # 0
+    """FAIL."""
+    IMPORT_MODE_FAIL: _ImportMode.ValueType  # 1
+    """Import nothing: the call fails with ALREADY_EXISTS, or FAILED_PRECONDITION, KEY_CONFLICT, and names the record."""
+    IMPORT_MODE_SKIP: _ImportMode.ValueType  # 2
+    """Leave what is there as it is."""
+    IMPORT_MODE_OVERWRITE: _ImportMode.ValueType  # 3
+    """Replace what is there: memories with the key too, whatever their id."""
+
+class ImportMode(_ImportMode, metaclass=_ImportModeEnumTypeWrapper):
+    """What to do where something is there already: a memory with the id, or with the key (or above or below it), a run with
+    the id.
+    """
+
+IMPORT_MODE_UNSPECIFIED: ImportMode.ValueType  # 0
+"""FAIL."""
+IMPORT_MODE_FAIL: ImportMode.ValueType  # 1
+"""Import nothing: the call fails with ALREADY_EXISTS, or FAILED_PRECONDITION, KEY_CONFLICT, and names the record."""
+IMPORT_MODE_SKIP: ImportMode.ValueType  # 2
+"""Leave what is there as it is."""
+IMPORT_MODE_OVERWRITE: ImportMode.ValueType  # 3
+"""Replace what is there: memories with the key too, whatever their id."""
+Global___ImportMode: _TypeAlias = ImportMode  # noqa: Y015
+
+class _ImportResult:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ImportResultEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ImportResult.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    IMPORT_RESULT_UNSPECIFIED: _ImportResult.ValueType  # 0
+    """Never sent."""
+    IMPORT_RESULT_CREATED: _ImportResult.ValueType  # 1
+    """It is new."""
+    IMPORT_RESULT_SKIPPED: _ImportResult.ValueType  # 2
+    """Something was there already, and stays."""
+    IMPORT_RESULT_OVERWRITTEN: _ImportResult.ValueType  # 3
+    """It took the place of what was there."""
+
+class ImportResult(_ImportResult, metaclass=_ImportResultEnumTypeWrapper):
+    """What became of a record."""
+
+IMPORT_RESULT_UNSPECIFIED: ImportResult.ValueType  # 0
+"""Never sent."""
+IMPORT_RESULT_CREATED: ImportResult.ValueType  # 1
+"""It is new."""
+IMPORT_RESULT_SKIPPED: ImportResult.ValueType  # 2
+"""Something was there already, and stays."""
+IMPORT_RESULT_OVERWRITTEN: ImportResult.ValueType  # 3
+"""It took the place of what was there."""
+Global___ImportResult: _TypeAlias = ImportResult  # noqa: Y015
 
 @_typing.final
 class ListUsersRequest(_message.Message):
@@ -213,6 +274,224 @@ class GetStatsResponse(_message.Message):
 Global___GetStatsResponse: _TypeAlias = GetStatsResponse  # noqa: Y015
 
 @_typing.final
+class ExportRecord(_message.Message):
+    """One thing of a user, on its way out or in."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEMORY_FIELD_NUMBER: _builtins.int
+    RUN_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def memory(self) -> _memory_pb2.Memory:
+        """A memory. In an import its scope, etag and config_revision are ignored, and no trust means IMPORTED; all else is
+        kept: ids, times, and the number where no other memory of the user has it.
+        """
+
+    @_builtins.property
+    def run(self) -> _session_pb2.Run:
+        """A run. In an import `replaced` is ignored: it follows from replaces_run_id. The index is kept where it is above
+        those of all runs of the user. One that is PENDING is learned from here; all others keep their `learning`.
+        """
+
+    def __init__(
+        self,
+        *,
+        memory: _memory_pb2.Memory | None = ...,
+        run: _session_pb2.Run | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["memory", b"memory", "record", b"record", "run", b"run"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["memory", b"memory", "record", b"record", "run", b"run"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_record: _TypeAlias = _typing.Literal["memory", "run"]  # noqa: Y015
+    _WhichOneofArgType_record: _TypeAlias = _typing.Literal["record", b"record"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_record) -> _WhichOneofReturnType_record | None: ...
+
+Global___ExportRecord: _TypeAlias = ExportRecord  # noqa: Y015
+
+@_typing.final
+class ExportUserRequest(_message.Message):
+    """Request of ExportUser."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCOPE_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """How many at most: 0 is 100, more than 1,000 is 1,000. A page ends early before it passes 3 MiB."""
+    page_token: _builtins.str
+    """From the response before; the rest of the request, but for page_size, must be the same (INVALID_ARGUMENT,
+    TOKEN_MISMATCH). Where the journal no longer reaches back to the revision, or the user was erased since, it is
+    OUT_OF_RANGE, HISTORY_TRIMMED; where more happened since than is read for it, RESOURCE_EXHAUSTED, RESULT_TOO_LARGE:
+    start over.
+    """
+    @_builtins.property
+    def scope(self) -> _common_pb2.Scope:
+        """Whose. user_id is required."""
+
+    def __init__(
+        self,
+        *,
+        scope: _common_pb2.Scope | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["scope", b"scope"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "scope", b"scope"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportUserRequest: _TypeAlias = ExportUserRequest  # noqa: Y015
+
+@_typing.final
+class ExportUserResponse(_message.Message):
+    """Response of ExportUser."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECORDS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    MEMORY_COUNT_FIELD_NUMBER: _builtins.int
+    RUN_COUNT_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """For the next page; empty: this was the last."""
+    revision: _builtins.int
+    """The revision that the memories are of: on every page the same."""
+    memory_count: _builtins.int
+    """How many memories there are on all pages; only on the first."""
+    run_count: _builtins.int
+    """How many runs were ever stored, which there are on all pages at most; only on the first."""
+    @_builtins.property
+    def records(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExportRecord]:
+        """The page: memories in the order of their numbers, then runs in the order of their indexes. At most 1,000."""
+
+    def __init__(
+        self,
+        *,
+        records: _abc.Iterable[Global___ExportRecord] | None = ...,
+        next_page_token: _builtins.str = ...,
+        revision: _builtins.int = ...,
+        memory_count: _builtins.int = ...,
+        run_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["memory_count", b"memory_count", "next_page_token", b"next_page_token", "records", b"records", "revision", b"revision", "run_count", b"run_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportUserResponse: _TypeAlias = ExportUserResponse  # noqa: Y015
+
+@_typing.final
+class ImportMemoriesRequest(_message.Message):
+    """Request of ImportMemories."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCOPE_FIELD_NUMBER: _builtins.int
+    RECORDS_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    mode: Global___ImportMode.ValueType
+    """What to do with what is there already."""
+    request_id: _builtins.str
+    """A UUID that makes the call safe to repeat."""
+    @_builtins.property
+    def scope(self) -> _common_pb2.Scope:
+        """To whom. user_id is required."""
+
+    @_builtins.property
+    def records(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExportRecord]:
+        """What to import: at least one, at most 1,000. No id and no key twice (INVALID_ARGUMENT). What is more than one commit
+        takes is RESOURCE_EXHAUSTED, REQUEST_TOO_LARGE: send less at once.
+        """
+
+    def __init__(
+        self,
+        *,
+        scope: _common_pb2.Scope | None = ...,
+        records: _abc.Iterable[Global___ExportRecord] | None = ...,
+        mode: Global___ImportMode.ValueType = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["scope", b"scope"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["mode", b"mode", "records", b"records", "request_id", b"request_id", "scope", b"scope"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportMemoriesRequest: _TypeAlias = ImportMemoriesRequest  # noqa: Y015
+
+@_typing.final
+class ImportOutcome(_message.Message):
+    """What became of a record."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULT_FIELD_NUMBER: _builtins.int
+    MEMORY_ID_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    INDEX_FIELD_NUMBER: _builtins.int
+    result: Global___ImportResult.ValueType
+    """What became of it."""
+    memory_id: _builtins.str
+    """The memory's id; of a skipped one the id of what is there. Empty: it is a run."""
+    number: _builtins.int
+    """The memory's number."""
+    run_id: _builtins.str
+    """The run's id. Empty: it is a memory."""
+    index: _builtins.int
+    """The run's index."""
+    def __init__(
+        self,
+        *,
+        result: Global___ImportResult.ValueType = ...,
+        memory_id: _builtins.str = ...,
+        number: _builtins.int = ...,
+        run_id: _builtins.str = ...,
+        index: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["index", b"index", "memory_id", b"memory_id", "number", b"number", "result", b"result", "run_id", b"run_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportOutcome: _TypeAlias = ImportOutcome  # noqa: Y015
+
+@_typing.final
+class ImportMemoriesResponse(_message.Message):
+    """Response of ImportMemories."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTCOMES_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    revision: _builtins.int
+    """The user's revision after the memories were imported."""
+    @_builtins.property
+    def outcomes(self) -> _containers.RepeatedCompositeFieldContainer[Global___ImportOutcome]:
+        """One for each record, in their order."""
+
+    def __init__(
+        self,
+        *,
+        outcomes: _abc.Iterable[Global___ImportOutcome] | None = ...,
+        revision: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcomes", b"outcomes", "revision", b"revision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportMemoriesResponse: _TypeAlias = ImportMemoriesResponse  # noqa: Y015
+
+@_typing.final
 class EraseUserRequest(_message.Message):
     """Request of EraseUser."""
 
@@ -269,6 +548,70 @@ class EraseUserResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EraseUserResponse: _TypeAlias = EraseUserResponse  # noqa: Y015
+
+@_typing.final
+class EraseNamespaceRequest(_message.Message):
+    """Request of EraseNamespace."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    CONFIRM_NAMESPACE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    namespace: _builtins.str
+    """Which namespace. Required: there is no default here."""
+    confirm_namespace: _builtins.str
+    """Its name once more, so that nobody erases one by mistake."""
+    page_token: _builtins.str
+    """From the response before: go on there. Empty: from the start."""
+    def __init__(
+        self,
+        *,
+        namespace: _builtins.str = ...,
+        confirm_namespace: _builtins.str = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirm_namespace", b"confirm_namespace", "namespace", b"namespace", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EraseNamespaceRequest: _TypeAlias = EraseNamespaceRequest  # noqa: Y015
+
+@_typing.final
+class EraseNamespaceResponse(_message.Message):
+    """Response of EraseNamespace."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ERASED_USER_COUNT_FIELD_NUMBER: _builtins.int
+    ERASED_MEMORY_COUNT_FIELD_NUMBER: _builtins.int
+    ERASED_RUN_COUNT_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    erased_user_count: _builtins.int
+    """How many users this call erased."""
+    erased_memory_count: _builtins.int
+    """How many memories they had."""
+    erased_run_count: _builtins.int
+    """How many runs they had."""
+    next_page_token: _builtins.str
+    """To go on with; empty: all are erased. Users that are written meanwhile may be left: call until one erases nobody."""
+    def __init__(
+        self,
+        *,
+        erased_user_count: _builtins.int = ...,
+        erased_memory_count: _builtins.int = ...,
+        erased_run_count: _builtins.int = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["erased_memory_count", b"erased_memory_count", "erased_run_count", b"erased_run_count", "erased_user_count", b"erased_user_count", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EraseNamespaceResponse: _TypeAlias = EraseNamespaceResponse  # noqa: Y015
 
 @_typing.final
 class GetServerInfoRequest(_message.Message):

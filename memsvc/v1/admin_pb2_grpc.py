@@ -45,10 +45,25 @@ class AdminServiceStub(object):
                 request_serializer=memsvc_dot_v1_dot_admin__pb2.GetStatsRequest.SerializeToString,
                 response_deserializer=memsvc_dot_v1_dot_admin__pb2.GetStatsResponse.FromString,
                 _registered_method=True)
+        self.ExportUser = channel.unary_unary(
+                '/memsvc.v1.AdminService/ExportUser',
+                request_serializer=memsvc_dot_v1_dot_admin__pb2.ExportUserRequest.SerializeToString,
+                response_deserializer=memsvc_dot_v1_dot_admin__pb2.ExportUserResponse.FromString,
+                _registered_method=True)
+        self.ImportMemories = channel.unary_unary(
+                '/memsvc.v1.AdminService/ImportMemories',
+                request_serializer=memsvc_dot_v1_dot_admin__pb2.ImportMemoriesRequest.SerializeToString,
+                response_deserializer=memsvc_dot_v1_dot_admin__pb2.ImportMemoriesResponse.FromString,
+                _registered_method=True)
         self.EraseUser = channel.unary_unary(
                 '/memsvc.v1.AdminService/EraseUser',
                 request_serializer=memsvc_dot_v1_dot_admin__pb2.EraseUserRequest.SerializeToString,
                 response_deserializer=memsvc_dot_v1_dot_admin__pb2.EraseUserResponse.FromString,
+                _registered_method=True)
+        self.EraseNamespace = channel.unary_unary(
+                '/memsvc.v1.AdminService/EraseNamespace',
+                request_serializer=memsvc_dot_v1_dot_admin__pb2.EraseNamespaceRequest.SerializeToString,
+                response_deserializer=memsvc_dot_v1_dot_admin__pb2.EraseNamespaceResponse.FromString,
                 _registered_method=True)
         self.GetServerInfo = channel.unary_unary(
                 '/memsvc.v1.AdminService/GetServerInfo',
@@ -75,8 +90,33 @@ class AdminServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExportUser(self, request, context):
+        """Export a user, page by page: all memories as they were when the first page was asked for, then all runs that were
+        stored by then. What is written meanwhile is not part of it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ImportMemories(self, request, context):
+        """Import what ExportUser gave, of this server or another, or of any other source. The memories of a request are one
+        commit, all or none; the runs follow, in the order of their indexes, some at a time. Secrets are redacted, as in other
+        writes. A repeat under the same request_id goes on where the call was cut off.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def EraseUser(self, request, context):
         """Erase everything about a user: memories, history, runs, queued jobs. Safe to repeat.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EraseNamespace(self, request, context):
+        """Erase every user of a namespace, and its configuration, for about ten seconds a call: the token says where to go on.
+        Safe to repeat, from the start too: who was erased is not erased again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -102,10 +142,25 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     request_deserializer=memsvc_dot_v1_dot_admin__pb2.GetStatsRequest.FromString,
                     response_serializer=memsvc_dot_v1_dot_admin__pb2.GetStatsResponse.SerializeToString,
             ),
+            'ExportUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExportUser,
+                    request_deserializer=memsvc_dot_v1_dot_admin__pb2.ExportUserRequest.FromString,
+                    response_serializer=memsvc_dot_v1_dot_admin__pb2.ExportUserResponse.SerializeToString,
+            ),
+            'ImportMemories': grpc.unary_unary_rpc_method_handler(
+                    servicer.ImportMemories,
+                    request_deserializer=memsvc_dot_v1_dot_admin__pb2.ImportMemoriesRequest.FromString,
+                    response_serializer=memsvc_dot_v1_dot_admin__pb2.ImportMemoriesResponse.SerializeToString,
+            ),
             'EraseUser': grpc.unary_unary_rpc_method_handler(
                     servicer.EraseUser,
                     request_deserializer=memsvc_dot_v1_dot_admin__pb2.EraseUserRequest.FromString,
                     response_serializer=memsvc_dot_v1_dot_admin__pb2.EraseUserResponse.SerializeToString,
+            ),
+            'EraseNamespace': grpc.unary_unary_rpc_method_handler(
+                    servicer.EraseNamespace,
+                    request_deserializer=memsvc_dot_v1_dot_admin__pb2.EraseNamespaceRequest.FromString,
+                    response_serializer=memsvc_dot_v1_dot_admin__pb2.EraseNamespaceResponse.SerializeToString,
             ),
             'GetServerInfo': grpc.unary_unary_rpc_method_handler(
                     servicer.GetServerInfo,
@@ -179,6 +234,60 @@ class AdminService(object):
             _registered_method=True)
 
     @staticmethod
+    def ExportUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memsvc.v1.AdminService/ExportUser',
+            memsvc_dot_v1_dot_admin__pb2.ExportUserRequest.SerializeToString,
+            memsvc_dot_v1_dot_admin__pb2.ExportUserResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportMemories(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memsvc.v1.AdminService/ImportMemories',
+            memsvc_dot_v1_dot_admin__pb2.ImportMemoriesRequest.SerializeToString,
+            memsvc_dot_v1_dot_admin__pb2.ImportMemoriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def EraseUser(request,
             target,
             options=(),
@@ -195,6 +304,33 @@ class AdminService(object):
             '/memsvc.v1.AdminService/EraseUser',
             memsvc_dot_v1_dot_admin__pb2.EraseUserRequest.SerializeToString,
             memsvc_dot_v1_dot_admin__pb2.EraseUserResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EraseNamespace(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memsvc.v1.AdminService/EraseNamespace',
+            memsvc_dot_v1_dot_admin__pb2.EraseNamespaceRequest.SerializeToString,
+            memsvc_dot_v1_dot_admin__pb2.EraseNamespaceResponse.FromString,
             options,
             channel_credentials,
             insecure,

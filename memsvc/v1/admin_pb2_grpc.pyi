@@ -37,8 +37,21 @@ class AdminServiceStub:
     """List the users of a namespace, in order of their ids' UTF-8 bytes."""
     GetStats: _grpc.UnaryUnaryMultiCallable[_admin_pb2.GetStatsRequest, _admin_pb2.GetStatsResponse]
     """Count what a user has."""
+    ExportUser: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ExportUserRequest, _admin_pb2.ExportUserResponse]
+    """Export a user, page by page: all memories as they were when the first page was asked for, then all runs that were
+    stored by then. What is written meanwhile is not part of it.
+    """
+    ImportMemories: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ImportMemoriesRequest, _admin_pb2.ImportMemoriesResponse]
+    """Import what ExportUser gave, of this server or another, or of any other source. The memories of a request are one
+    commit, all or none; the runs follow, in the order of their indexes, some at a time. Secrets are redacted, as in other
+    writes. A repeat under the same request_id goes on where the call was cut off.
+    """
     EraseUser: _grpc.UnaryUnaryMultiCallable[_admin_pb2.EraseUserRequest, _admin_pb2.EraseUserResponse]
     """Erase everything about a user: memories, history, runs, queued jobs. Safe to repeat."""
+    EraseNamespace: _grpc.UnaryUnaryMultiCallable[_admin_pb2.EraseNamespaceRequest, _admin_pb2.EraseNamespaceResponse]
+    """Erase every user of a namespace, and its configuration, for about ten seconds a call: the token says where to go on.
+    Safe to repeat, from the start too: who was erased is not erased again.
+    """
     GetServerInfo: _grpc.UnaryUnaryMultiCallable[_admin_pb2.GetServerInfoRequest, _admin_pb2.GetServerInfoResponse]
     """Say what this server is and offers. Needs no right."""
 
@@ -51,8 +64,21 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """List the users of a namespace, in order of their ids' UTF-8 bytes."""
     GetStats: _aio.UnaryUnaryMultiCallable[_admin_pb2.GetStatsRequest, _admin_pb2.GetStatsResponse]  # type: ignore[assignment]
     """Count what a user has."""
+    ExportUser: _aio.UnaryUnaryMultiCallable[_admin_pb2.ExportUserRequest, _admin_pb2.ExportUserResponse]  # type: ignore[assignment]
+    """Export a user, page by page: all memories as they were when the first page was asked for, then all runs that were
+    stored by then. What is written meanwhile is not part of it.
+    """
+    ImportMemories: _aio.UnaryUnaryMultiCallable[_admin_pb2.ImportMemoriesRequest, _admin_pb2.ImportMemoriesResponse]  # type: ignore[assignment]
+    """Import what ExportUser gave, of this server or another, or of any other source. The memories of a request are one
+    commit, all or none; the runs follow, in the order of their indexes, some at a time. Secrets are redacted, as in other
+    writes. A repeat under the same request_id goes on where the call was cut off.
+    """
     EraseUser: _aio.UnaryUnaryMultiCallable[_admin_pb2.EraseUserRequest, _admin_pb2.EraseUserResponse]  # type: ignore[assignment]
     """Erase everything about a user: memories, history, runs, queued jobs. Safe to repeat."""
+    EraseNamespace: _aio.UnaryUnaryMultiCallable[_admin_pb2.EraseNamespaceRequest, _admin_pb2.EraseNamespaceResponse]  # type: ignore[assignment]
+    """Erase every user of a namespace, and its configuration, for about ten seconds a call: the token says where to go on.
+    Safe to repeat, from the start too: who was erased is not erased again.
+    """
     GetServerInfo: _aio.UnaryUnaryMultiCallable[_admin_pb2.GetServerInfoRequest, _admin_pb2.GetServerInfoResponse]  # type: ignore[assignment]
     """Say what this server is and offers. Needs no right."""
 
@@ -76,12 +102,43 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         """Count what a user has."""
 
     @_abc_1.abstractmethod
+    def ExportUser(
+        self,
+        request: _admin_pb2.ExportUserRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.ExportUserResponse, _abc.Awaitable[_admin_pb2.ExportUserResponse]]:
+        """Export a user, page by page: all memories as they were when the first page was asked for, then all runs that were
+        stored by then. What is written meanwhile is not part of it.
+        """
+
+    @_abc_1.abstractmethod
+    def ImportMemories(
+        self,
+        request: _admin_pb2.ImportMemoriesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.ImportMemoriesResponse, _abc.Awaitable[_admin_pb2.ImportMemoriesResponse]]:
+        """Import what ExportUser gave, of this server or another, or of any other source. The memories of a request are one
+        commit, all or none; the runs follow, in the order of their indexes, some at a time. Secrets are redacted, as in other
+        writes. A repeat under the same request_id goes on where the call was cut off.
+        """
+
+    @_abc_1.abstractmethod
     def EraseUser(
         self,
         request: _admin_pb2.EraseUserRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_pb2.EraseUserResponse, _abc.Awaitable[_admin_pb2.EraseUserResponse]]:
         """Erase everything about a user: memories, history, runs, queued jobs. Safe to repeat."""
+
+    @_abc_1.abstractmethod
+    def EraseNamespace(
+        self,
+        request: _admin_pb2.EraseNamespaceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.EraseNamespaceResponse, _abc.Awaitable[_admin_pb2.EraseNamespaceResponse]]:
+        """Erase every user of a namespace, and its configuration, for about ten seconds a call: the token says where to go on.
+        Safe to repeat, from the start too: who was erased is not erased again.
+        """
 
     @_abc_1.abstractmethod
     def GetServerInfo(

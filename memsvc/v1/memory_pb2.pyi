@@ -67,6 +67,8 @@ class _ChangeCauseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ChangeCau
     """Its expiration passed."""
     CHANGE_CAUSE_RESTORED: _ChangeCause.ValueType  # 4
     """RestoreMemories brought it back."""
+    CHANGE_CAUSE_IMPORTED: _ChangeCause.ValueType  # 5
+    """ImportMemories brought it."""
 
 class ChangeCause(_ChangeCause, metaclass=_ChangeCauseEnumTypeWrapper):
     """Why a memory changed."""
@@ -81,6 +83,8 @@ CHANGE_CAUSE_EXPIRED: ChangeCause.ValueType  # 3
 """Its expiration passed."""
 CHANGE_CAUSE_RESTORED: ChangeCause.ValueType  # 4
 """RestoreMemories brought it back."""
+CHANGE_CAUSE_IMPORTED: ChangeCause.ValueType  # 5
+"""ImportMemories brought it."""
 Global___ChangeCause: _TypeAlias = ChangeCause  # noqa: Y015
 
 class _MemoryOrder:

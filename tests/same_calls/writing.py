@@ -33,7 +33,9 @@ class Writing:
             self.cancel: 3,
             self.retry: 3,
             self.delete_session: 2,
+            self.move: 7,
             self.erase: 1,
+            self.erase_namespace: 0.7,
             self.repeat: 7,
         }
 
@@ -125,6 +127,29 @@ class Writing:
 
     def erase(self) -> Action:
         yield self._draw.call("EraseUser", self._draw.repeatable({}))
+
+    def move(self) -> Action:
+        """Export a user, and import some of it, and what nobody exported, where it is there already or not."""
+        source = self._draw.world.user_id()
+        user_id = source if self._draw.chance(0.4) else self._draw.world.user_id()
+        exporting = {"page_size": self._draw.random.choice((0, 3, 20))}
+        answer = yield self._draw.call("ExportUser", exporting, source)
+        records = answer["replies"][0].get("records", []) if answer["replies"] else []
+        if token := answer["replies"][0].get("next_page_token", "") if answer["replies"] else "":
+            yield self._draw.call("ExportUser", {**exporting, "page_token": token}, source)
+        records = self._draw.random.sample(records, min(len(records), 12))
+        records += [{"memory": self._draw.memory()} for _ in range(self._draw.random.randrange(3))]
+        records += [{"run": self._draw.run(user_id)} for _ in range(self._draw.random.randrange(2))]
+        request = {"records": records, "mode": self._draw.random.randrange(4)}
+        yield self._draw.call("ImportMemories", self._draw.repeatable(request), user_id)
+
+    def erase_namespace(self) -> Action:
+        """Of users of its own: the others live on."""
+        for number in range(self._draw.random.randrange(3)):
+            scope = {"namespace": "spare", "user_id": f"spare-{number}"}
+            yield Call("CreateMemory", {"scope": scope, "memory": self._draw.memory()})
+        confirmation = "spare" if self._draw.chance(0.7) else "spar"
+        yield Call("EraseNamespace", {"namespace": "spare", "confirm_namespace": confirmation})
 
     def repeat(self) -> Action:
         """Send a write once more; now and then something else under its request id."""

@@ -19,6 +19,8 @@ from memsvc_client.enums import (
     CutReason,
     ExtractionKind,
     ExtractionState,
+    ImportMode,
+    ImportResult,
     Layer,
     LearningMode,
     LearningState,
@@ -78,6 +80,7 @@ from memsvc_client.memory import (
     UserMemory,
 )
 from memsvc_client.message import Media, Message, MessageLike, ProviderPart, ToolCall, ToolResult
+from memsvc_client.moving_calls import ErasedNamespace, ExportRecord, Imported, ImportOutcome
 from memsvc_client.selection import Consistency, MemoryFilter
 from memsvc_client.session_calls import DeletedSession, Run, RunReceipt, Session
 from memsvc_client.user_calls import Capability, ErasedUser, ServerInfo, UserStats
@@ -116,7 +119,9 @@ __all__ = [
     "DeadlineExceeded",
     "DeletedSession",
     "Erased",
+    "ErasedNamespace",
     "ErasedUser",
+    "ExportRecord",
     "Extraction",
     "ExtractionEvent",
     "ExtractionFailed",
@@ -127,6 +132,10 @@ __all__ = [
     "FailedPrecondition",
     "FieldViolation",
     "HistoryPassage",
+    "ImportMode",
+    "ImportOutcome",
+    "ImportResult",
+    "Imported",
     "Internal",
     "InvalidArgument",
     "Layer",

@@ -10,6 +10,7 @@ from memsvc_client import (
     extraction_calls,
     history_calls,
     memory_calls,
+    moving_calls,
     session_calls,
     user_calls,
     watch_calls,
@@ -29,6 +30,7 @@ class AsyncMemoryClient(Client[AsyncConnection, "AsyncUser"]):
     users = method(user_calls.list_users, AsyncConnection.pages)
     server_info = method(user_calls.server_info, AsyncConnection.call)
     retry_all = method(extraction_calls.retry_all, AsyncConnection.pages)
+    erase_namespace = method(moving_calls.erase_namespace, AsyncConnection.steps)
 
     async def close(self) -> None:
         """Close the connection. A server of its own ends soon after its last client."""
@@ -74,6 +76,8 @@ class AsyncUser(Handle[AsyncConnection]):
     changes = method(memory_calls.changes, AsyncConnection.pages)
     watch = method(watch_calls.watch, AsyncConnection.stream)
     stats = method(user_calls.stats, AsyncConnection.call)
+    export = method(moving_calls.export, AsyncConnection.pages)
+    import_records = method(moving_calls.import_records, AsyncConnection.steps)
     erase = method(user_calls.erase, AsyncConnection.call)
 
 

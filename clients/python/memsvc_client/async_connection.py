@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import grpc
 import grpc.aio
 
-from memsvc_client.calls import Call, Pages
+from memsvc_client.calls import Call, Pages, Steps
 from memsvc_client.channel import Deadlines, Endpoint
 from memsvc_client.errors import (
     DeadlineExceeded,
@@ -67,6 +67,18 @@ class AsyncConnection:
             return pages.read(reply), bool(reply.next_page_token)
 
         return AsyncListing(fetch)
+
+    async def steps(self, steps: Steps[T]) -> T:
+        """Send one call after the other, and return what all have come to. Raises MemoryServiceError."""
+        while (call := steps.next_call()) is not None:
+            try:
+                answer = await self.call(call)
+            except MemoryServiceError as failure:
+                if not steps.recovers(failure):
+                    raise
+            else:
+                steps.take(answer)
+        return steps.result()
 
     async def stream(self, stream: Stream[T]) -> AsyncIterator[T]:
         """Follow a stream to its last event, over as many connections as it takes."""

@@ -6,6 +6,7 @@ clients only differ in how they send it.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -13,6 +14,7 @@ from typing import Any, Generic, TypeVar
 from google.protobuf.message import Message
 
 from memsvc.v1 import common_pb2
+from memsvc_client.errors import MemoryServiceError
 from memsvc_client.rpcs import Reply, Request, Rpc
 
 T = TypeVar("T")
@@ -62,6 +64,26 @@ class Pages(Generic[T]):
     read: Callable[[Any], Sequence[T]]
     timeout: float | None
     """Seconds for each page; None: the client's default."""
+
+
+class Steps(ABC, Generic[T]):
+    """Calls one after the other, until all is done. Used once."""
+
+    @abstractmethod
+    def next_call(self) -> Call[Any] | None:
+        """Return what to send now; None: all is done."""
+
+    @abstractmethod
+    def take(self, answer: Any) -> None:
+        """Note the answer to the last call."""
+
+    def recovers(self, failure: MemoryServiceError) -> bool:
+        """Tell whether the failure of the last call is mended by what `next_call` returns now."""
+        return False
+
+    @abstractmethod
+    def result(self) -> T:
+        """Return what all of it has come to."""
 
 
 def call(

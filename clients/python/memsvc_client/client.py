@@ -10,6 +10,7 @@ from memsvc_client import (
     extraction_calls,
     history_calls,
     memory_calls,
+    moving_calls,
     session_calls,
     user_calls,
     watch_calls,
@@ -26,6 +27,7 @@ class MemoryClient(Client[Connection, "User"]):
     users = method(user_calls.list_users, Connection.pages)
     server_info = method(user_calls.server_info, Connection.call)
     retry_all = method(extraction_calls.retry_all, Connection.pages)
+    erase_namespace = method(moving_calls.erase_namespace, Connection.steps)
 
     def close(self) -> None:
         """Close the connection. A server of its own ends soon after its last client."""
@@ -70,6 +72,8 @@ class User(Handle[Connection]):
     changes = method(memory_calls.changes, Connection.pages)
     watch = method(watch_calls.watch, Connection.stream)
     stats = method(user_calls.stats, Connection.call)
+    export = method(moving_calls.export, Connection.pages)
+    import_records = method(moving_calls.import_records, Connection.steps)
     erase = method(user_calls.erase, Connection.call)
 
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import grpc
 
-from memsvc_client.calls import Call, Pages
+from memsvc_client.calls import Call, Pages, Steps
 from memsvc_client.channel import Deadlines, Endpoint
 from memsvc_client.errors import MemoryServiceError, error_from_status, server_is_gone, service_is_down
 from memsvc_client.listing import Listing, Page
@@ -56,6 +56,18 @@ class Connection:
             return pages.read(reply), bool(reply.next_page_token)
 
         return Listing(fetch)
+
+    def steps(self, steps: Steps[T]) -> T:
+        """Send one call after the other, and return what all have come to. Raises MemoryServiceError."""
+        while (call := steps.next_call()) is not None:
+            try:
+                answer = self.call(call)
+            except MemoryServiceError as failure:
+                if not steps.recovers(failure):
+                    raise
+            else:
+                steps.take(answer)
+        return steps.result()
 
     def stream(self, stream: Stream[T]) -> Iterator[T]:
         """Follow a stream to its last event, over as many connections as it takes."""

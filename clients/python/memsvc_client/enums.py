@@ -67,6 +67,28 @@ class ChangeCause(enum.StrEnum):
     EXTRACTED = "extracted"
     EXPIRED = "expired"
     RESTORED = "restored"
+    IMPORTED = "imported"
+    UNKNOWN = "unknown"
+
+
+class ImportMode(enum.StrEnum):
+    """What an import does where something is there already: a memory with the id or at the key, a run with the id."""
+
+    FAIL = "fail"
+    """Import nothing, and raise AlreadyExists."""
+    SKIP = "skip"
+    """Leave what is there as it is."""
+    OVERWRITE = "overwrite"
+    UNKNOWN = "unknown"
+
+
+class ImportResult(enum.StrEnum):
+    """What became of an imported record."""
+
+    CREATED = "created"
+    SKIPPED = "skipped"
+    """Something was there already, and stays."""
+    OVERWRITTEN = "overwritten"
     UNKNOWN = "unknown"
 
 

@@ -166,7 +166,7 @@ def runs(
     request = session_pb2.ListRunsRequest(
         scope=subject.scope, session_id=session_id, descending=descending, include_replaced=include_replaced
     )
-    return pages(rpcs.LIST_RUNS, request, lambda reply: [_run_of(each) for each in reply.runs], timeout)
+    return pages(rpcs.LIST_RUNS, request, lambda reply: [run_of(each) for each in reply.runs], timeout)
 
 
 def session(subject: Subject, session_id: str, *, timeout: float | None = None) -> Call[Session]:
@@ -233,7 +233,7 @@ def _receipt_of(reply: session_pb2.AppendRunResponse) -> RunReceipt:
     )
 
 
-def _run_of(wire: session_pb2.Run) -> Run:
+def run_of(wire: session_pb2.Run) -> Run:
     return Run(
         session_id=wire.session_id,
         run_id=wire.run_id,

@@ -110,7 +110,7 @@ class AcceptRuns(Command[str]):
         rows = []
         for run in found.values():
             if run.extraction_id not in state.core.open:
-                run = replace(run, extraction_id=self.extraction_id)
+                run = replace(run, extraction_id=self.extraction_id, learning=None)
                 rows.append(Row(RowKind.RUN, run.run_id, encode(run), run.session_id, run.index))
         body = Body(revision=state.revision, request=self.request, extractions=(extraction,))
         return Decision(RecordKind.ACCEPT, body, rows)

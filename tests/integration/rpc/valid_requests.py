@@ -56,6 +56,11 @@ VALID: dict[str, Message] = {
     ),
     "ListUsers": admin_pb2.ListUsersRequest(),
     "GetStats": admin_pb2.GetStatsRequest(scope=SARAH),
+    "ExportUser": admin_pb2.ExportUserRequest(scope=SARAH),
+    "ImportMemories": admin_pb2.ImportMemoriesRequest(
+        scope=SARAH, records=[admin_pb2.ExportRecord(memory=MEMORY), admin_pb2.ExportRecord(run=RUN)]
+    ),
+    "EraseNamespace": admin_pb2.EraseNamespaceRequest(namespace="default", confirm_namespace="default"),
     "EraseUser": admin_pb2.EraseUserRequest(scope=SARAH),
     "GetServerInfo": admin_pb2.GetServerInfoRequest(),
 }
