@@ -7,5 +7,6 @@ from memsvc.administration.exporting import Exporter as Exporter
 from memsvc.administration.importing import Importer as Importer
 from memsvc.administration.importing import Outcome as Outcome
 from memsvc.administration.operating import Administration as Administration
+from memsvc.administration.operating import EraseCommand as EraseCommand
 from memsvc.administration.operating import ErasedUser as ErasedUser
 from memsvc.administration.operating import Stats as Stats

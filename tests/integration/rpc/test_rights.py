@@ -50,7 +50,10 @@ EXPECTED = {
     "GetMemoryConfig": READ,
     "UpdateMemoryConfig": ADMIN,
     "GetStats": READ,
+    "ExportUser": READ,
+    "ImportMemories": WRITE,
     "EraseUser": ADMIN,
+    "EraseNamespace": ADMIN,
     "GetServerInfo": NONE,
 }
 """One row for each RPC: the right that it needs."""
