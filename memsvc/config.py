@@ -70,6 +70,18 @@ class Config(Struct, frozen=True, kw_only=True):
     line, made by `memsvc token create`. Changes count at once. None: whoever can reach the server may do everything."""
     health_listen: str = ""
     """Address of a health-only server for kubelet probes, host:port. None: the main port answers them."""
+    http_listen: str = ""
+    """Address of the operator's port, host:port or unix:///path: /livez, /readyz, /metrics, and the API as JSON over
+    HTTP (Connect). None: there is no such port, and it costs nothing."""
+    http_api: bool = True
+    """Serve the API on it. Off: health and metrics alone, which may then be asked from other machines."""
+    http_hosts: list[str] = field(default_factory=list)
+    """Names besides localhost by which it may be called; addresses always may. A web page elsewhere could give itself
+    any other name, and read what this machine can. *: any name."""
+    http_origins: list[str] = field(default_factory=list)
+    """Origins whose web pages may call it: https://console.example.com. None: no page of another origin. *: any."""
+    http_max_connections: Count = 1_000
+    """Connections to it at once. Above, the one that has been idle for longest is closed."""
     ready_file: File = ""
     """File to write the bound addresses to, one a line, once serving."""
     exit_when_unlocked: File = ""

@@ -9,9 +9,10 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from memsvc import allocator
 from memsvc.application import Application, build_application
@@ -22,9 +23,12 @@ from memsvc.extraction.engines import build_engine, engine_reason
 from memsvc.foreground import Foreground
 from memsvc.log import Log, end_logging, start_logging
 from memsvc.meaning.embedders import build_embedder
-from memsvc.rpc.listeners import serving
+from memsvc.rpc.listeners import Edge, serving
 from memsvc.stopping import Stopping
 from memsvc.storage.registry import connect, named, shown
+
+if TYPE_CHECKING:
+    from memsvc.http.port import Port
 
 log = Log("memsvc")
 
@@ -68,19 +72,27 @@ async def serve(config: Config, sources: Mapping[str, str] = MappingProxyType({}
         following = asyncio.create_task(application.users.follow())
         giving_back = asyncio.create_task(allocator.give_back_what_bursts_leave())
         try:
-            async with serving(
-                application, config.listen, insecure=config.insecure, health_listen=config.health_listen
-            ) as edge:
+            async with (
+                serving(
+                    application, config.listen, insecure=config.insecure, health_listen=config.health_listen
+                ) as edge,
+                _operators_port(application, edge) as port,
+            ):
                 application.worker.start()
                 tune_interpreter()
-                _write_ready_file(config.ready_file, edge.addresses)
-                log.info("serving", **_facts(application, sources), addresses=",".join(edge.all_addresses))
+                addresses = [*edge.all_addresses, *([f"http://{port.address}"] if port is not None else [])]
+                _write_ready_file(config.ready_file, [*edge.addresses, *addresses[len(edge.all_addresses) :]])
+                log.info("serving", **_facts(application, sources), addresses=",".join(addresses))
                 if application.model:
                     for problem in environment_problems(os.environ):
                         log.warning("model_not_reachable", because=problem)
                 await _told_to_stop(config)
                 log.info("draining", seconds=config.drain_seconds)
-                await edge.drain(stopping.seconds_for_calls)
+                edge.start_draining()
+                await asyncio.gather(
+                    edge.drain(stopping.seconds_for_calls),
+                    *([port.drain(stopping.seconds_for_calls)] if port is not None else []),
+                )
         finally:
             following.cancel()
             giving_back.cancel()
@@ -94,6 +106,18 @@ async def serve(config: Config, sources: Mapping[str, str] = MappingProxyType({}
         await stopping.end("close_database", driver.close())
     log.info("stopped")
     return not stopping.left_undone
+
+
+@contextlib.asynccontextmanager
+async def _operators_port(application: Application, edge: Edge) -> AsyncIterator[Port | None]:
+    """Serve HTTP where that is wanted; what it needs is imported only then."""
+    if not application.settings.http_listen:
+        yield None
+        return
+    from memsvc.http.port import serving_http
+
+    async with serving_http(application, edge, {}) as port:
+        yield port
 
 
 def _facts(application: Application, sources: Mapping[str, str]) -> dict[str, object]:

@@ -24,7 +24,7 @@ from memsvc.rpc.health import NAME as HEALTH_SERVICE
 from memsvc.rpc.health import Health
 from memsvc.rpc.interceptors import draining, errors
 from memsvc.rpc.reflection import add_reflection
-from memsvc.rpc.services import SERVICES, add_services
+from memsvc.rpc.services import SERVICES, add_services, methods
 from memsvc.rpc.socket_lock import SOCKET_MODE, SocketLock
 from memsvc.rpc.tls import server_credentials
 from memsvc.tls import TlsFiles
@@ -111,7 +111,10 @@ class Edge:
             largest_bytes=_RECEIVED * settings.max_request_bytes,
             slowest_seconds=settings.default_deadline_seconds,
         )
-        add_services(self._server, application, self._draining, admitting, credentials_of)
+        self.admission = admitting
+        self.methods = methods(application, self._draining, admitting, credentials_of)
+        """What this server serves, and others may too: all of them together take on what one would."""
+        add_services(self._server, self.methods)
         self._health.add_to(self._server, admitting)
         names = [service.full_name for service in SERVICES]
         add_reflection(self._server, [*names, HEALTH_SERVICE], admitting, (errors, draining(self._draining)))
@@ -153,9 +156,19 @@ class Edge:
         return str(TcpAddress(address.host, _add_port(server, address, credentials)))
 
     @property
+    def is_draining(self) -> bool:
+        """Whether no further calls are taken."""
+        return self._draining.started
+
+    @property
     def all_addresses(self) -> list[str]:
         """Where anything is served."""
         return [*self.addresses, *self.health_addresses]
+
+    def start_draining(self) -> None:
+        """Take no further calls; streams end with SERVER_DRAINING."""
+        self._health.drain()
+        self._draining.start()
 
     async def start(self) -> None:
         """Begin to serve."""
@@ -165,8 +178,7 @@ class Edge:
 
     async def drain(self, seconds: float) -> None:
         """Stop: no new calls, streams end with SERVER_DRAINING, other calls have so long to end. May be repeated."""
-        self._health.drain()
-        self._draining.start()
+        self.start_draining()
         await self._server.stop(seconds)
         if self._health_server is not None:
             await self._health_server.stop(0.0)

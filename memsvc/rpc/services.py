@@ -1,21 +1,24 @@
-"""The services on a gRPC server: one handler for every method that the protos define."""
+"""The methods of the API: one handler for every method that the protos define, for any server."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
+from typing import Final
 
 import grpc
 from google.protobuf import message_factory
-from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
+from google.protobuf.message import Message
+from msgspec import Struct
 
 from memsvc.application import Application
 from memsvc.rpc.admin_service import AdminService
 from memsvc.rpc.admission import Admission
 from memsvc.rpc.authorization import CredentialsOf
-from memsvc.rpc.calling import Rpc, Wrapper, method_handler, wrapped
+from memsvc.rpc.calling import Handler, Rpc, Wrapper, method_handler, wrapped
 from memsvc.rpc.config_service import ConfigService
 from memsvc.rpc.context_service import ContextService
 from memsvc.rpc.draining import Draining
@@ -36,14 +39,20 @@ _READS: Final = frozenset(("CompileContext", "WatchExtraction", "WatchMemories")
 """Besides those that the protos say have no side effects: streams, and one that may end quiet periods."""
 
 
-def add_services(
-    server: grpc.aio.Server,
-    application: Application,
-    drain: Draining,
-    admitting: Admission,
-    credentials_of: CredentialsOf,
-) -> None:
-    """Serve the API on `server`. `credentials_of`: what a call says of its caller."""
+class Method(Struct, frozen=True):
+    """A method of the API with all that stands around it: what gRPC and the operator's port serve alike."""
+
+    rpc: Rpc
+    reply: type[Message]
+    is_safe: bool
+    """Whether the protos say that it has no side effects."""
+    handler: Handler
+
+
+def methods(
+    application: Application, drain: Draining, admitting: Admission, credentials_of: CredentialsOf
+) -> list[Method]:
+    """Return the methods of the API by service. `credentials_of`: what a call says of its caller."""
     servicers: Mapping[str, object] = {
         "MemoryService": MemoryService(application),
         "SessionService": SessionService(application, drain, admitting.room),
@@ -61,25 +70,40 @@ def add_services(
         application.gate,
         credentials_of,
     )
-    for service in SERVICES:
-        servicer = servicers[service.name]
-        handlers = {rpc.name: _method_handler(rpc, servicer, wrappers, admitting) for rpc in rpcs(service)}
-        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service.full_name, handlers),))
+    return [
+        Method(
+            rpc,
+            message_factory.GetMessageClass(service.methods_by_name[rpc.name].output_type),
+            _is_safe(service.methods_by_name[rpc.name]),
+            _handler(rpc, servicers[service.name], wrappers, admitting),
+        )
+        for service in SERVICES
+        for rpc in rpcs(service)
+    ]
+
+
+def add_services(server: grpc.aio.Server, served: Iterable[Method]) -> None:
+    """Serve these methods on `server`."""
+    for service, of_service in groupby(served, lambda method: method.rpc.service):
+        handlers = {method.rpc.name: method_handler(method.rpc, method.handler) for method in of_service}
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
 
 
 def rpcs(service: ServiceDescriptor) -> Iterator[Rpc]:
     """Yield the methods of a service."""
     for method in service.methods:
         request = message_factory.GetMessageClass(method.input_type)
-        reads = method.GetOptions().idempotency_level == MethodOptions.NO_SIDE_EFFECTS or method.name in _READS
+        reads = _is_safe(method) or method.name in _READS
         yield Rpc(service.full_name, method.name, request, method.server_streaming, not reads)
 
 
-def _method_handler(
-    rpc: Rpc, servicer: object, wrappers: tuple[Wrapper, ...], admitting: Admission
-) -> grpc.RpcMethodHandler[Any, Any]:
+def _is_safe(method: MethodDescriptor) -> bool:
+    return bool(method.GetOptions().idempotency_level == MethodOptions.NO_SIDE_EFFECTS)
+
+
+def _handler(rpc: Rpc, servicer: object, wrappers: tuple[Wrapper, ...], admitting: Admission) -> Handler:
     """Return the handler of a method, which the servicer has under its name in snake case."""
     behaviour = getattr(servicer, re.sub(r"(?<!^)(?=[A-Z])", "_", rpc.name).lower())
     if rpc.streams:
         behaviour = streaming(behaviour, admitting.room)
-    return method_handler(rpc, wrapped(rpc, behaviour, wrappers))
+    return wrapped(rpc, behaviour, wrappers)

@@ -30,6 +30,7 @@ LAYERS = [
     {"administration"},
     {"application"},
     {"rpc"},
+    {"http"},
     {"server", "testing"},
     {"cli"},
     {"__main__"},
@@ -45,7 +46,7 @@ LAYERS_OF_EXTRACTION = [
     {"jobs"},
 ]
 
-EDGE = {"rpc", "cli", "testing"}
+EDGE = {"rpc", "http", "cli", "testing"}
 """Only these may use protobuf or gRPC, or the client."""
 
 
