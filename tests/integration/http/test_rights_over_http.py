@@ -12,6 +12,7 @@ import pytest
 
 from memsvc.access.rights import NEEDS
 from memsvc.errors import InvalidArgument
+from memsvc.rpc.calling import Rpc
 from memsvc.rpc.services import SERVICES, rpcs
 from memsvc.storage.driver import Driver
 from tests.certificates import Authority
@@ -25,20 +26,19 @@ SUBSETS = [
 ]
 SCOPE = {"scope": {"userId": "sarah"}}
 LIST = "MemoryService/ListMemories"
-GENERATED = {"Connect-Protocol-Version": "1"}
-"""Fields that a read does not know are passed over."""
 
 
 def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-async def status_of(client: Client, path: str, *, streams: bool, headers: dict[str, str]) -> int:
+async def status_of(client: Client, rpc: Rpc, headers: dict[str, str]) -> int:
     """Call a method and return the HTTP status; of a refused stream that of its error."""
-    if not streams:
-        return (await client.ask("POST", path, json.dumps(SCOPE).encode(), {**JSON, **GENERATED, **headers})).status
+    path, request = f"/{rpc.service}/{rpc.name}", SCOPE if "scope" in rpc.request.DESCRIPTOR.fields_by_name else {}
+    if not rpc.streams:
+        return (await client.ask("POST", path, json.dumps(request).encode(), {**JSON, **headers})).status
     kind = {"Content-Type": "application/connect+json", "Connect-Timeout-Ms": "200"}
-    reply = await client.ask("POST", path, enveloped(SCOPE), {**kind, **headers})
+    reply = await client.ask("POST", path, enveloped(request), {**kind, **headers})
     code = messages_in(reply.body)[-1][1].get("error", {}).get("code")
     return {"unauthenticated": 401, "permission_denied": 403}.get(code, 200)
 
