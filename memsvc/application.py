@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import Struct, field
 
 from memsvc import __version__
+from memsvc.access.audit import Audit
 from memsvc.access.gate import Gate, build_gate
 from memsvc.administration import Administration, Exporter, Importer, NamespaceEraser
 from memsvc.clock import now_micros
@@ -69,6 +70,7 @@ class Application(Struct, frozen=True, kw_only=True):
     quiet: Quiet
     gate: Gate | None = None
     """Who may call; None: everybody who can reach the server."""
+    audit: Audit = field(default_factory=Audit)
     tls: TlsFiles | None = None
     """What TCP addresses show; None: they speak no TLS."""
     version: str = __version__

@@ -86,12 +86,14 @@ class Gate:
 
 def build_gate(config: Config) -> Gate | None:
     """Return the gate; None: nobody is asked. Raises InvalidArgument for files that cannot be read."""
-    known = None
+    known, signed = None, None
     if config.tokens_file:
         known = WatchedFile("tokens_file", config.tokens_file, read_known, missing=NOBODY)
-    if known is None:
-        return None
-    return Gate(known)
+    if config.jwks_file:
+        from memsvc.access.jwts import Jwts
+
+        signed = Jwts(config)
+    return None if known is None and signed is None else Gate(known, signed)
 
 
 def _unknown(why: str) -> Unauthenticated:

@@ -9,8 +9,12 @@ class Pattern(Struct, frozen=True):
     """Matches whole names. All but `*` stands for itself, and no pattern takes long, whatever the name is."""
 
     text: str
+    literal: bool = False
+    """`*` stands for itself as well."""
 
     def matches(self, name: str) -> bool:
+        if self.literal:
+            return name == self.text
         first, *rest = self.text.split("*")
         if not rest:
             return name == first
@@ -28,7 +32,7 @@ class Pattern(Struct, frozen=True):
 
     @property
     def is_one_name(self) -> bool:
-        return "*" not in self.text
+        return self.literal or "*" not in self.text
 
 
 def any_matches(patterns: tuple[Pattern, ...], name: str) -> bool:

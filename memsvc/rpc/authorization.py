@@ -17,10 +17,12 @@ from typing import Any, Final
 from google.protobuf.message import Message
 from msgspec import Struct, field
 
-from memsvc.access.caller import begin_call, current_caller
+from memsvc.access.audit import Audit
+from memsvc.access.caller import Caller, Right, begin_call, current_caller
 from memsvc.access.gate import Credentials, Gate
-from memsvc.access.rights import Asked, authorize, need_of
-from memsvc.errors import Error
+from memsvc.access.rights import DEFAULT_NAMESPACE, Asked, authorize, need_of
+from memsvc.errors import Error, PermissionDenied, Unauthenticated
+from memsvc.model import Scope
 from memsvc.rpc.calling import Context, Handler, Rpc, Wrapper
 
 LOOK_SECONDS: Final = 0.25
@@ -29,12 +31,16 @@ LOOK_SECONDS: Final = 0.25
 CredentialsOf = Callable[[Context], Credentials]
 
 
-def identifying(gate: Gate, credentials_of: CredentialsOf) -> Wrapper:
+def identifying(gate: Gate, audit: Audit, credentials_of: CredentialsOf) -> Wrapper:
     """Return the wrapper that lets in only those who are known. It comes before the request is read."""
 
     def wrapper(rpc: Rpc, handler: Handler) -> Handler:
         async def handle(request: Any, context: Context) -> Any:
-            begin_call(gate.identify(credentials_of(context)))
+            try:
+                begin_call(gate.identify(credentials_of(context)))
+            except Unauthenticated as refusal:
+                audit.denied("", rpc.name, None, refusal, context.peer())
+                raise
             return await handler(request, context)
 
         return handle
@@ -42,7 +48,7 @@ def identifying(gate: Gate, credentials_of: CredentialsOf) -> Wrapper:
     return wrapper
 
 
-def authorizing(gate: Gate, credentials_of: CredentialsOf) -> Wrapper:
+def authorizing(gate: Gate, audit: Audit, credentials_of: CredentialsOf) -> Wrapper:
     """Return the wrapper that checks the caller's rights. It comes once the request is read.
 
     Raises KeyError, when it is put around a method, for one that the table of rights does not have.
@@ -52,8 +58,15 @@ def authorizing(gate: Gate, credentials_of: CredentialsOf) -> Wrapper:
     def wrapper(rpc: Rpc, handler: Handler) -> Handler:
         need, reading = need_of(rpc.service, rpc.name), reading_of(rpc.request)
 
+        def check(caller: Caller, asked: Asked, context: Context) -> str:
+            try:
+                return authorize(caller, need, asked)
+            except PermissionDenied as refusal:
+                audit.denied(caller.actor, rpc.name, Scope(asked.namespace, asked.user_id), refusal, context.peer())
+                raise
+
         async def unary(request: Any, context: Context) -> Any:
-            reading.put_namespace(request, authorize(current_caller(), need, reading.asked(request)))
+            reading.put_namespace(request, check(current_caller(), reading.asked(request), context))
             handling = handler(request, context)
             # See `admission`.
             del request
@@ -61,15 +74,42 @@ def authorizing(gate: Gate, credentials_of: CredentialsOf) -> Wrapper:
 
         async def stream(request: Any, context: Context) -> Any:
             caller, asked, credentials = current_caller(), reading.asked(request), credentials_of(context)
-            reading.put_namespace(request, authorize(caller, need, asked))
+            reading.put_namespace(request, check(caller, asked, context))
             async with standing.until_refused(
-                caller.expire_time, lambda: authorize(gate.identify(credentials), need, asked)
+                caller.expire_time, lambda: check(gate.identify(credentials), asked, context)
             ):
                 handling = handler(request, context)
                 del request
                 return await handling
 
         return stream if rpc.streams else unary
+
+    return wrapper
+
+
+def auditing(audit: Audit) -> Wrapper:
+    """Return the wrapper that writes down administrative acts; nothing is put around other methods."""
+
+    def wrapper(rpc: Rpc, handler: Handler) -> Handler:
+        need, reading = need_of(rpc.service, rpc.name), reading_of(rpc.request)
+        if Right.ADMIN not in (need.right, need.of_all_users):
+            return handler
+
+        async def handle(request: Any, context: Context) -> Any:
+            asked, outcome = reading.asked(request), "CANCELLED"
+            try:
+                reply = await handler(request, context)
+                outcome = "OK"
+                return reply
+            except Error as error:
+                outcome = error.code
+                raise
+            finally:
+                if need.right is Right.ADMIN or asked.all_users:
+                    namespace = asked.namespace or DEFAULT_NAMESPACE
+                    audit.act(current_caller().actor, rpc.name, Scope(namespace, asked.user_id), outcome)
+
+        return handle
 
     return wrapper
 

@@ -11,7 +11,8 @@ once when the server is built. From the outside in:
 5. `coding`: bytes become the request, the reply becomes bytes. Requests that are too large, or hold fields that this
    server does not know where it matters, are refused.
 6. `authorizing`: whether that caller may do that is looked up in the table of rights.
-7. `deadlines`: a call that cannot be answered in time ends with the reason.
+7. `auditing`: administrative acts are written down.
+8. `deadlines`: a call that cannot be answered in time ends with the reason.
 """
 
 from __future__ import annotations
@@ -25,11 +26,12 @@ from typing import Any
 import grpc
 from google.protobuf.message import DecodeError, Message
 
+from memsvc.access.audit import Audit
 from memsvc.access.gate import Gate
 from memsvc.errors import Error, Internal, InvalidArgument, Reason, ResourceExhausted, StorageUnavailable, Unavailable
 from memsvc.log import Log
 from memsvc.rpc.admission import LARGE_BYTES, Admission, made_of
-from memsvc.rpc.authorization import CredentialsOf, authorizing, identifying
+from memsvc.rpc.authorization import CredentialsOf, auditing, authorizing, identifying
 from memsvc.rpc.calling import Context, Handler, Rpc, Wrapper
 from memsvc.rpc.counting import kind_of
 from memsvc.rpc.draining import Draining
@@ -51,16 +53,18 @@ def chain(
     default_deadline_seconds: float,
     max_request_bytes: int,
     gate: Gate | None,
+    audit: Audit,
     credentials_of: CredentialsOf,
 ) -> tuple[Wrapper, ...]:
     """Return the wrappers, outermost first. Without a gate nobody is asked who they are, and all may do everything."""
     return (
         errors,
         draining(drain),
-        *(() if gate is None else (identifying(gate, credentials_of),)),
+        *(() if gate is None else (identifying(gate, audit, credentials_of),)),
         admission(admitting),
         coding(max_request_bytes),
-        *(() if gate is None else (authorizing(gate, credentials_of),)),
+        *(() if gate is None else (authorizing(gate, audit, credentials_of),)),
+        auditing(audit),
         deadlines(default_deadline_seconds),
     )
 

@@ -68,6 +68,7 @@ def methods(
         settings.default_deadline_seconds,
         settings.max_request_bytes,
         application.gate,
+        application.audit,
         credentials_of,
     )
     return [

@@ -120,6 +120,8 @@ class Part:
     def _add(self, waiting: Waiting[Any], decision: Decision, moment: Moment) -> None:
         """Add the record of a decision, and the rows that it leads to."""
         before, body = self.state, self._asking_for_vectors(decision.body, moment)
+        if waiting.actor:
+            body = replace(body, actor=waiting.actor)
         if body.erase is not None and self._records:
             raise _Later
         record = Record(before.tip.seq + 1, moment.nonce, decision.kind, moment.time, encode_body(body))

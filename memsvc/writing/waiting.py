@@ -28,6 +28,8 @@ class Waiting(Struct, Generic[R_co], eq=False):
     command: Command[R_co]
     future: asyncio.Future[R_co]
     arrived: float
+    actor: str = ""
+    """Who asked for it; empty: nobody knows, or the server itself."""
     conflicts: int = 0
     """How often it was decided, or prepared, in vain: the journal had moved on."""
     prepared_at: Tip | None = None

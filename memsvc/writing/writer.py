@@ -21,6 +21,7 @@ from typing import Any
 
 from msgspec import Struct, field, structs
 
+from memsvc.access.caller import current_caller
 from memsvc.errors import Error, FailedPrecondition, Reason, StorageUnavailable, Unavailable
 from memsvc.journal.commands import Command, Decision, R_co, Recorded
 from memsvc.journal.draft import Moment
@@ -89,7 +90,9 @@ class Writer:
             raise Unavailable(Reason.SERVER_DRAINING, "server is stopping", retry_after_seconds=1.0)
         if self._waiting_count >= self._max_waiting:
             raise Unavailable(Reason.TOO_MANY_CALLS, f"{self._max_waiting} writes wait", retry_after_seconds=1.0)
-        waiting: Waiting[R_co] = Waiting(command, asyncio.get_running_loop().create_future(), time.monotonic())
+        waiting: Waiting[R_co] = Waiting(
+            command, asyncio.get_running_loop().create_future(), time.monotonic(), current_caller().actor
+        )
         lane = self._lanes.get(scope)
         if lane is None:
             lane = self._lanes[scope] = _Lane()

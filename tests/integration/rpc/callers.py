@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
+
+import msgspec
 
 from memsvc.access.allowance import UNLIMITED, Allowance
 from memsvc.access.caller import Right
 from memsvc.access.token_file import TokenFile
 from memsvc.access.tokens import Entry, new_token, new_token_id, token_hash
+from memsvc.model import Scope
 
 Metadata = tuple[tuple[str, str], ...]
 
@@ -48,6 +51,23 @@ class Callers:
             )
         )
         return token
+
+    def bound_to(self, scopes: Iterable[Scope]) -> dict[Scope, Metadata]:
+        """Return what clients send that may do everything to one user each. Written at once, for many."""
+        lines, bound = [], {}
+        for number, scope in enumerate(dict.fromkeys(scopes)):
+            token = new_token(f"u{number}")
+            entry = Entry(
+                id=f"u{number}",
+                token_sha256=token_hash(token),
+                namespaces=[scope.namespace],
+                rights=list(Right),
+                users=[scope.user_id],
+            )
+            lines.append(msgspec.json.encode(entry) + b"\n")
+            bound[scope] = bearer(token)
+        self.path.write_bytes(b"".join(lines))
+        return bound
 
     def metadata(self, *rights: str, **described: object) -> Metadata:
         """Return what a client sends that has a new token with these rights."""
