@@ -25,6 +25,8 @@ PREFIX: Final = struct.Struct(">BI")
 """Before each message of a stream: flags, and its length."""
 _COMPRESSED: Final = 0x01
 _END: Final = 0x02
+_NAMED_BY_GRPC: Final = {"URI": "peer_uri", "DNS": "peer_dns", "IP Address": "peer_ip", "email": "peer_email"}
+"""Kinds of names in a certificate, as `ssl` calls them."""
 _conversion = asyncio.Lock()
 """Large bodies are converted one at a time, beside the event loop: what is made of each may be many times its size."""
 
@@ -124,7 +126,8 @@ class HttpCall:
 
     def auth_context(self) -> Mapping[str, Sequence[bytes]]:
         """Return the names in the client's certificate, as gRPC does."""
-        return {"x509_subject_alternative_name": self._exchange.certificate_names}
+        names = self._exchange.certificate_names
+        return {named: names[kind] for kind, named in _NAMED_BY_GRPC.items() if kind in names}
 
     def peer(self) -> str:
         return self._exchange.peer

@@ -111,8 +111,8 @@ class Connection(asyncio.Protocol):
     ) -> None:
         """`opened` says whether there is room for one more."""
         self.peer = ""
-        self.certificate_names: Sequence[bytes] = ()
-        """The alternative names in the client's certificate, which TLS has verified."""
+        self.certificate_names: Mapping[str, Sequence[bytes]] = {}
+        """The alternative names in the client's certificate, which TLS has verified, by kind: URI, DNS and others."""
         self.deadline: float | None = None
         """When the connection is given up, on the loop's clock."""
         self.is_closing = False
@@ -142,7 +142,8 @@ class Connection(asyncio.Protocol):
         transport.set_write_buffer_limits(high=_WRITE_BUFFER_BYTES)
         self.peer = _peer(transport)
         certificate = transport.get_extra_info("peercert") or {}
-        self.certificate_names = [name.encode() for _, name in certificate.get("subjectAltName", ())]
+        names = certificate.get("subjectAltName", ())
+        self.certificate_names = {kind: [name.encode() for of, name in names if of == kind] for kind, _ in names}
         self.deadline = self._loop.time() + HEAD_SECONDS
         if not self._opened(self):
             self.fail(503, "too many connections")

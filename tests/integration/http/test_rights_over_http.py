@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from memsvc.access.caller import Right
 from memsvc.access.rights import NEEDS
+from memsvc.access.tokens import Entry
 from memsvc.errors import InvalidArgument
 from memsvc.rpc.calling import Rpc
 from memsvc.rpc.services import SERVICES, rpcs
@@ -93,6 +95,31 @@ async def test_the_port_speaks_tls_with_the_same_certificate(driver: Driver, fol
 
     assert reply.status == 200
     assert b"HTTP/1.1" not in plain
+
+
+async def test_a_name_in_a_certificate_is_a_caller_as_it_is_over_grpc(driver: Driver, folder: Path) -> None:
+    authority, callers = Authority(), Callers(folder)
+    (folder / "ca.pem").write_bytes(authority.pem)
+    certificate, key = authority.write(folder, "server", "localhost", "127.0.0.1")
+    files = {
+        "tls_certificate_file": str(certificate),
+        "tls_key_file": str(key),
+        "tls_client_ca_file": f"{folder}/ca.pem",
+    }
+    bound = "spiffe://example.org/agents/*"
+    callers.file.add(Entry(id="agents", certificate=bound, namespaces=["agents"], rights=[Right.READ]))
+    statuses = {}
+    async with served_http(driver, folder, tokens_file=str(callers.path), **files) as http:
+        host, _, port = http.port.address.rpartition(":")
+        for name in ("spiffe://example.org/agents/a", "spiffe://example.org/people/b", "example.org"):
+            own = ssl.create_default_context(cadata=authority.pem.decode())
+            own.load_cert_chain(*authority.write(folder, "client", name))
+            client = Client(*await asyncio.open_connection(host, int(port), ssl=own, server_hostname="localhost"))
+            http.clients.append(client)
+            reply = await client.ask("POST", f"/memsvc.v1.{LIST}", json.dumps(SCOPE).encode(), JSON)
+            statuses[name] = reply.status
+
+    assert list(statuses.values()) == [200, 401, 401]
 
 
 async def _raw(http: HttpHarness) -> bytes:
