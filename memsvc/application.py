@@ -84,10 +84,11 @@ def build_application(
     foreground: Foreground | None = None,
     embedder: Embedder | None = None,
 ) -> Application:
-    """Return the application on an open driver; nothing runs yet. `foreground` is what the engine gives way to."""
+    """Return the application on an open driver; nothing runs yet. `foreground`: what the background yields to."""
     driver = waited_for(driver)
+    foreground = foreground or Foreground()
     users = Users(driver, settings.cache_bytes)
-    writer = Writer(users, embed_after_seconds=None if embedder is None else settings.embed_after_seconds)
+    writer = Writer(users, embed_after_seconds=_embed_after_seconds(settings, embedder))
     meaning = Meaning(users, writer, embedder) if embedder is not None else None
     hints = Hints()
     quota, heartbeat_seconds = settings.memory_quota, settings.heartbeat_seconds
@@ -113,11 +114,11 @@ def build_application(
         exporter=Exporter(users),
         importer=Importer(writer, quota, quiet, instant(embedder), redactor),
         eraser=NamespaceEraser(administration),
-        worker=Worker(users, writer, engine, hints, settings, rights, meaning=meaning),
+        worker=Worker(users, writer, engine, hints, settings, rights, meaning=meaning, foreground=foreground),
         redactor=redactor,
         settings_reader=settings_reader,
         config_writer=ConfigWriter(users, writer),
-        foreground=foreground or Foreground(),
+        foreground=foreground,
         settings=settings,
         meaning=meaning,
         driver_name=scheme_of(settings.storage_url),
@@ -126,3 +127,9 @@ def build_application(
         tls=tls_files(settings),
         quiet=quiet,
     )
+
+
+def _embed_after_seconds(settings: Config, embedder: Embedder | None) -> float | None:
+    if embedder is None:
+        return None
+    return settings.store_vectors_after_seconds if embedder.instant else settings.embed_after_seconds

@@ -159,6 +159,8 @@ class Config(Struct, frozen=True, kw_only=True):
     """A call for embeddings ends after this."""
     embed_after_seconds: SecondsOrNone = 0.5
     """What changed is embedded after so long: changes that come together cost one write more, not many."""
+    store_vectors_after_seconds: SecondsOrNone = 30.0
+    """... but with `static` only stored, after so long: a search makes in microseconds what is not stored yet."""
     quiet_seconds: SecondsOrNone = 1.0
     """A run waits so long for the next one of its session: turns that come together cost one model call."""
     max_quiet_seconds: SecondsOrNone = 10.0

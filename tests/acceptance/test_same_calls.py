@@ -26,7 +26,7 @@ SETTINGS = {
     "quiet_seconds": 3600,
     "max_quiet_seconds": 3600,
     # Nor are vectors stored, which is a record of its own, at a time of its own.
-    "embed_after_seconds": 3600,
+    "store_vectors_after_seconds": 3600,
 }
 USERS = ("sarah", "é", "e\u0301", "team:support", "日本", "a/b", "{x}", "$where", "100%", "A", "a")
 LEAST_REASONS = 12

@@ -11,6 +11,7 @@ import contextlib
 import math
 import random
 import time
+from collections import deque
 from collections.abc import Sequence
 
 from msgspec import Struct, field, structs
@@ -27,6 +28,7 @@ from memsvc.extraction.jobs.claims import ClaimCommand, Claimed, FinishCommand, 
 from memsvc.extraction.jobs.events import Hints, Progress, Proposed
 from memsvc.extraction.jobs.queue import HastenCommand
 from memsvc.extraction.jobs.troubles import Troubles
+from memsvc.foreground import Foreground
 from memsvc.ids import new_id
 from memsvc.journal.lifecycle import has_waited_since
 from memsvc.journal.records import Claim
@@ -48,6 +50,7 @@ _AHEAD_USERS = 100_000
 _AHEAD_MICROS = 24 * 3600 * 1_000_000
 _SHORTEST_SLEEP_SECONDS = 0.002
 _TURNS_KEPT = 10_000
+_LONGEST_PAUSE_SECONDS = 0.1
 _LARGE_BYTES = 128 << 10
 """A conversation of more than this is long: joined runs are shorter."""
 _LEAST_BETWEEN_HASTENINGS_SECONDS = 10.0
@@ -78,11 +81,15 @@ class Worker(Struct):
     troubles: Troubles = field(default_factory=Troubles)
     meaning: Meaning | None = None
     """Makes what vectors are missing; None: nobody does here."""
+    foreground: Foreground = field(default_factory=Foreground)
     owner: str = field(default_factory=new_id)
     _busy: dict[Scope, asyncio.Task[None]] = field(default_factory=dict)
     _sightings: dict[Scope, _Sighting] = field(default_factory=dict)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _next_due: int = 0
+    _due: deque[Scope] = field(default_factory=deque)
+    """Users with work now, as the last look found them, in the order in which they have their turns."""
+    _looked_at: float = -math.inf
     _others_wait: bool = False
     """Users have work for whom there is no room."""
     _turns: dict[Scope, int] = field(default_factory=dict)
@@ -147,6 +154,23 @@ class Worker(Struct):
             # Whoever is due waits for those at work, who then give way.
             self._others_wait = True
             return
+        if time.monotonic() - self._looked_at < self.settings.poll_seconds:
+            # Of many who are due, the last look has found more than could be served then.
+            self._start_found()
+        if len(self._busy) < self._concurrency:
+            await self._look()
+            self._start_found()
+        self._others_wait = bool(self._due)
+
+    def _start_found(self) -> None:
+        while self._due and len(self._busy) < self._concurrency:
+            scope = self._due.popleft()
+            if scope not in self._busy:
+                self._start_on(scope)
+
+    async def _look(self) -> None:
+        """See who has work, and when the next one will."""
+        self._looked_at = time.monotonic()
         horizon = self.users.clock() + int(self.settings.poll_seconds * 1_000_000)
         due = dict(await self.users.driver.due(horizon, _DUE_USERS))
         now, now_seconds = self.users.clock(), time.monotonic()
@@ -154,22 +178,13 @@ class Worker(Struct):
             # Due at another time, there is something else to do by now: the claim has ended, or was renewed.
             if due.get(scope, sighting.due) == sighting.due:
                 due[scope] = now + int((sighting.lapses - now_seconds) * 1_000_000)
-        scopes = list(due)
+        scopes = [scope for scope in due if scope not in self._busy]
         if self.users.driver.capabilities().shared.supported:
             random.shuffle(scopes)
         # Those served longest ago have their turn first: nobody's work holds up everybody's.
         scopes.sort(key=lambda scope: self._turns.get(scope, 0))
-        self._others_wait = False
-        for scope in scopes:
-            if scope in self._busy:
-                continue
-            if len(self._busy) >= self._concurrency:
-                self._others_wait = True
-                return
-            if due[scope] <= now:
-                self._start_on(scope)
-            elif not self._next_due or due[scope] < self._next_due:
-                self._next_due = due[scope]
+        self._due = deque(scope for scope in scopes if due[scope] <= now)
+        self._next_due = min((due[scope] for scope in scopes if due[scope] > now), default=0)
 
     async def _see_claims_ahead(self) -> None:
         """See which claims there are that are not due before their lease ends: their owners may be gone."""
@@ -259,7 +274,9 @@ class Worker(Struct):
         if not 0 < state.core.embed_time <= self.users.clock():
             return
         if self.meaning is not None:
+            began = time.monotonic()
             await self.meaning.serve(scope)
+            await self.foreground.give_way(min(time.monotonic() - began, _LONGEST_PAUSE_SECONDS))
         else:
             # Another server asked for vectors, which nobody here makes: whoever searches by meaning asks again.
             await self.writer.write(scope, PlanVectors(0))
