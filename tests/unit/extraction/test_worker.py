@@ -426,6 +426,30 @@ async def test_a_user_with_much_to_learn_gives_way_to_others(make_replica: MakeR
     assert read.index("I sail") <= 2
 
 
+async def test_one_look_finds_work_for_many_turns(make_replica: MakeReplica, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A look for each user who has been served would ask the database for all who wait, again and again.
+    replica = make_replica(extraction_concurrency=2, poll_seconds=3_600.0)
+    accepted = []
+    for number in range(40):
+        scope = Scope("default", f"user-{number}")
+        message = Message(Role.USER, (TextPart(f"I like {number}"),))
+        accepted.append((scope, await replica.extractions.accept_messages(scope, [message], 9, "", "", None)))
+    looks = 0
+    due = replica.driver.due
+
+    async def counted(before: int, limit: int) -> Any:
+        nonlocal looks
+        looks += 1
+        return await due(before, limit)
+
+    monkeypatch.setattr(replica.driver, "due", counted)
+    replica.worker.start()
+    for scope, extraction_id in accepted:
+        extraction, _ = await replica.extractions.wait(scope, extraction_id, 30)
+        assert extraction.state is ExtractionState.SUCCEEDED
+    assert looks < 10
+
+
 async def test_what_failed_and_what_waits_is_counted_by_its_commonest_reason(make_replica: MakeReplica) -> None:
     replica = make_replica(retry_seconds=3_600.0, max_retry_seconds=3_600.0)
     refused = Permanent(Reason.MODEL_REFUSED, "refused")
