@@ -81,7 +81,8 @@ async def test_what_a_killed_replica_worked_on_is_done_by_another(
     extraction_id = await _begin(doomed.client, model)
     other = await replicas.start()
     await replicas.kill(doomed)
-    assert (await _completed(_sarah(other.client), extraction_id)).extraction.attempt == 2
+    await _completed(_sarah(other.client), extraction_id)
+    assert len(model.requests) > 1
     assert await _texts(_sarah(other.client)) == ["The user likes sushi."]
 
 
@@ -94,7 +95,8 @@ async def test_a_replica_frozen_past_its_lease_commits_nothing(
     extraction_id = await _begin(frozen.client, model)
     frozen.server.freeze()
     other = await replicas.start()
-    assert (await _completed(_sarah(other.client), extraction_id)).extraction.attempt == 2
+    await _completed(_sarah(other.client), extraction_id)
+    assert len(model.requests) > 1
     frozen.server.thaw()
     thawed = _sarah(frozen.client)
     # A worker serves a user one extraction after the other: when this one has ended, the thawed one is over the first.
