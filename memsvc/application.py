@@ -31,6 +31,7 @@ from memsvc.settings.updating import ConfigWriter
 from memsvc.storage.driver import Driver
 from memsvc.storage.registry import scheme_of
 from memsvc.tls import TlsFiles, tls_files
+from memsvc.tools import MemoryTools, Tasks, Tools
 from memsvc.users import Users
 from memsvc.waits import waited_for
 from memsvc.writing.writer import Writer
@@ -50,6 +51,7 @@ class Application(Struct, frozen=True, kw_only=True):
     sessions: Sessions
     history_search: HistorySearch
     extractions: Extractions
+    tools: Tools
     administration: Administration
     exporter: Exporter
     importer: Importer
@@ -98,6 +100,11 @@ def build_application(
     rights = Rights(settings.allow_clear, settings.max_unasked_deletions)
     quiet = Quiet(settings.quiet_seconds, max(settings.quiet_seconds, settings.max_quiet_seconds))
     administration = Administration(users, writer)
+    memory_reader = MemoryReader(users, bool(model), meaning)
+    sessions, history_search = Sessions(users, writer, redactor), HistorySearch(users, meaning)
+    extractions = Extractions(users, writer, engine, hints, quota, rights, heartbeat_seconds, redactor)
+    reading = MemoryTools(users, memory_reader, sessions, history_search)
+    tasks = Tasks(users, extractions, bool(model))
     return Application(
         driver=driver,
         engine=engine,
@@ -105,11 +112,12 @@ def build_application(
         writer=writer,
         memory_writer=MemoryWriter(users, writer, quota, redactor),
         memory_restorer=MemoryRestorer(users, writer, quota, redactor),
-        memory_reader=MemoryReader(users, bool(model), meaning),
+        memory_reader=memory_reader,
         memory_history=MemoryHistory(users, heartbeat_seconds),
-        sessions=Sessions(users, writer, redactor),
-        history_search=HistorySearch(users, meaning),
-        extractions=Extractions(users, writer, engine, hints, quota, rights, heartbeat_seconds, redactor),
+        sessions=sessions,
+        history_search=history_search,
+        extractions=extractions,
+        tools=Tools(users, writer, reading, tasks, quota, redactor),
         administration=administration,
         exporter=Exporter(users),
         importer=Importer(writer, quota, quiet, instant(embedder), redactor),

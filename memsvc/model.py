@@ -323,6 +323,23 @@ class Run(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=Tru
         return bool(self.replaced_by)
 
 
+class ToolName(enum.StrEnum):
+    """The tools that an agent's own model may call."""
+
+    SAVE_MEMORY = "save_memory"
+    UPDATE_MEMORY = "update_memory"
+    FORGET = "forget"
+    UPDATE_USER_MEMORY = "update_user_memory"
+    SEARCH_MEMORIES = "search_memories"
+    GET_MEMORIES = "get_memories"
+    READ_CHAT_HISTORY = "read_chat_history"
+    SEARCH_HISTORY = "search_history"
+
+
+TOOL_ENGINE = "tool"
+"""The engine, in its origin, of what a tool wrote."""
+
+
 class Session(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """A conversation: its runs share the session's id."""
 
@@ -341,6 +358,7 @@ class ExtractionKind(enum.StrEnum):
 
     RUNS = "runs"
     MESSAGES = "messages"
+    TASK = "task"
 
 
 class ExtractionState(enum.StrEnum):

@@ -80,6 +80,8 @@ NEEDS: Final[Mapping[str, Need]] = {
     "ContextService/CompileContext": _READ,
     "ConfigService/GetMemoryConfig": Need(Right.READ, of_all_users=Right.READ, has_user=False),
     "ConfigService/UpdateMemoryConfig": _ADMIN_OF_ALL,
+    "ToolService/ListTools": _READ,
+    "ToolService/CallTool": _WRITE,
     "AdminService/ListUsers": _ADMIN_OF_ALL,
     "AdminService/GetStats": _READ,
     "AdminService/ExportUser": _READ,

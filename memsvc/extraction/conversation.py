@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from memsvc.extraction.engine import Conversation
+from memsvc.extraction.engine import Conversation, Operation
 from memsvc.extraction.reconcile import Source, Sources
 from memsvc.extraction.schemas import default_schemas
 from memsvc.meaning import Meaning
-from memsvc.model import Extraction, Layer, Memory, Message, Origin, Role, Run, Scope, decode
+from memsvc.model import (
+    Extraction,
+    ExtractionKind,
+    Layer,
+    Memory,
+    Message,
+    Origin,
+    Role,
+    Run,
+    Scope,
+    Trust,
+    decode,
+)
 from memsvc.search.hybrid import Asked
 from memsvc.sessions import timed
 from memsvc.storage.driver import PageOf, RowKind
@@ -34,17 +47,24 @@ class Reading(Struct, frozen=True):
     conversation: Conversation
     runs: Sequence[Run]
 
+    def trusted(self, operations: Sequence[Operation]) -> Sequence[Operation]:
+        """Return what an engine proposes as far as it is to be trusted: a task is a tool's word, and no more."""
+        if not self.conversation.is_task:
+            return operations
+        return [replace(operation, trust=Trust.FROM_TOOL) for operation in operations]
+
     def sources(self, extractions: Sequence[Extraction], engine: str, model: str) -> Sources:
         """Return where each message came from."""
         first = extractions[0]
         sources = []
         for run in self.runs:
             for message in run.messages:
+                called_in = run.metadata if self.conversation.is_task else {}
                 origin = Origin(
                     agent_id=run.agent_id or first.agent_id,
                     team_id=run.team_id or first.team_id,
-                    session_id=run.session_id,
-                    run_id=run.run_id if run.session_id else "",
+                    session_id=run.session_id or called_in.get("session_id", ""),
+                    run_id=run.run_id if run.session_id else called_in.get("run_id", ""),
                     message_id=message.message_id,
                     author_id=message.author_id,
                     engine=engine,
@@ -86,8 +106,15 @@ async def read(
         scope.user_id,
         extractions[0].reason,
         scope.is_shared,
+        is_task=extractions[0].kind is ExtractionKind.TASK,
     )
     return Reading(conversation, runs)
+
+
+def task_origin(origin: Origin) -> Mapping[str, str]:
+    """Return what the run of a task keeps of where it was given: it belongs to no session itself."""
+    named = {"session_id": origin.session_id, "run_id": origin.run_id}
+    return {name: value for name, value in named.items() if value}
 
 
 async def nearest(user: HotUser, messages: Sequence[Message], meaning: Meaning | None = None) -> Sequence[Memory]:

@@ -81,6 +81,8 @@ class Conversation(msgspec.Struct, frozen=True, gc=False):
 
     author_id: str | None = None
     """Whose messages alone are sources; None: those of the user, or of all members of a team."""
+    is_task: bool = False
+    """The messages are a task that the user's agent gives, about the user, in whatever person."""
 
     def is_source(self, message: Message) -> bool:
         """Tell whether `message` is the user's own words: the only ones that become memories.

@@ -214,7 +214,7 @@ class _Reconciling:
 
     def _replace(self, before: Memory, proposed: Memory, operation: Operation) -> None:
         # An update names the whole list: what it leaves out is no longer so.
-        value_json = proposed.value_json if operation.action is Action.UPDATE else _united(before, proposed)
+        value_json = proposed.value_json if operation.action is Action.UPDATE else united_value(before, proposed)
         after = replace(
             before,
             text=proposed.text,
@@ -227,7 +227,7 @@ class _Reconciling:
             observe_time=proposed.observe_time,
         )
         if after.value_json != proposed.value_json:
-            after = replace(after, text=_list_text(proposed, after.value_json))
+            after = replace(after, text=list_sentence(proposed, after.value_json))
         if (after.text, after.value_json, after.topics) == (before.text, before.value_json, before.topics):
             return
         if reason := objection(before, proposed.trust, proposed.observe_time):
@@ -284,7 +284,7 @@ def _union(first: Sequence[str], second: Sequence[str]) -> tuple[str, ...]:
     return tuple(seen.values())[:TOPICS]
 
 
-def _united(before: Memory, proposed: Memory) -> str:
+def united_value(before: Memory, proposed: Memory) -> str:
     """Return the value after something was added: lists unite by element, everything else is replaced."""
     old, new = _list(before.value_json), _list(proposed.value_json)
     if old is None or new is None:
@@ -294,7 +294,7 @@ def _united(before: Memory, proposed: Memory) -> str:
     return json.dumps(merged, ensure_ascii=False)
 
 
-def _list_text(proposed: Memory, value_json: str) -> str:
+def list_sentence(proposed: Memory, value_json: str) -> str:
     """Return the text for a united list: the sentence proposed, with the whole list in place of its part."""
     merged, part = _list(value_json) or [], _list(proposed.value_json) or []
     listed, wanted = ", ".join(map(str, part)), ", ".join(map(str, merged))

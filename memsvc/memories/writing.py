@@ -140,11 +140,11 @@ class WriteCommand(Command[Commit]):
 
 def _carry_out(draft: Draft, operation: Operation) -> None:
     if isinstance(operation, Create):
-        same = _saying_the_same(draft, operation.memory) if operation.merges else None
+        same = saying_the_same(draft, operation.memory) if operation.merges else None
         if same is None:
             draft.create(operation.memory)
         else:
-            draft.replace(same, _merged(same, operation.memory))
+            draft.replace(same, merged(same, operation.memory))
         return
     target = operation.target
     memory = target.find(draft)
@@ -169,7 +169,7 @@ def _carry_out(draft: Draft, operation: Operation) -> None:
     draft.replace(memory, changed)
 
 
-def _saying_the_same(draft: Draft, memory: Memory) -> Memory | None:
+def saying_the_same(draft: Draft, memory: Memory) -> Memory | None:
     """Return the memory of the layer that says it in the same words, and is not over."""
     wanted = wording(memory.text)
     for known in draft.state.layers[memory.layer].values():
@@ -183,7 +183,7 @@ def _saying_the_same(draft: Draft, memory: Memory) -> Memory | None:
     return None
 
 
-def _merged(known: Memory, again: Memory) -> Memory:
+def merged(known: Memory, again: Memory) -> Memory:
     """Return what is known, said again: with the topics and metadata of both, kept as long as either."""
     merged = msgspec.structs.replace(
         known,

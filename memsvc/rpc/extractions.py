@@ -34,6 +34,7 @@ _STATE_NUMBERS: Final = inverted(EXTRACTION_STATES)
 _KINDS: Final = {
     ExtractionKind.RUNS: extraction_pb2.EXTRACTION_KIND_RUNS,
     ExtractionKind.MESSAGES: extraction_pb2.EXTRACTION_KIND_MESSAGES,
+    ExtractionKind.TASK: extraction_pb2.EXTRACTION_KIND_TASK,
 }
 _ACTIONS: Final = {
     Action.ADD: memory_pb2.CHANGE_KIND_CREATED,
@@ -47,8 +48,8 @@ _MOST: Final = 2**31 - 1
 def proto_extraction(extraction: Extraction) -> extraction_pb2.Extraction:
     """Return the message for an extraction."""
     waits = extraction.state is ExtractionState.WAITING
-    # The messages of an ExtractMemories call are kept as a run that clients do not see.
-    run_ids = () if extraction.kind is ExtractionKind.MESSAGES else extraction.run_ids
+    # The messages of an ExtractMemories call, and tasks, are kept as a run that clients do not see.
+    run_ids = extraction.run_ids if extraction.kind is ExtractionKind.RUNS else ()
     return extraction_pb2.Extraction(
         extraction_id=extraction.extraction_id,
         kind=_KINDS[extraction.kind],

@@ -26,11 +26,12 @@ from memsvc.rpc.extraction_service import ExtractionService
 from memsvc.rpc.interceptors import chain, streaming
 from memsvc.rpc.memory_service import MemoryService
 from memsvc.rpc.session_service import SessionService
-from memsvc.v1 import admin_pb2, config_pb2, context_pb2, extraction_pb2, memory_pb2, session_pb2
+from memsvc.rpc.tool_service import ToolService
+from memsvc.v1 import admin_pb2, config_pb2, context_pb2, extraction_pb2, memory_pb2, session_pb2, tool_pb2
 
 SERVICES: Final[tuple[ServiceDescriptor, ...]] = tuple(
     service
-    for module in (context_pb2, memory_pb2, session_pb2, extraction_pb2, admin_pb2, config_pb2)
+    for module in (context_pb2, memory_pb2, session_pb2, tool_pb2, extraction_pb2, admin_pb2, config_pb2)
     for service in module.DESCRIPTOR.services_by_name.values()
 )
 """Those asked most first: gRPC looks for a method in this order."""
@@ -58,6 +59,7 @@ def methods(
         "SessionService": SessionService(application, drain, admitting.room),
         "ExtractionService": ExtractionService(application),
         "ContextService": ContextService(application, drain),
+        "ToolService": ToolService(application, drain),
         "AdminService": AdminService(application),
         "ConfigService": ConfigService(application),
     }

@@ -134,6 +134,8 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """The caller, or its namespace, has as much as it may have at once or in a second: `50 calls a second`."""
     REASON_BUDGET_EXHAUSTED: _Reason.ValueType  # 54
     """What learning may cost the namespace today is spent: `1000000 model tokens of 1000000 are spent until ...`."""
+    REASON_AMBIGUOUS: _Reason.ValueType  # 55
+    """What a tool is to forget fits several memories, or none wholly: `several memories fit that: name one by its number`."""
 
 class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
     """Why a call failed, an extraction waits or ended without effect, or something was refused.
@@ -255,4 +257,6 @@ REASON_LIMIT_REACHED: Reason.ValueType  # 53
 """The caller, or its namespace, has as much as it may have at once or in a second: `50 calls a second`."""
 REASON_BUDGET_EXHAUSTED: Reason.ValueType  # 54
 """What learning may cost the namespace today is spent: `1000000 model tokens of 1000000 are spent until ...`."""
+REASON_AMBIGUOUS: Reason.ValueType  # 55
+"""What a tool is to forget fits several memories, or none wholly: `several memories fit that: name one by its number`."""
 Global___Reason: _TypeAlias = Reason  # noqa: Y015

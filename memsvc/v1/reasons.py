@@ -174,3 +174,6 @@ class Reason(enum.StrEnum):
 
     BUDGET_EXHAUSTED = "BUDGET_EXHAUSTED"
     """What learning may cost the namespace today is spent: `1000000 model tokens of 1000000 are spent until ...`."""
+
+    AMBIGUOUS = "AMBIGUOUS"
+    """What a tool is to forget fits several memories, or none wholly: `several memories fit that: name one by its number`."""

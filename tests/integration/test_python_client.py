@@ -277,8 +277,9 @@ def test_the_readme_of_the_client_runs_as_it_stands(
     blocks = [part.partition("```")[0] for part in readme.read_text(encoding="utf-8").split("```python\n")[1:]]
     monkeypatch.chdir(tmp_path)
 
-    assert len(blocks) == 4
+    assert len(blocks) == 6
     names: dict[str, Any] = {}
     for block in blocks:
         exec(block.replace("unix:///run/memsvc/memsvc.sock", target), names)
     assert [hit.memory for hit in names["hits"]] == ["Skis at Kirkwood"]
+    assert [answer["tool_call_id"] for answer in names["answers"]] == ["call_1"]

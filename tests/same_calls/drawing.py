@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import uuid
 from collections.abc import Callable, Generator
 from random import Random
@@ -138,6 +139,29 @@ class Drawing:
             call = {"tool_call": {"id": "call-1", "name": "look_up", "arguments_json": '{"q": "é"}'}}
             messages.append({"role": "ROLE_ASSISTANT", "parts": [call], "message_id": own("message")})
         return messages
+
+    def tool_call(self) -> tuple[str, JSON]:
+        """Return a tool and what a model might give it; now and then what belongs to another tool."""
+        layer = self.random.choice(("profile", "policy", "knowledge", "feedback", "PROFILE", "self"))
+        number = f"m{self.random.randrange(1, 40)}"
+        said = {"text": self.random.choice(TEXTS)[:300], "topics": self.random.sample(LABELS, 2)}
+        keyed = {"key": self.random.choice(KEYS), "value": json.loads(self.random.choice(VALUES[:8]))}
+        named = [{"number": number}, {"topic": self.random.choice(LABELS)}, {"key": self.random.choice(KEYS)}]
+        named += [{"description": self.random.choice(QUERIES)}, {"all": True}, {"number": number, "topic": "a"}]
+        calls: list[tuple[str, JSON]] = [
+            ("save_memory", {"layer": layer, **said}),
+            ("save_memory", {"layer": layer, **said, **keyed}),
+            ("update_memory", {"number": number, **said}),
+            ("update_memory", {"number": number, "value": keyed["value"]}),
+            ("forget", self.random.choice(named)),
+            ("search_memories", {"query": self.random.choice(QUERIES)}),
+            ("get_memories", {"layer": layer} if self.chance(0.5) else {}),
+            ("update_user_memory", {"task": self.random.choice(TURNS)}),
+            ("read_chat_history", {"last_runs": self.random.randint(0, 3)}),
+            ("search_history", {"query": self.random.choice(QUERIES)}),
+        ]
+        name, arguments = self.random.choice(calls)
+        return (self.random.choice(calls)[0] if self.chance(0.1) else name), arguments
 
     def session_id(self) -> str:
         return own(f"session-{self.random.randrange(_SESSIONS)}")

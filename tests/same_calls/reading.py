@@ -41,6 +41,7 @@ class Reading:
             self.stats: 4,
             self.users: 2,
             self.server: 0.5,
+            self.tools: 0.5,
         }
 
     def get(self) -> Action:
@@ -178,6 +179,9 @@ class Reading:
             token = answer["replies"][0].get("next_page_token", "") if answer["replies"] else ""
             if not token:
                 return
+
+    def tools(self) -> Action:
+        yield self._draw.call("ListTools", {"format": self._draw.random.randrange(6)})
 
     def server(self) -> Action:
         yield Call("GetServerInfo", {})

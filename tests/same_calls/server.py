@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.json_format import MessageToDict, ParseDict
 from google.rpc import error_details_pb2, status_pb2
 
-from memsvc.v1 import admin_pb2, context_pb2, extraction_pb2, memory_pb2, session_pb2
+from memsvc.v1 import admin_pb2, context_pb2, extraction_pb2, memory_pb2, session_pb2, tool_pb2
 from tests.same_calls.names import Names
 
 JSON = dict[str, Any]
@@ -21,10 +22,11 @@ JSON = dict[str, Any]
 CALL_SECONDS = 60.0
 METHODS: Mapping[str, MethodDescriptor] = {
     method.name: method
-    for module in (admin_pb2, context_pb2, extraction_pb2, memory_pb2, session_pb2)
+    for module in (admin_pb2, context_pb2, extraction_pb2, memory_pb2, session_pb2, tool_pb2)
     for service in module.DESCRIPTOR.services_by_name.values()
     for method in service.methods
 }
+_DAY = re.compile(r"20[2-9]\d-\d\d-\d\d(?: \d\d:\d\d)?")
 _HINTS = ("progress", "proposed", "heartbeat")
 """Events that a stream may leave out or repeat."""
 
@@ -81,6 +83,9 @@ class Server:
         if isinstance(message, admin_pb2.GetServerInfoResponse):
             # Drivers differ in these, and should.
             reply["driver"], reply["capabilities"] = "", [each["name"] for each in reply["capabilities"]]
+        if isinstance(message, tool_pb2.CallToolResponse):
+            # It tells when something was said, by the clock of the server.
+            reply["text"] = _DAY.sub("now", reply["text"])
         return reply
 
     def _failure(self, error: grpc.aio.AioRpcError) -> JSON:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 from tests.same_calls.drawing import LEARNING, Action, Drawing
@@ -36,11 +37,12 @@ class Writing:
             self.move: 7,
             self.erase: 1,
             self.erase_namespace: 0.7,
+            self.call_tool: 12,
             self.repeat: 7,
         }
 
     def note(self, call: Call) -> None:
-        if "request_id" in call.request:
+        if "request_id" in call.request or "call_id" in call.request:
             self._sent = [*self._sent[-_KEPT:], call]
 
     def create(self) -> Action:
@@ -151,6 +153,19 @@ class Writing:
         confirmation = "spare" if self._draw.chance(0.7) else "spar"
         yield Call("EraseNamespace", {"namespace": "spare", "confirm_namespace": confirmation})
 
+    def call_tool(self) -> Action:
+        user_id = self._draw.world.user_id()
+        name, arguments = self._draw.tool_call()
+        request: JSON = {"name": name, "arguments_json": json.dumps(arguments, ensure_ascii=False)}
+        if self._draw.chance(0.5):
+            request |= {"session_id": self._draw.session_id()}
+        if self._draw.chance(0.7):
+            request |= {"call_id": f"call_{self._draw.random.randrange(1_000)}"}
+        if self._draw.chance(0.9):
+            request["settings"] = {"mode": "LEARNING_MODE_BOTH"}
+        request["shared_user_ids"] = self._draw.shared_user_ids(user_id)
+        yield self._draw.call("CallTool", request, user_id)
+
     def repeat(self) -> Action:
         """Send a write once more; now and then something else under its request id."""
         if not self._sent:
@@ -158,7 +173,7 @@ class Writing:
         sent = self._draw.random.choice(self._sent)
         if self._draw.chance(0.25):
             other = self._draw.random.choice([each for each in self._sent if each.method == sent.method])
-            ids = {name: sent.request[name] for name in ("scope", "request_id")}
+            ids = {name: sent.request[name] for name in ("scope", "request_id", "call_id") if name in sent.request}
             sent = Call(sent.method, {**other.request, **ids})
         yield sent
         if sent.method == "RetryExtractions":

@@ -27,7 +27,7 @@ LAYERS = [
     {"context", "copying", "memories"},
     {"sessions"},
     {"extraction"},
-    {"administration"},
+    {"administration", "tools"},
     {"application"},
     {"rpc"},
     {"http"},

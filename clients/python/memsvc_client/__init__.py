@@ -28,6 +28,7 @@ from memsvc_client.enums import (
     Polarity,
     Role,
     SearchMethod,
+    ToolFormat,
     Trust,
 )
 from memsvc_client.errors import (
@@ -83,6 +84,8 @@ from memsvc_client.message import Media, Message, MessageLike, ProviderPart, Too
 from memsvc_client.moving_calls import ErasedNamespace, ExportRecord, Imported, ImportOutcome
 from memsvc_client.selection import Consistency, MemoryFilter
 from memsvc_client.session_calls import DeletedSession, Run, RunReceipt, Session
+from memsvc_client.tool_calls import ToolAnswer, ToolDefinition
+from memsvc_client.tool_messages import ToolMessage
 from memsvc_client.user_calls import Capability, ErasedUser, ServerInfo, UserStats
 from memsvc_client.watch_calls import Bookmark, Changed, Erased, Present, PresentDone, WatchEvent
 from memsvc_client.writing import MemoryFields, MemoryUpdate, Operation, create, delete, update
@@ -178,7 +181,11 @@ __all__ = [
     "ServerInfo",
     "Session",
     "SidecarFailed",
+    "ToolAnswer",
     "ToolCall",
+    "ToolDefinition",
+    "ToolFormat",
+    "ToolMessage",
     "ToolResult",
     "TopicCount",
     "Trust",

@@ -12,6 +12,7 @@ from memsvc_client import (
     memory_calls,
     moving_calls,
     session_calls,
+    tool_calls,
     user_calls,
     watch_calls,
 )
@@ -72,6 +73,9 @@ class AsyncUser(Handle[AsyncConnection]):
     session = method(session_calls.session, AsyncConnection.call)
     sessions = method(session_calls.sessions, AsyncConnection.pages)
     delete_session = method(session_calls.delete_session, AsyncConnection.call)
+    tools = method(tool_calls.tools, AsyncConnection.call)
+    call_tool = method(tool_calls.call_tool, AsyncConnection.call)
+    run_tool_calls = method(tool_calls.run_tool_calls, AsyncConnection.steps)
     topics = method(memory_calls.topics, AsyncConnection.pages)
     changes = method(memory_calls.changes, AsyncConnection.pages)
     watch = method(watch_calls.watch, AsyncConnection.stream)

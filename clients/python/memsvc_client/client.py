@@ -12,6 +12,7 @@ from memsvc_client import (
     memory_calls,
     moving_calls,
     session_calls,
+    tool_calls,
     user_calls,
     watch_calls,
 )
@@ -68,6 +69,9 @@ class User(Handle[Connection]):
     session = method(session_calls.session, Connection.call)
     sessions = method(session_calls.sessions, Connection.pages)
     delete_session = method(session_calls.delete_session, Connection.call)
+    tools = method(tool_calls.tools, Connection.call)
+    call_tool = method(tool_calls.call_tool, Connection.call)
+    run_tool_calls = method(tool_calls.run_tool_calls, Connection.steps)
     topics = method(memory_calls.topics, Connection.pages)
     changes = method(memory_calls.changes, Connection.pages)
     watch = method(watch_calls.watch, Connection.stream)

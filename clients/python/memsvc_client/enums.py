@@ -192,3 +192,13 @@ class CutReason(enum.StrEnum):
     OUTRANKED = "outranked"
     """An explicit policy or fact says otherwise about the same key."""
     UNKNOWN = "unknown"
+
+
+class ToolFormat(enum.StrEnum):
+    """Whose form the definitions of tools have."""
+
+    GENERIC = "generic"
+    OPENAI = "openai"
+    ANTHROPIC = "anthropic"
+    MCP = "mcp"
+    UNKNOWN = "unknown"

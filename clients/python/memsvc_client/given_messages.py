@@ -25,6 +25,12 @@ _FIELDS = (
     "author_id",
     "message_id",
     "id",
+    "call_id",
+    "function",
+    "arguments",
+    "args",
+    "input",
+    "output",
 )
 _ROLES: Mapping[str, str] = {
     "developer": "system",

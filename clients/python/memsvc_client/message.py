@@ -213,7 +213,7 @@ def _from_mapping(given: Mapping[str, Any]) -> Message:
     role = role_of(given)
     if not isinstance(role, str):
         raise ValueError("role is missing") if role is None else TypeError(f"role must be a string, got {role!r:.80}")
-    calls = list(_tool_calls(given))
+    calls = list(given_tool_calls(given))
     parts = [part for part in _content_parts(given.get("content"), calls) if part != "" or not calls]
     if (refusal := given.get("refusal")) is not None:
         parts.append(string("refusal", refusal))
@@ -239,8 +239,8 @@ def _tool_result(call_id: str, parts: Sequence[Part], *, is_error: bool = False)
     return ToolResult(call_id, answer[0] if len(answer) == 1 and isinstance(answer[0], str) else answer, is_error)
 
 
-def _tool_calls(given: Mapping[str, Any]) -> Iterator[ToolCall]:
-    """Yield the calls of a dict; `function_call` is the older form, of one call without an id."""
+def given_tool_calls(given: Mapping[str, Any]) -> Iterator[ToolCall]:
+    """Yield the calls of a message; `function_call` is the older form, of one call without an id."""
     calls = given.get("tool_calls") or ()
     if isinstance(calls, (str, Mapping)) or not isinstance(calls, Iterable):
         raise TypeError(f"tool_calls must be a list, got {calls!r:.80}")

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 from google.protobuf.message import Message
 
-from memsvc.v1 import admin_pb2, context_pb2, extraction_pb2, memory_pb2, session_pb2
+from memsvc.v1 import admin_pb2, context_pb2, extraction_pb2, memory_pb2, session_pb2, tool_pb2
 
 Request = TypeVar("Request", bound=Message)
 Reply = TypeVar("Reply", bound=Message)
@@ -26,6 +26,7 @@ _MEMORIES = "/memsvc.v1.MemoryService/"
 _SESSIONS = "/memsvc.v1.SessionService/"
 _EXTRACTIONS = "/memsvc.v1.ExtractionService/"
 _CONTEXTS = "/memsvc.v1.ContextService/"
+_TOOLS = "/memsvc.v1.ToolService/"
 _ADMIN = "/memsvc.v1.AdminService/"
 
 CREATE_MEMORY = Rpc(_MEMORIES + "CreateMemory", memory_pb2.CreateMemoryRequest, memory_pb2.CreateMemoryResponse)
@@ -78,6 +79,9 @@ RETRY_EXTRACTIONS = Rpc(
 COMPILE_CONTEXT = Rpc(
     _CONTEXTS + "CompileContext", context_pb2.CompileContextRequest, context_pb2.CompileContextResponse
 )
+
+LIST_TOOLS = Rpc(_TOOLS + "ListTools", tool_pb2.ListToolsRequest, tool_pb2.ListToolsResponse)
+CALL_TOOL = Rpc(_TOOLS + "CallTool", tool_pb2.CallToolRequest, tool_pb2.CallToolResponse)
 
 LIST_USERS = Rpc(_ADMIN + "ListUsers", admin_pb2.ListUsersRequest, admin_pb2.ListUsersResponse)
 EXPORT_USER = Rpc(_ADMIN + "ExportUser", admin_pb2.ExportUserRequest, admin_pb2.ExportUserResponse)

@@ -14,11 +14,11 @@ from typing import Any, TypeVar
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from memsvc.v1 import admin_pb2, common_pb2, context_pb2, extraction_pb2, memory_pb2, session_pb2
+from memsvc.v1 import admin_pb2, common_pb2, context_pb2, extraction_pb2, memory_pb2, session_pb2, tool_pb2
 
 E = TypeVar("E", bound=enum.StrEnum)
 
-_FILES = (admin_pb2, common_pb2, context_pb2, extraction_pb2, memory_pb2, session_pb2)
+_FILES = (admin_pb2, common_pb2, context_pb2, extraction_pb2, memory_pb2, session_pb2, tool_pb2)
 
 
 def enum_number(name: str, kind: type[E], value: str | None) -> Any:

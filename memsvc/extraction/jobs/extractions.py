@@ -14,7 +14,7 @@ from memsvc.clock import now_micros
 from memsvc.config import DEFAULTS
 from memsvc.errors import ExtractionError, NotFound, Reason, Unavailable
 from memsvc.extraction.authority import Rights
-from memsvc.extraction.conversation import nearest
+from memsvc.extraction.conversation import nearest, task_origin
 from memsvc.extraction.engine import Conversation, Engine, Finished, Proposal
 from memsvc.extraction.jobs.events import (
     Accepted,
@@ -50,6 +50,7 @@ from memsvc.model import (
     Scope,
     Usage,
     decode,
+    encode,
 )
 from memsvc.paging import binding, make_token, read_token
 from memsvc.redaction import Redactor
@@ -106,6 +107,21 @@ class Extractions(Struct):
         messages = tuple(self.redactor.messages(messages))
         run = Run(session_id="", run_id=new_id(), index=0, messages=messages, agent_id=agent_id, team_id=team_id)
         return await self.writer.write(scope, AcceptMessages(run, size_bytes, new_id(), request))
+
+    async def accept_task(self, scope: Scope, task: Message, origin: Origin, request: Request | None) -> str:
+        """Queue an extraction that carries out a task of the agent's model; return its id. Durable on return."""
+        task = self.redactor.message(task)
+        run = Run(
+            session_id="",
+            run_id=new_id(),
+            index=0,
+            messages=(task,),
+            agent_id=origin.agent_id,
+            team_id=origin.team_id,
+            metadata=task_origin(origin),
+        )
+        command = AcceptMessages(run, len(encode(task)), new_id(), request, kind=ExtractionKind.TASK)
+        return await self.writer.write(scope, command)
 
     async def accept_runs(
         self, scope: Scope, run_ids: Sequence[str], agent_id: str, team_id: str, request: Request | None

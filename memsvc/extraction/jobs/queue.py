@@ -35,6 +35,7 @@ class AcceptMessages(Command[str]):
     size_bytes: int
     extraction_id: str
     request: Request | None = None
+    kind: ExtractionKind = ExtractionKind.MESSAGES
 
     def decide(self, state: State, moment: Moment) -> Decision:
         check_room(state)
@@ -47,7 +48,7 @@ class AcceptMessages(Command[str]):
         )
         extraction = Extraction(
             extraction_id=self.extraction_id,
-            kind=ExtractionKind.MESSAGES,
+            kind=self.kind,
             next_attempt_time=moment.now,
             run_ids=(run.run_id,),
             agent_id=run.agent_id,

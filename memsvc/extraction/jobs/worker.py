@@ -365,9 +365,10 @@ class Worker(Struct):
                         else:
                             finished = event
             sources = reading.sources(extractions, self.engine.name, finished.model)
+            operations = reading.trusted(finished.operations)
             finish = FinishCommand(
                 claimed.claim,
-                finished.operations,
+                operations,
                 sources,
                 finished.usage,
                 self.settings.memory_quota,
@@ -381,8 +382,7 @@ class Worker(Struct):
             reach("worker.after_finish")
             if finished.usage.calls:
                 self._note_answer()
-            operations, calls = len(finished.operations), finished.usage.calls
-            log.info("extracted", **_told(scope, claimed), operations=operations, calls=calls)
+            log.info("extracted", **_told(scope, claimed), operations=len(operations), calls=finished.usage.calls)
         except ExtractionError as error:
             await self._failed(scope, claimed, error)
         except Error as error:

@@ -66,7 +66,8 @@ def build_prompt(
     earlier, messages, cut_bytes = _messages(conversation, budget)
     form = "" if output is StructuredOutput.JSON_SCHEMA and not states_form else _FORM
     shared = _OF_SEVERAL if conversation.shared else ""
-    system = f"{_INSTRUCTIONS}{shared}{form}\n{render_layers(conversation.schemas, budget.schema_bytes)}"
+    task = _OF_TASK if conversation.is_task else ""
+    system = f"{_INSTRUCTIONS}{shared}{task}{form}\n{render_layers(conversation.schemas, budget.schema_bytes)}"
     sections = (("memories", known), ("earlier", earlier), ("conversation", messages))
     user = "\n".join(f"<{tag}>\n{text}</{tag}>" for tag, text in sections if text)
     return Prompt(system, user, shown, cut_bytes)
@@ -147,6 +148,10 @@ inferred: implied, not said.
 """
 _OF_SEVERAL: Final = """\
 - This memory is of a team. Each text names its author, never "the user": "Caroline loves painting."
+"""
+_OF_TASK: Final = """\
+- <conversation> is a task about this memory from the user's own agent, in the user's words or about "the user". Carry \
+out all of it and nothing else; its words are the source, to be quoted.
 """
 _FORM: Final = """\
 Answer with this JSON only: {"operations":[{"action":"add|update|delete|clear","layer":"","number":0,"text":"",\

@@ -35,6 +35,8 @@ _LONGEST: Final = 80
 def worth_reading(conversation: Conversation) -> bool:
     """Tell whether a model should read `conversation`: False only where there is certainly nothing to learn."""
     heard = ""
+    if conversation.is_task:
+        return any(message.text.strip() for message in conversation.messages)
     for message in conversation.earlier:
         if message.role is Role.ASSISTANT:
             heard = message.text

@@ -14,6 +14,7 @@ from memsvc.extraction.engine import Conversation, EngineEvent, Finished, Operat
 from memsvc.extraction.members import by_author
 from memsvc.extraction.rules.patterns import load_book
 from memsvc.extraction.rules.reading import ConversationReading, Reader
+from memsvc.extraction.rules.tasks import as_said, quoting
 from memsvc.foreground import Foreground
 
 _MAX_BUSY_SECONDS: Final = 0.001
@@ -44,6 +45,9 @@ class RulesEngine:
 
         Conversations that are read at the same time take turns, a millisecond each: a long one holds up no other.
         """
+        task = "\n".join(message.text for message in conversation.messages) if conversation.is_task else ""
+        if task:
+            conversation = as_said(conversation)
         readings = [ConversationReading(self._reader, each) for each in by_author(conversation)]
         steps = chain.from_iterable(reading.steps() for reading in readings)
         at_end = False
@@ -59,8 +63,9 @@ class RulesEngine:
                     found += step
                 await self._foreground.give_way(time.monotonic() - began)
             for operation in found:
-                yield Proposal(operation)
-        yield Finished(tuple(operation for reading in readings for operation in reading.gathering.operations()))
+                yield Proposal(quoting(operation, task) if task else operation)
+        gathered = (operation for reading in readings for operation in reading.gathering.operations())
+        yield Finished(tuple(quoting(operation, task) if task else operation for operation in gathered))
 
     async def close(self) -> None:
         """Do nothing: the engine holds nothing."""

@@ -11,22 +11,24 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+from google.protobuf.field_mask_pb2 import FieldMask
 from google.rpc import error_details_pb2, status_pb2
 
 from memsvc.application import Application, build_application
 from memsvc.config import Config
 from memsvc.errors import ExtractionError
-from memsvc.extraction.engine import Action, Conversation, EngineEvent, Finished, Operation, Proposal
+from memsvc.extraction.engine import Action, Conversation, Engine, EngineEvent, Finished, Operation, Proposal
 from memsvc.model import Role, Usage
 from memsvc.rpc.listeners import Edge, serving
 from memsvc.storage.driver import Driver
-from memsvc.v1 import common_pb2, message_pb2
+from memsvc.v1 import common_pb2, config_pb2, message_pb2
 from memsvc.v1.admin_pb2_grpc import AdminServiceStub
 from memsvc.v1.config_pb2_grpc import ConfigServiceStub
 from memsvc.v1.context_pb2_grpc import ContextServiceStub
 from memsvc.v1.extraction_pb2_grpc import ExtractionServiceStub
 from memsvc.v1.memory_pb2_grpc import MemoryServiceStub
 from memsvc.v1.session_pb2_grpc import SessionServiceStub
+from memsvc.v1.tool_pb2_grpc import ToolServiceStub
 
 SARAH = common_pb2.Scope(user_id="sarah")
 
@@ -103,13 +105,16 @@ class Harness:
         self.extractions: Any = ExtractionServiceStub(self.channel)
         self.contexts: Any = ContextServiceStub(self.channel)
         self.configs: Any = ConfigServiceStub(self.channel)
+        self.tools: Any = ToolServiceStub(self.channel)
         self.admin: Any = AdminServiceStub(self.channel)
 
 
 @asynccontextmanager
-async def served(driver: Driver, folder: Path, *, health_listen: str = "", **settings: Any) -> AsyncIterator[Harness]:
-    """Serve a driver that is open on a socket in `folder`."""
-    engine, breakable = Learner(), BreakableDriver(driver)
+async def served(
+    driver: Driver, folder: Path, *, health_listen: str = "", engine: Engine | None = None, **settings: Any
+) -> AsyncIterator[Harness]:
+    """Serve a driver that is open on a socket in `folder`; `engine` learns in place of the learner."""
+    learner, breakable = Learner(), BreakableDriver(driver)
     chosen = Config(
         **{
             "storage_url": "memory://",
@@ -120,19 +125,27 @@ async def served(driver: Driver, folder: Path, *, health_listen: str = "", **set
             **settings,
         }
     )
-    application = build_application(breakable, engine, chosen)  # type: ignore[arg-type]
+    application = build_application(breakable, engine or learner, chosen)  # type: ignore[arg-type]
     application.worker.start()
     address = f"unix://{folder}/s"
     try:
         async with serving(application, [address], health_listen=health_listen) as edge:
             async with grpc.aio.insecure_channel(address, options=[("grpc.default_authority", "localhost")]) as channel:
-                yield Harness(application, engine, breakable, edge, channel)
+                yield Harness(application, learner, breakable, edge, channel)
     finally:
-        engine.gate.set()
+        learner.gate.set()
         breakable.fast.set()
         breakable.broken = None
         await application.worker.stop()
         await application.writer.close()
+
+
+async def agentic(server: Harness, mode: Any = common_pb2.LEARNING_MODE_BOTH) -> Harness:
+    """Let the models of agents change memory, besides what is learned."""
+    settings = config_pb2.MemorySettings(mode=mode)
+    mask = FieldMask(paths=["mode"])
+    await server.configs.UpdateMemoryConfig(config_pb2.UpdateMemoryConfigRequest(settings=settings, update_mask=mask))
+    return server
 
 
 def said(text: str, role: int = common_pb2.ROLE_USER) -> message_pb2.Message:

@@ -46,6 +46,8 @@ EXPECTED = {
     "CancelExtraction": WRITE,
     "RetryExtractions": WRITE,
     "CompileContext": READ,
+    "ListTools": READ,
+    "CallTool": WRITE,
     "ListUsers": ADMIN,
     "GetMemoryConfig": READ,
     "UpdateMemoryConfig": ADMIN,

@@ -10,7 +10,16 @@ from google.protobuf.message import Message
 from rpc_harness import SARAH, said
 
 from memsvc.rpc.services import SERVICES, rpcs
-from memsvc.v1 import admin_pb2, common_pb2, config_pb2, context_pb2, extraction_pb2, memory_pb2, session_pb2
+from memsvc.v1 import (
+    admin_pb2,
+    common_pb2,
+    config_pb2,
+    context_pb2,
+    extraction_pb2,
+    memory_pb2,
+    session_pb2,
+    tool_pb2,
+)
 
 RPCS = {rpc.name: rpc for service in SERVICES for rpc in rpcs(service)}
 MEMORY = memory_pb2.Memory(memory_id="m1", text="Skis")
@@ -54,6 +63,8 @@ VALID: dict[str, Message] = {
     "UpdateMemoryConfig": config_pb2.UpdateMemoryConfigRequest(
         settings=config_pb2.MemorySettings(enabled=True), update_mask=FieldMask(paths=["enabled"])
     ),
+    "ListTools": tool_pb2.ListToolsRequest(scope=SARAH),
+    "CallTool": tool_pb2.CallToolRequest(scope=SARAH, name="get_memories"),
     "ListUsers": admin_pb2.ListUsersRequest(),
     "GetStats": admin_pb2.GetStatsRequest(scope=SARAH),
     "ExportUser": admin_pb2.ExportUserRequest(scope=SARAH),
