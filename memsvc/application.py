@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from msgspec import Struct, field
 
 from memsvc import __version__
@@ -22,6 +24,8 @@ from memsvc.memories.reading import MemoryReader
 from memsvc.memories.restoring import MemoryRestorer
 from memsvc.memories.watching import MemoryHistory
 from memsvc.memories.writing import MemoryWriter
+from memsvc.metrics.measured import MeasuredEmbedder, measured_driver
+from memsvc.metrics.meters import Meters
 from memsvc.redaction import Redactor
 from memsvc.search.embedders.contract import Embedder, instant
 from memsvc.sessions import Quiet, Sessions
@@ -70,6 +74,8 @@ class Application(Struct, frozen=True, kw_only=True):
     model: str
     """The model that the engine uses; empty: none."""
     quiet: Quiet
+    meters: Meters | None = None
+    """None: nobody can ask what was counted."""
     gate: Gate | None = None
     """Who may call; None: everybody who can reach the server."""
     audit: Audit = field(default_factory=Audit)
@@ -87,9 +93,15 @@ def build_application(
     embedder: Embedder | None = None,
 ) -> Application:
     """Return the application on an open driver; nothing runs yet. `foreground`: what the background yields to."""
+    meters = Meters(settings.metrics_namespaces) if settings.http_listen else None
+    if meters is not None:
+        driver = measured_driver(driver, meters)
+        embedder = None if embedder is None else cast("Embedder", MeasuredEmbedder(embedder, meters))
     driver = waited_for(driver)
     foreground = foreground or Foreground()
     users = Users(driver, settings.cache_bytes)
+    if meters is not None:
+        users.on_lag = meters.journal_lag.cell().observe
     writer = Writer(users, embed_after_seconds=_embed_after_seconds(settings, embedder))
     meaning = Meaning(users, writer, embedder) if embedder is not None else None
     hints = Hints()
@@ -122,7 +134,9 @@ def build_application(
         exporter=Exporter(users),
         importer=Importer(writer, quota, quiet, instant(embedder), redactor),
         eraser=NamespaceEraser(administration),
-        worker=Worker(users, writer, engine, hints, settings, rights, meaning=meaning, foreground=foreground),
+        worker=Worker(
+            users, writer, engine, hints, settings, rights, meaning=meaning, meters=meters, foreground=foreground
+        ),
         redactor=redactor,
         settings_reader=settings_reader,
         config_writer=ConfigWriter(users, writer),
@@ -134,6 +148,7 @@ def build_application(
         gate=build_gate(settings),
         tls=tls_files(settings),
         quiet=quiet,
+        meters=meters,
     )
 
 

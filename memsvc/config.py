@@ -92,6 +92,8 @@ class Config(Struct, frozen=True, kw_only=True):
     any other name, and read what this machine can. *: any name."""
     http_origins: list[str] = field(default_factory=list)
     """Origins whose web pages may call it: https://console.example.com. None: no page of another origin. *: any."""
+    metrics_namespaces: list[str] = field(default_factory=list)
+    """Namespaces that have labels of their own in /metrics; all others are _others. None: the first 20 that come."""
     http_max_connections: Count = 1_000
     """Connections to it at once. Above, the one that has been idle for longest is closed."""
     ready_file: File = ""

@@ -114,10 +114,15 @@ async def _operators_port(application: Application, edge: Edge) -> AsyncIterator
     if not application.settings.http_listen:
         yield None
         return
+    from memsvc.http.metrics import MetricsPage
     from memsvc.http.port import serving_http
 
-    async with serving_http(application, edge, {}) as port:
-        yield port
+    metrics = MetricsPage(application, edge)
+    try:
+        async with serving_http(application, edge, {"/metrics": metrics}) as port:
+            yield port
+    finally:
+        metrics.close()
 
 
 def _facts(application: Application, sources: Mapping[str, str]) -> dict[str, object]:

@@ -68,6 +68,11 @@ class Admission:
             task.add_done_callback(self._call_ended)
         return task
 
+    @property
+    def calls(self) -> int:
+        """Calls under way, streams apart."""
+        return self._calls
+
     def _call_ended(self, task: asyncio.Task[Any]) -> None:
         self._calls -= 1
         self.room.let_go(task)

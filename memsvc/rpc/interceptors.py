@@ -4,15 +4,16 @@ gRPC's own interceptors cost a tenth of the throughput each; these are plain fun
 once when the server is built. From the outside in:
 
 1. `errors`: every exception becomes a status; nothing of an internal one reaches the client.
-2. `draining`: no call begins once the server stops; streams end.
-3. `identifying`: where the server asks who calls, nothing of a call is read before that is known.
-4. `admission`: the request is read, if there is room for it: calls and the bytes that they hold are bounded, so that a
+2. `measuring`: where the operator's port is on, how each call ended is counted.
+3. `draining`: no call begins once the server stops; streams end.
+4. `identifying`: where the server asks who calls, nothing of a call is read before that is known.
+5. `admission`: the request is read, if there is room for it: calls and the bytes that they hold are bounded, so that a
    database that hangs, or clients that send what they like and read nothing, cost bounded memory.
-5. `coding`: bytes become the request, the reply becomes bytes. Requests that are too large, or hold fields that this
+6. `coding`: bytes become the request, the reply becomes bytes. Requests that are too large, or hold fields that this
    server does not know where it matters, are refused.
-6. `authorizing`: whether that caller may do that is looked up in the table of rights.
-7. `auditing`: administrative acts are written down.
-8. `deadlines`: a call that cannot be answered in time ends with the reason.
+7. `authorizing`: whether that caller may do that is looked up in the table of rights.
+8. `auditing`: administrative acts are written down.
+9. `deadlines`: a call that cannot be answered in time ends with the reason.
 """
 
 from __future__ import annotations
@@ -30,11 +31,13 @@ from memsvc.access.audit import Audit
 from memsvc.access.gate import Gate
 from memsvc.errors import Error, Internal, InvalidArgument, Reason, ResourceExhausted, StorageUnavailable, Unavailable
 from memsvc.log import Log
+from memsvc.metrics.meters import Meters
 from memsvc.rpc.admission import LARGE_BYTES, Admission, made_of
 from memsvc.rpc.authorization import CredentialsOf, auditing, authorizing, identifying
 from memsvc.rpc.calling import Context, Handler, Rpc, Wrapper
 from memsvc.rpc.counting import kind_of
 from memsvc.rpc.draining import Draining
+from memsvc.rpc.measuring import measuring
 from memsvc.rpc.overdue import Call, Overdue
 from memsvc.rpc.room import Room
 from memsvc.rpc.status import wire_status
@@ -55,10 +58,12 @@ def chain(
     gate: Gate | None,
     audit: Audit,
     credentials_of: CredentialsOf,
+    meters: Meters | None = None,
 ) -> tuple[Wrapper, ...]:
     """Return the wrappers, outermost first. Without a gate nobody is asked who they are, and all may do everything."""
     return (
         errors,
+        *(() if meters is None else (measuring(meters),)),
         draining(drain),
         *(() if gate is None else (identifying(gate, audit, credentials_of),)),
         admission(admitting),

@@ -72,6 +72,7 @@ def methods(
         application.gate,
         application.audit,
         credentials_of,
+        application.meters,
     )
     return [
         Method(

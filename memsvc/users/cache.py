@@ -23,6 +23,7 @@ class HotCache:
         self._pins: dict[Scope, int] = {}
         self._sizes: dict[Scope, int] = {}
         self.total_bytes = 0
+        self.evictions = 0
 
     def __contains__(self, scope: Scope) -> bool:
         return scope in self._users
@@ -85,4 +86,5 @@ class HotCache:
     def _evict(self) -> None:
         # The one used last stays, be it ever so large: else each of its readers would load it.
         while self.total_bytes > self._budget_bytes and len(self._idle) > 1:
+            self.evictions += 1
             self.forget(next(iter(self._idle)))

@@ -45,6 +45,14 @@ class Consistency(Struct, frozen=True):
 LATEST = Consistency()
 
 
+class Counts(Struct):
+    """What has happened since the start."""
+
+    reads: int = 0
+    loads: int = 0
+    catch_ups: int = 0
+
+
 class Users:
     """The hot users of a process."""
 
@@ -54,6 +62,9 @@ class Users:
         """The server's clock, microseconds since the epoch."""
         self.on_move: Callable[[State], None] | None = None
         """Told of every state that a user moves to in this process."""
+        self.on_lag: Callable[[float], None] | None = None
+        """Told how many seconds ago something was written that another process wrote, and this one learns of now."""
+        self.counts = Counts()
         self.moves = Moves()
         self._cache = HotCache(cache_bytes)
         self._namespaces = HotCache(_NAMESPACES_BYTES)
@@ -117,6 +128,7 @@ class Users:
 
     async def latest(self, scope: Scope) -> HotUser:
         """Return the user with everything that was acknowledged before this call."""
+        self.counts.reads += 1
         while True:
             hot = self._cache_of(scope).get(scope)
             if hot is None:
@@ -143,6 +155,19 @@ class Users:
             return (await self.driver.tips((scope,)))[0]
         with current_waits():
             return await self._tips.get(scope)
+
+    @property
+    def hot_count(self) -> int:
+        """Users in RAM."""
+        return len(self._cache)
+
+    @property
+    def hot_bytes(self) -> int:
+        return self._cache.total_bytes
+
+    @property
+    def evictions(self) -> int:
+        return self._cache.evictions
 
     def hot(self, scope: Scope) -> HotUser | None:
         """Return the user if it is in RAM, however stale."""
@@ -177,6 +202,9 @@ class Users:
             return
         if newer:
             hot.contended = started
+            self.counts.catch_ups += 1
+            if self.on_lag is not None:
+                self.on_lag(max(0.0, (started_time - newer[0].time) / 1e6))
             self._fold(hot, newer)
         hot.fresh_at(started, started_time)
 
@@ -211,6 +239,7 @@ class Users:
 
     async def _load_now(self, scope: Scope) -> HotUser:
         started, started_time = time.monotonic(), now_micros()
+        self.counts.loads += 1
         try:
             loaded = await self.driver.load(scope, (RowKind.STATE, RowKind.MEMORY))
         finally:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
@@ -68,6 +68,9 @@ class Writer:
         self._max_waiting = max_waiting
         self._lanes: dict[Scope, _Lane] = {}
         self._ready: deque[Scope] = deque()
+        self.written = 0
+        """Commands that are in the journal."""
+        self.outcomes: Counter[Outcome] = Counter()
         self._waiting_count = 0
         self._batches = 0
         self._scheduled = False
@@ -110,6 +113,16 @@ class Writer:
                 return await waiting.future
         finally:
             self._unanswered.discard(waiting)
+
+    @property
+    def waiting_count(self) -> int:
+        return self._waiting_count
+
+    @property
+    def oldest_seconds(self) -> float:
+        """How long ago the command came that has waited longest for its answer."""
+        now = time.monotonic()
+        return max((now - waiting.arrived for waiting in self._unanswered), default=0.0)
 
     async def close(self, within_seconds: float | None = None) -> int:
         """Take no more commands; return once those that wait are done, or after so long: for how many users not.
@@ -243,6 +256,7 @@ class Writer:
                     self._appended(part)
                     continue
                 outcome = next(remaining)
+                self.outcomes[outcome] += 1
                 if outcome is Outcome.APPENDED:
                     self._unconfirmed.discard(item.scope)
                     self._appended(part)
@@ -275,6 +289,7 @@ class Writer:
         """The part is in the journal: move the user on, and answer."""
         hot, scope = part.hot, part.state.scope
         self._move(part)
+        self.written += len(part.decided)
         for decided in part.decided:
             if decided.repeats:
                 self._spawn(self._repeat(scope, decided))

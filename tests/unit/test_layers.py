@@ -17,7 +17,7 @@ LAYERS = [
     {"allocator", "clock", "ids", "invisible", "foreground"},
     {"configuration", "limits", "log", "paging", "redaction"},
     {"endpoint", "stopping", "storage"},
-    {"config", "waits"},
+    {"config", "metrics", "waits"},
     {"access", "tls"},
     {"document", "journal", "search"},
     {"users"},

@@ -37,6 +37,7 @@ from memsvc.log import Log
 from memsvc.meaning import Meaning
 from memsvc.meaning.commands import PlanVectors
 from memsvc.memories.sweeping import SweepCommand
+from memsvc.metrics.meters import Meters
 from memsvc.model import Extraction, ExtractionState, Scope, Usage
 from memsvc.purge import purge
 from memsvc.storage.crashpoints import reach
@@ -82,6 +83,7 @@ class Worker(Struct):
     meaning: Meaning | None = None
     """Makes what vectors are missing; None: nobody does here."""
     foreground: Foreground = field(default_factory=Foreground)
+    meters: Meters | None = None
     owner: str = field(default_factory=new_id)
     _busy: dict[Scope, asyncio.Task[None]] = field(default_factory=dict)
     _sightings: dict[Scope, _Sighting] = field(default_factory=dict)
@@ -90,6 +92,8 @@ class Worker(Struct):
     _due: deque[Scope] = field(default_factory=deque)
     """Users with work now, as the last look found them, in the order in which they have their turns."""
     _looked_at: float = -math.inf
+    _began: dict[Scope, float] = field(default_factory=dict)
+    """When those under way began, on the monotonic clock."""
     _others_wait: bool = False
     """Users have work for whom there is no room."""
     _turns: dict[Scope, int] = field(default_factory=dict)
@@ -227,6 +231,7 @@ class Worker(Struct):
 
         def done(_: asyncio.Task[None]) -> None:
             del self._busy[scope]
+            self._began.pop(scope, None)
             self._wake.set()
 
         task.add_done_callback(done)
@@ -349,6 +354,7 @@ class Worker(Struct):
 
     async def _attempt(self, scope: Scope, claimed: Claimed) -> None:
         extractions = claimed.extractions
+        self._began[scope] = time.monotonic()
         self._tell(extractions, Progress(extractions[0].attempt, ExtractionState.RUNNING))
         finished = Finished(())
         try:
@@ -382,6 +388,9 @@ class Worker(Struct):
             reach("worker.after_finish")
             if finished.usage.calls:
                 self._note_answer()
+            self._note_attempt(scope, claimed, "succeeded", "", finished.usage)
+            if self.meters is not None:
+                self.meters.proposals.cell().add(len(operations))
             log.info("extracted", **_told(scope, claimed), operations=len(operations), calls=finished.usage.calls)
         except ExtractionError as error:
             await self._failed(scope, claimed, error)
@@ -393,6 +402,11 @@ class Worker(Struct):
         except Exception as error:
             log.error("extraction_broke", error, **_told(scope, claimed))
             await self._postpone(scope, claimed, Reason.INTERNAL, "internal error", Usage())
+
+    def _note_attempt(self, scope: Scope, claimed: Claimed, outcome: str, reason: str, usage: Usage) -> None:
+        if self.meters is not None:
+            seconds = time.monotonic() - self._began.get(scope, time.monotonic())
+            self.meters.attempted(scope.namespace, outcome, reason, seconds, len(claimed.extractions), usage)
 
     def _note_answer(self) -> None:
         """Where the engine answers again, let all that waits for that be tried now, and not only when it is due."""
@@ -441,6 +455,8 @@ class Worker(Struct):
         await self.writer.write(scope, command)
         reach("worker.after_postpone")
         if reason:
+            has_failed = fails or (counts and claimed.extractions[0].attempt >= self.settings.max_attempts)
+            self._note_attempt(scope, claimed, "failed" if has_failed else "retried", reason, usage)
             next_attempt = "" if fails else in_words(self.users.clock() + int(delay * 1_000_000))
             told = _told(scope, claimed)
             log.warning("extraction_failed", **told, reason=reason, detail=detail, next_attempt=next_attempt)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from memsvc.http.metrics import MetricsPage
 from memsvc.http.port import Page, Port, serving_http
 from memsvc.storage.driver import Driver
 from tests.integration.rpc.rpc_harness import Harness, served
@@ -134,11 +135,13 @@ async def served_http(
 ) -> AsyncIterator[HttpHarness]:
     settings.setdefault("http_listen", "127.0.0.1:0")
     async with served(driver, folder, **settings) as rpc:
-        async with serving_http(rpc.application, rpc.edge, pages or {}) as port:
+        metrics = MetricsPage(rpc.application, rpc.edge)
+        async with serving_http(rpc.application, rpc.edge, {"/metrics": metrics, **(pages or {})}) as port:
             harness = HttpHarness(rpc, port)
             try:
                 yield harness
             finally:
+                metrics.close()
                 for client in harness.clients:
                     await client.close()
 
