@@ -7,6 +7,8 @@ from typing import cast
 from msgspec import Struct, field
 
 from memsvc import __version__
+from memsvc.access.accounts import Accounts
+from memsvc.access.allowance import Allowances, Quotas
 from memsvc.access.audit import Audit
 from memsvc.access.gate import Gate, build_gate
 from memsvc.administration import Administration, Exporter, Importer, NamespaceEraser
@@ -15,6 +17,7 @@ from memsvc.config import DEFAULTS, Config
 from memsvc.extraction.authority import Rights
 from memsvc.extraction.engine import Engine
 from memsvc.extraction.engines import model_of
+from memsvc.extraction.jobs.budget import Budgets
 from memsvc.extraction.jobs.events import Hints
 from memsvc.extraction.jobs.extractions import Extractions
 from memsvc.extraction.jobs.worker import Worker
@@ -37,6 +40,7 @@ from memsvc.storage.registry import scheme_of
 from memsvc.tls import TlsFiles, tls_files
 from memsvc.tools import MemoryTools, Tasks, Tools
 from memsvc.users import Users
+from memsvc.users.population import Population
 from memsvc.waits import waited_for
 from memsvc.writing.writer import Writer
 
@@ -79,6 +83,10 @@ class Application(Struct, frozen=True, kw_only=True):
     gate: Gate | None = None
     """Who may call; None: everybody who can reach the server."""
     audit: Audit = field(default_factory=Audit)
+    allowances: Allowances
+    quotas: Quotas
+    population: Population
+    accounts: Accounts = field(default_factory=Accounts)
     tls: TlsFiles | None = None
     """What TCP addresses show; None: they speak no TLS."""
     version: str = __version__
@@ -105,7 +113,9 @@ def build_application(
     writer = Writer(users, embed_after_seconds=_embed_after_seconds(settings, embedder))
     meaning = Meaning(users, writer, embedder) if embedder is not None else None
     hints = Hints()
-    quota, heartbeat_seconds = settings.memory_quota, settings.heartbeat_seconds
+    allowances = Allowances(settings.limits_file)
+    quotas, heartbeat_seconds = Quotas(settings.memory_quota, allowances), settings.heartbeat_seconds
+    budgets = Budgets(users, writer, allowances)
     model = model_of(settings)
     redactor = Redactor(settings.redact, settings.redact_patterns)
     settings_reader = SettingsReader(users, MemorySettings(operations=Operations(clear=settings.allow_clear)))
@@ -114,7 +124,7 @@ def build_application(
     administration = Administration(users, writer)
     memory_reader = MemoryReader(users, bool(model), meaning)
     sessions, history_search = Sessions(users, writer, redactor), HistorySearch(users, meaning)
-    extractions = Extractions(users, writer, engine, hints, quota, rights, heartbeat_seconds, redactor)
+    extractions = Extractions(users, writer, engine, hints, quotas, rights, heartbeat_seconds, redactor)
     reading = MemoryTools(users, memory_reader, sessions, history_search)
     tasks = Tasks(users, extractions, bool(model))
     return Application(
@@ -122,20 +132,30 @@ def build_application(
         engine=engine,
         users=users,
         writer=writer,
-        memory_writer=MemoryWriter(users, writer, quota, redactor),
-        memory_restorer=MemoryRestorer(users, writer, quota, redactor),
+        memory_writer=MemoryWriter(users, writer, quotas, redactor),
+        memory_restorer=MemoryRestorer(users, writer, quotas, redactor),
         memory_reader=memory_reader,
         memory_history=MemoryHistory(users, heartbeat_seconds),
         sessions=sessions,
         history_search=history_search,
         extractions=extractions,
-        tools=Tools(users, writer, reading, tasks, quota, redactor),
+        tools=Tools(users, writer, reading, tasks, quotas, redactor),
         administration=administration,
         exporter=Exporter(users),
-        importer=Importer(writer, quota, quiet, instant(embedder), redactor),
+        importer=Importer(writer, quotas, quiet, instant(embedder), redactor),
         eraser=NamespaceEraser(administration),
         worker=Worker(
-            users, writer, engine, hints, settings, rights, meaning=meaning, meters=meters, foreground=foreground
+            users,
+            writer,
+            engine,
+            hints,
+            settings,
+            rights,
+            meaning=meaning,
+            meters=meters,
+            foreground=foreground,
+            quotas=quotas,
+            budgets=budgets,
         ),
         redactor=redactor,
         settings_reader=settings_reader,
@@ -147,6 +167,9 @@ def build_application(
         model=model,
         gate=build_gate(settings),
         tls=tls_files(settings),
+        allowances=allowances,
+        quotas=quotas,
+        population=Population(users),
         quiet=quiet,
         meters=meters,
     )

@@ -155,6 +155,8 @@ def check_entry(entry: Entry) -> None:
     ways = (entry.token_sha256, entry.certificate, entry.socket_user)
     if sum(way is not None for way in ways) != 1:
         raise invalid("line", "must have one of token_sha256, certificate and socket_user")
+    if entry.limits.model_tokens_a_day or entry.limits.memories:
+        raise invalid("limits", "model_tokens_a_day and memories are those of a namespace: see limits_file")
     for name, values in (("actor", [entry.actor]), ("namespaces", entry.namespaces), ("users", entry.users)):
         if any(len(value.encode()) > ID_BYTES or hides(value) for value in values):
             raise invalid(name, f"must be at most {ID_BYTES} bytes of printable characters")

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from memsvc.access.allowance import Quotas
 from memsvc.errors import AlreadyExists, Error, FailedPrecondition, FieldViolation, Reason, ResourceExhausted
 from memsvc.ids import new_id
 from memsvc.journal.commands import Command, Decision, Recorded
@@ -141,7 +142,7 @@ class Importer(Struct):
     """Imports records."""
 
     writer: Writer
-    quota: int
+    quotas: Quotas
     quiet: Quiet
     embedder: InstantEmbedder | None = None
     redactor: Redactor = field(default_factory=Redactor)
@@ -160,7 +161,8 @@ class Importer(Struct):
             (each for each in records if isinstance(each, GivenRun)),
             key=lambda each: (not each.run.index, each.run.index),
         )
-        command = ImportCommand(memories, {each.place: each.run.run_id for each in runs}, mode, self.quota, request)
+        quota = self.quotas.of(scope.namespace)
+        command = ImportCommand(memories, {each.place: each.run.run_id for each in runs}, mode, quota, request)
         brought = await self.writer.write(scope, command)
         outcomes = {
             place: Outcome(each.result, memory_id=each.memory_id, number=each.number)

@@ -103,6 +103,14 @@ class ImportedRun(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     result: ImportResult
 
 
+class Spent(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """What learning has cost a namespace in a day."""
+
+    day: int = 0
+    """Days since the epoch, of UTC."""
+    model_tokens: int = 0
+
+
 class Body(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """What happened; parts that did not are left out."""
 
@@ -151,6 +159,8 @@ class Body(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=Tr
     """Memories whose vectors were stored."""
     configured: Configured | None = None
     """What was configured, as it is after the record."""
+    spent: Spent | None = None
+    """What learning has cost so far in a day, after the record."""
     embed_time: int | None = None
     """When vectors have to be made next, 0: all are there; None: as before."""
 

@@ -12,7 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from memsvc.configuration import Configured
-from memsvc.journal.records import Body, Claim, decode_body
+from memsvc.journal.records import Body, Claim, Spent, decode_body
 from memsvc.model import Change, Extraction, ExtractionState, Layer, Memory, Scope, Session, decode, encode
 from memsvc.storage.driver import Loaded, Record, Row, RowKey, RowKind, Tip
 
@@ -85,6 +85,8 @@ class Core(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=Tr
     """When vectors have to be made next; 0: none is missing, or nobody makes any."""
     configs: Mapping[str, Configured] = {}
     """What is configured, by agent; "": for all. Of a namespace's reserved empty user alone."""
+    spent: Spent = Spent()
+    """What learning has cost a namespace, of whose reserved empty user this is."""
     has_vectors: bool = False
     """Whether vectors were ever stored since the last erasure."""
 
@@ -177,6 +179,7 @@ def fold(state: State, record: Record, body: Body) -> State:
             next_index=core.next_index,
             epoch=core.epoch,
             erase_seq=record.seq,
+            spent=core.spent,
         )
     if body.changes:
         layers, keys = _changed(layers, keys, body.changes)
@@ -232,6 +235,7 @@ def _fold_core(core: Core, record: Record, body: Body) -> Core:
         embed_time=core.embed_time if body.embed_time is None else body.embed_time,
         has_vectors=core.has_vectors or bool(body.embedded),
         configs=_configs_with(core.configs, body.configured),
+        spent=body.spent or core.spent,
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from memsvc.access.allowance import Quotas
 from memsvc.errors import Error, FailedPrecondition, FieldViolation, Reason, ResourceExhausted, StorageUnavailable
 from memsvc.journal.commands import Command, Decision, Recorded
 from memsvc.journal.draft import Draft, Moment, check_revision, not_found
@@ -207,7 +208,7 @@ class MemoryRestorer(Struct):
 
     users: Users
     writer: Writer
-    quota: int
+    quotas: Quotas
     redactor: Redactor = field(default_factory=Redactor)
 
     async def restore(self, scope: Scope, restoring: Restoring, guard: Guard) -> Restored:
@@ -216,12 +217,14 @@ class MemoryRestorer(Struct):
         Raises what `read_past` and `Draft` raise; FailedPrecondition (CHANGED_SINCE, MEMORY_PURGED); NotFound;
         ResourceExhausted (REQUEST_TOO_LARGE).
         """
-        return await self.writer.write(scope, RestoreCommand(restoring, guard, self.quota, self.redactor))
+        return await self.writer.write(
+            scope, RestoreCommand(restoring, guard, self.quotas.of(scope.namespace), self.redactor)
+        )
 
     async def would_restore(self, scope: Scope, restoring: Restoring, guard: Guard) -> Restored:
         """Return what `restore` would change: memories without etags, in a commit without a revision."""
         state = (await self.users.latest(scope)).state
-        command = RestoreCommand(restoring, guard, self.quota, self.redactor)
+        command = RestoreCommand(restoring, guard, self.quotas.of(scope.namespace), self.redactor)
         await command.prepare(self.users.driver, state)
         now = self.users.clock()
         moment = Moment(max(now, state.core.time + 1), new_nonce(), now)

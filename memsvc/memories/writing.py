@@ -8,6 +8,7 @@ from itertools import count
 import msgspec
 from msgspec import Struct, field
 
+from memsvc.access.allowance import Quotas
 from memsvc.errors import Aborted, Error, FieldViolation, Reason, invalid
 from memsvc.journal.commands import Command, Decision, Recorded
 from memsvc.journal.draft import Draft, Moment, check_etag, check_revision, not_found
@@ -279,7 +280,7 @@ class MemoryWriter(Struct):
 
     users: Users
     writer: Writer
-    quota: int
+    quotas: Quotas
     redactor: Redactor = field(default_factory=Redactor)
 
     async def write(
@@ -299,7 +300,7 @@ class MemoryWriter(Struct):
         if batch:
             _check_named_once(operations)
         operations = [_redacted(operation, self.redactor) for operation in operations]
-        command = WriteCommand(operations, guard, self.quota, purge_text, batch)
+        command = WriteCommand(operations, guard, self.quotas.of(scope.namespace), purge_text, batch)
         commit = await self.writer.write(scope, command)
         if purge_text:
             await purge(self.users, self.writer, scope)

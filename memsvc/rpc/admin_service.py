@@ -49,7 +49,7 @@ class AdminService:
         return pb.GetStatsResponse(
             memory_count=stats.memories,
             layers=[pb.LayerCount(layer=LAYER_NUMBERS[layer], count=count) for layer, count in stats.layers.items()],
-            memory_quota=self._application.settings.memory_quota,
+            memory_quota=self._application.quotas.of(scope.namespace),
             run_count=stats.runs,
             pending_run_count=stats.pending_runs,
             open_extraction_count=stats.open_extractions,

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from google.protobuf.message import Message
 from msgspec import Struct, field
@@ -31,16 +31,25 @@ LOOK_SECONDS: Final = 0.25
 CredentialsOf = Callable[[Context], Credentials]
 
 
-def identifying(gate: Gate, audit: Audit, credentials_of: CredentialsOf) -> Wrapper:
+class CallLimits(Protocol):
+    """Counts callers' calls."""
+
+    def take_call(self, caller: Caller) -> None: ...
+
+
+def identifying(gate: Gate, audit: Audit, limits: CallLimits | None, credentials_of: CredentialsOf) -> Wrapper:
     """Return the wrapper that lets in only those who are known. It comes before the request is read."""
 
     def wrapper(rpc: Rpc, handler: Handler) -> Handler:
         async def handle(request: Any, context: Context) -> Any:
             try:
-                begin_call(gate.identify(credentials_of(context)))
+                caller = gate.identify(credentials_of(context))
             except Unauthenticated as refusal:
                 audit.denied("", rpc.name, None, refusal, context.peer())
                 raise
+            if limits is not None:
+                limits.take_call(caller)
+            begin_call(caller)
             return await handler(request, context)
 
         return handle

@@ -12,8 +12,9 @@ once when the server is built. From the outside in:
 6. `coding`: bytes become the request, the reply becomes bytes. Requests that are too large, or hold fields that this
    server does not know where it matters, are refused.
 7. `authorizing`: whether that caller may do that is looked up in the table of rights.
-8. `auditing`: administrative acts are written down.
-9. `deadlines`: a call that cannot be answered in time ends with the reason.
+8. `limiting`: callers and namespaces take no more than they may.
+9. `auditing`: administrative acts are written down.
+10. `deadlines`: a call that cannot be answered in time ends with the reason.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from memsvc.rpc.authorization import CredentialsOf, auditing, authorizing, ident
 from memsvc.rpc.calling import Context, Handler, Rpc, Wrapper
 from memsvc.rpc.counting import kind_of
 from memsvc.rpc.draining import Draining
+from memsvc.rpc.limiting import Limiter, limiting
 from memsvc.rpc.measuring import measuring
 from memsvc.rpc.overdue import Call, Overdue
 from memsvc.rpc.room import Room
@@ -57,6 +59,7 @@ def chain(
     max_request_bytes: int,
     gate: Gate | None,
     audit: Audit,
+    limiter: Limiter | None,
     credentials_of: CredentialsOf,
     meters: Meters | None = None,
 ) -> tuple[Wrapper, ...]:
@@ -65,10 +68,11 @@ def chain(
         errors,
         *(() if meters is None else (measuring(meters),)),
         draining(drain),
-        *(() if gate is None else (identifying(gate, audit, credentials_of),)),
+        *(() if gate is None else (identifying(gate, audit, limiter, credentials_of),)),
         admission(admitting),
         coding(max_request_bytes),
         *(() if gate is None else (authorizing(gate, audit, credentials_of),)),
+        *(() if limiter is None else (limiting(limiter),)),
         auditing(audit),
         deadlines(default_deadline_seconds),
     )

@@ -24,6 +24,7 @@ from memsvc.rpc.context_service import ContextService
 from memsvc.rpc.draining import Draining
 from memsvc.rpc.extraction_service import ExtractionService
 from memsvc.rpc.interceptors import chain, streaming
+from memsvc.rpc.limiting import Limiter
 from memsvc.rpc.memory_service import MemoryService
 from memsvc.rpc.session_service import SessionService
 from memsvc.rpc.tool_service import ToolService
@@ -71,6 +72,7 @@ def methods(
         settings.max_request_bytes,
         application.gate,
         application.audit,
+        _limiter(application),
         credentials_of,
         application.meters,
     )
@@ -84,6 +86,13 @@ def methods(
         for service in SERVICES
         for rpc in rpcs(service)
     ]
+
+
+def _limiter(application: Application) -> Limiter | None:
+    """Return what holds callers to their limits; None: nobody has any."""
+    if application.gate is None and application.allowances.limits_nobody:
+        return None
+    return Limiter(application.allowances, application.population, application.accounts)
 
 
 def add_services(server: grpc.aio.Server, served: Iterable[Method]) -> None:

@@ -46,6 +46,8 @@ class RecordKind(enum.StrEnum):
     """Nothing: what stands before it is acknowledged."""
     CONFIG = "config"
     """The configuration of a namespace was changed: in the journal of its reserved empty user."""
+    SPEND = "spend"
+    """What learning has cost a namespace, in the journal of the same user."""
     ERASE = "erase"
 
 

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from memsvc.access.allowance import Quotas
 from memsvc.errors import Error, FailedPrecondition, NotFound, Reason, invalid
 from memsvc.extraction.schemas import default_schemas
 from memsvc.journal.records import Request, request_digest
@@ -90,7 +91,7 @@ class Tools(Struct):
     writer: Writer
     reading: MemoryTools
     tasks: Tasks
-    quota: int
+    quotas: Quotas
     redactor: Redactor
 
     def list(self, permissions: Permissions) -> Sequence[Tool]:
@@ -154,14 +155,14 @@ class Tools(Struct):
                 polarity=fact.polarity,
             )
             _check(proposed)
-            command = SaveCommand(request, call.origin, permissions, self.quota, fact)
+            command = SaveCommand(request, call.origin, permissions, self.quotas.of(scope.namespace), fact)
         else:
             number = given.number()
             if not number:
                 raise invalid("number", "must be a memory's number, such as m17")
             if fact == Fact():
                 raise invalid("arguments", "must say what changes: text, value, topics or polarity")
-            command = UpdateCommand(request, call.origin, permissions, self.quota, number, fact)
+            command = UpdateCommand(request, call.origin, permissions, self.quotas.of(scope.namespace), number, fact)
         return _answer(await self.writer.write(scope, command), "That is remembered already: nothing was changed.")
 
     def _fact(self, given: Arguments) -> Fact:
@@ -181,7 +182,7 @@ class Tools(Struct):
         choice, request = read_choice(given), call.request(given)
         if choice.description:
             choice = replace(choice, nearest=await self._nearest(scope, choice.description))
-        command = ForgetCommand(request, call.origin, permissions, self.quota, choice)
+        command = ForgetCommand(request, call.origin, permissions, self.quotas.of(scope.namespace), choice)
         written = await self.writer.write(scope, command)
         while written.more:
             command = replace(command, part=command.part + 1, forgotten=written.count)

@@ -10,6 +10,7 @@ from itertools import accumulate
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from memsvc.access.allowance import Quotas
 from memsvc.clock import now_micros
 from memsvc.config import DEFAULTS
 from memsvc.errors import ExtractionError, NotFound, Reason, Unavailable
@@ -89,7 +90,7 @@ class Extractions(Struct):
     writer: Writer
     engine: Engine
     hints: Hints
-    quota: int
+    quotas: Quotas
     rights: Rights = Rights()
     heartbeat_seconds: float = DEFAULTS.heartbeat_seconds
     redactor: Redactor = field(default_factory=Redactor)
@@ -350,7 +351,7 @@ class Extractions(Struct):
             for message in messages
         ]
         moment = Moment(max(now, user.state.core.time + 1), new_nonce(), now)
-        draft = Draft(user.state, moment, quota=self.quota, cause=Cause.EXTRACTED)
+        draft = Draft(user.state, moment, quota=self.quotas.of(scope.namespace), cause=Cause.EXTRACTED)
         shown = {memory.number for memory in known}
         said = Sources(sources, Source(origin, now), shown, scope.is_shared)
         reconciled = reconcile(draft, finished.operations, said, self.rights)

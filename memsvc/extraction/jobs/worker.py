@@ -12,10 +12,11 @@ import math
 import random
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from msgspec import Struct, field, structs
 
+from memsvc.access.allowance import Quotas
 from memsvc.clock import in_words
 from memsvc.config import DEFAULTS, Config
 from memsvc.errors import Error, ExtractionError, Permanent, Reason, Retryable, Unavailable
@@ -24,6 +25,7 @@ from memsvc.extraction.conversation import read
 from memsvc.extraction.engine import Engine, Finished
 from memsvc.extraction.engine import Progress as EngineProgress
 from memsvc.extraction.engine import Proposal as EngineProposal
+from memsvc.extraction.jobs.budget import Budgets
 from memsvc.extraction.jobs.claims import ClaimCommand, Claimed, FinishCommand, Limits, PostponeCommand, RenewCommand
 from memsvc.extraction.jobs.events import Hints, Progress, Proposed
 from memsvc.extraction.jobs.queue import HastenCommand
@@ -80,6 +82,9 @@ class Worker(Struct):
     settings: Config = DEFAULTS
     rights: Rights = Rights()
     troubles: Troubles = field(default_factory=Troubles)
+    quotas: Quotas = Quotas(DEFAULTS.memory_quota)
+    budgets: Budgets | None = None
+    """None: learning may cost what it costs."""
     meaning: Meaning | None = None
     """Makes what vectors are missing; None: nobody does here."""
     foreground: Foreground = field(default_factory=Foreground)
@@ -103,6 +108,7 @@ class Worker(Struct):
     _is_broken: bool = False
     """The engine's last sign was a failure that is mended outside."""
     _hastened_at: float = -math.inf
+    _budgets_version: int = 0
     _tasks: Sequence[asyncio.Task[None]] = ()
 
     def start(self) -> None:
@@ -138,6 +144,7 @@ class Worker(Struct):
     async def _run(self) -> None:
         while True:
             try:
+                await self._see_changed_budgets()
                 await self._start_due()
             except Error as error:
                 log.warning("look_for_work_failed", reason=error.reason)
@@ -358,6 +365,8 @@ class Worker(Struct):
         self._tell(extractions, Progress(extractions[0].attempt, ExtractionState.RUNNING))
         finished = Finished(())
         try:
+            if await self._waits_for_budget(scope, claimed):
+                return
             reading = await read(self.users, scope, extractions, self.meaning)
             if reading.runs:
                 async with contextlib.aclosing(self.engine.extract(reading.conversation)) as events:
@@ -377,7 +386,7 @@ class Worker(Struct):
                 operations,
                 sources,
                 finished.usage,
-                self.settings.memory_quota,
+                self.quotas.of(scope.namespace),
                 self.rights,
                 finished.refusals,
             )
@@ -386,6 +395,7 @@ class Worker(Struct):
             while part is not None and part.more:
                 part = await self.writer.write(scope, structs.replace(finish, before=part.reconciled))
             reach("worker.after_finish")
+            await self._spend(scope, finished.usage)
             if finished.usage.calls:
                 self._note_answer()
             self._note_attempt(scope, claimed, "succeeded", "", finished.usage)
@@ -394,11 +404,13 @@ class Worker(Struct):
             log.info("extracted", **_told(scope, claimed), operations=len(operations), calls=finished.usage.calls)
         except ExtractionError as error:
             await self._failed(scope, claimed, error)
+            await self._spend(scope, error.usage)
         except Error as error:
             # A database that was away is no fault of the job, and no reason to wait longer; anything else would recur.
             away = isinstance(error, Unavailable)
             delay = self.settings.retry_seconds * random.uniform(0.75, 1.25) if away else None
             await self._postpone(scope, claimed, error.reason, error.message, finished.usage, delay, counts=not away)
+            await self._spend(scope, finished.usage)
         except Exception as error:
             log.error("extraction_broke", error, **_told(scope, claimed))
             await self._postpone(scope, claimed, Reason.INTERNAL, "internal error", Usage())
@@ -408,16 +420,43 @@ class Worker(Struct):
             seconds = time.monotonic() - self._began.get(scope, time.monotonic())
             self.meters.attempted(scope.namespace, outcome, reason, seconds, len(claimed.extractions), usage)
 
+    async def _waits_for_budget(self, scope: Scope, claimed: Claimed) -> bool:
+        """Let the extractions wait for the next day where their namespace has spent what it may; tell whether so."""
+        if self.budgets is None:
+            return False
+        until, why = await self.budgets.spent_until(scope.namespace)
+        if not until:
+            return False
+        detail = f"{why}; learning goes on at {in_words(until)}"
+        delay = max(0.0, (until - self.users.clock()) / 1_000_000)
+        await self._postpone(scope, claimed, Reason.BUDGET_EXHAUSTED, detail, Usage(), delay, counts=False)
+        return True
+
+    async def _spend(self, scope: Scope, usage: Usage) -> None:
+        if self.budgets is None:
+            return
+        try:
+            await self.budgets.spend(scope.namespace, usage)
+        except Error as error:
+            # What was learned stands all the same.
+            log.warning("spending_not_counted", scope=scope, reason=error.reason)
+
     def _note_answer(self) -> None:
         """Where the engine answers again, let all that waits for that be tried now, and not only when it is due."""
         if self._is_broken and time.monotonic() >= self._hastened_at + _LEAST_BETWEEN_HASTENINGS_SECONDS:
             self._is_broken, self._hastened_at = False, time.monotonic()
-            self._tasks = [*filter(_is_at_work, self._tasks), asyncio.create_task(self._hasten())]
+            self._tasks = [*filter(_is_at_work, self._tasks), asyncio.create_task(self._hasten(_MENDED_OUTSIDE))]
 
-    async def _hasten(self) -> None:
-        for scope in self.troubles.waiting_for(_MENDED_OUTSIDE):
+    async def _hasten(self, reasons: Collection[str]) -> None:
+        for scope in self.troubles.waiting_for(reasons):
             with contextlib.suppress(Error):
-                await self.writer.write(scope, HastenCommand(reasons=_MENDED_OUTSIDE))
+                await self.writer.write(scope, HastenCommand(reasons=reasons))
+
+    async def _see_changed_budgets(self) -> None:
+        """Where limits were changed, let what waits for its budget be tried now."""
+        if self.budgets is not None and self.budgets.allowances.version != self._budgets_version:
+            self._budgets_version = self.budgets.allowances.version
+            await self._hasten({Reason.BUDGET_EXHAUSTED})
 
     def _tell(self, extractions: Sequence[Extraction], hint: Progress | Proposed) -> None:
         for extraction in extractions:

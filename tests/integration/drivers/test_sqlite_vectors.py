@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from pathlib import Path
 
+from memsvc.access.allowance import Quotas
 from memsvc.ids import new_id
 from memsvc.meaning import Meaning
 from memsvc.memories import Create, Delete, Guard, MemoryWriter, Target
@@ -36,7 +37,7 @@ async def test_the_vector_of_a_purged_memory_is_in_no_file(tmp_path: Path) -> No
     await driver.open()
     users = Users(driver)
     writer = Writer(users, embed_after_seconds=0.0)
-    memories = MemoryWriter(users, writer, 100)
+    memories = MemoryWriter(users, writer, Quotas(100))
     texts = [f"Keeps secret number {number} in a drawer" for number in range(30)]
     known = [Memory(memory_id=text, number=0, text=text) for text in texts]
     await memories.write(SARAH, [Create(memory) for memory in known], Guard(), batch=True)

@@ -10,6 +10,7 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from rpc_harness import SARAH, Harness, failing, new_request_id, said
 
+from memsvc.access.allowance import Quotas
 from memsvc.journal import past
 from memsvc.model import Scope
 from memsvc.v1 import admin_pb2, common_pb2, context_pb2, session_pb2
@@ -248,7 +249,7 @@ async def test_the_quota_holds(server: Harness) -> None:
     await add(server, "m1", "Skis")
     await delete(server, "m1")
     await add(server, "m2", "Sails")
-    writer.quota = 1
+    writer.quotas = Quotas(1)
 
     failure = await failing(restore(server, revert_revision=2))
     assert (failure.code, failure.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "QUOTA_EXCEEDED")

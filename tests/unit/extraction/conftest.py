@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 from replica import MakeReplica, Parrot, Replica
 
+from memsvc.access.allowance import Quotas
 from memsvc.config import Config
 from memsvc.extraction.jobs.events import Hints
 from memsvc.extraction.jobs.extractions import Extractions
@@ -43,7 +44,7 @@ async def make_replica(driver: Driver) -> AsyncIterator[MakeReplica]:
             users,
             writer,
             Sessions(users, writer),
-            Extractions(users, writer, engine, hints, 10_000),
+            Extractions(users, writer, engine, hints, Quotas(10_000)),
             worker,
         )
         made.append(replica)

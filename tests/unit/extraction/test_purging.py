@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from replica import SARAH, Replica
 
+from memsvc.access.allowance import Quotas
 from memsvc.errors import StorageUnavailable
 from memsvc.ids import new_id
 from memsvc.journal.purged import EVERYTHING
@@ -27,7 +28,7 @@ from memsvc.writing.writer import Writer
 
 @pytest.fixture
 def memories(replica: Replica) -> MemoryWriter:
-    return MemoryWriter(replica.users, replica.writer, 10_000)
+    return MemoryWriter(replica.users, replica.writer, Quotas(10_000))
 
 
 def memory(text: str, memory_id: str = "") -> Memory:
@@ -110,7 +111,7 @@ class OneServer:
     def __init__(self, driver: MemoryDriver) -> None:
         self.users = Users(driver)
         self.writer = Writer(self.users)
-        self.memories = MemoryWriter(self.users, self.writer, 10_000)
+        self.memories = MemoryWriter(self.users, self.writer, Quotas(10_000))
 
     async def delete(self, memory_id: str) -> None:
         await self.memories.write(SARAH, [Delete(Target(memory_id))], Guard(), purge_text=True)

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 
 from replica import SARAH, MakeReplica, Replica
 
+from memsvc.access.allowance import Quotas
 from memsvc.administration import Administration
 from memsvc.errors import Reason, ResourceExhausted, Retryable
 from memsvc.extraction.jobs.queue import HastenCommand
@@ -55,7 +56,7 @@ async def opened() -> Slow:
 
 def writer_on(driver: Driver) -> MemoryWriter:
     users = Users(driver)
-    return MemoryWriter(users, Writer(users), 10_000)
+    return MemoryWriter(users, Writer(users), Quotas(10_000))
 
 
 def memory(text: str) -> Memory:
@@ -63,7 +64,7 @@ def memory(text: str) -> Memory:
 
 
 async def create(replica: Replica, text: str) -> None:
-    await MemoryWriter(replica.users, replica.writer, 10_000).write(SARAH, [Create(memory(text))], Guard())
+    await MemoryWriter(replica.users, replica.writer, Quotas(10_000)).write(SARAH, [Create(memory(text))], Guard())
 
 
 async def test_a_user_who_was_new_here_and_erased_elsewhere_is_read_and_written_again(
@@ -130,7 +131,7 @@ async def test_request_ids_that_expired_go_also_where_a_user_is_loaded_before_th
         users.clock = lambda now=now: now  # type: ignore[misc]
         for number in range(150):
             request = Request(f"{week}-{number}", "CreateMemory", "0")
-            await MemoryWriter(users, Writer(users), 10_000).write(SARAH, [Create(memory("x"))], Guard(request))
+            await MemoryWriter(users, Writer(users), Quotas(10_000)).write(SARAH, [Create(memory("x"))], Guard(request))
 
     found = (await driver.load(SARAH, (RowKind.REQUEST,))).rows
     assert len(found) < 450

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 from msgspec import Struct, field
 
+from memsvc.access.allowance import Quotas
 from memsvc.administration import Administration
 from memsvc.errors import FailedPrecondition, Reason, Unavailable
 from memsvc.meaning import Meaning
@@ -51,7 +52,7 @@ class House:
         self.users = Users(driver)
         self.writer = Writer(self.users, embed_after_seconds=0.0 if embedder is not None else None)
         self.meaning = Meaning(self.users, self.writer, embedder) if embedder is not None else None
-        self.memories = MemoryWriter(self.users, self.writer, 10_000)
+        self.memories = MemoryWriter(self.users, self.writer, Quotas(10_000))
         self.reader = MemoryReader(self.users, meaning=self.meaning)
 
     async def add(self, *texts: str) -> None:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from memsvc.access.allowance import Quotas
 from memsvc.administration import Administration
 from memsvc.errors import Error, OutOfRange, Reason
 from memsvc.journal.past import AsOf
@@ -84,8 +85,8 @@ class World:
         self.driver = driver
         self.users = Users(driver)
         writer = Writer(self.users)
-        self.writing = MemoryWriter(self.users, writer, QUOTA)
-        self.restorer = MemoryRestorer(self.users, writer, QUOTA)
+        self.writing = MemoryWriter(self.users, writer, Quotas(QUOTA))
+        self.restorer = MemoryRestorer(self.users, writer, Quotas(QUOTA))
         self.reader = MemoryReader(self.users)
         self.administration = Administration(self.users, writer)
         self.read: dict[int, dict[str, Memory]] = {0: {}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from memsvc.access.allowance import Quotas
 from memsvc.ids import new_id
 from memsvc.memories import Create, Guard, MemoryWriter
 from memsvc.memories.reading import MemoryReader, SearchMethod
@@ -18,7 +19,7 @@ async def test_the_answer_of_a_small_team_is_not_lost_among_a_users_many_memorie
     driver = MemoryDriver("memory://", {})
     await driver.open()
     users = Users(driver)
-    writer = MemoryWriter(users, Writer(users), 10_000)
+    writer = MemoryWriter(users, Writer(users), Quotas(10_000))
     own = [f"Note number {number} about nothing" for number in range(200)]
     own += [f"Finds the policy of gym {number} about towels silly" for number in range(12)]
     for scope, texts in ((SARAH, own), (TEAM, ["Vacation policy: thirty days a year"])):
@@ -38,7 +39,7 @@ async def test_what_only_stands_beside_the_answer_does_not_look_certain_and_a_mi
     users = Users(driver)
     texts = ("Likes tea", "Name is Ann", "Works at Acme")
     memories = [Memory(memory_id=new_id(), number=0, text=text, origin=Origin(session_id="s")) for text in texts]
-    writer = MemoryWriter(users, Writer(users), 10_000)
+    writer = MemoryWriter(users, Writer(users), Quotas(10_000))
     await writer.write(SARAH, [Create(memory) for memory in memories], Guard(), batch=True)
     reader = MemoryReader(users)
 

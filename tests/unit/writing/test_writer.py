@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from memsvc.access.allowance import Quotas
 from memsvc.administration import EraseCommand
 from memsvc.errors import (
     Aborted,
@@ -145,7 +146,7 @@ async def test_a_replica_says_no_only_from_a_fresh_state(driver: Driver, users: 
 
 
 async def test_a_batch_is_all_or_nothing_and_names_the_operation(users: Users, writer: Writer) -> None:
-    memories = MemoryWriter(users, writer, 10)
+    memories = MemoryWriter(users, writer, Quotas(10))
     await writer.write(SARAH, create("taken", memory_id="m1"))
     with pytest.raises(AlreadyExists) as caught:
         await memories.write(SARAH, [Create(memory("new")), Create(memory("x", "m1"))], Guard(), batch=True)
@@ -154,7 +155,7 @@ async def test_a_batch_is_all_or_nothing_and_names_the_operation(users: Users, w
 
 
 async def test_the_quota_holds(users: Users, writer: Writer) -> None:
-    memories = MemoryWriter(users, writer, 2)
+    memories = MemoryWriter(users, writer, Quotas(2))
     with pytest.raises(ResourceExhausted):
         await memories.write(SARAH, [Create(memory(str(n))) for n in range(3)], Guard(), batch=True)
     assert (await users.latest(SARAH)).state.memory_count == 0
@@ -163,7 +164,7 @@ async def test_the_quota_holds(users: Users, writer: Writer) -> None:
 async def test_a_clear_larger_than_a_record_is_done_in_parts(users: Users, writer: Writer) -> None:
     from memsvc.search.filter import ANY
 
-    memories = MemoryWriter(users, writer, 10_000)
+    memories = MemoryWriter(users, writer, Quotas(10_000))
     await memories.write(SARAH, [Create(memory(f"fact {n}")) for n in range(700)], Guard(), batch=True)
     request = Request("clear", "ClearMemories", "")
     result = await memories.clear(SARAH, ANY, Guard(request), purge_text=False)
@@ -215,7 +216,7 @@ async def test_a_caller_that_gives_up_leaves_the_others_alone(users: Users, writ
 
 
 async def test_purged_text_is_blank_in_the_history(driver: Driver, users: Users, writer: Writer) -> None:
-    memories = MemoryWriter(users, writer, 10)
+    memories = MemoryWriter(users, writer, Quotas(10))
     await writer.write(SARAH, create("a secret nobody may read", memory_id="m1"))
     await memories.write(SARAH, [Delete(Target("m1"))], Guard(), purge_text=True)
     records = await driver.records(SARAH, 0, 100)
@@ -273,7 +274,7 @@ async def test_a_write_whose_answer_was_lost_is_acknowledged_once_a_later_one_is
 async def test_a_batch_names_each_memory_once_by_whatever_name(
     writer: Writer, users: Users, operations: Sequence[Callable[[], Operation]]
 ) -> None:
-    memories = MemoryWriter(users, writer, 10_000)
+    memories = MemoryWriter(users, writer, Quotas(10_000))
     await memories.write(SARAH, [Create(memory("Skis", "m1", key="sport"))], Guard())
 
     with pytest.raises(InvalidArgument) as caught:
