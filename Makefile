@@ -9,7 +9,7 @@ MINUTES ?= 30
 WORKERS ?= 4
 FROZEN := protos/frozen.binpb
 
-.PHONY: demo picture test check proto-languages gen lint types bench torture torture-rules fuzz soak clean
+.PHONY: demo picture test examples check proto-languages gen lint types bench torture torture-rules fuzz soak clean
 
 # What tests and checks need, once for each state of pyproject.toml.
 $(VENV)/.installed: pyproject.toml
@@ -41,6 +41,10 @@ picture: $(VENV)/.serving
 # Every test. Most of them wait for servers and disks: so several run at once.
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+# Run every example against a scripted model; EXAMPLES_MODEL=gpt-5-mini asks a real one.
+examples: $(VENV)/.installed
+	$(BIN)/python tools/run-examples $(ONLY)
 
 # What CI checks besides the tests.
 check: lint types

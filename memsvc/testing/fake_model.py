@@ -9,7 +9,7 @@ import html
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 _CONVERSATION: Final = re.compile(r"<conversation>\n(.*)</conversation>", re.DOTALL)
 _MESSAGE: Final = re.compile(r"<message n=(\d+) role=user[^>]*>(.*?)</message>", re.DOTALL)
@@ -29,10 +29,37 @@ _FACTS: Final[Sequence[tuple[re.Pattern[str], str, str, str, str]]] = (
     (_said("i (?:now )?work (?:at|for)"), "profile", "company", "The user works for {}.", "work"),
     (_said("i(?:'m| am) (?:now )?an?"), "profile", "role", "The user is a {}.", "work"),
     (_said("please always"), "policy", "", "Always {}.", "style"),
+    (_said("i(?:'m| am) allergic to"), "knowledge", "", "The user is allergic to {}.", "health"),
+    (_said("i(?:'m| am) learning"), "knowledge", "", "The user is learning {}.", "learning"),
+    (_said("i (?:have )?finished"), "knowledge", "", "The user has finished {}.", "progress"),
+    (_said("i struggle with"), "knowledge", "", "The user struggles with {}.", "progress"),
+    (_said("(?:we|i) use"), "knowledge", "", "The user uses {}.", "stack"),
+    (_said("my order is"), "knowledge", "order", "The user's order is {}.", "orders"),
     (_said("i prefer"), "knowledge", "", "The user prefers {}.", "preferences"),
     (_said("i (?:really )?(?:like|love|enjoy)"), "knowledge", "", "The user likes {}.", "preferences"),
 )
 _FORGET: Final = _said("forget (?:about )?my")
+
+
+class Fact(NamedTuple):
+    """Something that a user says of themselves."""
+
+    layer: str
+    key: str
+    text: str
+    value: str
+    topic: str
+    quote: str
+
+
+def facts_in(said: str) -> Iterator[Fact]:
+    """Yield the facts of a text, without those of its questions."""
+    for sentence in _SENTENCE.findall(said):
+        if not sentence.endswith("?"):
+            for pattern, layer, key, form, topic in _FACTS:
+                for match in pattern.finditer(sentence):
+                    value = match.group(1)
+                    yield Fact(layer, key, form.format(value), value, topic, match.group())
 
 
 def understand(prompt: str) -> list[Mapping[str, Any]]:
@@ -48,24 +75,23 @@ def understand(prompt: str) -> list[Mapping[str, Any]]:
 
 
 def _read(sentence: str, known: Sequence[tuple[str | Any, ...]]) -> Iterator[Mapping[str, Any]]:
-    for pattern, layer, key, form, topic in _FACTS:
-        for match in pattern.finditer(sentence):
-            text = form.format(match.group(1))
-            number = next((int(m) for m, in_layer, at, _ in known if key and (in_layer, at) == (layer, key)), 0)
-            if any(said == text for _, _, _, said in known):
-                continue
-            yield {
-                "action": "update" if number else "add",
-                "layer": layer,
-                "number": number,
-                "text": text,
-                "key": key,
-                "value": json.dumps(match.group(1), ensure_ascii=False) if key else "",
-                "topics": [topic],
-                "quote": match.group(),
-                "polarity": "none",
-                "inferred": False,
-            }
+    for fact in facts_in(sentence):
+        place = (fact.layer, fact.key)
+        number = next((int(m) for m, in_layer, at, _ in known if fact.key and (in_layer, at) == place), 0)
+        if any(said == fact.text for _, _, _, said in known):
+            continue
+        yield {
+            "action": "update" if number else "add",
+            "layer": fact.layer,
+            "number": number,
+            "text": fact.text,
+            "key": fact.key,
+            "value": json.dumps(fact.value, ensure_ascii=False) if fact.key else "",
+            "topics": [fact.topic],
+            "quote": fact.quote,
+            "polarity": "none",
+            "inferred": False,
+        }
     for match in _FORGET.finditer(sentence):
         word = match.group(1).split()[0].lower()
         for known_number, layer, key, _ in known:

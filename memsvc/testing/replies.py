@@ -78,6 +78,8 @@ class Reply:
     finish_reason: str = "stop"
     refusal: str = ""
     shape: Shape = Shape.TEXT
+    calls: tuple[tuple[str, str, str], ...] = ()
+    """Tools that it calls: id, name and arguments of each."""
     thoughts: str = ""
     """Sent before the answer, as `reasoning_content`."""
     as_document: bool = False
@@ -111,10 +113,12 @@ async def events(reply: Reply, request: Received, pause: Callable[[float], Await
             yield b": keep-alive\n\n"
         await pause(reply.delay_seconds)
         yield _event(_chunk(_shaped(piece, reply.shape)))
+    if reply.calls:
+        yield _event(_chunk({"tool_calls": [{"index": i, **call} for i, call in enumerate(_calls(reply))]}))
     if reply.refusal:
         yield _event(_chunk({"refusal": reply.refusal}))
     if reply.ending is Ending.COMPLETE:
-        yield _event(_chunk({}, reply.finish_reason))
+        yield _event(_chunk({}, "tool_calls" if reply.calls else reply.finish_reason))
         usage = _usage(reply, request)
         if usage and (request.json.get("stream_options") or {}).get("include_usage"):
             yield _event({**_chunk({}), "choices": [], "usage": usage})
@@ -165,7 +169,10 @@ def whole(reply: Reply, request: Received) -> Mapping[str, Any]:
     message = {"role": "assistant", **_shaped(reply.content, reply.shape), "refusal": reply.refusal or None}
     if reply.thoughts:
         message["reasoning_content"] = reply.thoughts
-    choice = {"index": 0, "message": message, "finish_reason": reply.finish_reason}
+    if reply.calls:
+        message |= {"content": reply.content or None, "tool_calls": _calls(reply)}
+    finish_reason = "tool_calls" if reply.calls else reply.finish_reason
+    choice = {"index": 0, "message": message, "finish_reason": finish_reason}
     usage = _usage(reply, request)
     return {
         "id": "fake",
@@ -175,6 +182,13 @@ def whole(reply: Reply, request: Received) -> Mapping[str, Any]:
         "choices": [choice],
         "usage": usage,
     }
+
+
+def _calls(reply: Reply) -> list[dict[str, Any]]:
+    return [
+        {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
+        for call_id, name, arguments in reply.calls
+    ]
 
 
 def _usage(reply: Reply, request: Received) -> Mapping[str, Any]:

@@ -40,8 +40,8 @@ class Reading:
             self.context: 10,
             self.stats: 4,
             self.users: 2,
-            self.server: 0.5,
-            self.tools: 0.5,
+            self.server: 1.5,
+            self.tools: 1.5,
         }
 
     def get(self) -> Action:
