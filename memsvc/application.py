@@ -14,7 +14,6 @@ from memsvc.access.gate import Gate, build_gate
 from memsvc.administration import Administration, Exporter, Importer, NamespaceEraser
 from memsvc.clock import now_micros
 from memsvc.config import DEFAULTS, Config
-from memsvc.extraction.authority import Rights
 from memsvc.extraction.engine import Engine
 from memsvc.extraction.engines import model_of
 from memsvc.extraction.jobs.budget import Budgets
@@ -30,6 +29,7 @@ from memsvc.memories.writing import MemoryWriter
 from memsvc.metrics.measured import MeasuredEmbedder, measured_driver
 from memsvc.metrics.meters import Meters
 from memsvc.redaction import Redactor
+from memsvc.retention import Retention
 from memsvc.search.embedders.contract import Embedder, instant
 from memsvc.sessions import Quiet, Sessions
 from memsvc.sessions.searching import HistorySearch
@@ -119,12 +119,21 @@ def build_application(
     model = model_of(settings)
     redactor = Redactor(settings.redact, settings.redact_patterns)
     settings_reader = SettingsReader(users, MemorySettings(operations=Operations(clear=settings.allow_clear)))
-    rights = Rights(settings.allow_clear, settings.max_unasked_deletions)
     quiet = Quiet(settings.quiet_seconds, max(settings.quiet_seconds, settings.max_quiet_seconds))
     administration = Administration(users, writer)
     memory_reader = MemoryReader(users, bool(model), meaning)
     sessions, history_search = Sessions(users, writer, redactor), HistorySearch(users, meaning)
-    extractions = Extractions(users, writer, engine, hints, quotas, rights, heartbeat_seconds, redactor)
+    extractions = Extractions(
+        users,
+        writer,
+        engine,
+        hints,
+        quotas,
+        settings_reader,
+        settings.max_unasked_deletions,
+        heartbeat_seconds,
+        redactor,
+    )
     reading = MemoryTools(users, memory_reader, sessions, history_search)
     tasks = Tasks(users, extractions, bool(model))
     return Application(
@@ -132,7 +141,7 @@ def build_application(
         engine=engine,
         users=users,
         writer=writer,
-        memory_writer=MemoryWriter(users, writer, quotas, redactor),
+        memory_writer=MemoryWriter(users, writer, quotas, redactor, settings_reader),
         memory_restorer=MemoryRestorer(users, writer, quotas, redactor),
         memory_reader=memory_reader,
         memory_history=MemoryHistory(users, heartbeat_seconds),
@@ -149,8 +158,9 @@ def build_application(
             writer,
             engine,
             hints,
+            settings_reader,
+            Retention(users, writer, settings_reader),
             settings,
-            rights,
             meaning=meaning,
             meters=meters,
             foreground=foreground,

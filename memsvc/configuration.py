@@ -63,6 +63,20 @@ class GivenSettings(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, k
 NOTHING = GivenSettings()
 
 
+def written(given: GivenSettings) -> str:
+    """Return settings as JSON, for where they are kept as text; empty: they say nothing."""
+    return "" if given.empty else _encoder.encode(given).decode()
+
+
+def read(text: str) -> GivenSettings:
+    """Return what `written` wrote."""
+    return _decoder.decode(text) if text else NOTHING
+
+
+_encoder = msgspec.json.Encoder(order="deterministic")
+_decoder = msgspec.json.Decoder(GivenSettings)
+
+
 class Configured(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """The configuration of a namespace, or of an agent in it."""
 

@@ -449,6 +449,12 @@ class Extraction(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_o
     """How it ended before each of its retries; of the last ones only."""
     refusals: tuple[Refusal, ...] = ()
     """What was proposed and not done, by reason."""
+    config_revision: int = 0
+    """The revision of the namespace's configuration that it was accepted under; 0: nothing was configured."""
+    settings_digest: str = ""
+    """Of what was in force for learning then: extractions of one digest may be worked on together."""
+    overrides: str = ""
+    """The settings that its request brought, as `memsvc.configuration.written` has them; empty: none."""
 
 
 _T = TypeVar("_T")

@@ -7,13 +7,15 @@ operation deletes what its engine was shown or what the user's words name, and m
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from memsvc.errors import Reason
 from memsvc.extraction.engine import Action, Operation
-from memsvc.model import Memory, Trust
+from memsvc.model import Layer, Memory, Trust
+from memsvc.settings import DEFAULT_SETTINGS, LayerSettings, MemorySettings
 
 
 class Rights(Struct, frozen=True):
@@ -23,10 +25,35 @@ class Rights(Struct, frozen=True):
     """Forget everything at once."""
     max_deletions: int = 5
     """How many memories one extraction deletes that nobody asked to be forgotten."""
+    add: bool = True
+    update: bool = True
+    delete: bool = True
+    layers: Mapping[Layer, LayerSettings] = field(default_factory=lambda: DEFAULT_SETTINGS.layers)
+    """What each layer takes."""
+    config_revision: int = 0
+    """The configuration that says so."""
 
 
+def rights_of(settings: MemorySettings, max_deletions: int) -> Rights:
+    """Return what engines may do under these settings."""
+    allowed = settings.operations
+    return Rights(
+        allowed.clear,
+        max_deletions,
+        allowed.add,
+        allowed.update,
+        allowed.delete,
+        settings.layers,
+        settings.config_revision,
+    )
+
+
+CLEARING_IS_OFF: Final = "clearing a user's memory is switched off"
+ADDING_IS_OFF: Final = "adding memories is switched off"
+UPDATING_IS_OFF: Final = "changing memories is switched off"
+DELETING_IS_OFF: Final = "deleting memories is switched off"
 REFUSALS: Final = {
-    Reason.OPERATION_FORBIDDEN: "clearing a user's memory is switched off",
+    Reason.OPERATION_FORBIDDEN: CLEARING_IS_OFF,
     Reason.OUTRANKED: "what is inferred does not replace what was stated",
     Reason.OUTDATED: "what was said earlier does not replace what was said later",
     Reason.TOO_MANY_DELETIONS: "too many memories would go that nobody asked to be forgotten",

@@ -9,12 +9,14 @@ from msgspec.structs import replace
 
 from memsvc.extraction.engine import Conversation, Operation
 from memsvc.extraction.reconcile import Source, Sources
-from memsvc.extraction.schemas import default_schemas
+from memsvc.extraction.saved import NOTHING_SAVED, Saved, saved_by_tools
+from memsvc.extraction.schemas import schemas_under
 from memsvc.meaning import Meaning
 from memsvc.model import (
     Extraction,
     ExtractionKind,
     Layer,
+    LearningMode,
     Memory,
     Message,
     Origin,
@@ -26,6 +28,7 @@ from memsvc.model import (
 )
 from memsvc.search.hybrid import Asked
 from memsvc.sessions import timed
+from memsvc.settings import DEFAULT_SETTINGS, MemorySettings
 from memsvc.storage.driver import PageOf, RowKind
 from memsvc.users import HotUser, Users
 
@@ -46,6 +49,7 @@ class Reading(Struct, frozen=True):
 
     conversation: Conversation
     runs: Sequence[Run]
+    saved: Saved = NOTHING_SAVED
 
     def trusted(self, operations: Sequence[Operation]) -> Sequence[Operation]:
         """Return what an engine proposes as far as it is to be trusted: a task is a tool's word, and no more."""
@@ -74,11 +78,15 @@ class Reading(Struct, frozen=True):
                 sources.append(Source(origin, timed(message, run).time, message.text))
         last = sources[-1] if sources else Source(Origin(engine=engine, model=model), first.create_time)
         shown = {memory.number for memory in self.conversation.known}
-        return Sources(sources, last, shown, self.conversation.shared)
+        return Sources(sources, last, shown, self.conversation.shared, self.saved)
 
 
 async def read(
-    users: Users, scope: Scope, extractions: Sequence[Extraction], meaning: Meaning | None = None
+    users: Users,
+    scope: Scope,
+    extractions: Sequence[Extraction],
+    meaning: Meaning | None = None,
+    settings: MemorySettings = DEFAULT_SETTINGS,
 ) -> Reading:
     """Return what these extractions, of one session, have to read. No runs are left when all were deleted."""
     driver = users.driver
@@ -89,26 +97,34 @@ async def read(
     messages = [timed(message, run) for run in runs for message in run.messages]
     earlier: list[Message] = []
     session_id = extractions[0].session_id
+    since = 0
     if runs and session_id:
         before = await driver.rows(
             PageOf(scope, RowKind.RUN, group=session_id, before=runs[0].index, descending=True, limit=_EARLIER_RUNS)
         )
         for row in reversed(before):
             run = decode(row.body, Run)
+            since = run.create_time
             if not run.replaced:
                 earlier.extend(timed(message, run) for message in run.messages)
-    known = await nearest(await users.latest(scope), [*earlier, *messages], meaning)
+    user = await users.latest(scope)
+    known = await nearest(user, [*earlier, *messages], meaning)
+    saved = NOTHING_SAVED
+    if settings.mode is LearningMode.BOTH:
+        saved = saved_by_tools(user.memories(), runs, since)
+        known = list({memory.memory_id: memory for memory in (*saved.memories, *known)}.values())
     conversation = Conversation(
         messages,
         earlier[-_EARLIER_MESSAGES:],
         known,
-        default_schemas(),
+        schemas_under(settings),
         scope.user_id,
         extractions[0].reason,
         scope.is_shared,
         is_task=extractions[0].kind is ExtractionKind.TASK,
+        instructions=settings.capture_instructions,
     )
-    return Reading(conversation, runs)
+    return Reading(conversation, runs, saved)
 
 
 def task_origin(origin: Origin) -> Mapping[str, str]:

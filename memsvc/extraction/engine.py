@@ -8,7 +8,7 @@ database.
 from __future__ import annotations
 
 import enum
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -60,6 +60,8 @@ class LayerSchema(msgspec.Struct, frozen=True, gc=False):
     description: str
     keys: Mapping[str, str]
     """Canonical key to its one-line meaning."""
+    list_keys: Collection[str] = ()
+    """Those whose value is a list, to which statements add."""
 
 
 class Conversation(msgspec.Struct, frozen=True, gc=False):
@@ -79,6 +81,8 @@ class Conversation(msgspec.Struct, frozen=True, gc=False):
     shared: bool = False
     """The user is a team or an organisation: whoever speaks in it is a source."""
 
+    instructions: str = ""
+    """What an engine is told besides, by who configures it; engines without a language model cannot heed it."""
     author_id: str | None = None
     """Whose messages alone are sources; None: those of the user, or of all members of a team."""
     is_task: bool = False

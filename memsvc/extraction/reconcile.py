@@ -15,15 +15,29 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from memsvc.errors import Error, Reason
-from memsvc.extraction.authority import REFUSALS, Rights, asks_to_forget, is_meant, objection
+from memsvc.extraction.authority import (
+    ADDING_IS_OFF,
+    CLEARING_IS_OFF,
+    DELETING_IS_OFF,
+    REFUSALS,
+    UPDATING_IS_OFF,
+    Rights,
+    asks_to_forget,
+    is_meant,
+    objection,
+)
 from memsvc.extraction.engine import Action, Operation
 from memsvc.extraction.members import member_key
+from memsvc.extraction.saved import NOTHING_SAVED, Saved
 from memsvc.ids import derived_id
 from memsvc.journal.draft import Draft
 from memsvc.limits import TEXT_BYTES, TOPIC_BYTES, TOPICS, check_memory
 from memsvc.model import Layer, Memory, Origin, Polarity, Refusal, Trust, encode
 from memsvc.search.filter import wording
+from memsvc.settings.fitting import fitted, misfit, said
 
+NAMED_DETAILS: Final = 8
+"""So many refusals of one reason are told apart."""
 PART_CHANGES: Final = 250
 PART_BYTES: Final = 1 << 20
 """One record takes operations until it holds so many changes, or so much."""
@@ -47,6 +61,8 @@ class Sources(Struct, frozen=True):
     """The numbers of the memories that the engine saw; None: it saw all."""
     of_members: bool = False
     """The user is a team: what an author says is kept as that author's."""
+    saved: Saved = NOTHING_SAVED
+    """What tools saved in the conversation: it is not learned again."""
 
     def of(self, operation: Operation) -> Source:
         if 0 <= operation.message_index < len(self.messages):
@@ -72,12 +88,20 @@ def reconcile(
 
 
 def joined(*refusals: Iterable[Refusal]) -> tuple[Refusal, ...]:
-    """Return one refusal a reason, with how many operations it is about."""
-    counted: dict[str, Refusal] = {}
+    """Return one refusal for each reason and detail, with how many operations it is about.
+
+    Of a reason with very many details, those that are not named count as the first.
+    """
+    counted: dict[tuple[str, str], Refusal] = {}
+    named: dict[str, list[str]] = {}
     for refusal in chain(*refusals):
-        earlier = counted.get(refusal.reason)
+        details = named.setdefault(refusal.reason, [])
+        if refusal.detail not in details and len(details) < NAMED_DETAILS:
+            details.append(refusal.detail)
+        key = refusal.reason, refusal.detail if refusal.detail in details else details[0]
+        earlier = counted.get(key)
         count = refusal.count + (earlier.count if earlier is not None else 0)
-        counted[refusal.reason] = replace(earlier or refusal, count=count)
+        counted[key] = replace(earlier or refusal, count=count)
     return tuple(counted.values())
 
 
@@ -117,19 +141,36 @@ class _Reconciling:
     def _is_full(self) -> bool:
         return len(self._draft.changes) >= PART_CHANGES or self._bytes > PART_BYTES
 
-    def _refuse(self, reason: Reason) -> None:
-        self._refused.append(Refusal(reason, REFUSALS[reason]))
+    def _refuse(self, reason: Reason, detail: str = "") -> None:
+        self._refused.append(Refusal(reason, detail or REFUSALS[reason]))
+
+    def _may(self, allowed: bool, detail: str) -> bool:
+        """Return whether an operation is allowed; note that it is refused where not."""
+        if not allowed:
+            self._refuse(Reason.OPERATION_FORBIDDEN, detail)
+        return allowed
+
+    def _takes(self, layer: Layer) -> bool:
+        """Return whether anything is learned into a layer, or from it forgotten; note that it is refused where not."""
+        if not self._rights.layers[layer].learned:
+            self._refuse(Reason.LAYER_NOT_LEARNED, f"nothing is learned into {layer}")
+            return False
+        return True
 
     def _forget(self, operation: Operation) -> bool:
         """Delete what an operation means; return False where more of it is left than the record takes."""
-        if operation.action is Action.CLEAR and not self._rights.clear:
-            self._refuse(Reason.OPERATION_FORBIDDEN)
+        if operation.action is Action.CLEAR:
+            if not self._may(self._rights.clear, CLEARING_IS_OFF):
+                return True
+        elif not self._may(self._rights.delete, DELETING_IS_OFF):
             return True
         source = self._sources.of(operation)
         is_asked_for = asks_to_forget(operation.quote, source.said)
         for memory in self._meant(operation, source):
             if self._is_full:
                 return False
+            if not self._takes(memory.layer):
+                continue
             if reason := objection(memory, operation.trust, source.time):
                 self._refuse(reason)
             elif not is_asked_for and self._deletions >= self._rights.max_deletions:
@@ -177,7 +218,9 @@ class _Reconciling:
         draft, source = self._draft, self._sources.of(operation)
         operation = replace(operation, key=self._key(operation, source))
         memory_id = derived_id(draft.moment.time, draft.moment.nonce, index)
-        proposed = _memory(memory_id, operation, source)
+        proposed = self._acceptable(_memory(memory_id, operation, source))
+        if proposed is None or self._sources.saved.holds(proposed):
+            return
         check_memory(proposed)
         before = self._superseded(operation, proposed)
         if before is not None:
@@ -191,7 +234,26 @@ class _Reconciling:
             return
         if proposed.key and draft.conflicting_key(proposed.layer, proposed.key) is not None:
             proposed = replace(proposed, key="", value_json="")
-        self._put(draft.create(proposed))
+        if self._may(self._rights.add, ADDING_IS_OFF):
+            self._put(draft.create(proposed))
+
+    def _acceptable(self, proposed: Memory) -> Memory | None:
+        """Return what is proposed as its layer takes it; None: it does not, which is noted."""
+        layer = self._rights.layers[proposed.layer]
+        if not self._takes(proposed.layer):
+            return None
+        if layer.stated_only and proposed.trust is not Trust.STATED:
+            self._refuse(Reason.NOT_STATED, f"only what is stated is learned into {proposed.layer}")
+            return None
+        if layer.schema is not None:
+            proposed = fitted(proposed, layer.schema)
+            wrong = misfit(proposed, layer.schema)
+            if wrong is not None:
+                # A key that the schema does not have is a model's own words: it is not repeated.
+                detail = f"{proposed.layer} has a schema without such a key" if wrong.is_unknown_key else ""
+                self._refuse(Reason.SCHEMA_VIOLATION, detail or said(proposed, wrong))
+                return None
+        return replace(proposed, config_revision=self._rights.config_revision)
 
     def _put(self, memory: Memory) -> None:
         self._bytes += len(encode(memory))
@@ -206,7 +268,7 @@ class _Reconciling:
             if named is not None and operation.action is Action.UPDATE:
                 if reason := objection(named, proposed.trust, proposed.observe_time):
                     self._refuse(reason)
-                else:
+                elif self._takes(named.layer) and self._may(self._rights.delete, DELETING_IS_OFF):
                     self._delete(named)
         if proposed.key:
             return self._draft.at(proposed.layer, proposed.key)
@@ -225,6 +287,7 @@ class _Reconciling:
             trust=proposed.trust,
             polarity=proposed.polarity,
             observe_time=proposed.observe_time,
+            config_revision=proposed.config_revision,
         )
         if after.value_json != proposed.value_json:
             after = replace(after, text=list_sentence(proposed, after.value_json))
@@ -233,6 +296,14 @@ class _Reconciling:
         if reason := objection(before, proposed.trust, proposed.observe_time):
             self._refuse(reason)
             return
+        if not self._may(self._rights.update, UPDATING_IS_OFF):
+            return
+        schema = self._rights.layers[after.layer].schema
+        wrong = misfit(after, schema) if schema is not None else None
+        if wrong is not None:
+            # Each part of a list may fit, and the list be too long.
+            self._refuse(Reason.SCHEMA_VIOLATION, said(after, wrong))
+            return
         self._texts.remove(before)
         self._put(self._draft.replace(before, after))
 
@@ -240,7 +311,7 @@ class _Reconciling:
         """The fact is known: keep it, with the topics of both and the better trust."""
         topics = _union(same.topics, proposed.topics)
         trust = Trust.STATED if Trust.STATED in (same.trust, proposed.trust) else same.trust
-        if topics != same.topics or trust is not same.trust:
+        if self._rights.update and (topics != same.topics or trust is not same.trust):
             self._put(self._draft.replace(same, replace(same, topics=topics, trust=trust)))
 
 

@@ -1,4 +1,4 @@
-"""The default layer schemas: canonical keys that every engine writes, read from `schemas.toml`."""
+"""The layers' schemas, as engines see them: canonical keys from `schemas.toml`, and what is configured instead."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from memsvc.extraction.engine import LayerSchema
 from memsvc.model import Layer
+from memsvc.settings import LayerSettings, MemorySettings
 
 SCHEMAS_FILE: Final = Path(__file__).with_name("schemas.toml")
 _KEY: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*(?:\.[A-Za-z][A-Za-z0-9_]*)*")
@@ -25,9 +27,33 @@ def default_schemas() -> tuple[LayerSchema, ...]:
             layer,
             section.description,
             {key: entry if isinstance(entry, str) else entry.meaning for key, entry in section.keys.items()},
+            tuple(key for key, entry in section.keys.items() if isinstance(entry, _ListEntry)),
         )
         for layer, section in _sections().items()
     )
+
+
+def schemas_under(settings: MemorySettings) -> tuple[LayerSchema, ...]:
+    """Return the schemas of the layers that are learned into, as they are configured."""
+    return tuple(
+        _configured(schema, settings.layers[schema.layer])
+        for schema in default_schemas()
+        if settings.layers[schema.layer].learned
+    )
+
+
+def _configured(schema: LayerSchema, settings: LayerSettings) -> LayerSchema:
+    if settings == LayerSettings():
+        return schema
+    description = settings.prompt or schema.description
+    if settings.capture_instructions:
+        description = f"{description} {settings.capture_instructions}"
+    if settings.stated_only:
+        description = f"{description} Only what is stated, nothing inferred."
+    if settings.schema is None:
+        return replace(schema, description=description)
+    keys, list_keys = settings.schema.keys, tuple(settings.schema.list_keys)
+    return LayerSchema(schema.layer, description, keys, list_keys)
 
 
 def is_list_key(layer: Layer, key: str) -> bool:

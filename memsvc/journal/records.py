@@ -111,6 +111,30 @@ class Spent(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     model_tokens: int = 0
 
 
+class SweepNote(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """How far a sweep has come through the users of a namespace, of which things are not kept for ever."""
+
+    after: str = ""
+    """The last user that it has been at; empty: it begins anew."""
+    next_time: int = 0
+    """When it goes on; 0: never."""
+
+
+class Forgotten(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """What is no longer kept of a user, since it is old enough."""
+
+    runs: int = 0
+    session_ids: tuple[str, ...] = ()
+    """Sessions that have fewer runs now, or none."""
+    extractions: int = 0
+    failed: Mapping[str, int] = {}
+    """How many of these FAILED, by reason."""
+    more: bool = False
+    """There is more of it."""
+    reached: int = 0
+    """Rows up to this position have been looked at."""
+
+
 class Body(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """What happened; parts that did not are left out."""
 
@@ -161,6 +185,12 @@ class Body(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=Tr
     """What was configured, as it is after the record."""
     spent: Spent | None = None
     """What learning has cost so far in a day, after the record."""
+    configured_before: Configured | None = None
+    """The same before; None: it had never been."""
+    sweep: SweepNote | None = None
+    """How far a sweep has come, where the record notes it."""
+    forgotten: Forgotten | None = None
+    """What a sweep took away."""
     embed_time: int | None = None
     """When vectors have to be made next, 0: all are there; None: as before."""
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import msgspec
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 
 from memsvc.configuration import Configured
-from memsvc.journal.records import Body, Claim, Spent, decode_body
+from memsvc.journal.records import Body, Claim, Spent, SweepNote, decode_body
 from memsvc.model import Change, Extraction, ExtractionState, Layer, Memory, Scope, Session, decode, encode
 from memsvc.storage.driver import Loaded, Record, Row, RowKey, RowKind, Tip
 
@@ -87,6 +87,8 @@ class Core(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=Tr
     """What is configured, by agent; "": for all. Of a namespace's reserved empty user alone."""
     spent: Spent = Spent()
     """What learning has cost a namespace, of whose reserved empty user this is."""
+    sweep: SweepNote = SweepNote()
+    """How far the sweep has come. Of a namespace's reserved empty user alone."""
     has_vectors: bool = False
     """Whether vectors were ever stored since the last erasure."""
 
@@ -187,6 +189,8 @@ def fold(state: State, record: Record, body: Body) -> State:
         sessions = _remember(sessions, session)
     if body.session_deletion is not None:
         sessions = {key: value for key, value in sessions.items() if key != body.session_deletion.session_id}
+    if body.forgotten is not None and body.forgotten.session_ids:
+        sessions = {key: value for key, value in sessions.items() if key not in body.forgotten.session_ids}
     core = _fold_core(core, record, body)
     if body.sweeps:
         core = replace(core, first_expiry=_first_expiry(layers))
@@ -205,6 +209,9 @@ def _fold_core(core: Core, record: Record, body: Body) -> Core:
             open_extractions.pop(extraction.extraction_id, None)
             if not extraction.state.ended:
                 open_extractions[extraction.extraction_id] = extraction
+    if body.forgotten is not None and body.forgotten.failed:
+        failed = {reason: count - body.forgotten.failed.get(reason, 0) for reason, count in failed.items()}
+        failed = {reason: count for reason, count in failed.items() if count > 0}
     claim, claim_seq, claim_time, epoch = core.claim, core.claim_seq, core.claim_time, core.epoch
     if body.claim is not None:
         claim, claim_seq, claim_time, epoch = body.claim, record.seq, record.time, body.claim.epoch
@@ -236,11 +243,21 @@ def _fold_core(core: Core, record: Record, body: Body) -> Core:
         has_vectors=core.has_vectors or bool(body.embedded),
         configs=_configs_with(core.configs, body.configured),
         spent=body.spent or core.spent,
+        sweep=_sweep(core.sweep, record, body),
     )
 
 
 def _configs_with(configs: Mapping[str, Configured], changed: Configured | None) -> Mapping[str, Configured]:
     return configs if changed is None else {**configs, changed.agent_id: changed}
+
+
+def _sweep(sweep: SweepNote, record: Record, body: Body) -> SweepNote:
+    """Return how far the sweep has come: it begins at once where things are no longer to be kept for ever."""
+    if body.sweep is not None:
+        return body.sweep
+    if body.configured is not None and any(astuple(body.configured.given.retention)):
+        return SweepNote("", record.time)
+    return sweep
 
 
 def _is_change(body: Body) -> bool:
@@ -405,4 +422,6 @@ def due_time(state: State) -> int:
         times.append(_AT_ONCE)
     if core.embed_time:
         times.append(core.embed_time)
+    if core.sweep.next_time:
+        times.append(core.sweep.next_time)
     return min(times, default=0)

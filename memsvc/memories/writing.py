@@ -20,6 +20,8 @@ from memsvc.model import Commit, Layer, Memory, Scope, Trust, encode
 from memsvc.purge import purge
 from memsvc.redaction import Redactor
 from memsvc.search.filter import MemoryFilter, matcher, wording
+from memsvc.settings import NamespaceSettings, SettingsReader
+from memsvc.settings.fitting import validated
 from memsvc.storage.driver import MAX_RECORD_CHANGES, RecordKind
 from memsvc.users import Users
 from memsvc.writing.writer import Writer
@@ -105,6 +107,8 @@ class WriteCommand(Command[Commit]):
     quota: int
     purges: bool = False
     in_batch: bool = False
+    settings: NamespaceSettings | None = None
+    """What is configured, which writes have to fit; None: nothing."""
 
     @property
     def request(self) -> Request | None:
@@ -117,7 +121,7 @@ class WriteCommand(Command[Commit]):
             if self.in_batch and _is_named_again(draft, operation):
                 raise invalid(f"operations[{index}]", "names the same memory as an operation before")
             try:
-                _carry_out(draft, operation)
+                _carry_out(draft, operation, self.settings)
             except Error as error:
                 if self.in_batch:
                     _prefix(error, f"operations[{index}].{type(operation).__name__.lower()}")
@@ -139,8 +143,9 @@ class WriteCommand(Command[Commit]):
         return msgspec.structs.replace(commit, revision=recorded.body.revision)
 
 
-def _carry_out(draft: Draft, operation: Operation) -> None:
+def _carry_out(draft: Draft, operation: Operation, settings: NamespaceSettings | None) -> None:
     if isinstance(operation, Create):
+        operation = msgspec.structs.replace(operation, memory=_validated(operation.memory, settings))
         same = saying_the_same(draft, operation.memory) if operation.merges else None
         if same is None:
             draft.create(operation.memory)
@@ -156,7 +161,7 @@ def _carry_out(draft: Draft, operation: Operation) -> None:
             if operation.etag:
                 raise Aborted(Reason.ETAG_MISMATCH, "memory is gone")
             check_memory(operation.memory)
-            draft.create(operation.memory)
+            draft.create(_validated(operation.memory, settings))
         return
     if isinstance(operation, Update):
         _check_place(memory, *operation.given)
@@ -167,7 +172,14 @@ def _carry_out(draft: Draft, operation: Operation) -> None:
     values = {name: getattr(operation.memory, name) for name in operation.fields}
     changed = msgspec.structs.replace(memory, **values)
     check_memory(changed)
+    if memory.key and (changed.text, changed.value_json) != (memory.text, memory.value_json):
+        # What was there before a schema was, and is left as it is, does not have to fit.
+        changed = _validated(changed, settings)
     draft.replace(memory, changed)
+
+
+def _validated(memory: Memory, settings: NamespaceSettings | None) -> Memory:
+    return memory if settings is None else validated(memory, settings.of(memory.origin.agent_id))
 
 
 def saying_the_same(draft: Draft, memory: Memory) -> Memory | None:
@@ -282,6 +294,8 @@ class MemoryWriter(Struct):
     writer: Writer
     quotas: Quotas
     redactor: Redactor = field(default_factory=Redactor)
+    settings_reader: SettingsReader | None = None
+    """None: nothing is configured."""
 
     async def write(
         self,
@@ -300,7 +314,11 @@ class MemoryWriter(Struct):
         if batch:
             _check_named_once(operations)
         operations = [_redacted(operation, self.redactor) for operation in operations]
-        command = WriteCommand(operations, guard, self.quotas.of(scope.namespace), purge_text, batch)
+        settings = None
+        if self.settings_reader is not None and not all(isinstance(each, Delete) for each in operations):
+            settings = await self.settings_reader.of(scope.namespace)
+        quota = self.quotas.of(scope.namespace)
+        command = WriteCommand(operations, guard, quota, purge_text, batch, settings)
         commit = await self.writer.write(scope, command)
         if purge_text:
             await purge(self.users, self.writer, scope)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
+from hashlib import blake2b
 from typing import Final
 from weakref import WeakKeyDictionary
 
@@ -25,7 +26,7 @@ from memsvc.context import (
 from memsvc.errors import Reason, ResourceExhausted, Unavailable, invalid
 from memsvc.extraction.jobs.extractions import pending_runs
 from memsvc.limits import QUERY_BYTES, REPLY_BYTES, check_id, check_text
-from memsvc.model import Scope
+from memsvc.model import Layer, Scope
 from memsvc.rpc import wire
 from memsvc.rpc.calling import Context
 from memsvc.rpc.draining import Draining
@@ -45,9 +46,11 @@ from memsvc.rpc.filters import read_filter
 from memsvc.rpc.interceptors import remaining_seconds
 from memsvc.rpc.messages import proto_message
 from memsvc.rpc.session_service import LATE_SECONDS, REPLY_SECONDS
+from memsvc.rpc.settings import read_request_settings
 from memsvc.search.filter import matcher
 from memsvc.search.history import HistoryFilter
 from memsvc.sessions.history import History
+from memsvc.settings import DEFAULT_SETTINGS, MemorySettings
 from memsvc.users import HotUser
 from memsvc.v1 import common_pb2
 from memsvc.v1 import context_pb2 as pb
@@ -75,6 +78,7 @@ _SECTION_KINDS: Final = {
     SectionKind.WRAPPER: pb.CONTEXT_SECTION_KIND_WRAPPER,
     SectionKind.MEMORIES: pb.CONTEXT_SECTION_KIND_MEMORIES,
 }
+_NOTHING: Final = CompiledContext(etag=blake2b(b"nothing is shown", digest_size=16).hexdigest(), tokens=0)
 _CUT_REASONS: Final = {
     CutReason.BUDGET: pb.CUT_REASON_BUDGET,
     CutReason.OUTRANKED: pb.CUT_REASON_OUTRANKED,
@@ -87,6 +91,7 @@ class ContextService:
     def __init__(self, application: Application, drain: Draining) -> None:
         self._users = application.users
         self._history_search = application.history_search
+        self._settings_reader = application.settings_reader
         self._has_model = bool(application.model)
         self._meaning = application.meaning
         self._sessions = application.sessions
@@ -99,14 +104,16 @@ class ContextService:
         scope, consistency = read_scope(request.scope), read_consistency_or_past(request)
         if consistency.as_of is not None:
             _check_of_past(request)
-        wanted = _read_request(request)
+        asked, overrides = _read_request(request), read_request_settings(request)
+        check_id("agent_id", request.agent_id, required=False)
         shared_user_ids = read_shared_users(scope, request.shared_user_ids) if request.shared_user_ids else ()
         last_runs = _read_last_runs(request.history) if request.HasField("history") else 0
         if request.HasField("wait_for_learning"):
             seconds = read_duration("wait_for_learning", request.wait_for_learning, MAX_WAIT_SECONDS)
             remaining = remaining_seconds(context, self._default_deadline) - REPLY_SECONDS
             await self._wait(scope, max(0.0, min(seconds, remaining)))
-        user = await self._users.read(scope, consistency)
+        user, namespace = await self._settings_reader.with_user(scope, consistency)
+        wanted = _under(asked, namespace.of(request.agent_id, overrides))
         shared = await self._users.read_shared(scope, shared_user_ids, consistency) if shared_user_ids else {}
         history = await self._history(scope, request.history, last_runs) if last_runs else None
         shown = history.run_ids if history is not None else ()
@@ -114,7 +121,7 @@ class ContextService:
         known = self._serialized.get(compiled)
         if known is None:
             known = _proto_context(compiled).SerializeToString()
-            if not compiled.unchanged:
+            if not compiled.unchanged and compiled is not _NOTHING:
                 self._serialized[compiled] = known
                 self._users.recount(user)
         known += wire.number_field(pb.CompileContextResponse.PENDING_RUN_COUNT_FIELD_NUMBER, pending_runs(user.state))
@@ -138,12 +145,14 @@ class ContextService:
     async def _compiled(
         self,
         request: pb.CompileContextRequest,
-        wanted: ContextRequest,
+        wanted: ContextRequest | None,
         sources: Sequence[HotUser],
         shown_run_ids: Sequence[str],
     ) -> CompiledContext:
         """Return the context, kept or compiled, without what was said in the runs that the reply shows anyway."""
         user = sources[0]
+        if wanted is None:
+            return unless_held(_NOTHING, request.etag)
         # What was compiled is right as long as no journal has moved: runs and vectors are in it, too.
         tips = tuple(source.state.tip for source in sources)
         shape = _shape(request, wanted), tips
@@ -202,6 +211,14 @@ def _check_of_past(request: pb.CompileContextRequest) -> None:
             raise invalid(name, "must not be set with a past: of that there are memories only")
     if request.recall:
         raise invalid("recall", "must not be true with a past: of that there are memories only")
+
+
+def _under(wanted: ContextRequest, settings: MemorySettings) -> ContextRequest | None:
+    """Return what is wanted of what may be shown; None: nothing may be."""
+    if settings is DEFAULT_SETTINGS or len(settings.shown_layers) == len(Layer):
+        return wanted
+    layers = tuple(layer for layer in wanted.layers or Layer if layer in settings.shown_layers)
+    return replace(wanted, layers=layers) if layers else None
 
 
 def _many(sources: Sequence[HotUser]) -> list[HotUser]:

@@ -16,6 +16,7 @@ from memsvc.rpc.extractions import EXTRACTION_STATES, proto_event, proto_extract
 from memsvc.rpc.fields import read_enums, read_ids, read_namespace, read_request, read_scope
 from memsvc.rpc.interceptors import remaining_seconds
 from memsvc.rpc.messages import read_messages
+from memsvc.rpc.settings import read_request_settings
 from memsvc.v1 import extraction_pb2 as pb
 
 MAX_NAMED_RUNS: Final = 100
@@ -43,7 +44,7 @@ class ExtractionService:
 
     async def _accepted(self, scope: Scope, request: pb.ExtractMemoriesRequest) -> AsyncGenerator[Numbered, None]:
         """Store what is to be learned from, unless it is only a preview; return what comes of it."""
-        known = read_request(request)
+        known, overrides = read_request(request), read_request_settings(request)
         for name in ("agent_id", "team_id"):
             check_id(name, getattr(request, name), required=False)
         agent_id, team_id = request.agent_id, request.team_id
@@ -62,12 +63,12 @@ class ExtractionService:
         if request.validate_only:
             if run_ids:
                 messages = await self._extractions.messages_of(scope, run_ids)
-            return self._extractions.preview(scope, messages, agent_id, team_id)
+            return self._extractions.preview(scope, messages, agent_id, team_id, overrides)
         if run_ids:
-            extraction_id = await self._extractions.accept_runs(scope, run_ids, agent_id, team_id, known)
+            extraction_id = await self._extractions.accept_runs(scope, run_ids, agent_id, team_id, known, overrides)
         else:
             extraction_id = await self._extractions.accept_messages(
-                scope, messages, size_bytes, agent_id, team_id, known
+                scope, messages, size_bytes, agent_id, team_id, known, overrides
             )
         return self._extractions.watch(scope, extraction_id)
 

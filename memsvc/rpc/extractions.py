@@ -67,6 +67,7 @@ def proto_extraction(extraction: Extraction) -> extraction_pb2.Extraction:
         start_time=timestamp(extraction.start_time),
         end_time=timestamp(extraction.end_time),
         refusals=map(_proto_refusal, extraction.refusals),
+        config_revision=extraction.config_revision,
     )
 
 

@@ -21,7 +21,6 @@ from memsvc.rpc.fields import (
     check_not_negative,
     read_consistency,
     read_duration,
-    read_enum,
     read_enums,
     read_ids,
     read_request,
@@ -40,13 +39,15 @@ from memsvc.rpc.messages import (
     read_run,
 )
 from memsvc.rpc.room import Room
-from memsvc.rpc.settings import LEARNING_MODES
+from memsvc.rpc.settings import read_run_settings
 from memsvc.search.embedders.contract import instant
 from memsvc.search.filter import ALWAYS
 from memsvc.search.history import HistoryFilter
 from memsvc.sessions import AppendRunCommand
+from memsvc.sessions.commands import RunReceipt
 from memsvc.sessions.learning import learning_of
 from memsvc.sessions.stored import spoken
+from memsvc.settings.accepting import Terms
 from memsvc.v1 import session_pb2 as pb
 
 REPLY_SECONDS: Final = 0.25
@@ -71,6 +72,7 @@ class SessionService:
         self._history_search = application.history_search
         self._embedder = instant(application.meaning.embedder if application.meaning is not None else None)
         self._extractions = application.extractions
+        self._settings_reader = application.settings_reader
         self._application = application
         self._drain = drain
 
@@ -78,7 +80,7 @@ class SessionService:
         scope, wait = read_scope(request.scope), None
         if request.HasField("wait_for_learning"):
             wait = read_duration("wait_for_learning", request.wait_for_learning, MAX_WAIT_SECONDS)
-        storing = self._sessions.append(scope, self._command(request))
+        storing = self._store(scope, request)
         # Whoever waits for learning needs the run no more once it is stored, nor its room.
         del request
         receipt = await storing
@@ -95,6 +97,13 @@ class SessionService:
             await self._wait(scope, reply, max(0.0, min(wait, remaining)))
         return reply
 
+    async def _store(self, scope: Scope, request: pb.AppendRunRequest) -> RunReceipt:
+        command, overrides = self._command(request), read_run_settings(request)
+        del request
+        settings = await self._settings_reader.in_force(scope, command.run.agent_id, overrides)
+        mode = LearningMode.AUTOMATIC if settings.learns_from_runs else LearningMode.OFF
+        return await self._sessions.append(scope, replace(command, mode=mode, terms=Terms.of(settings, overrides)))
+
     def _command(self, request: pb.AppendRunRequest) -> AppendRunCommand:
         known = read_request(request)
         run, size_bytes = read_run(request.run)
@@ -103,7 +112,7 @@ class SessionService:
         return AppendRunCommand(
             run if run.run_id else replace(run, run_id=new_id()),
             size_bytes,
-            read_enum("learning_mode", request.learning_mode, LEARNING_MODES, LearningMode.AUTOMATIC),
+            LearningMode.OFF,
             self._application.quiet,
             extraction_id=new_id(),
             named_by_client=bool(run.run_id),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from google.protobuf.duration_pb2 import Duration
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from memsvc.configuration import (
     NOTHING,
@@ -56,6 +56,15 @@ def read_request_settings(request: Any) -> GivenSettings:
     if message.HasField("retention"):
         raise invalid("settings.retention", "is of a namespace only")
     return read_settings(message)
+
+
+def read_run_settings(request: Any) -> GivenSettings:
+    """Return the settings that a run brings, its `learning_mode` among them."""
+    given = read_request_settings(request)
+    mode = read_enum("learning_mode", request.learning_mode, LEARNING_MODES) if request.learning_mode else None
+    if mode is not None and given.mode not in (None, mode):
+        raise invalid("learning_mode", "must be the same as settings.mode")
+    return replace(given, mode=mode) if mode is not None else given
 
 
 def read_settings(message: config_pb2.MemorySettings, path: str = "settings") -> GivenSettings:

@@ -66,6 +66,7 @@ class ToolService:
             run_id=request.run_id,
             shared_user_ids=read_shared_users(scope, request.shared_user_ids),
             wait_seconds=max(0.0, min(wait, remaining)),
+            overrides=overrides,
         )
         permissions = permissions_in(await self._settings.in_force(scope, request.agent_id, overrides))
         # A task may be waited for, and goes on by itself.

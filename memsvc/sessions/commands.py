@@ -20,6 +20,7 @@ from memsvc.search.embedders.contract import InstantEmbedder
 from memsvc.search.said import said_in
 from memsvc.search.text import shared_analyzer
 from memsvc.sessions.stored import Stored, stored
+from memsvc.settings.accepting import NO_TERMS, Terms
 from memsvc.storage.driver import Driver, PageOf, RecordKind, Row, RowKey, RowKind
 
 MAX_JOINED_RUNS = 32
@@ -71,6 +72,8 @@ class AppendRunCommand(Command[RunReceipt]):
     """Makes the vectors of what the user said; None: it is found by its words alone."""
     skip_stored: bool = False
     """Store only those of its messages that the session does not hold yet."""
+    terms: Terms = NO_TERMS
+    """The settings that it is learned from under."""
     _stored: Stored | None = None
     _session: Session | None = None
     _taken: bool = False
@@ -154,6 +157,7 @@ class AppendRunCommand(Command[RunReceipt]):
                 and waiting.kind is ExtractionKind.RUNS
                 and waiting.state is ExtractionState.WAITING
                 and waiting.attempt == 0
+                and waiting.settings_digest == self.terms.digest
                 and len(waiting.run_ids) < MAX_JOINED_RUNS
                 and waiting.size_bytes + self.size_bytes <= MAX_JOINED_BYTES
             ):
@@ -169,7 +173,7 @@ class AppendRunCommand(Command[RunReceipt]):
                     next_attempt_time=start,
                 )
         check_room(state)
-        return Extraction(
+        extraction = Extraction(
             extraction_id=self.extraction_id,
             kind=ExtractionKind.RUNS,
             next_attempt_time=latest_start,
@@ -181,6 +185,7 @@ class AppendRunCommand(Command[RunReceipt]):
             create_time=now,
             size_bytes=self.size_bytes,
         )
+        return self.terms.put_on(extraction)
 
     def _session_after(self, session: Session | None, run: Run) -> Session:
         if session is None:

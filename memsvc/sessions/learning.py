@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from memsvc.journal.state import State
 from memsvc.model import Extraction, ExtractionState, LearningState, Run, Scope, decode
 from memsvc.storage.driver import RowKind
 from memsvc.users import Users
@@ -22,7 +23,7 @@ def learning_of(state: ExtractionState) -> LearningState:
 
 
 async def learnings_of(users: Users, scope: Scope, runs: Sequence[Run]) -> Sequence[LearningState]:
-    """Return how far learning from each run has come."""
+    """Return how far learning from each run has come; of an extraction that is no longer kept, that it was learned."""
     followed = {run.extraction_id for run in runs if run.learning is None} - {""}
     if not followed:
         return [run.learning or LearningState.OFF for run in runs]
@@ -31,8 +32,14 @@ async def learnings_of(users: Users, scope: Scope, runs: Sequence[Run]) -> Seque
     rows = await users.driver.get(scope, RowKind.EXTRACTION, sorted(ended)) if ended else {}
     states = {key: decode(row.body, Extraction).state for key, row in rows.items()}
     return [
-        run.learning or learning_of(states.get(run.extraction_id, ExtractionState.WAITING))
+        run.learning or learning_of(_state(run.extraction_id, state, states))
         if run.learning or run.extraction_id
         else LearningState.OFF
         for run in runs
     ]
+
+
+def _state(extraction_id: str, state: State, ended: Mapping[str, ExtractionState]) -> ExtractionState:
+    if extraction_id in state.core.open:
+        return ExtractionState.WAITING
+    return ended.get(extraction_id, ExtractionState.SUCCEEDED)

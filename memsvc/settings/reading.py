@@ -5,13 +5,19 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from contextlib import aclosing
 from typing import Final, NamedTuple
 
-from memsvc.configuration import NOTHING, Configured, GivenSettings
+from msgspec import structs
+
+from memsvc.configuration import NOTHING, Configured, GivenSettings, read
 from memsvc.errors import Error
+from memsvc.journal.past import Walk
+from memsvc.journal.state import State
 from memsvc.log import Log
-from memsvc.model import Scope
+from memsvc.model import Extraction, Scope
 from memsvc.settings.resolved import DEFAULT_SETTINGS, MemorySettings, overlaid, resolved
+from memsvc.storage.driver import Driver
 from memsvc.users import LATEST, Consistency, HotUser, Users
 
 log = Log(__name__)
@@ -118,6 +124,20 @@ class SettingsReader:
         hot = await self._users.read(Scope(namespace, ""), consistency)
         return ReadSettings(self._settings(hot), hot.checked_time)
 
+    async def of_extraction(self, namespace: str, extraction: Extraction) -> MemorySettings:
+        """Return the settings that an extraction was accepted under, be they others by now."""
+        overrides = read(extraction.overrides)
+        if not extraction.settings_digest:
+            return structs.replace(self._server, config_revision=extraction.config_revision)
+        now = await self.of(namespace)
+        accepted = now.of(extraction.agent_id, overrides)
+        if accepted.learning_digest != extraction.settings_digest:
+            state = (await self._users.latest(Scope(namespace, ""))).state
+            configs = await configs_at(self._users.driver, state, extraction.config_revision)
+            then = NamespaceSettings(configs, extraction.config_revision, self._server)
+            accepted = then.of(extraction.agent_id, overrides)
+        return structs.replace(accepted, config_revision=extraction.config_revision)
+
     async def with_user(self, scope: Scope, consistency: Consistency = LATEST) -> tuple[HotUser, NamespaceSettings]:
         """Return a user and the settings of its namespace: one question to the database for both."""
         if self._users.driver.capabilities().tips_cost_nothing:
@@ -147,3 +167,22 @@ class SettingsReader:
             await self._users.latest(scope)
         except Error as error:
             log.warning("read_settings_failed", namespace=scope.namespace, reason=error.reason)
+
+
+async def configs_at(driver: Driver, state: State, revision: int) -> Mapping[str, Configured]:
+    """Return what was configured, by agent, at a revision of a namespace: what came since is undone, newest first.
+
+    What is no longer kept of the journal cannot be undone: it is as it was at the oldest record.
+    """
+    configs = dict(state.core.configs)
+    async with aclosing(Walk(driver, state).records()) as records:
+        async for _, body in records:
+            if body.revision <= revision:
+                break
+            if body.configured is None:
+                continue
+            if body.configured_before is None:
+                configs.pop(body.configured.agent_id, None)
+            else:
+                configs[body.configured.agent_id] = body.configured_before
+    return configs

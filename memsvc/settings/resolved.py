@@ -11,10 +11,9 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, TypeVar
 
-import msgspec
 from msgspec import Struct, field, structs
 
-from memsvc.configuration import GivenLayer, GivenOperations, GivenRetention, GivenSettings
+from memsvc.configuration import GivenLayer, GivenOperations, GivenRetention, GivenSettings, written
 from memsvc.model import Layer, LearningMode
 from memsvc.settings.schema import Schema, compile_schema
 
@@ -87,8 +86,8 @@ class MemorySettings(Struct, frozen=True, kw_only=True):
     """The namespace's: agents and requests have none of their own."""
     config_revision: int = 0
     """The namespace's revision that they are of, for `Memory.config_revision`; 0: nothing was ever configured."""
-    digest: str = ""
-    """Of what the levels above the server say: the same digest, the same settings. Empty: they say nothing."""
+    learning_digest: str = ""
+    """Of what the levels above the server say of how is learned: the same digest, the same learning. Empty: nothing."""
 
     @property
     def learns_from_runs(self) -> bool:
@@ -133,7 +132,7 @@ def resolved(given: GivenSettings, server: MemorySettings = DEFAULT_SETTINGS, *,
         operations=_with(server.operations, given.operations),
         retention=_with(server.retention, given.retention),
         config_revision=revision,
-        digest=digest_of(given),
+        learning_digest=learning_digest(given),
     )
 
 
@@ -157,11 +156,21 @@ def overlaid(*levels: GivenSettings) -> GivenSettings:
     )
 
 
-def digest_of(given: GivenSettings) -> str:
-    """Return 16 hexadecimal digits that settings with the same words share; empty: they say nothing."""
-    if given.empty:
-        return ""
-    return hashlib.blake2b(msgspec.json.encode(given, order="deterministic"), digest_size=8).hexdigest()
+def of_learning(given: GivenSettings) -> GivenSettings:
+    """Return what of settings matters for how is learned, once it is decided that something is."""
+    layers = {layer: structs.replace(each, shown=None) for layer, each in given.layers.items()}
+    return GivenSettings(
+        mode=given.mode if given.mode is LearningMode.BOTH else None,
+        layers={layer: each for layer, each in layers.items() if each != GivenLayer()},
+        capture_instructions=given.capture_instructions,
+        operations=given.operations,
+    )
+
+
+def learning_digest(given: GivenSettings) -> str:
+    """Return 16 hexadecimal digits that settings share under which the same is learned; empty: they say nothing."""
+    text = written(of_learning(given))
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest() if text else ""
 
 
 _S = TypeVar("_S", Operations, Retention)

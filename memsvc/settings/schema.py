@@ -134,7 +134,7 @@ class Schema(Struct, frozen=True):
         """
         if self.misfit(key, value) is None:
             return value
-        meant: list[object] = [] if isinstance(value, list) else [[value]]
+        meant: list[object] = [[value]] if key in self.list_keys and not isinstance(value, list) else []
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             meant.append(str(value))
         if isinstance(value, str):
@@ -314,7 +314,8 @@ class _Reader:
             # The form before 2020: a list by position.
             prefix = tuple(self.read(each, f"{path}.items[{index}]", depth + 1) for index, each in enumerate(items))
         return _Node(
-            types=_types(schema.get("type"), f"{path}.type"),
+            # What has properties is an object, though it does not say so.
+            types=_types(schema.get("type", "object" if "properties" in schema else None), f"{path}.type"),
             values=_values(schema, path),
             bounds=_numbers(schema, _LEAST_AND_MOST, path),
             lengths={name: int(value) for name, value in _numbers(schema, _LENGTHS, path).items()},

@@ -65,7 +65,15 @@ class UpdateConfig(Command[Configured]):
         if sum(len(encode(each)) for each in (*others, after)) > NAMESPACE_BYTES:
             message = f"the configuration of the namespace would be more than {NAMESPACE_BYTES >> 10} KiB"
             raise ResourceExhausted(Reason.REQUEST_TOO_LARGE, message, metadata={"limit": str(NAMESPACE_BYTES)})
-        return Decision(RecordKind.CONFIG, Body(revision=revision, request=self.request, configured=after))
+        return Decision(
+            RecordKind.CONFIG,
+            Body(
+                revision=revision,
+                request=self.request,
+                configured=after,
+                configured_before=state.core.configs.get(self.agent_id),
+            ),
+        )
 
     def result(self, recorded: Recorded) -> Configured:
         assert recorded.body.configured is not None

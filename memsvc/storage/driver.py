@@ -48,6 +48,8 @@ class RecordKind(enum.StrEnum):
     """The configuration of a namespace was changed: in the journal of its reserved empty user."""
     SPEND = "spend"
     """What learning has cost a namespace, in the journal of the same user."""
+    SWEEP = "sweep"
+    """What is not kept for ever is gone; or, in the journal of a namespace's empty user, how far that has come."""
     ERASE = "erase"
 
 

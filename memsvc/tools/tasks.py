@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from memsvc.configuration import NOTHING, GivenSettings
 from memsvc.errors import Reason
 from memsvc.extraction.jobs.extractions import Extractions
 from memsvc.journal.records import Request
@@ -21,11 +22,17 @@ class Tasks(Struct):
     """Whether the engine is a language model."""
 
     async def carry_out(
-        self, scope: Scope, task: str, origin: Origin, request: Request | None, wait_seconds: float
+        self,
+        scope: Scope,
+        task: str,
+        origin: Origin,
+        request: Request | None,
+        wait_seconds: float,
+        overrides: GivenSettings = NOTHING,
     ) -> Answer:
         """Queue a task and wait for it, at most so long. It is done once, whether anybody waits or not."""
         message = Message(Role.USER, (TextPart(task),))
-        extraction_id = await self.extractions.accept_task(scope, message, origin, request)
+        extraction_id = await self.extractions.accept_task(scope, message, origin, request, overrides)
         extraction, commit = await self.extractions.wait(scope, extraction_id, wait_seconds)
         revision = (await self.users.latest(scope)).revision
         return self._answer(extraction, commit, revision)

@@ -11,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from memsvc.access.allowance import Quotas
+from memsvc.configuration import NOTHING, GivenSettings
 from memsvc.errors import Error, FailedPrecondition, NotFound, Reason, invalid
 from memsvc.extraction.schemas import default_schemas
 from memsvc.journal.records import Request, request_digest
@@ -60,6 +61,8 @@ class Call(Struct, frozen=True, kw_only=True):
     run_id: str = ""
     shared_user_ids: Sequence[str] = ()
     wait_seconds: float = 60.0
+    overrides: GivenSettings = NOTHING
+    """The settings that the call brings."""
 
     @property
     def origin(self) -> Origin:
@@ -132,7 +135,9 @@ class Tools(Struct):
                 return await self.reading.search_history(scope, given)
             case ToolName.UPDATE_USER_MEMORY:
                 request = call.request(given)
-                return await self.tasks.carry_out(scope, given.text("task"), call.origin, request, call.wait_seconds)
+                return await self.tasks.carry_out(
+                    scope, given.text("task"), call.origin, request, call.wait_seconds, call.overrides
+                )
             case ToolName.FORGET:
                 return await self._forget(scope, call, given, permissions)
             case ToolName.SAVE_MEMORY | ToolName.UPDATE_MEMORY as name:

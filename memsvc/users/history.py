@@ -42,6 +42,8 @@ class HotHistory:
         """Follow a record; False: all has to be read anew."""
         if body.session_deletion is not None or body.erase is not None or body.rewritten:
             return False
+        if body.forgotten is not None and body.forgotten.runs:
+            return False
         for run in body.stored_runs:
             if not run.session_id:
                 continue

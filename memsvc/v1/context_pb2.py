@@ -25,10 +25,11 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from memsvc.v1 import common_pb2 as memsvc_dot_v1_dot_common__pb2
+from memsvc.v1 import config_pb2 as memsvc_dot_v1_dot_config__pb2
 from memsvc.v1 import message_pb2 as memsvc_dot_v1_dot_message__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17memsvc/v1/context.proto\x12\tmemsvc.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16memsvc/v1/common.proto\x1a\x17memsvc/v1/message.proto\"_\n\rContextBudget\x12\x18\n\x0emax_characters\x18\x01 \x01(\x05H\x00\x12\x14\n\nmax_tokens\x18\x02 \x01(\x05H\x00\x12\x15\n\rtoken_counter\x18\x03 \x01(\tB\x07\n\x05limit\"O\n\x0e\x43ontextHistory\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x11\n\tlast_runs\x18\x02 \x01(\x05\x12\x16\n\x0emax_characters\x18\x03 \x01(\x05\"\xde\x03\n\x15\x43ompileContextRequest\x12\x1f\n\x05scope\x18\x01 \x01(\x0b\x32\x10.memsvc.v1.Scope\x12 \n\x06layers\x18\x02 \x03(\x0e\x32\x10.memsvc.v1.Layer\x12\r\n\x05query\x18\x03 \x01(\t\x12\'\n\x06\x66ilter\x18\x04 \x01(\x0b\x32\x17.memsvc.v1.MemoryFilter\x12\x17\n\x0fshared_user_ids\x18\x05 \x03(\t\x12*\n\x07history\x18\x06 \x01(\x0b\x32\x19.memsvc.v1.ContextHistory\x12(\n\x06\x66ormat\x18\x07 \x01(\x0e\x32\x18.memsvc.v1.ContextFormat\x12\x14\n\x07wrapper\x18\x08 \x01(\x08H\x00\x88\x01\x01\x12(\n\x06\x62udget\x18\t \x01(\x0b\x32\x18.memsvc.v1.ContextBudget\x12\x0c\n\x04\x65tag\x18\n \x01(\t\x12\x34\n\x11wait_for_learning\x18\x0b \x01(\x0b\x32\x19.google.protobuf.Duration\x12+\n\x0b\x63onsistency\x18\x0c \x01(\x0b\x32\x16.memsvc.v1.Consistency\x12\x13\n\x06recall\x18\r \x01(\x08H\x01\x88\x01\x01\x42\n\n\x08_wrapperB\t\n\x07_recall\"\xa4\x01\n\x0e\x43ontextSection\x12+\n\x04kind\x18\x01 \x01(\x0e\x32\x1d.memsvc.v1.ContextSectionKind\x12\x1f\n\x05layer\x18\x02 \x01(\x0e\x32\x10.memsvc.v1.Layer\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x0e\n\x06tokens\x18\x04 \x01(\x05\x12\x0e\n\x06stable\x18\x05 \x01(\x08\x12\x16\n\x0eshared_user_id\x18\x06 \x01(\t\"\x95\x01\n\nContextCut\x12\x1f\n\x05layer\x18\x01 \x01(\x0e\x32\x10.memsvc.v1.Layer\x12$\n\x06reason\x18\x02 \x01(\x0e\x32\x14.memsvc.v1.CutReason\x12\x14\n\x0cmemory_count\x18\x03 \x01(\x05\x12\x12\n\nmemory_ids\x18\x04 \x03(\t\x12\x16\n\x0eshared_user_id\x18\x05 \x01(\t\"\xd5\x02\n\x16\x43ompileContextResponse\x12+\n\x08sections\x18\x01 \x03(\x0b\x32\x19.memsvc.v1.ContextSection\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x11\n\tunchanged\x18\x03 \x01(\x08\x12\x0c\n\x04\x65tag\x18\x04 \x01(\t\x12\x0e\n\x06tokens\x18\x05 \x01(\x05\x12\x15\n\rtoken_counter\x18\x06 \x01(\t\x12\x12\n\nmemory_ids\x18\x07 \x03(\t\x12#\n\x04\x63uts\x18\x08 \x03(\x0b\x32\x15.memsvc.v1.ContextCut\x12#\n\x07history\x18\t \x03(\x0b\x32\x12.memsvc.v1.Message\x12\x19\n\x11pending_run_count\x18\n \x01(\x05\x12\x10\n\x08revision\x18\x0b \x01(\x03\x12-\n\tread_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp*}\n\rContextFormat\x12\x1e\n\x1a\x43ONTEXT_FORMAT_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43ONTEXT_FORMAT_XML\x10\x01\x12\x1b\n\x17\x43ONTEXT_FORMAT_MARKDOWN\x10\x02\x12\x17\n\x13\x43ONTEXT_FORMAT_JSON\x10\x03*\xe4\x01\n\x12\x43ontextSectionKind\x12$\n CONTEXT_SECTION_KIND_UNSPECIFIED\x10\x00\x12 \n\x1c\x43ONTEXT_SECTION_KIND_WRAPPER\x10\x01\x12!\n\x1d\x43ONTEXT_SECTION_KIND_MEMORIES\x10\x02\x12 \n\x1c\x43ONTEXT_SECTION_KIND_SUMMARY\x10\x03\x12 \n\x1c\x43ONTEXT_SECTION_KIND_HISTORY\x10\x04\x12\x1f\n\x1b\x43ONTEXT_SECTION_KIND_RECALL\x10\x05*X\n\tCutReason\x12\x1a\n\x16\x43UT_REASON_UNSPECIFIED\x10\x00\x12\x15\n\x11\x43UT_REASON_BUDGET\x10\x01\x12\x18\n\x14\x43UT_REASON_OUTRANKED\x10\x02\x32g\n\x0e\x43ontextService\x12U\n\x0e\x43ompileContext\x12 .memsvc.v1.CompileContextRequest\x1a!.memsvc.v1.CompileContextResponseB\x9a\x01\n\rdev.memsvc.v1B\x0c\x43ontextProtoP\x01Z6github.com/memsvc/memsvc/clients/go/memsvc/v1;memsvcv1\xa2\x02\x03MSV\xaa\x02\tMemsvc.V1\xca\x02\tMemsvc\\V1\xe2\x02\x15Memsvc\\V1\\GPBMetadata\xea\x02\nMemsvc::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17memsvc/v1/context.proto\x12\tmemsvc.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16memsvc/v1/common.proto\x1a\x16memsvc/v1/config.proto\x1a\x17memsvc/v1/message.proto\"_\n\rContextBudget\x12\x18\n\x0emax_characters\x18\x01 \x01(\x05H\x00\x12\x14\n\nmax_tokens\x18\x02 \x01(\x05H\x00\x12\x15\n\rtoken_counter\x18\x03 \x01(\tB\x07\n\x05limit\"O\n\x0e\x43ontextHistory\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x11\n\tlast_runs\x18\x02 \x01(\x05\x12\x16\n\x0emax_characters\x18\x03 \x01(\x05\"\x9d\x04\n\x15\x43ompileContextRequest\x12\x1f\n\x05scope\x18\x01 \x01(\x0b\x32\x10.memsvc.v1.Scope\x12 \n\x06layers\x18\x02 \x03(\x0e\x32\x10.memsvc.v1.Layer\x12\r\n\x05query\x18\x03 \x01(\t\x12\'\n\x06\x66ilter\x18\x04 \x01(\x0b\x32\x17.memsvc.v1.MemoryFilter\x12\x17\n\x0fshared_user_ids\x18\x05 \x03(\t\x12*\n\x07history\x18\x06 \x01(\x0b\x32\x19.memsvc.v1.ContextHistory\x12(\n\x06\x66ormat\x18\x07 \x01(\x0e\x32\x18.memsvc.v1.ContextFormat\x12\x14\n\x07wrapper\x18\x08 \x01(\x08H\x00\x88\x01\x01\x12(\n\x06\x62udget\x18\t \x01(\x0b\x32\x18.memsvc.v1.ContextBudget\x12\x0c\n\x04\x65tag\x18\n \x01(\t\x12\x34\n\x11wait_for_learning\x18\x0b \x01(\x0b\x32\x19.google.protobuf.Duration\x12+\n\x0b\x63onsistency\x18\x0c \x01(\x0b\x32\x16.memsvc.v1.Consistency\x12\x13\n\x06recall\x18\r \x01(\x08H\x01\x88\x01\x01\x12+\n\x08settings\x18\x0e \x01(\x0b\x32\x19.memsvc.v1.MemorySettings\x12\x10\n\x08\x61gent_id\x18\x0f \x01(\tB\n\n\x08_wrapperB\t\n\x07_recall\"\xa4\x01\n\x0e\x43ontextSection\x12+\n\x04kind\x18\x01 \x01(\x0e\x32\x1d.memsvc.v1.ContextSectionKind\x12\x1f\n\x05layer\x18\x02 \x01(\x0e\x32\x10.memsvc.v1.Layer\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x0e\n\x06tokens\x18\x04 \x01(\x05\x12\x0e\n\x06stable\x18\x05 \x01(\x08\x12\x16\n\x0eshared_user_id\x18\x06 \x01(\t\"\x95\x01\n\nContextCut\x12\x1f\n\x05layer\x18\x01 \x01(\x0e\x32\x10.memsvc.v1.Layer\x12$\n\x06reason\x18\x02 \x01(\x0e\x32\x14.memsvc.v1.CutReason\x12\x14\n\x0cmemory_count\x18\x03 \x01(\x05\x12\x12\n\nmemory_ids\x18\x04 \x03(\t\x12\x16\n\x0eshared_user_id\x18\x05 \x01(\t\"\xd5\x02\n\x16\x43ompileContextResponse\x12+\n\x08sections\x18\x01 \x03(\x0b\x32\x19.memsvc.v1.ContextSection\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x11\n\tunchanged\x18\x03 \x01(\x08\x12\x0c\n\x04\x65tag\x18\x04 \x01(\t\x12\x0e\n\x06tokens\x18\x05 \x01(\x05\x12\x15\n\rtoken_counter\x18\x06 \x01(\t\x12\x12\n\nmemory_ids\x18\x07 \x03(\t\x12#\n\x04\x63uts\x18\x08 \x03(\x0b\x32\x15.memsvc.v1.ContextCut\x12#\n\x07history\x18\t \x03(\x0b\x32\x12.memsvc.v1.Message\x12\x19\n\x11pending_run_count\x18\n \x01(\x05\x12\x10\n\x08revision\x18\x0b \x01(\x03\x12-\n\tread_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp*}\n\rContextFormat\x12\x1e\n\x1a\x43ONTEXT_FORMAT_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43ONTEXT_FORMAT_XML\x10\x01\x12\x1b\n\x17\x43ONTEXT_FORMAT_MARKDOWN\x10\x02\x12\x17\n\x13\x43ONTEXT_FORMAT_JSON\x10\x03*\xe4\x01\n\x12\x43ontextSectionKind\x12$\n CONTEXT_SECTION_KIND_UNSPECIFIED\x10\x00\x12 \n\x1c\x43ONTEXT_SECTION_KIND_WRAPPER\x10\x01\x12!\n\x1d\x43ONTEXT_SECTION_KIND_MEMORIES\x10\x02\x12 \n\x1c\x43ONTEXT_SECTION_KIND_SUMMARY\x10\x03\x12 \n\x1c\x43ONTEXT_SECTION_KIND_HISTORY\x10\x04\x12\x1f\n\x1b\x43ONTEXT_SECTION_KIND_RECALL\x10\x05*X\n\tCutReason\x12\x1a\n\x16\x43UT_REASON_UNSPECIFIED\x10\x00\x12\x15\n\x11\x43UT_REASON_BUDGET\x10\x01\x12\x18\n\x14\x43UT_REASON_OUTRANKED\x10\x02\x32g\n\x0e\x43ontextService\x12U\n\x0e\x43ompileContext\x12 .memsvc.v1.CompileContextRequest\x1a!.memsvc.v1.CompileContextResponseB\x9a\x01\n\rdev.memsvc.v1B\x0c\x43ontextProtoP\x01Z6github.com/memsvc/memsvc/clients/go/memsvc/v1;memsvcv1\xa2\x02\x03MSV\xaa\x02\tMemsvc.V1\xca\x02\tMemsvc\\V1\xe2\x02\x15Memsvc\\V1\\GPBMetadata\xea\x02\nMemsvc::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,24 +37,24 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'memsvc.v1.context_pb2', _gl
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\rdev.memsvc.v1B\014ContextProtoP\001Z6github.com/memsvc/memsvc/clients/go/memsvc/v1;memsvcv1\242\002\003MSV\252\002\tMemsvc.V1\312\002\tMemsvc\\V1\342\002\025Memsvc\\V1\\GPBMetadata\352\002\nMemsvc::V1'
-  _globals['_CONTEXTFORMAT']._serialized_start=1474
-  _globals['_CONTEXTFORMAT']._serialized_end=1599
-  _globals['_CONTEXTSECTIONKIND']._serialized_start=1602
-  _globals['_CONTEXTSECTIONKIND']._serialized_end=1830
-  _globals['_CUTREASON']._serialized_start=1832
-  _globals['_CUTREASON']._serialized_end=1920
-  _globals['_CONTEXTBUDGET']._serialized_start=152
-  _globals['_CONTEXTBUDGET']._serialized_end=247
-  _globals['_CONTEXTHISTORY']._serialized_start=249
-  _globals['_CONTEXTHISTORY']._serialized_end=328
-  _globals['_COMPILECONTEXTREQUEST']._serialized_start=331
-  _globals['_COMPILECONTEXTREQUEST']._serialized_end=809
-  _globals['_CONTEXTSECTION']._serialized_start=812
-  _globals['_CONTEXTSECTION']._serialized_end=976
-  _globals['_CONTEXTCUT']._serialized_start=979
-  _globals['_CONTEXTCUT']._serialized_end=1128
-  _globals['_COMPILECONTEXTRESPONSE']._serialized_start=1131
-  _globals['_COMPILECONTEXTRESPONSE']._serialized_end=1472
-  _globals['_CONTEXTSERVICE']._serialized_start=1922
-  _globals['_CONTEXTSERVICE']._serialized_end=2025
+  _globals['_CONTEXTFORMAT']._serialized_start=1561
+  _globals['_CONTEXTFORMAT']._serialized_end=1686
+  _globals['_CONTEXTSECTIONKIND']._serialized_start=1689
+  _globals['_CONTEXTSECTIONKIND']._serialized_end=1917
+  _globals['_CUTREASON']._serialized_start=1919
+  _globals['_CUTREASON']._serialized_end=2007
+  _globals['_CONTEXTBUDGET']._serialized_start=176
+  _globals['_CONTEXTBUDGET']._serialized_end=271
+  _globals['_CONTEXTHISTORY']._serialized_start=273
+  _globals['_CONTEXTHISTORY']._serialized_end=352
+  _globals['_COMPILECONTEXTREQUEST']._serialized_start=355
+  _globals['_COMPILECONTEXTREQUEST']._serialized_end=896
+  _globals['_CONTEXTSECTION']._serialized_start=899
+  _globals['_CONTEXTSECTION']._serialized_end=1063
+  _globals['_CONTEXTCUT']._serialized_start=1066
+  _globals['_CONTEXTCUT']._serialized_end=1215
+  _globals['_COMPILECONTEXTRESPONSE']._serialized_start=1218
+  _globals['_COMPILECONTEXTRESPONSE']._serialized_end=1559
+  _globals['_CONTEXTSERVICE']._serialized_start=2009
+  _globals['_CONTEXTSERVICE']._serialized_end=2112
 # @@protoc_insertion_point(module_scope)

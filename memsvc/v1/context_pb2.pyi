@@ -11,6 +11,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from memsvc.v1 import common_pb2 as _common_pb2
+from memsvc.v1 import config_pb2 as _config_pb2
 from memsvc.v1 import message_pb2 as _message_pb2
 import builtins as _builtins
 import sys
@@ -196,6 +197,8 @@ class CompileContextRequest(_message.Message):
     WAIT_FOR_LEARNING_FIELD_NUMBER: _builtins.int
     CONSISTENCY_FIELD_NUMBER: _builtins.int
     RECALL_FIELD_NUMBER: _builtins.int
+    SETTINGS_FIELD_NUMBER: _builtins.int
+    AGENT_ID_FIELD_NUMBER: _builtins.int
     query: _builtins.str
     """What the user just said: under a budget the memories nearest to it stay. At most 8 KiB. Empty: the newest stay."""
     format: Global___ContextFormat.ValueType
@@ -209,6 +212,8 @@ class CompileContextRequest(_message.Message):
     with its date, speaker and session. Memories come first; passages get what these leave of the budget, at least a
     third and at most half of it. Default: where there is a query, and no language model that learns from all of it.
     """
+    agent_id: _builtins.str
+    """The agent that asks: what is configured for it is heard. Empty: what is configured for the namespace."""
     @_builtins.property
     def scope(self) -> _common_pb2.Scope:
         """Whose memory. user_id is required."""
@@ -243,6 +248,12 @@ class CompileContextRequest(_message.Message):
     def consistency(self) -> _common_pb2.Consistency:
         """How fresh it must be."""
 
+    @_builtins.property
+    def settings(self) -> _config_pb2.MemorySettings:
+        """Overrule what is configured: at most 8 KiB. Layers that are not shown are left out; where memory is switched off
+        (`enabled`) the text is empty, but `history` is answered where it is asked for.
+        """
+
     def __init__(
         self,
         *,
@@ -259,10 +270,12 @@ class CompileContextRequest(_message.Message):
         wait_for_learning: _duration_pb2.Duration | None = ...,
         consistency: _common_pb2.Consistency | None = ...,
         recall: _builtins.bool | None = ...,
+        settings: _config_pb2.MemorySettings | None = ...,
+        agent_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_recall", b"_recall", "_wrapper", b"_wrapper", "budget", b"budget", "consistency", b"consistency", "filter", b"filter", "history", b"history", "recall", b"recall", "scope", b"scope", "wait_for_learning", b"wait_for_learning", "wrapper", b"wrapper"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_recall", b"_recall", "_wrapper", b"_wrapper", "budget", b"budget", "consistency", b"consistency", "filter", b"filter", "history", b"history", "recall", b"recall", "scope", b"scope", "settings", b"settings", "wait_for_learning", b"wait_for_learning", "wrapper", b"wrapper"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_recall", b"_recall", "_wrapper", b"_wrapper", "budget", b"budget", "consistency", b"consistency", "etag", b"etag", "filter", b"filter", "format", b"format", "history", b"history", "layers", b"layers", "query", b"query", "recall", b"recall", "scope", b"scope", "shared_user_ids", b"shared_user_ids", "wait_for_learning", b"wait_for_learning", "wrapper", b"wrapper"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_recall", b"_recall", "_wrapper", b"_wrapper", "agent_id", b"agent_id", "budget", b"budget", "consistency", b"consistency", "etag", b"etag", "filter", b"filter", "format", b"format", "history", b"history", "layers", b"layers", "query", b"query", "recall", b"recall", "scope", b"scope", "settings", b"settings", "shared_user_ids", b"shared_user_ids", "wait_for_learning", b"wait_for_learning", "wrapper", b"wrapper"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__recall: _TypeAlias = _typing.Literal["recall"]  # noqa: Y015
     _WhichOneofArgType__recall: _TypeAlias = _typing.Literal["_recall", b"_recall"]  # noqa: Y015

@@ -10,6 +10,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from memsvc.v1 import common_pb2 as _common_pb2
+from memsvc.v1 import config_pb2 as _config_pb2
 from memsvc.v1 import memory_pb2 as _memory_pb2
 from memsvc.v1 import message_pb2 as _message_pb2
 import builtins as _builtins
@@ -117,6 +118,7 @@ class Extraction(_message.Message):
     START_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
     REFUSALS_FIELD_NUMBER: _builtins.int
+    CONFIG_REVISION_FIELD_NUMBER: _builtins.int
     extraction_id: _builtins.str
     """Made by the server (a UUIDv7)."""
     kind: Global___ExtractionKind.ValueType
@@ -135,6 +137,10 @@ class Extraction(_message.Message):
     """The commit that it made; 0: none, or there was nothing to learn."""
     change_count: _builtins.int
     """How many memories that commit changed."""
+    config_revision: _builtins.int
+    """The revision of the namespace's configuration that it was accepted under, and is carried out under; 0: nothing was
+    configured.
+    """
     @_builtins.property
     def next_attempt_time(self) -> _timestamp_pb2.Timestamp:
         """When it is tried next; only while WAITING."""
@@ -161,7 +167,7 @@ class Extraction(_message.Message):
 
     @_builtins.property
     def refusals(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExtractionRefused]:
-        """What was asked for or proposed and is not done, one for each reason."""
+        """What was asked for or proposed and is not done, one for each reason and detail; of very many details the first."""
 
     def __init__(
         self,
@@ -182,10 +188,11 @@ class Extraction(_message.Message):
         start_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
         refusals: _abc.Iterable[Global___ExtractionRefused] | None = ...,
+        config_revision: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "next_attempt_time", b"next_attempt_time", "start_time", b"start_time", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "change_count", b"change_count", "create_time", b"create_time", "detail", b"detail", "end_time", b"end_time", "extraction_id", b"extraction_id", "kind", b"kind", "next_attempt_time", b"next_attempt_time", "reason", b"reason", "refusals", b"refusals", "revision", b"revision", "run_ids", b"run_ids", "session_id", b"session_id", "start_time", b"start_time", "state", b"state", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "change_count", b"change_count", "config_revision", b"config_revision", "create_time", b"create_time", "detail", b"detail", "end_time", b"end_time", "extraction_id", b"extraction_id", "kind", b"kind", "next_attempt_time", b"next_attempt_time", "reason", b"reason", "refusals", b"refusals", "revision", b"revision", "run_ids", b"run_ids", "session_id", b"session_id", "start_time", b"start_time", "state", b"state", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -252,6 +259,7 @@ class ExtractMemoriesRequest(_message.Message):
     TEAM_ID_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    SETTINGS_FIELD_NUMBER: _builtins.int
     agent_id: _builtins.str
     """The agent that was talking."""
     team_id: _builtins.str
@@ -275,6 +283,13 @@ class ExtractMemoriesRequest(_message.Message):
     def runs(self) -> Global___RunList:
         """Runs that are stored, learned from or not."""
 
+    @_builtins.property
+    def settings(self) -> _config_pb2.MemorySettings:
+        """Overrule what is configured, for what is learned by this call: at most 8 KiB. What it learns is asked for, so that
+        the mode does not matter; where memory, or every layer, is switched off it is FAILED_PRECONDITION,
+        OPERATION_FORBIDDEN.
+        """
+
     def __init__(
         self,
         *,
@@ -285,10 +300,11 @@ class ExtractMemoriesRequest(_message.Message):
         team_id: _builtins.str = ...,
         validate_only: _builtins.bool = ...,
         request_id: _builtins.str = ...,
+        settings: _config_pb2.MemorySettings | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["messages", b"messages", "runs", b"runs", "scope", b"scope", "source", b"source"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["messages", b"messages", "runs", b"runs", "scope", b"scope", "settings", b"settings", "source", b"source"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "messages", b"messages", "request_id", b"request_id", "runs", b"runs", "scope", b"scope", "source", b"source", "team_id", b"team_id", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "messages", b"messages", "request_id", b"request_id", "runs", b"runs", "scope", b"scope", "settings", b"settings", "source", b"source", "team_id", b"team_id", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_source: _TypeAlias = _typing.Literal["messages", "runs"]  # noqa: Y015
     _WhichOneofArgType_source: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015

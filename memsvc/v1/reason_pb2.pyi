@@ -136,6 +136,12 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """What learning may cost the namespace today is spent: `1000000 model tokens of 1000000 are spent until ...`."""
     REASON_AMBIGUOUS: _Reason.ValueType  # 55
     """What a tool is to forget fits several memories, or none wholly: `several memories fit that: name one by its number`."""
+    REASON_SCHEMA_VIOLATION: _Reason.ValueType  # 56
+    """A value does not fit its layer's schema: `memory.value_json: profile.years must be an integer`."""
+    REASON_LAYER_NOT_LEARNED: _Reason.ValueType  # 57
+    """Nothing is learned into the layer: `nothing is learned into profile`."""
+    REASON_NOT_STATED: _Reason.ValueType  # 58
+    """Only what the user stated is learned into the layer: `only what is stated is learned into profile`."""
 
 class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
     """Why a call failed, an extraction waits or ended without effect, or something was refused.
@@ -259,4 +265,10 @@ REASON_BUDGET_EXHAUSTED: Reason.ValueType  # 54
 """What learning may cost the namespace today is spent: `1000000 model tokens of 1000000 are spent until ...`."""
 REASON_AMBIGUOUS: Reason.ValueType  # 55
 """What a tool is to forget fits several memories, or none wholly: `several memories fit that: name one by its number`."""
+REASON_SCHEMA_VIOLATION: Reason.ValueType  # 56
+"""A value does not fit its layer's schema: `memory.value_json: profile.years must be an integer`."""
+REASON_LAYER_NOT_LEARNED: Reason.ValueType  # 57
+"""Nothing is learned into the layer: `nothing is learned into profile`."""
+REASON_NOT_STATED: Reason.ValueType  # 58
+"""Only what the user stated is learned into the layer: `only what is stated is learned into profile`."""
 Global___Reason: _TypeAlias = Reason  # noqa: Y015

@@ -177,3 +177,12 @@ class Reason(enum.StrEnum):
 
     AMBIGUOUS = "AMBIGUOUS"
     """What a tool is to forget fits several memories, or none wholly: `several memories fit that: name one by its number`."""
+
+    SCHEMA_VIOLATION = "SCHEMA_VIOLATION"
+    """A value does not fit its layer's schema: `memory.value_json: profile.years must be an integer`."""
+
+    LAYER_NOT_LEARNED = "LAYER_NOT_LEARNED"
+    """Nothing is learned into the layer: `nothing is learned into profile`."""
+
+    NOT_STATED = "NOT_STATED"
+    """Only what the user stated is learned into the layer: `only what is stated is learned into profile`."""

@@ -25,12 +25,13 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from memsvc.v1 import common_pb2 as memsvc_dot_v1_dot_common__pb2
+from memsvc.v1 import config_pb2 as memsvc_dot_v1_dot_config__pb2
 from memsvc.v1 import extraction_pb2 as memsvc_dot_v1_dot_extraction__pb2
 from memsvc.v1 import memory_pb2 as memsvc_dot_v1_dot_memory__pb2
 from memsvc.v1 import message_pb2 as memsvc_dot_v1_dot_message__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17memsvc/v1/session.proto\x12\tmemsvc.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16memsvc/v1/common.proto\x1a\x1amemsvc/v1/extraction.proto\x1a\x16memsvc/v1/memory.proto\x1a\x17memsvc/v1/message.proto\"\x9d\x03\n\x03Run\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0e\n\x06run_id\x18\x02 \x01(\t\x12\r\n\x05index\x18\x03 \x01(\x03\x12$\n\x08messages\x18\x04 \x03(\x0b\x32\x12.memsvc.v1.Message\x12\x10\n\x08\x61gent_id\x18\x05 \x01(\t\x12\x0f\n\x07team_id\x18\x06 \x01(\t\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0freplaces_run_id\x18\x08 \x01(\t\x12\x10\n\x08replaced\x18\t \x01(\x08\x12*\n\x08learning\x18\n \x01(\x0e\x32\x18.memsvc.v1.LearningState\x12\x15\n\rextraction_id\x18\x0b \x01(\t\x12\x1a\n\x12\x63ontext_memory_ids\x18\x0c \x03(\t\x12.\n\x08metadata\x18\r \x03(\x0b\x32\x1c.memsvc.v1.Run.MetadataEntry\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xcc\x01\n\x07Session\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x11\n\trun_count\x18\x02 \x01(\x05\x12\x15\n\rmessage_count\x18\x03 \x01(\x05\x12\x10\n\x08\x61gent_id\x18\x04 \x01(\t\x12\x0f\n\x07team_id\x18\x05 \x01(\t\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xdf\x01\n\x10\x41ppendRunRequest\x12\x1f\n\x05scope\x18\x01 \x01(\x0b\x32\x10.memsvc.v1.Scope\x12\x1b\n\x03run\x18\x02 \x01(\x0b\x32\x0e.memsvc.v1.Run\x12.\n\rlearning_mode\x18\x03 \x01(\x0e\x32\x17.memsvc.v1.LearningMode\x12\x34\n\x11wait_for_learning\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12\x13\n\x0bskip_stored\x18\x06 \x01(\x08\"\xc3\x01\n\x11\x41ppendRunResponse\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\x03\x12\x15\n\rextraction_id\x18\x03 \x01(\t\x12*\n\x08learning\x18\x04 \x01(\x0e\x32\x18.memsvc.v1.LearningState\x12)\n\nextraction\x18\x05 \x01(\x0b\x32\x15.memsvc.v1.Extraction\x12!\n\x06\x63ommit\x18\x06 \x01(\x0b\x32\x11.memsvc.v1.Commit\"\x9b\x01\n\x0fListRunsRequest\x12\x1f\n\x05scope\x18\x01 \x01(\x0b\x32\x10.memsvc.v1.Scope\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\x12\n\ndescending\x18\x03 \x01(\x08\x12\x18\n\x10include_replaced\x18\x04 \x01(\x08\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\t\"I\n\x10ListRunsResponse\x12\x1c\n\x04runs\x18\x01 \x03(\x0b\x32\x0e.memsvc.v1.Run\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"{\n\x11GetHistoryRequest\x12\x1f\n\x05scope\x18\x01 \x01(\x0b\x32\x10.memsvc.v1.Scope\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\x11\n\tlast_runs\x18\x03 \x01(\x05\x12\x1e\n\x05roles\x18\x04 \x03(\x0e\x32\x0f.memsvc.v1.Role\"_\n\x12GetHistoryResponse\x12$\n\x08messages\x18\x01 \x03(\x0b\x32\x12.memsvc.v1.Message\x12\x11\n\trun_count\x18\x02 \x01(\x05\x12\x10\n\x08has_more\x18\x03 \x01(\x08\"\x97\x02\n\x14SearchHistoryRequest\x12\x1f\n\x05scope\x18\x01 \x01(\x0b\x32\x10.memsvc.v1.Scope\x12\r\n\x05query\x18\x02 \x01(\t\x12\r\n\x05top_k\x18\x03 \x01(\x05\x12\x13\n\x0bsession_ids\x18\x04 \x03(\t\x12\x11\n\tagent_ids\x18\x05 \x03(\t\x12\x1e\n\x05roles\x18\x06 \x03(\x0e\x32\x0f.memsvc.v1.Role\x12\"\n\x04time\x18\x07 \x01(\x0b\x32\x14.memsvc.v1.TimeRange\x12\x14\n\x0c\x62\x65side_count\x18\x08 \x01(\x05\x12\x11\n\tmin_score\x18\t \x01(\x01\x12+\n\x0b\x63onsistency\x18\n \x01(\x0b\x32\x16.memsvc.v1.Consistency\"\xd4\x01\n\x0eHistoryPassage\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0e\n\x06run_id\x18\x02 \x01(\t\x12\x11\n\trun_index\x18\x03 \x01(\x03\x12\x10\n\x08\x61gent_id\x18\x04 \x01(\t\x12#\n\x07message\x18\x05 \x01(\x0b\x32\x12.memsvc.v1.Message\x12\r\n\x05score\x18\x06 \x01(\x01\x12\"\n\x06\x62\x65\x66ore\x18\x07 \x03(\x0b\x32\x12.memsvc.v1.Message\x12!\n\x05\x61\x66ter\x18\x08 \x03(\x0b\x32\x12.memsvc.v1.Message\"\x85\x01\n\x15SearchHistoryResponse\x12+\n\x08passages\x18\x01 \x03(\x0b\x32\x19.memsvc.v1.HistoryPassage\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12-\n\tread_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"H\n\x11GetSessionRequest\x12\x1f\n\x05scope\x18\x01 \x01(\x0b\x32\x10.memsvc.v1.Scope\x12\x12\n\nsession_id\x18\x02 \x01(\t\"9\n\x12GetSessionResponse\x12#\n\x07session\x18\x01 \x01(\x0b\x32\x12.memsvc.v1.Session\"]\n\x13ListSessionsRequest\x12\x1f\n\x05scope\x18\x01 \x01(\x0b\x32\x10.memsvc.v1.Scope\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"U\n\x14ListSessionsResponse\x12$\n\x08sessions\x18\x01 \x03(\x0b\x32\x12.memsvc.v1.Session\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x9d\x01\n\x14\x44\x65leteSessionRequest\x12\x1f\n\x05scope\x18\x01 \x01(\x0b\x32\x10.memsvc.v1.Scope\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\x16\n\x0e\x66orget_learned\x18\x03 \x01(\x08\x12\r\n\x05purge\x18\x04 \x01(\x08\x12\x15\n\rallow_missing\x18\x05 \x01(\x08\x12\x12\n\nrequest_id\x18\x06 \x01(\t\"d\n\x15\x44\x65leteSessionResponse\x12\x19\n\x11\x64\x65leted_run_count\x18\x01 \x01(\x05\x12\x1e\n\x16\x66orgotten_memory_count\x18\x02 \x01(\x05\x12\x10\n\x08revision\x18\x03 \x01(\x03\x32\xc5\x04\n\x0eSessionService\x12\x46\n\tAppendRun\x12\x1b.memsvc.v1.AppendRunRequest\x1a\x1c.memsvc.v1.AppendRunResponse\x12H\n\x08ListRuns\x12\x1a.memsvc.v1.ListRunsRequest\x1a\x1b.memsvc.v1.ListRunsResponse\"\x03\x90\x02\x01\x12N\n\nGetHistory\x12\x1c.memsvc.v1.GetHistoryRequest\x1a\x1d.memsvc.v1.GetHistoryResponse\"\x03\x90\x02\x01\x12W\n\rSearchHistory\x12\x1f.memsvc.v1.SearchHistoryRequest\x1a .memsvc.v1.SearchHistoryResponse\"\x03\x90\x02\x01\x12N\n\nGetSession\x12\x1c.memsvc.v1.GetSessionRequest\x1a\x1d.memsvc.v1.GetSessionResponse\"\x03\x90\x02\x01\x12T\n\x0cListSessions\x12\x1e.memsvc.v1.ListSessionsRequest\x1a\x1f.memsvc.v1.ListSessionsResponse\"\x03\x90\x02\x01\x12R\n\rDeleteSession\x12\x1f.memsvc.v1.DeleteSessionRequest\x1a .memsvc.v1.DeleteSessionResponseB\x9a\x01\n\rdev.memsvc.v1B\x0cSessionProtoP\x01Z6github.com/memsvc/memsvc/clients/go/memsvc/v1;memsvcv1\xa2\x02\x03MSV\xaa\x02\tMemsvc.V1\xca\x02\tMemsvc\\V1\xe2\x02\x15Memsvc\\V1\\GPBMetadata\xea\x02\nMemsvc::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17memsvc/v1/session.proto\x12\tmemsvc.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16memsvc/v1/common.proto\x1a\x16memsvc/v1/config.proto\x1a\x1amemsvc/v1/extraction.proto\x1a\x16memsvc/v1/memory.proto\x1a\x17memsvc/v1/message.proto\"\x9d\x03\n\x03Run\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0e\n\x06run_id\x18\x02 \x01(\t\x12\r\n\x05index\x18\x03 \x01(\x03\x12$\n\x08messages\x18\x04 \x03(\x0b\x32\x12.memsvc.v1.Message\x12\x10\n\x08\x61gent_id\x18\x05 \x01(\t\x12\x0f\n\x07team_id\x18\x06 \x01(\t\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0freplaces_run_id\x18\x08 \x01(\t\x12\x10\n\x08replaced\x18\t \x01(\x08\x12*\n\x08learning\x18\n \x01(\x0e\x32\x18.memsvc.v1.LearningState\x12\x15\n\rextraction_id\x18\x0b \x01(\t\x12\x1a\n\x12\x63ontext_memory_ids\x18\x0c \x03(\t\x12.\n\x08metadata\x18\r \x03(\x0b\x32\x1c.memsvc.v1.Run.MetadataEntry\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xcc\x01\n\x07Session\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x11\n\trun_count\x18\x02 \x01(\x05\x12\x15\n\rmessage_count\x18\x03 \x01(\x05\x12\x10\n\x08\x61gent_id\x18\x04 \x01(\t\x12\x0f\n\x07team_id\x18\x05 \x01(\t\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x8c\x02\n\x10\x41ppendRunRequest\x12\x1f\n\x05scope\x18\x01 \x01(\x0b\x32\x10.memsvc.v1.Scope\x12\x1b\n\x03run\x18\x02 \x01(\x0b\x32\x0e.memsvc.v1.Run\x12.\n\rlearning_mode\x18\x03 \x01(\x0e\x32\x17.memsvc.v1.LearningMode\x12\x34\n\x11wait_for_learning\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12\x13\n\x0bskip_stored\x18\x06 \x01(\x08\x12+\n\x08settings\x18\x07 \x01(\x0b\x32\x19.memsvc.v1.MemorySettings\"\xc3\x01\n\x11\x41ppendRunResponse\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\x03\x12\x15\n\rextraction_id\x18\x03 \x01(\t\x12*\n\x08learning\x18\x04 \x01(\x0e\x32\x18.memsvc.v1.LearningState\x12)\n\nextraction\x18\x05 \x01(\x0b\x32\x15.memsvc.v1.Extraction\x12!\n\x06\x63ommit\x18\x06 \x01(\x0b\x32\x11.memsvc.v1.Commit\"\x9b\x01\n\x0fListRunsRequest\x12\x1f\n\x05scope\x18\x01 \x01(\x0b\x32\x10.memsvc.v1.Scope\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\x12\n\ndescending\x18\x03 \x01(\x08\x12\x18\n\x10include_replaced\x18\x04 \x01(\x08\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\t\"I\n\x10ListRunsResponse\x12\x1c\n\x04runs\x18\x01 \x03(\x0b\x32\x0e.memsvc.v1.Run\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"{\n\x11GetHistoryRequest\x12\x1f\n\x05scope\x18\x01 \x01(\x0b\x32\x10.memsvc.v1.Scope\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\x11\n\tlast_runs\x18\x03 \x01(\x05\x12\x1e\n\x05roles\x18\x04 \x03(\x0e\x32\x0f.memsvc.v1.Role\"_\n\x12GetHistoryResponse\x12$\n\x08messages\x18\x01 \x03(\x0b\x32\x12.memsvc.v1.Message\x12\x11\n\trun_count\x18\x02 \x01(\x05\x12\x10\n\x08has_more\x18\x03 \x01(\x08\"\x97\x02\n\x14SearchHistoryRequest\x12\x1f\n\x05scope\x18\x01 \x01(\x0b\x32\x10.memsvc.v1.Scope\x12\r\n\x05query\x18\x02 \x01(\t\x12\r\n\x05top_k\x18\x03 \x01(\x05\x12\x13\n\x0bsession_ids\x18\x04 \x03(\t\x12\x11\n\tagent_ids\x18\x05 \x03(\t\x12\x1e\n\x05roles\x18\x06 \x03(\x0e\x32\x0f.memsvc.v1.Role\x12\"\n\x04time\x18\x07 \x01(\x0b\x32\x14.memsvc.v1.TimeRange\x12\x14\n\x0c\x62\x65side_count\x18\x08 \x01(\x05\x12\x11\n\tmin_score\x18\t \x01(\x01\x12+\n\x0b\x63onsistency\x18\n \x01(\x0b\x32\x16.memsvc.v1.Consistency\"\xd4\x01\n\x0eHistoryPassage\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0e\n\x06run_id\x18\x02 \x01(\t\x12\x11\n\trun_index\x18\x03 \x01(\x03\x12\x10\n\x08\x61gent_id\x18\x04 \x01(\t\x12#\n\x07message\x18\x05 \x01(\x0b\x32\x12.memsvc.v1.Message\x12\r\n\x05score\x18\x06 \x01(\x01\x12\"\n\x06\x62\x65\x66ore\x18\x07 \x03(\x0b\x32\x12.memsvc.v1.Message\x12!\n\x05\x61\x66ter\x18\x08 \x03(\x0b\x32\x12.memsvc.v1.Message\"\x85\x01\n\x15SearchHistoryResponse\x12+\n\x08passages\x18\x01 \x03(\x0b\x32\x19.memsvc.v1.HistoryPassage\x12\x10\n\x08revision\x18\x02 \x01(\x03\x12-\n\tread_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"H\n\x11GetSessionRequest\x12\x1f\n\x05scope\x18\x01 \x01(\x0b\x32\x10.memsvc.v1.Scope\x12\x12\n\nsession_id\x18\x02 \x01(\t\"9\n\x12GetSessionResponse\x12#\n\x07session\x18\x01 \x01(\x0b\x32\x12.memsvc.v1.Session\"]\n\x13ListSessionsRequest\x12\x1f\n\x05scope\x18\x01 \x01(\x0b\x32\x10.memsvc.v1.Scope\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"U\n\x14ListSessionsResponse\x12$\n\x08sessions\x18\x01 \x03(\x0b\x32\x12.memsvc.v1.Session\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x9d\x01\n\x14\x44\x65leteSessionRequest\x12\x1f\n\x05scope\x18\x01 \x01(\x0b\x32\x10.memsvc.v1.Scope\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\x16\n\x0e\x66orget_learned\x18\x03 \x01(\x08\x12\r\n\x05purge\x18\x04 \x01(\x08\x12\x15\n\rallow_missing\x18\x05 \x01(\x08\x12\x12\n\nrequest_id\x18\x06 \x01(\t\"d\n\x15\x44\x65leteSessionResponse\x12\x19\n\x11\x64\x65leted_run_count\x18\x01 \x01(\x05\x12\x1e\n\x16\x66orgotten_memory_count\x18\x02 \x01(\x05\x12\x10\n\x08revision\x18\x03 \x01(\x03\x32\xc5\x04\n\x0eSessionService\x12\x46\n\tAppendRun\x12\x1b.memsvc.v1.AppendRunRequest\x1a\x1c.memsvc.v1.AppendRunResponse\x12H\n\x08ListRuns\x12\x1a.memsvc.v1.ListRunsRequest\x1a\x1b.memsvc.v1.ListRunsResponse\"\x03\x90\x02\x01\x12N\n\nGetHistory\x12\x1c.memsvc.v1.GetHistoryRequest\x1a\x1d.memsvc.v1.GetHistoryResponse\"\x03\x90\x02\x01\x12W\n\rSearchHistory\x12\x1f.memsvc.v1.SearchHistoryRequest\x1a .memsvc.v1.SearchHistoryResponse\"\x03\x90\x02\x01\x12N\n\nGetSession\x12\x1c.memsvc.v1.GetSessionRequest\x1a\x1d.memsvc.v1.GetSessionResponse\"\x03\x90\x02\x01\x12T\n\x0cListSessions\x12\x1e.memsvc.v1.ListSessionsRequest\x1a\x1f.memsvc.v1.ListSessionsResponse\"\x03\x90\x02\x01\x12R\n\rDeleteSession\x12\x1f.memsvc.v1.DeleteSessionRequest\x1a .memsvc.v1.DeleteSessionResponseB\x9a\x01\n\rdev.memsvc.v1B\x0cSessionProtoP\x01Z6github.com/memsvc/memsvc/clients/go/memsvc/v1;memsvcv1\xa2\x02\x03MSV\xaa\x02\tMemsvc.V1\xca\x02\tMemsvc\\V1\xe2\x02\x15Memsvc\\V1\\GPBMetadata\xea\x02\nMemsvc::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -50,42 +51,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SESSIONSERVICE'].methods_by_name['GetSession']._serialized_options = b'\220\002\001'
   _globals['_SESSIONSERVICE'].methods_by_name['ListSessions']._loaded_options = None
   _globals['_SESSIONSERVICE'].methods_by_name['ListSessions']._serialized_options = b'\220\002\001'
-  _globals['_RUN']._serialized_start=205
-  _globals['_RUN']._serialized_end=618
-  _globals['_RUN_METADATAENTRY']._serialized_start=571
-  _globals['_RUN_METADATAENTRY']._serialized_end=618
-  _globals['_SESSION']._serialized_start=621
-  _globals['_SESSION']._serialized_end=825
-  _globals['_APPENDRUNREQUEST']._serialized_start=828
-  _globals['_APPENDRUNREQUEST']._serialized_end=1051
-  _globals['_APPENDRUNRESPONSE']._serialized_start=1054
-  _globals['_APPENDRUNRESPONSE']._serialized_end=1249
-  _globals['_LISTRUNSREQUEST']._serialized_start=1252
-  _globals['_LISTRUNSREQUEST']._serialized_end=1407
-  _globals['_LISTRUNSRESPONSE']._serialized_start=1409
-  _globals['_LISTRUNSRESPONSE']._serialized_end=1482
-  _globals['_GETHISTORYREQUEST']._serialized_start=1484
-  _globals['_GETHISTORYREQUEST']._serialized_end=1607
-  _globals['_GETHISTORYRESPONSE']._serialized_start=1609
-  _globals['_GETHISTORYRESPONSE']._serialized_end=1704
-  _globals['_SEARCHHISTORYREQUEST']._serialized_start=1707
-  _globals['_SEARCHHISTORYREQUEST']._serialized_end=1986
-  _globals['_HISTORYPASSAGE']._serialized_start=1989
-  _globals['_HISTORYPASSAGE']._serialized_end=2201
-  _globals['_SEARCHHISTORYRESPONSE']._serialized_start=2204
-  _globals['_SEARCHHISTORYRESPONSE']._serialized_end=2337
-  _globals['_GETSESSIONREQUEST']._serialized_start=2339
-  _globals['_GETSESSIONREQUEST']._serialized_end=2411
-  _globals['_GETSESSIONRESPONSE']._serialized_start=2413
-  _globals['_GETSESSIONRESPONSE']._serialized_end=2470
-  _globals['_LISTSESSIONSREQUEST']._serialized_start=2472
-  _globals['_LISTSESSIONSREQUEST']._serialized_end=2565
-  _globals['_LISTSESSIONSRESPONSE']._serialized_start=2567
-  _globals['_LISTSESSIONSRESPONSE']._serialized_end=2652
-  _globals['_DELETESESSIONREQUEST']._serialized_start=2655
-  _globals['_DELETESESSIONREQUEST']._serialized_end=2812
-  _globals['_DELETESESSIONRESPONSE']._serialized_start=2814
-  _globals['_DELETESESSIONRESPONSE']._serialized_end=2914
-  _globals['_SESSIONSERVICE']._serialized_start=2917
-  _globals['_SESSIONSERVICE']._serialized_end=3498
+  _globals['_RUN']._serialized_start=229
+  _globals['_RUN']._serialized_end=642
+  _globals['_RUN_METADATAENTRY']._serialized_start=595
+  _globals['_RUN_METADATAENTRY']._serialized_end=642
+  _globals['_SESSION']._serialized_start=645
+  _globals['_SESSION']._serialized_end=849
+  _globals['_APPENDRUNREQUEST']._serialized_start=852
+  _globals['_APPENDRUNREQUEST']._serialized_end=1120
+  _globals['_APPENDRUNRESPONSE']._serialized_start=1123
+  _globals['_APPENDRUNRESPONSE']._serialized_end=1318
+  _globals['_LISTRUNSREQUEST']._serialized_start=1321
+  _globals['_LISTRUNSREQUEST']._serialized_end=1476
+  _globals['_LISTRUNSRESPONSE']._serialized_start=1478
+  _globals['_LISTRUNSRESPONSE']._serialized_end=1551
+  _globals['_GETHISTORYREQUEST']._serialized_start=1553
+  _globals['_GETHISTORYREQUEST']._serialized_end=1676
+  _globals['_GETHISTORYRESPONSE']._serialized_start=1678
+  _globals['_GETHISTORYRESPONSE']._serialized_end=1773
+  _globals['_SEARCHHISTORYREQUEST']._serialized_start=1776
+  _globals['_SEARCHHISTORYREQUEST']._serialized_end=2055
+  _globals['_HISTORYPASSAGE']._serialized_start=2058
+  _globals['_HISTORYPASSAGE']._serialized_end=2270
+  _globals['_SEARCHHISTORYRESPONSE']._serialized_start=2273
+  _globals['_SEARCHHISTORYRESPONSE']._serialized_end=2406
+  _globals['_GETSESSIONREQUEST']._serialized_start=2408
+  _globals['_GETSESSIONREQUEST']._serialized_end=2480
+  _globals['_GETSESSIONRESPONSE']._serialized_start=2482
+  _globals['_GETSESSIONRESPONSE']._serialized_end=2539
+  _globals['_LISTSESSIONSREQUEST']._serialized_start=2541
+  _globals['_LISTSESSIONSREQUEST']._serialized_end=2634
+  _globals['_LISTSESSIONSRESPONSE']._serialized_start=2636
+  _globals['_LISTSESSIONSRESPONSE']._serialized_end=2721
+  _globals['_DELETESESSIONREQUEST']._serialized_start=2724
+  _globals['_DELETESESSIONREQUEST']._serialized_end=2881
+  _globals['_DELETESESSIONRESPONSE']._serialized_start=2883
+  _globals['_DELETESESSIONRESPONSE']._serialized_end=2983
+  _globals['_SESSIONSERVICE']._serialized_start=2986
+  _globals['_SESSIONSERVICE']._serialized_end=3567
 # @@protoc_insertion_point(module_scope)

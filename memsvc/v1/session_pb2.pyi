@@ -10,6 +10,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from memsvc.v1 import common_pb2 as _common_pb2
+from memsvc.v1 import config_pb2 as _config_pb2
 from memsvc.v1 import extraction_pb2 as _extraction_pb2
 from memsvc.v1 import memory_pb2 as _memory_pb2
 from memsvc.v1 import message_pb2 as _message_pb2
@@ -186,8 +187,9 @@ class AppendRunRequest(_message.Message):
     WAIT_FOR_LEARNING_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     SKIP_STORED_FIELD_NUMBER: _builtins.int
+    SETTINGS_FIELD_NUMBER: _builtins.int
     learning_mode: _common_pb2.LearningMode.ValueType
-    """Overrides the configured mode."""
+    """Overrides the configured mode. Where memory is switched off (`enabled`), nothing is learned in any mode."""
     request_id: _builtins.str
     """A UUID that makes the call safe to repeat."""
     skip_stored: _builtins.bool
@@ -209,6 +211,12 @@ class AppendRunRequest(_message.Message):
         the call's deadline. Not set: do not wait.
         """
 
+    @_builtins.property
+    def settings(self) -> _config_pb2.MemorySettings:
+        """Overrule what is configured, for this run and what is learned from it: at most 8 KiB. A learning_mode beside it
+        must be the same as settings.mode.
+        """
+
     def __init__(
         self,
         *,
@@ -218,10 +226,11 @@ class AppendRunRequest(_message.Message):
         wait_for_learning: _duration_pb2.Duration | None = ...,
         request_id: _builtins.str = ...,
         skip_stored: _builtins.bool = ...,
+        settings: _config_pb2.MemorySettings | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["run", b"run", "scope", b"scope", "wait_for_learning", b"wait_for_learning"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["run", b"run", "scope", b"scope", "settings", b"settings", "wait_for_learning", b"wait_for_learning"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["learning_mode", b"learning_mode", "request_id", b"request_id", "run", b"run", "scope", b"scope", "skip_stored", b"skip_stored", "wait_for_learning", b"wait_for_learning"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["learning_mode", b"learning_mode", "request_id", b"request_id", "run", b"run", "scope", b"scope", "settings", b"settings", "skip_stored", b"skip_stored", "wait_for_learning", b"wait_for_learning"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -23,7 +23,7 @@ LAYERS = [
     {"users"},
     {"writing"},
     {"purge", "settings"},
-    {"meaning"},
+    {"meaning", "retention"},
     {"context", "copying", "memories"},
     {"sessions"},
     {"extraction"},
@@ -39,7 +39,7 @@ LAYERS = [
 
 LAYERS_OF_EXTRACTION = [
     {"__init__", "engine"},
-    {"authority", "members", "schemas"},
+    {"authority", "members", "saved", "schemas"},
     {"model", "rules"},
     {"reconcile", "engines"},
     {"conversation"},

@@ -130,6 +130,7 @@ def _goes_with(due: Sequence[Extraction], extraction: Extraction) -> bool:
         and extraction.session_id == first.session_id
         and extraction.kind is first.kind
         and extraction.attempt == first.attempt == 0
+        and extraction.settings_digest == first.settings_digest
         and size <= MAX_JOINED_BYTES
     )
 

@@ -13,8 +13,9 @@ from msgspec.structs import replace
 from memsvc.access.allowance import Quotas
 from memsvc.clock import now_micros
 from memsvc.config import DEFAULTS
-from memsvc.errors import ExtractionError, NotFound, Reason, Unavailable
-from memsvc.extraction.authority import Rights
+from memsvc.configuration import NOTHING, GivenSettings
+from memsvc.errors import ExtractionError, FailedPrecondition, NotFound, Reason, Unavailable
+from memsvc.extraction.authority import rights_of
 from memsvc.extraction.conversation import nearest, task_origin
 from memsvc.extraction.engine import Conversation, Engine, Finished, Proposal
 from memsvc.extraction.jobs.events import (
@@ -32,7 +33,7 @@ from memsvc.extraction.jobs.events import (
 )
 from memsvc.extraction.jobs.queue import AcceptMessages, AcceptRuns, CancelCommand, HastenCommand, RetryCommand
 from memsvc.extraction.reconcile import Source, Sources, joined, reconcile
-from memsvc.extraction.schemas import default_schemas
+from memsvc.extraction.schemas import schemas_under
 from memsvc.ids import new_id
 from memsvc.journal.draft import Draft, Moment
 from memsvc.journal.records import Request, commit_of, decode_body, new_nonce
@@ -56,6 +57,8 @@ from memsvc.model import (
 from memsvc.paging import binding, make_token, read_token
 from memsvc.redaction import Redactor
 from memsvc.sessions import timed
+from memsvc.settings import MemorySettings, SettingsReader
+from memsvc.settings.accepting import Terms
 from memsvc.storage.driver import PageOf, RowKind, TruncatedJournal
 from memsvc.users import Users
 from memsvc.users.moves import Watch
@@ -91,7 +94,8 @@ class Extractions(Struct):
     engine: Engine
     hints: Hints
     quotas: Quotas
-    rights: Rights = Rights()
+    settings_reader: SettingsReader
+    max_unasked_deletions: int = DEFAULTS.max_unasked_deletions
     heartbeat_seconds: float = DEFAULTS.heartbeat_seconds
     redactor: Redactor = field(default_factory=Redactor)
 
@@ -103,14 +107,22 @@ class Extractions(Struct):
         agent_id: str,
         team_id: str,
         request: Request | None,
+        overrides: GivenSettings = NOTHING,
     ) -> str:
-        """Queue an extraction of messages; return its id. Durable on return."""
+        """Queue an extraction of messages; return its id. Durable on return.
+
+        Raises FailedPrecondition (OPERATION_FORBIDDEN) where nothing is learned.
+        """
+        terms = await self._terms(scope, agent_id, overrides)
         messages = tuple(self.redactor.messages(messages))
         run = Run(session_id="", run_id=new_id(), index=0, messages=messages, agent_id=agent_id, team_id=team_id)
-        return await self.writer.write(scope, AcceptMessages(run, size_bytes, new_id(), request))
+        return await self.writer.write(scope, AcceptMessages(run, size_bytes, new_id(), request, terms=terms))
 
-    async def accept_task(self, scope: Scope, task: Message, origin: Origin, request: Request | None) -> str:
+    async def accept_task(
+        self, scope: Scope, task: Message, origin: Origin, request: Request | None, overrides: GivenSettings = NOTHING
+    ) -> str:
         """Queue an extraction that carries out a task of the agent's model; return its id. Durable on return."""
+        terms = await self._terms(scope, origin.agent_id, overrides)
         task = self.redactor.message(task)
         run = Run(
             session_id="",
@@ -121,14 +133,26 @@ class Extractions(Struct):
             team_id=origin.team_id,
             metadata=task_origin(origin),
         )
-        command = AcceptMessages(run, len(encode(task)), new_id(), request, kind=ExtractionKind.TASK)
+        command = AcceptMessages(run, len(encode(task)), new_id(), request, ExtractionKind.TASK, terms)
         return await self.writer.write(scope, command)
 
     async def accept_runs(
-        self, scope: Scope, run_ids: Sequence[str], agent_id: str, team_id: str, request: Request | None
+        self,
+        scope: Scope,
+        run_ids: Sequence[str],
+        agent_id: str,
+        team_id: str,
+        request: Request | None,
+        overrides: GivenSettings = NOTHING,
     ) -> str:
-        """Queue an extraction of stored runs; return its id. Raises NotFound (RUN_NOT_FOUND)."""
-        return await self.writer.write(scope, AcceptRuns(tuple(run_ids), new_id(), agent_id, team_id, request))
+        """Queue an extraction of stored runs; return its id. Raises NotFound (RUN_NOT_FOUND), and as for messages."""
+        terms = await self._terms(scope, agent_id, overrides)
+        return await self.writer.write(scope, AcceptRuns(tuple(run_ids), new_id(), agent_id, team_id, request, terms))
+
+    async def _terms(self, scope: Scope, agent_id: str, overrides: GivenSettings) -> Terms:
+        settings = await self.settings_reader.in_force(scope, agent_id, overrides)
+        _check_learned(settings)
+        return Terms.of(settings, overrides)
 
     async def get(self, scope: Scope, extraction_id: str) -> Extraction:
         """Return an extraction. Raises NotFound (EXTRACTION_NOT_FOUND)."""
@@ -325,16 +349,31 @@ class Extractions(Struct):
         return [timed(message, run) for run in runs for message in run.messages]
 
     async def preview(
-        self, scope: Scope, messages: Sequence[Message], agent_id: str, team_id: str
+        self,
+        scope: Scope,
+        messages: Sequence[Message],
+        agent_id: str,
+        team_id: str,
+        overrides: GivenSettings = NOTHING,
     ) -> AsyncGenerator[Numbered, None]:
         """Yield what would be learned from messages; nothing is stored, and no job made."""
-        user = await self.users.latest(scope)
+        user, namespace = await self.settings_reader.with_user(scope)
+        settings = namespace.of(agent_id, overrides)
+        _check_learned(settings)
         messages = self.redactor.messages(messages)
         now = now_micros()
         extraction = Extraction(extraction_id="", kind=ExtractionKind.MESSAGES, create_time=now, position=0)
         yield Numbered(Accepted(extraction))
         known = await nearest(user, messages)
-        conversation = Conversation(messages, (), known, default_schemas(), scope.user_id, shared=scope.is_shared)
+        conversation = Conversation(
+            messages,
+            (),
+            known,
+            schemas_under(settings),
+            scope.user_id,
+            shared=scope.is_shared,
+            instructions=settings.capture_instructions,
+        )
         finished = Finished(())
         try:
             async with contextlib.aclosing(self.engine.extract(conversation)) as events:
@@ -354,11 +393,17 @@ class Extractions(Struct):
         draft = Draft(user.state, moment, quota=self.quotas.of(scope.namespace), cause=Cause.EXTRACTED)
         shown = {memory.number for memory in known}
         said = Sources(sources, Source(origin, now), shown, scope.is_shared)
-        reconciled = reconcile(draft, finished.operations, said, self.rights)
+        reconciled = reconcile(draft, finished.operations, said, rights_of(settings, self.max_unasked_deletions))
         for refusal in joined(finished.refusals, reconciled.refusals):
             yield Numbered(Refused(refusal))
         yield Numbered(Committed(Commit(revision=0, time=now, changes=draft.changes)))
         yield Numbered(Completed(extraction))
+
+
+def _check_learned(settings: MemorySettings) -> None:
+    if not settings.learned_layers:
+        why = "every layer is" if settings.enabled else "memory is"
+        raise FailedPrecondition(Reason.OPERATION_FORBIDDEN, f"nothing is learned: {why} switched off")
 
 
 def _as_accepted(extraction: Extraction) -> Extraction:

@@ -25,6 +25,7 @@ from memsvc.model import (
     encode,
 )
 from memsvc.sessions.commands import check_room
+from memsvc.settings.accepting import NO_TERMS, Terms
 from memsvc.storage.driver import Driver, RecordKind, Row, RowKind
 
 
@@ -36,6 +37,7 @@ class AcceptMessages(Command[str]):
     extraction_id: str
     request: Request | None = None
     kind: ExtractionKind = ExtractionKind.MESSAGES
+    terms: Terms = NO_TERMS
 
     def decide(self, state: State, moment: Moment) -> Decision:
         check_room(state)
@@ -61,7 +63,7 @@ class AcceptMessages(Command[str]):
             revision=state.revision,
             request=self.request,
             run=RunNote("", run.run_id, run.index, run.extraction_id),
-            extractions=(extraction,),
+            extractions=(self.terms.put_on(extraction),),
         )
         return Decision(RecordKind.RUN, body, [Row(RowKind.RUN, run.run_id, encode(run), "", run.index)])
 
@@ -78,6 +80,7 @@ class AcceptRuns(Command[str]):
     agent_id: str
     team_id: str
     request: Request | None = None
+    terms: Terms = NO_TERMS
     _runs: Sequence[Run] = ()
 
     def needs(self, state: State) -> bool:
@@ -113,7 +116,7 @@ class AcceptRuns(Command[str]):
             if run.extraction_id not in state.core.open:
                 run = replace(run, extraction_id=self.extraction_id, learning=None)
                 rows.append(Row(RowKind.RUN, run.run_id, encode(run), run.session_id, run.index))
-        body = Body(revision=state.revision, request=self.request, extractions=(extraction,))
+        body = Body(revision=state.revision, request=self.request, extractions=(self.terms.put_on(extraction),))
         return Decision(RecordKind.ACCEPT, body, rows)
 
     def result(self, recorded: Recorded) -> str:

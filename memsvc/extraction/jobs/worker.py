@@ -20,7 +20,7 @@ from memsvc.access.allowance import Quotas
 from memsvc.clock import in_words
 from memsvc.config import DEFAULTS, Config
 from memsvc.errors import Error, ExtractionError, Permanent, Reason, Retryable, Unavailable
-from memsvc.extraction.authority import Rights
+from memsvc.extraction.authority import rights_of
 from memsvc.extraction.conversation import read
 from memsvc.extraction.engine import Engine, Finished
 from memsvc.extraction.engine import Progress as EngineProgress
@@ -42,6 +42,8 @@ from memsvc.memories.sweeping import SweepCommand
 from memsvc.metrics.meters import Meters
 from memsvc.model import Extraction, ExtractionState, Scope, Usage
 from memsvc.purge import purge
+from memsvc.retention import Retention
+from memsvc.settings import SettingsReader
 from memsvc.storage.crashpoints import reach
 from memsvc.users import Users
 from memsvc.writing.writer import Writer
@@ -79,8 +81,9 @@ class Worker(Struct):
     writer: Writer
     engine: Engine
     hints: Hints
+    settings_reader: SettingsReader
+    retention: Retention
     settings: Config = DEFAULTS
-    rights: Rights = Rights()
     troubles: Troubles = field(default_factory=Troubles)
     quotas: Quotas = Quotas(DEFAULTS.memory_quota)
     budgets: Budgets | None = None
@@ -253,6 +256,8 @@ class Worker(Struct):
     async def _serve(self, scope: Scope) -> None:
         """Do what the user has to do now."""
         try:
+            if not scope.user_id:
+                return await self.retention.serve(scope)
             state = (await self.users.latest(scope)).state
             if state.core.purges:
                 await purge(self.users, self.writer, scope)
@@ -367,7 +372,8 @@ class Worker(Struct):
         try:
             if await self._waits_for_budget(scope, claimed):
                 return
-            reading = await read(self.users, scope, extractions, self.meaning)
+            settings = await self.settings_reader.of_extraction(scope.namespace, extractions[0])
+            reading = await read(self.users, scope, extractions, self.meaning, settings)
             if reading.runs:
                 async with contextlib.aclosing(self.engine.extract(reading.conversation)) as events:
                     async for event in events:
@@ -387,7 +393,7 @@ class Worker(Struct):
                 sources,
                 finished.usage,
                 self.quotas.of(scope.namespace),
-                self.rights,
+                rights_of(settings, self.settings.max_unasked_deletions),
                 finished.refusals,
             )
             reach("worker.before_finish")

@@ -16,7 +16,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 
 from memsvc.extraction.engine import Action, Conversation, LayerSchema
-from memsvc.extraction.schemas import is_list_key
 from memsvc.model import Layer, MediaPart, Memory, Message, Polarity, Role, TextPart, ToolResultPart, text_of
 
 
@@ -68,6 +67,8 @@ def build_prompt(
     shared = _OF_SEVERAL if conversation.shared else ""
     task = _OF_TASK if conversation.is_task else ""
     system = f"{_INSTRUCTIONS}{shared}{task}{form}\n{render_layers(conversation.schemas, budget.schema_bytes)}"
+    if conversation.instructions:
+        system = f"{system}\nBesides\n{conversation.instructions}"
     sections = (("memories", known), ("earlier", earlier), ("conversation", messages))
     user = "\n".join(f"<{tag}>\n{text}</{tag}>" for tag, text in sections if text)
     return Prompt(system, user, shown, cut_bytes)
@@ -288,7 +289,7 @@ def _layers(schemas: Sequence[LayerSchema], explained: set[tuple[Layer, str]]) -
         branches: dict[str, list[str]] = {}
         for key, meaning in schema.keys.items():
             branch, _, leaf = key.rpartition(".")
-            listed = "[]" if is_list_key(schema.layer, key) else ""
+            listed = "[]" if key in schema.list_keys else ""
             meant = f" ({meaning})" if (schema.layer, key) in explained else ""
             branches.setdefault(branch, []).append(f"{leaf}{listed}{meant}")
         keys = ", ".join(

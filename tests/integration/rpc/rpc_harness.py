@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,6 +73,9 @@ class BreakableDriver:
         self.fast = asyncio.Event()
         self.fast.set()
         self.asked = asyncio.Event()
+        self.hung: Collection[str] = ()
+        """Which operations alone wait, while `fast` is set."""
+        self.never = asyncio.Event()
 
     def __getattr__(self, name: str) -> Any:
         attribute = getattr(self._driver, name)
@@ -82,6 +85,8 @@ class BreakableDriver:
         async def asked(*args: Any, **options: Any) -> Any:
             self.asked.set()
             await self.fast.wait()
+            if name in self.hung:
+                await self.never.wait()
             if self.broken is not None:
                 raise self.broken
             return await attribute(*args, **options)
@@ -135,6 +140,7 @@ async def served(
     finally:
         learner.gate.set()
         breakable.fast.set()
+        breakable.never.set()
         breakable.broken = None
         await application.worker.stop()
         await application.writer.close()

@@ -241,7 +241,7 @@ async def test_a_call_that_ran_out_of_time_speaks_of_a_write_only_where_one_may_
 
 async def test_a_write_that_ran_out_of_time_says_that_it_may_have_been_made(server: Harness) -> None:
     await server.memories.ListMemories(memory_pb2.ListMemoriesRequest(scope=SARAH))
-    server.driver.fast.clear()
+    server.driver.hung = {"append"}
     request = memory_pb2.CreateMemoryRequest(scope=SARAH, memory=memory_pb2.Memory(text="Skis"))
     failure = await in_time(lambda: server.memories.CreateMemory(request, timeout=0.5))
     assert failure.message == "the database did not answer before the deadline; a write may have been made"

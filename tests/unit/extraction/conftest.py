@@ -10,7 +10,9 @@ from memsvc.config import Config
 from memsvc.extraction.jobs.events import Hints
 from memsvc.extraction.jobs.extractions import Extractions
 from memsvc.extraction.jobs.worker import Worker
+from memsvc.retention import Retention
 from memsvc.sessions import Sessions
+from memsvc.settings import SettingsReader
 from memsvc.storage.driver import Driver
 from memsvc.storage.memory import MemoryDriver
 from memsvc.users import Users
@@ -37,14 +39,15 @@ async def make_replica(driver: Driver) -> AsyncIterator[MakeReplica]:
         writer = Writer(users)
         hints = Hints()
         chosen = Config(**{"lease_seconds": 0.3, "poll_seconds": 0.02, "retry_seconds": 0.01, **settings})  # type: ignore[arg-type]
-        worker = Worker(users, writer, engine, hints, chosen)
+        reader = SettingsReader(users)
+        worker = Worker(users, writer, engine, hints, reader, Retention(users, writer, reader), chosen)
         replica = Replica(
             driver,
             engine,
             users,
             writer,
             Sessions(users, writer),
-            Extractions(users, writer, engine, hints, Quotas(10_000)),
+            Extractions(users, writer, engine, hints, Quotas(10_000), reader),
             worker,
         )
         made.append(replica)
