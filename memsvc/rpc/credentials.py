@@ -5,18 +5,29 @@ from __future__ import annotations
 from typing import Final
 
 from memsvc.access.gate import Credentials
+from memsvc.rpc.authorization import CredentialsOf
 from memsvc.rpc.calling import Context
+from memsvc.rpc.relaying import SocketUsers
 
 _HEADER: Final = "authorization"
 _URIS: Final = "peer_uri"
 _OTHER_NAMES: Final = ("peer_dns", "peer_ip", "peer_email")
 
 
-def credentials_of(context: Context) -> Credentials:
+def credentials_by(users: SocketUsers) -> CredentialsOf:
+    """Return what reads off a call who makes it. `users`: those at the other ends of sockets."""
+
+    def credentials_of(context: Context) -> Credentials:
+        return _credentials(context, users.user_of(context.peer()))
+
+    return credentials_of
+
+
+def _credentials(context: Context, socket_user: int | None) -> Credentials:
     """Return the call's token, and the names in its client's certificate. Of several tokens none counts."""
     given = [value for key, value in context.invocation_metadata() or () if key == _HEADER]
     header = given[0] if len(given) == 1 else " ".join(map(str, given))
-    return Credentials(str(header), _certificate_names(context))
+    return Credentials(str(header), _certificate_names(context), socket_user)
 
 
 def _certificate_names(context: Context) -> tuple[str, ...]:

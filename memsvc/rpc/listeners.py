@@ -17,13 +17,14 @@ from memsvc.foreground import Foreground
 from memsvc.log import Log
 from memsvc.rpc.addresses import Address, TcpAddress, UnixAddress, parse_address
 from memsvc.rpc.admission import Admission
-from memsvc.rpc.credentials import credentials_of
+from memsvc.rpc.credentials import credentials_by
 from memsvc.rpc.draining import Draining
 from memsvc.rpc.fallback import UnknownMethods
 from memsvc.rpc.health import NAME as HEALTH_SERVICE
 from memsvc.rpc.health import Health
 from memsvc.rpc.interceptors import draining, errors
 from memsvc.rpc.reflection import add_reflection
+from memsvc.rpc.relaying import Relay, SocketUsers
 from memsvc.rpc.services import SERVICES, add_services, methods
 from memsvc.rpc.socket_lock import SOCKET_MODE, SocketLock
 from memsvc.rpc.tls import server_credentials
@@ -97,6 +98,10 @@ class Edge:
         self._draining = Draining()
         self._health = Health(service.full_name for service in SERVICES)
         self._locks: list[SocketLock] = []
+        self._tells_users_apart = application.settings.socket_users and application.gate is not None
+        self._socket_users = SocketUsers()
+        self._relays: list[tuple[Relay, SocketLock]] = []
+        """Those of unix sockets, where their users are told apart."""
         over_tcp = any(isinstance(address, TcpAddress) for address in addresses)
         self._server = _new_server(application.settings.max_request_bytes, over_tcp=over_tcp)
         self._health_server: grpc.aio.Server | None = None
@@ -112,7 +117,7 @@ class Edge:
             slowest_seconds=settings.default_deadline_seconds,
         )
         self.admission = admitting
-        self.methods = methods(application, self._draining, admitting, credentials_of)
+        self.methods = methods(application, self._draining, admitting, credentials_by(self._socket_users))
         """What this server serves, and others may too: all of them together take on what one would."""
         add_services(self._server, self.methods)
         self._health.add_to(self._server, admitting)
@@ -142,6 +147,11 @@ class Edge:
             lock = SocketLock(address.path)
             lock.acquire()
             self._locks.append(lock)
+            if self._tells_users_apart:
+                relay = Relay(self._socket_users)
+                self._relays.append((relay, lock))
+                _add_port(server, UnixAddress(relay.inner), None)
+                return str(address)
             # Nobody else may connect between binding and chmod either.
             mask = os.umask(0o777 & ~SOCKET_MODE)
             try:
@@ -173,18 +183,28 @@ class Edge:
     async def start(self) -> None:
         """Begin to serve."""
         await self._server.start()
+        for relay, lock in self._relays:
+            try:
+                await relay.start(lock.path, SOCKET_MODE)
+            except OSError as error:
+                raise invalid("listen", f"cannot listen on unix://{lock.path}: {error.strerror}") from error
+            lock.bound()
         if self._health_server is not None:
             await self._health_server.start()
 
     async def drain(self, seconds: float) -> None:
         """Stop: no new calls, streams end with SERVER_DRAINING, other calls have so long to end. May be repeated."""
         self.start_draining()
+        for relay, _ in self._relays:
+            relay.stop()
         await self._server.stop(seconds)
         if self._health_server is not None:
             await self._health_server.stop(0.0)
         self._release()
 
     def _release(self) -> None:
+        for relay, _ in self._relays:
+            relay.close()
         for lock in self._locks:
             lock.release()
 

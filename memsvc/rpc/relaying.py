@@ -1,0 +1,166 @@
+"""Tells gRPC which user is at the other end of a unix socket.
+
+gRPC takes connections itself and never says who made them: of a client on a socket it knows nothing but the name that
+the client's own end has, which is none. So a relay takes the connection, asks the kernel who is there (SO_PEERCRED),
+and goes on to gRPC, at a socket in a folder that only this server may enter, from an end with a name of its own:
+
+    agent, user 1007  --  /run/memsvc.sock, relay  --  "\\0memsvc-3f9a..."  --  /tmp/memsvc-x/s, gRPC
+
+The names are 128 random bits, and count only while they are in use: the kernel gives each to one socket at a time, so
+that whoever reads one in /proc/net/unix cannot have it. Bytes pass as they are; each call costs a hop more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import shutil
+import socket
+import struct
+import tempfile
+from pathlib import Path
+from typing import Any, Final
+
+from memsvc.log import Log
+
+log = Log(__name__)
+
+_PEER: Final = struct.Struct("3i")
+_PREFIX: Final = "unix-abstract:"
+
+
+class SocketUsers:
+    """Which users are at the ends of which connections."""
+
+    def __init__(self) -> None:
+        self._users: dict[str, int] = {}
+
+    def user_of(self, peer: str) -> int | None:
+        """Return the user id at the other end of a connection, as gRPC names it; None: nobody knows."""
+        return self._users.get(peer.removeprefix(_PREFIX)) if peer.startswith(_PREFIX) else None
+
+    def add(self, name: str, user: int) -> None:
+        self._users[name] = user
+
+    def discard(self, name: str) -> None:
+        self._users.pop(name, None)
+
+
+class Relay:
+    """Takes the connections of one socket and passes them on."""
+
+    def __init__(self, users: SocketUsers) -> None:
+        self._users = users
+        self._folder = Path(tempfile.mkdtemp(prefix="memsvc-"))
+        self.inner = self._folder / "s"
+        """Where gRPC is to listen."""
+        self._server: asyncio.Server | None = None
+        self._clients: set[_Client] = set()
+
+    async def start(self, path: Path, mode: int) -> None:
+        """Take connections at `path`."""
+        loop = asyncio.get_running_loop()
+        # Nobody else may connect between binding and chmod either.
+        mask = os.umask(0o777 & ~mode)
+        try:
+            self._server = await loop.create_unix_server(lambda: _Client(self), str(path))
+        finally:
+            os.umask(mask)
+        os.chmod(path, mode)
+
+    def stop(self) -> None:
+        """Take no more connections; those that stand end when gRPC ends them."""
+        if self._server is not None:
+            self._server.close()
+
+    def close(self) -> None:
+        """End all."""
+        self.stop()
+        for client in list(self._clients):
+            client.abort()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    async def connected(self, client: _Client, user: int) -> None:
+        """Connect a client to gRPC."""
+        self._clients.add(client)
+        loop = asyncio.get_running_loop()
+        client.name = f"memsvc-{secrets.token_hex(16)}"
+        own = socket.socket(socket.AF_UNIX)
+        try:
+            own.setblocking(False)
+            own.bind(f"\0{client.name}")
+            self._users.add(client.name, user)
+            await loop.sock_connect(own, str(self.inner))
+            await loop.create_unix_connection(lambda: client.other, sock=own)
+        except OSError as error:
+            log.warning("relay_failed", because=os.strerror(error.errno or 0))
+            own.close()
+            client.abort()
+
+    def ended(self, client: _Client) -> None:
+        self._clients.discard(client)
+        self._users.discard(client.name)
+
+
+class _End(asyncio.Protocol):
+    """One end of a connection; what it gets goes to the other one."""
+
+    def __init__(self) -> None:
+        self.transport: Any = None
+        self.other: Any = None
+
+    def data_received(self, data: bytes) -> None:
+        self.other.transport.write(data)
+
+    def pause_writing(self) -> None:
+        self.other.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        with contextlib.suppress(RuntimeError):
+            self.other.transport.resume_reading()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self.other.transport is not None:
+            self.other.transport.close()
+
+
+class _Server(_End):
+    """The end towards gRPC."""
+
+    def __init__(self, client: _Client) -> None:
+        super().__init__()
+        self.other = client
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+        if self.other.transport.is_closing():
+            transport.abort()
+        else:
+            self.other.transport.resume_reading()
+
+
+class _Client(_End):
+    """The end towards the client."""
+
+    def __init__(self, relay: Relay) -> None:
+        super().__init__()
+        self.other = _Server(self)
+        self.name = ""
+        self._relay = relay
+        self._connecting: asyncio.Task[None] | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+        transport.pause_reading()
+        peer = transport.get_extra_info("socket")
+        _, user, _ = _PEER.unpack(peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
+        self._connecting = asyncio.create_task(self._relay.connected(self, user))
+
+    def connection_lost(self, error: Exception | None) -> None:
+        super().connection_lost(error)
+        self._relay.ended(self)
+
+    def abort(self) -> None:
+        self.transport.abort()
