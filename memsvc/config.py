@@ -29,6 +29,7 @@ _NOT_SETTINGS: Final = {
     "MEMSVC_CA_FILE",
     "MEMSVC_CLIENT_CERTIFICATE_FILE",
     "MEMSVC_CLIENT_KEY_FILE",
+    "MEMSVC_TARGET",
 }
 """Variables that say something else: to commands, tests and clients."""
 _NOT_OURS: Final = re.compile(
@@ -86,6 +87,9 @@ class Config(Struct, frozen=True, kw_only=True):
     """The claim with the rights, a list or words: read, write, admin, also as memsvc:read."""
     jwt_users_claim: Annotated[str, Meta(min_length=1)] = "users"
     """The claim with the user, or a list of them. A JWT without it is for all users."""
+    start_without_storage: bool = False
+    """Wait for a database that cannot be reached at the start, instead of giving up. Meanwhile health_listen says that
+    all is well: an agent beside it does not wait for its database."""
     health_listen: str = ""
     """Address of a health-only server for kubelet probes, host:port. None: the main port answers them."""
     http_listen: str = ""

@@ -23,9 +23,10 @@ from memsvc.extraction.engines import build_engine, engine_reason
 from memsvc.foreground import Foreground
 from memsvc.log import Log, end_logging, start_logging
 from memsvc.meaning.embedders import build_embedder
+from memsvc.opening import open_unless_stopped
 from memsvc.rpc.listeners import Edge, serving
 from memsvc.stopping import Stopping
-from memsvc.storage.registry import connect, named, shown
+from memsvc.storage.registry import connect, shown
 
 if TYPE_CHECKING:
     from memsvc.http.port import Port
@@ -64,8 +65,13 @@ async def serve(config: Config, sources: Mapping[str, str] = MappingProxyType({}
     engine = build_engine(config, foreground)
     embedder = build_embedder(config)
     driver = connect(config.storage_url, config.storage_options)
-    with named(config.storage_url):
-        await driver.open()
+    told_to_stop = asyncio.create_task(_told_to_stop(config))
+    try:
+        if not await open_unless_stopped(driver, config, told_to_stop):
+            return True
+    except BaseException:
+        told_to_stop.cancel()
+        raise
     stopping = Stopping(config.drain_seconds)
     try:
         application = build_application(driver, engine, config, foreground, embedder)
@@ -86,7 +92,7 @@ async def serve(config: Config, sources: Mapping[str, str] = MappingProxyType({}
                 if application.model:
                     for problem in environment_problems(os.environ):
                         log.warning("model_not_reachable", because=problem)
-                await _told_to_stop(config)
+                await told_to_stop
                 log.info("draining", seconds=config.drain_seconds)
                 edge.start_draining()
                 await asyncio.gather(
@@ -94,6 +100,7 @@ async def serve(config: Config, sources: Mapping[str, str] = MappingProxyType({}
                     *([port.drain(stopping.seconds_for_calls)] if port is not None else []),
                 )
         finally:
+            told_to_stop.cancel()
             following.cancel()
             giving_back.cancel()
             await stopping.end("hand_back_extractions", application.worker.stop())

@@ -14,6 +14,7 @@ _COMMANDS = {
     "demo": ("memsvc.cli.demo", "Watch a sidecar learn from a conversation."),
     "chat": ("memsvc.cli.chat", "Talk to memsvc and see what it learns."),
     "doctor": ("memsvc.cli.doctor", "Check configuration, database, model and a running server."),
+    "healthcheck": ("memsvc.cli.healthcheck", "Ask a running server whether it serves."),
     "token": ("memsvc.cli.token", "Make, list and revoke tokens."),
     "retry": ("memsvc.cli.retry", "Make failed extractions wait again."),
     "migrate": ("memsvc.cli.storage", "Bring a database's schema up to date."),

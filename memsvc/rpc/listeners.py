@@ -133,9 +133,7 @@ class Edge:
     def add_health_server(self, address: Address) -> None:
         """Also answer health checks on an address of their own."""
         try:
-            self._health_server = _new_server(_PROBE_BYTES, over_tcp=True)
-            self._health.add_to(self._health_server, _few_probes())
-            self._health_server.add_generic_rpc_handlers((UnknownMethods(),))
+            self._health_server = _new_health_server(self._health)
             self.health_addresses.append(self._bind(self._health_server, address))
         except BaseException:
             self._release()
@@ -207,6 +205,29 @@ class Edge:
             relay.close()
         for lock in self._locks:
             lock.release()
+
+
+@contextlib.asynccontextmanager
+async def answering_probes(health_listen: str) -> AsyncIterator[None]:
+    """Answer health checks, while there is nothing else to serve yet. Sockets are left to the server that follows."""
+    address = parse_address(health_listen, insecure=True, setting="health_listen") if health_listen else None
+    if not isinstance(address, TcpAddress):
+        yield
+        return
+    server = _new_health_server(Health(service.full_name for service in SERVICES))
+    _add_port(server, address, None)
+    await server.start()
+    try:
+        yield
+    finally:
+        await server.stop(0.0)
+
+
+def _new_health_server(health: Health) -> grpc.aio.Server:
+    server = _new_server(_PROBE_BYTES, over_tcp=True)
+    health.add_to(server, _few_probes())
+    server.add_generic_rpc_handlers((UnknownMethods(),))
+    return server
 
 
 def _few_probes() -> Admission:

@@ -31,7 +31,8 @@ LAYERS = [
     {"application"},
     {"rpc"},
     {"http"},
-    {"server", "testing"},
+    {"opening", "testing"},
+    {"server"},
     {"cli"},
     {"__main__"},
 ]
