@@ -9,7 +9,7 @@ MINUTES ?= 30
 WORKERS ?= 4
 FROZEN := protos/frozen.binpb
 
-.PHONY: demo picture test examples check proto-languages gen lint types bench torture torture-rules fuzz soak clean
+.PHONY: demo picture test examples check proto-languages gen lint types charts bench torture torture-rules fuzz soak clean
 
 # What tests and checks need, once for each state of pyproject.toml.
 $(VENV)/.installed: pyproject.toml
@@ -68,6 +68,11 @@ gen: $(VENV)/.installed
 	tools/generate .
 	tools/compile-sql drivers/memsvc_drivers
 	tools/configuration-reference
+	tools/chart-schemas
+
+# What the charts render, for each file under their ci/, against what a platform team demands (also a part of `make test`).
+charts: $(VENV)/.installed
+	$(BIN)/python -m pytest -q tests/kubernetes/test_charts.py
 
 # ONLY=reads picks one; CHECK=1 fails where a goal is missed.
 bench: $(VENV)/.installed

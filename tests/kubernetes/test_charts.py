@@ -1,0 +1,188 @@
+"""What the charts render. `MEMSVC_UPDATE_GOLDEN=1` writes the files anew: look at the difference."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import re
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import helm_python
+import kubernetes_validate
+import pytest
+import yaml
+
+from memsvc import __version__
+from memsvc.config import load_config
+from tests.kubernetes.policy import environment, violations
+from tests.kubernetes.rendering import CASES, HELM, NAMESPACE, ROOT, Case, rendered, with_dependencies
+
+OLDEST, NEWEST = 29, 37
+"""Minor versions of Kubernetes 1."""
+OF_OPERATORS = ("cert-manager.io/", "monitoring.coreos.com/")
+SHARED, AGENT = HELM / "memsvc", HELM / "examples" / "agent"
+INSECURE: dict[str, Any] = {"insecure": True, "settings": {"storage_url": "postgresql://db/memsvc"}}
+
+Manifests = list[dict[str, Any]]
+
+
+def given(values: Any) -> set[str]:
+    """Return every text of a file of values: a Secret or claim that is named there is somebody else's to make."""
+    return set(re.findall(r'"([\w.-]+)"', json.dumps(values)))
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_a_chart_renders_what_its_golden_file_holds(case: Case) -> None:
+    text = rendered(case.chart, case.values)
+    if os.environ.get("MEMSVC_UPDATE_GOLDEN"):
+        case.golden.parent.mkdir(parents=True, exist_ok=True)
+        case.golden.write_text(text, encoding="utf-8")
+    assert text == case.golden.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_manifests_hold_what_a_platform_team_demands(case: Case) -> None:
+    assert violations(case.manifests(), given(case.values)) == []
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_manifests_are_right_for_every_version_of_kubernetes(case: Case) -> None:
+    for manifest in case.manifests():
+        if not manifest["apiVersion"].startswith(OF_OPERATORS):
+            for minor in range(OLDEST, NEWEST + 1):
+                kubernetes_validate.validate(manifest, f"1.{minor}", strict=True)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_helm_finds_nothing_to_complain_of(case: Case) -> None:
+    with with_dependencies(case.chart) as folder:
+        report = helm_python.lint(str(folder), case.values, strict=True, namespace=NAMESPACE)
+    assert [found["error"] for found in report["messages"]] == ["icon is recommended"]
+
+
+@pytest.mark.parametrize(
+    ("chart", "wrong", "said"),
+    [
+        (SHARED, {"replica": 2}, "'replica' not allowed"),
+        (SHARED, {"image": {"tag": "latest"}}, "/image/tag"),
+        (SHARED, {"image": {"repository": "memsvc:1"}}, "/image/repository"),
+        (SHARED, {"settings": {"lease_second": 3}}, "'lease_second' not allowed"),
+        (SHARED, {"settings": {"lease_seconds": 0}}, "/settings/lease_seconds"),
+        (SHARED, {"settings": {"engine": "magic"}}, "/settings/engine"),
+        (SHARED, {"settings": {"listen": ["0.0.0.0:1"]}}, "'listen' not allowed"),
+        (SHARED, {"settings": {"storage_url": "sqlite:////data/m.db"}, "replicas": 2}, "/replicas"),
+        (SHARED, {"settings": {"storage_url": "memory://x"}, "replicas": 3}, "/replicas"),
+        (
+            SHARED,
+            {"settings": {"storage_url": "sqlite:////data/m.db"}, "replicas": 1, "autoscaling": {"enabled": True}},
+            "/autoscaling/enabled",
+        ),
+        (SHARED, {"settingsFromSecrets": {"storage_url": {"name": "x"}}}, "missing property 'key'"),
+        (SHARED, {"insecure": False}, "name a certificate"),
+        (SHARED, {"insecure": False, "tls": {"secret": "x"}}, "say who may call"),
+        (SHARED, {"settings": {"storage_url": ""}}, "name a database"),
+        (SHARED, {"settings": {"drain_seconds": 25}}, "terminationGracePeriodSeconds has to be 35"),
+        (AGENT, {"memsvc-sidecar": {"setting": {}}}, "'setting' not allowed"),
+        (AGENT, {"memsvc-sidecar": {"settings": {"enginee": "rules"}}}, "'enginee' not allowed"),
+        (AGENT, {"memsvc-sidecar": {"healthPort": 70000}}, "/healthPort"),
+        (AGENT, {"memsvc-sidecar": {"startupProbe": {"httpGet": {}}}}, "'httpGet' not allowed"),
+    ],
+    ids=str,
+)
+def test_wrong_values_are_refused_with_what_is_wrong(chart: Any, wrong: Mapping[str, Any], said: str) -> None:
+    values = merged(INSECURE, wrong) if chart == SHARED else wrong
+    with pytest.raises(helm_python.HelmError, match=re.escape(said)):
+        rendered(chart, values)
+
+
+def merged(base: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    both = dict(base)
+    for name, value in more.items():
+        both[name] = merged(both[name], value) if isinstance(both.get(name), dict) else value
+    return both
+
+
+def test_every_setting_reaches_memsvc_as_it_was_written() -> None:
+    settings = {
+        "storage_url": "redis://db",
+        "storage_options": {"key_prefix": "a", "pool_size": "4"},
+        "cache_bytes": 1 << 40,
+        "retry_seconds": 0.25,
+        "allow_clear": True,
+        "redact": ["default", "iban"],
+        "openai_temperature": 0,
+    }
+    text = rendered(SHARED, {**INSECURE, "settings": settings})
+    deployment = next(each for each in yaml.safe_load_all(text.partition("# NOTES")[0]) if each["kind"] == "Deployment")
+    config, _ = load_config({}, environment(deployment["spec"]["template"]["spec"]["containers"][0]))
+    assert {name: getattr(config, name) for name in settings} == settings
+
+
+def test_charts_are_of_this_version() -> None:
+    for chart in (SHARED, HELM / "memsvc-sidecar"):
+        assert yaml.safe_load((chart / "Chart.yaml").read_text())["appVersion"] == __version__
+
+
+@pytest.mark.parametrize("chart", ["memsvc", "memsvc-sidecar"])
+def test_every_value_is_known_to_the_schema_and_every_name_in_it_is_a_value(chart: str) -> None:
+    schema = json.loads((HELM / chart / "values.schema.json").read_text())
+    values = yaml.safe_load((HELM / chart / "values.yaml").read_text())
+    assert set(schema["properties"]) - {"global"} == set(values)
+
+
+def pod_of(manifests: Manifests) -> dict[str, Any]:
+    spec = next(each for each in manifests if each["kind"] == "Deployment")["spec"]["template"]["spec"]
+    assert isinstance(spec, dict)
+    return spec
+
+
+def sidecar_of(manifests: Manifests) -> dict[str, Any]:
+    return dict_of(pod_of(manifests)["initContainers"][0])
+
+
+def dict_of(found: Any) -> dict[str, Any]:
+    assert isinstance(found, dict)
+    return found
+
+
+BROKEN: list[tuple[str, Callable[[Manifests], object]]] = [
+    ("run as root", lambda found: sidecar_of(found)["securityContext"].pop("runAsUser")),
+    ("root file system", lambda found: sidecar_of(found)["securityContext"].update(readOnlyRootFilesystem=False)),
+    ("privileges", lambda found: sidecar_of(found)["securityContext"].pop("capabilities")),
+    ("has no limits", lambda found: sidecar_of(found)["resources"].pop("limits")),
+    ("may be any", lambda found: sidecar_of(found).update(image="memsvc:latest")),
+    ("may be any", lambda found: sidecar_of(found).update(image="memsvc")),
+    ("lacks", lambda found: sidecar_of(found).pop("livenessProbe")),
+    ("not served", lambda found: sidecar_of(found)["startupProbe"]["grpc"].update(port=1)),
+    ("of the volumes", lambda found: pod_of(found)["volumes"].pop()),
+    ("begin first", lambda found: pod_of(found)["initContainers"].insert(0, pod_of(found)["containers"][0])),
+    ("another uid", lambda found: pod_of(found)["securityContext"].pop("fsGroup")),
+    ("drained", lambda found: pod_of(found).update(terminationGracePeriodSeconds=12)),
+]
+"""Ways to break what the policy holds, each with a word of the sentence that says so."""
+
+
+@pytest.mark.parametrize(("said", "breaking"), BROKEN)
+def test_the_policy_finds_what_is_broken(said: str, breaking: Callable[[Manifests], object]) -> None:
+    case = next(case for case in CASES if str(case) == "agent-sqlite")
+    manifests: Manifests = [copy.deepcopy(dict(each)) for each in case.manifests()]
+    breaking(manifests)
+    assert any(said in sentence for sentence in violations(manifests, given(case.values)))
+
+
+def test_the_policy_finds_secrets_that_nobody_makes() -> None:
+    case = next(case for case in CASES if str(case) == "memsvc-postgres")
+    found = violations(case.manifests(), set())
+    assert {sentence.rpartition(" ")[2] for sentence in found} == {"memory-database", "model", "memory-tokens"}
+
+
+def test_the_schemas_are_made_of_the_settings(tmp_path: Path) -> None:
+    subprocess.run([ROOT / "tools" / "chart-schemas", str(tmp_path)], check=True, timeout=60)
+    for chart in ("memsvc", "memsvc-sidecar"):
+        assert (tmp_path / chart / "values.schema.json").read_text() == (
+            HELM / chart / "values.schema.json"
+        ).read_text()
