@@ -219,7 +219,7 @@ class _Reconciling:
         operation = replace(operation, key=self._key(operation, source))
         memory_id = derived_id(draft.moment.time, draft.moment.nonce, index)
         proposed = self._acceptable(_memory(memory_id, operation, source))
-        if proposed is None or self._sources.saved.holds(proposed):
+        if proposed is None or self._sources.saved.holds(proposed, operation.number):
             return
         check_memory(proposed)
         before = self._superseded(operation, proposed)

@@ -96,13 +96,13 @@ class SaveCommand(ToolCommand):
         before = draft.at(fact.layer, fact.key) if fact.key else saying_the_same(draft, proposed)
         if before is None:
             self.permissions.require_add(fact.layer)
-            draft.create(proposed)
+            draft.create(self.permissions.fitting(proposed))
             return
         after = self._superseding(before, proposed) if fact.key else merged(before, proposed)
         if _content(after) != _content(before):
             self.permissions.require_update(fact.layer, f"m{before.number}")
             check_memory(after)
-            draft.replace(before, after)
+            draft.replace(before, self.permissions.fitting(after))
 
     def _superseding(self, before: Memory, proposed: Memory) -> Memory:
         value_json = united_value(before, proposed)
@@ -149,7 +149,7 @@ class UpdateCommand(ToolCommand):
         )
         check_memory(after)
         if _content(after) != _content(before):
-            draft.replace(before, after)
+            draft.replace(before, self.permissions.fitting(after))
 
     def _named(self, draft: Draft) -> Memory:
         for memory in _visible(draft):

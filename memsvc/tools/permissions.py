@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from memsvc.errors import FailedPrecondition, Reason
-from memsvc.model import Layer
-from memsvc.settings import MemorySettings
+from memsvc.errors import FailedPrecondition, Reason, invalid
+from memsvc.model import Layer, Memory
+from memsvc.settings import DEFAULT_SETTINGS, MemorySettings
+from memsvc.settings.fitting import fitted, misfit, said
 
 ALL_LAYERS = frozenset(Layer)
 
@@ -24,6 +26,18 @@ class Permissions(Struct, frozen=True, kw_only=True):
     updates: bool = True
     deletes: bool = True
     clears: bool = False
+    settings: MemorySettings = DEFAULT_SETTINGS
+    """What they follow from: with the schemas of the layers."""
+
+    def fitting(self, memory: Memory) -> Memory:
+        """Return a memory as its layer takes it. Raises InvalidArgument (SCHEMA_VIOLATION) where it does not."""
+        schema = self.settings.layers[memory.layer].schema
+        if schema is not None:
+            memory = fitted(memory, schema)
+            if (wrong := misfit(memory, schema)) is not None:
+                field = "key" if wrong.is_unknown_key else "value"
+                raise invalid(field, said(memory, wrong), Reason.SCHEMA_VIOLATION)
+        return replace(memory, config_revision=self.settings.config_revision)
 
     def require_add(self, layer: Layer) -> None:
         if not self.adds:
@@ -66,6 +80,7 @@ def permissions_in(settings: MemorySettings) -> Permissions:
         updates=operations.update,
         deletes=operations.delete,
         clears=operations.clear,
+        settings=settings,
     )
 
 

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from memsvc.access.allowance import Quotas
 from memsvc.configuration import NOTHING, GivenSettings
 from memsvc.errors import Error, FailedPrecondition, NotFound, Reason, invalid
-from memsvc.extraction.schemas import default_schemas
+from memsvc.extraction.schemas import schemas_under
 from memsvc.journal.records import Request, request_digest
 from memsvc.limits import check_memory
 from memsvc.model import TOOL_ENGINE, Memory, Origin, Scope, ToolName
@@ -37,6 +37,8 @@ MENDABLE: Final = frozenset(
         Reason.KEY_TAKEN,
         Reason.KEY_CONFLICT,
         Reason.OPERATION_FORBIDDEN,
+        Reason.SCHEMA_VIOLATION,
+        Reason.LAYER_NOT_LEARNED,
         Reason.QUOTA_EXCEEDED,
         Reason.NOT_SUPPORTED,
         Reason.REQUEST_TOO_LARGE,
@@ -99,7 +101,7 @@ class Tools(Struct):
 
     def list(self, permissions: Permissions) -> Sequence[Tool]:
         """Return the tools that are allowed."""
-        return tools_for(permissions, default_schemas())
+        return tools_for(permissions, schemas_under(permissions.settings))
 
     async def call(self, scope: Scope, call: Call, permissions: Permissions) -> Answer:
         """Carry out a call. What the model can mend is an answer, everything else raises Error."""

@@ -12,7 +12,7 @@ from memsvc.errors import Permanent, Reason, StorageUnavailable
 from memsvc.extraction.rules import RulesEngine
 from memsvc.storage.driver import Driver
 from memsvc.v1 import common_pb2 as common
-from memsvc.v1 import extraction_pb2, memory_pb2, session_pb2
+from memsvc.v1 import config_pb2, extraction_pb2, memory_pb2, session_pb2
 from memsvc.v1 import tool_pb2 as pb
 
 NAMES = [
@@ -457,3 +457,124 @@ async def test_a_task_does_not_clear_where_that_is_off(driver: Driver, folder: P
             reply = await call(server, "update_user_memory", task=task)
             assert (reply.is_error, reply.reason) == (True, "OPERATION_FORBIDDEN")
         assert await texts(server) == ["Lives in Oslo"]
+
+
+READING = ["search_memories", "get_memories", "read_chat_history", "search_history"]
+OFF = config_pb2.LayerSettings(learned=False)
+ONLY_PROFILE = dict.fromkeys(("policy", "knowledge", "feedback"), OFF)
+
+
+def settings(mode: Any = common.LEARNING_MODE_AGENTIC, **given: Any) -> config_pb2.MemorySettings:
+    return config_pb2.MemorySettings(mode=mode, **given)
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        (settings(), NAMES),
+        (settings(common.LEARNING_MODE_BOTH), NAMES),
+        (settings(common.LEARNING_MODE_AUTOMATIC), READING),
+        (settings(common.LEARNING_MODE_OFF), READING),
+        (settings(enabled=False), []),
+        (settings(operations=config_pb2.OperationSettings(add=False)), NAMES[1:]),
+        (settings(operations=config_pb2.OperationSettings(update=False)), [NAMES[0], *NAMES[2:]]),
+        (settings(operations=config_pb2.OperationSettings(delete=False)), [*NAMES[:2], *NAMES[3:]]),
+        (settings(**dict.fromkeys(("profile", *ONLY_PROFILE), OFF)), ["forget", *READING[2:]]),
+    ],
+)
+async def test_only_what_the_configuration_allows_is_listed_and_carried_out(
+    server: Harness, given: config_pb2.MemorySettings, names: list[str]
+) -> None:
+    listed = await server.tools.ListTools(pb.ListToolsRequest(scope=SARAH, settings=given))
+    assert [tool.name for tool in listed.tools] == names
+    for name in NAMES:
+        request = pb.CallToolRequest(scope=SARAH, name=name, arguments_json="{}", settings=given)
+        refused = (await server.tools.CallTool(request)).reason == "OPERATION_FORBIDDEN"
+        assert refused is (name not in names), name
+
+
+async def test_a_layer_that_is_switched_off_is_absent(server: Harness) -> None:
+    for layer in ("profile", "knowledge"):
+        await call(server, "save_memory", layer=layer, text=f"Text of the {layer}")
+    given = settings(**ONLY_PROFILE)
+    (save, *_) = (await server.tools.ListTools(pb.ListToolsRequest(scope=SARAH, settings=given))).tools
+    saved = await call(server, "save_memory", layer="knowledge", text="Skis", _settings=given)
+    read = await call(server, "get_memories", _settings=given)
+    found = await call(server, "search_memories", query="text", _settings=given)
+    one = await call(server, "get_memories", layer="knowledge", _settings=given)
+    changed = await call(server, "update_memory", number=2, text="Skis", _settings=given)
+    forgotten = await call(server, "forget", number=2, _settings=given)
+
+    assert json.loads(save.parameters_json)["properties"]["layer"]["enum"] == ["profile"]
+    assert (saved.reason, one.reason) == ("OPERATION_FORBIDDEN", "OPERATION_FORBIDDEN")
+    assert (changed.reason, forgotten.reason) == ("MEMORY_NOT_FOUND", "MEMORY_NOT_FOUND")
+    assert "knowledge" not in read.text + found.text
+    assert await texts(server) == ["Text of the profile", "Text of the knowledge"]
+
+
+async def test_operations_are_judged_by_what_they_do(server: Harness) -> None:
+    await call(server, "save_memory", layer="profile", text="Works at Acme", key="company")
+    no_update = settings(operations=config_pb2.OperationSettings(update=False))
+    no_add = settings(operations=config_pb2.OperationSettings(add=False))
+    written = {"layer": "profile", "text": "Works at Initech", "key": "company"}
+    replaced = await call(server, "save_memory", **written, _settings=no_update)
+    added = await call(server, "update_user_memory", task="I ski", _settings=no_add)
+
+    assert (replaced.is_error, replaced.reason) == (True, "OPERATION_FORBIDDEN")
+    assert (added.is_error, added.reason) == (True, "OPERATION_FORBIDDEN")
+    assert await texts(server) == ["Works at Acme"]
+
+
+async def test_what_a_tool_says_is_no_statement_of_the_user(server: Harness) -> None:
+    given = settings(profile=config_pb2.LayerSettings(stated_only=True))
+    reply = await call(server, "save_memory", layer="profile", text="Works at Acme", _settings=given)
+
+    assert (reply.is_error, reply.reason) == (True, "OPERATION_FORBIDDEN")
+    assert "policy, knowledge, feedback" in reply.text
+
+
+async def test_values_have_to_fit_the_schema_of_their_layer(server: Harness) -> None:
+    schema = {"type": "object", "properties": {"years": {"type": "integer"}, "stack": {"type": "object"}}}
+    schema["additionalProperties"] = False
+    given = settings(profile=config_pb2.LayerSettings(schema_json=json.dumps(schema)))
+    (save, *_) = (await server.tools.ListTools(pb.ListToolsRequest(scope=SARAH, settings=given))).tools
+    wrong = await call(server, "save_memory", layer="profile", text="Long", key="years", value="many", _settings=given)
+    unknown = await call(server, "save_memory", layer="profile", text="Acme", key="company", _settings=given)
+    fits = await call(server, "save_memory", layer="profile", text="5 years", key="years", value=5, _settings=given)
+    changed = await call(server, "update_memory", number=1, value=[1], _settings=given)
+
+    assert [(each.is_error, each.reason) for each in (wrong, unknown, fits, changed)] == [
+        (True, "SCHEMA_VIOLATION"),
+        (True, "SCHEMA_VIOLATION"),
+        (False, ""),
+        (True, "SCHEMA_VIOLATION"),
+    ]
+    assert "profile.years must be" in wrong.text
+    assert "years" in json.loads(save.parameters_json)["properties"]["key"]["description"]
+    assert await texts(server) == ["5 years"]
+
+
+async def test_everything_is_forgotten_where_that_is_allowed(server: Harness) -> None:
+    given = settings(operations=config_pb2.OperationSettings(clear=True))
+    for number in range(8):
+        await call(server, "save_memory", layer="knowledge", text=f"Fact {number}")
+    tools = (await server.tools.ListTools(pb.ListToolsRequest(scope=SARAH, settings=given))).tools
+    reply = await call(server, "forget", all=True, _settings=given)
+
+    assert "all" in json.loads(tools[2].parameters_json)["properties"]
+    assert not reply.is_error
+    assert await texts(server) == []
+
+
+async def test_what_a_tool_saved_is_not_learned_from_its_run(each_server: Harness) -> None:
+    """The learner learns whatever the user says: here in other words than the tool's."""
+    saved = await call(
+        each_server, "save_memory", layer="knowledge", text="Is allergic to peanuts", _call_id="c1", _session_id="s1"
+    )
+    messages = [said("I'm allergic to peanuts!"), said("I moved to Oslo"), said("Noted.", common.ROLE_ASSISTANT)]
+    request = session_pb2.AppendRunRequest(scope=SARAH, run=session_pb2.Run(session_id="s1", messages=messages))
+    request.wait_for_learning.FromSeconds(20)
+    await each_server.sessions.AppendRun(request)
+
+    assert not saved.is_error
+    assert await texts(each_server) == ["Is allergic to peanuts", "I moved to Oslo"]
