@@ -8,6 +8,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,15 @@ from typing import Any
 import pytest
 
 from memsvc_client import (
+    Aborted,
     AsyncMemoryClient,
     ClientMisused,
     Consistency,
     InvalidArgument,
+    LearningMode,
     MemoryClient,
     NotFound,
+    Reason,
     Unavailable,
     User,
 )
@@ -41,6 +45,50 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def sarah(target: str, request: pytest.FixtureRequest) -> Iterator[User]:
     with MemoryClient(target) as client:
         yield client.user(f"sarah-{request.node.name}"[:200])
+
+
+@dataclass
+class Stack:
+    languages: list[str]
+
+
+@dataclass
+class EngineerProfile:
+    role: str
+    years: int
+    stack: Stack
+
+
+def test_what_is_configured_holds_for_the_namespace_and_its_agents(target: str) -> None:
+    with MemoryClient(target, namespace="configured") as client:
+        config = client.config.update(
+            profile_schema=EngineerProfile,
+            policies_prompt="Only wishes about code.",
+            update_memory_on_run=True,
+            enable_agentic_memory=True,
+        )
+        assert (config.in_force.mode, config.settings.enabled) == (LearningMode.BOTH, None)
+        assert client.config.get() == config
+        zoe = client.user("zoe").memories
+        zoe.upsert("profile", "stack.languages", value=["Go"])
+        with pytest.raises(InvalidArgument) as refused:
+            zoe.upsert("profile", "years", value="many")
+        assert refused.value.reason == Reason.SCHEMA_VIOLATION
+        assert [each.field for each in refused.value.fields] == ["memory.value_json"]
+        client.config.update(agent_id="off", enabled=False)
+        assert client.user("zoe", agent_id="off").append_run("s1", [("user", "I am Zoe")]).extraction_id == ""
+        assert str(client.user("zoe", agent_id="off").context()) == ""
+        assert "Go" in str(client.user("zoe").context())
+        assert "Go" not in str(client.user("zoe").context(settings={"profile_shown": False}))
+        with pytest.raises(Aborted):
+            client.config.update(enabled=False, etag=f"{config.etag}x")
+
+
+async def test_the_configuration_for_asyncio(target: str) -> None:
+    async with AsyncMemoryClient(target, namespace="async") as client:
+        config = await client.config.update(feedback_learned=False, allow_clear=True)
+        assert config.in_force.allow_clear
+        assert (await client.config.get()).settings.feedback.learned is False
 
 
 def closed_port() -> str:
@@ -277,9 +325,10 @@ def test_the_readme_of_the_client_runs_as_it_stands(
     blocks = [part.partition("```")[0] for part in readme.read_text(encoding="utf-8").split("```python\n")[1:]]
     monkeypatch.chdir(tmp_path)
 
-    assert len(blocks) == 6
+    assert len(blocks) == 7
     names: dict[str, Any] = {}
     for block in blocks:
-        exec(block.replace("unix:///run/memsvc/memsvc.sock", target), names)
+        code = block.replace("unix:///run/memsvc/memsvc.sock", target)
+        exec(compile(code, "README.md", "exec", dont_inherit=True), names)
     assert [hit.memory for hit in names["hits"]] == ["Skis at Kirkwood"]
     assert [answer["tool_call_id"] for answer in names["answers"]] == ["call_1"]

@@ -8,8 +8,9 @@
 """
 
 from memsvc.v1.reasons import Reason
-from memsvc_client.async_client import AsyncExtractions, AsyncMemories, AsyncMemoryClient, AsyncUser
-from memsvc_client.client import Extractions, Memories, MemoryClient, User
+from memsvc_client.async_client import AsyncConfig, AsyncExtractions, AsyncMemories, AsyncMemoryClient, AsyncUser
+from memsvc_client.client import Config, Extractions, Memories, MemoryClient, User
+from memsvc_client.config_calls import MemoryConfig
 from memsvc_client.context_calls import Context, ContextCut, ContextHistory, ContextSection
 from memsvc_client.enums import (
     ChangeCause,
@@ -84,6 +85,7 @@ from memsvc_client.message import Media, Message, MessageLike, ProviderPart, Too
 from memsvc_client.moving_calls import ErasedNamespace, ExportRecord, Imported, ImportOutcome
 from memsvc_client.selection import Consistency, MemoryFilter
 from memsvc_client.session_calls import DeletedSession, Run, RunReceipt, Session
+from memsvc_client.settings import ConfigFields, LayerSettings, MemorySettings, Settings
 from memsvc_client.tool_calls import ToolAnswer, ToolDefinition
 from memsvc_client.tool_messages import ToolMessage
 from memsvc_client.user_calls import Capability, ErasedUser, ServerInfo, UserStats
@@ -94,6 +96,7 @@ __all__ = [
     "Aborted",
     "Accepted",
     "AlreadyExists",
+    "AsyncConfig",
     "AsyncExtractions",
     "AsyncListing",
     "AsyncMemories",
@@ -110,6 +113,8 @@ __all__ = [
     "Commit",
     "Committed",
     "Completed",
+    "Config",
+    "ConfigFields",
     "Consistency",
     "Context",
     "ContextCut",
@@ -142,6 +147,7 @@ __all__ = [
     "Internal",
     "InvalidArgument",
     "Layer",
+    "LayerSettings",
     "LearningMode",
     "LearningState",
     "Listing",
@@ -149,10 +155,12 @@ __all__ = [
     "Memories",
     "Memory",
     "MemoryClient",
+    "MemoryConfig",
     "MemoryFields",
     "MemoryFilter",
     "MemoryOrder",
     "MemoryServiceError",
+    "MemorySettings",
     "MemoryUpdate",
     "Message",
     "MessageLike",
@@ -180,6 +188,7 @@ __all__ = [
     "SearchMethod",
     "ServerInfo",
     "Session",
+    "Settings",
     "SidecarFailed",
     "ToolAnswer",
     "ToolCall",

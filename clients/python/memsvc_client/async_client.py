@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from memsvc_client import (
+    config_calls,
     context_calls,
     extraction_calls,
     history_calls,
@@ -45,6 +46,11 @@ class AsyncMemoryClient(Client[AsyncConnection, "AsyncUser"]):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.close()
+
+    @property
+    def config(self) -> AsyncConfig:
+        """The configuration of the client's namespace, and of agents in it."""
+        return AsyncConfig(self._connection, self._subject)
 
     def _connect(self, endpoint: Endpoint, deadlines: Deadlines) -> AsyncConnection:
         return AsyncConnection(endpoint, deadlines)
@@ -110,3 +116,10 @@ class AsyncExtractions(Handle[AsyncConnection]):
     watch = method(extraction_calls.watch, AsyncConnection.stream)
     cancel = method(extraction_calls.cancel, AsyncConnection.call)
     retry = method(extraction_calls.retry, AsyncConnection.call)
+
+
+class AsyncConfig(Handle[AsyncConnection]):
+    """What is configured of memory."""
+
+    get = method(config_calls.get, AsyncConnection.call)
+    update = method(config_calls.update, AsyncConnection.call)

@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from memsvc_client import (
+    config_calls,
     context_calls,
     extraction_calls,
     history_calls,
@@ -41,6 +42,11 @@ class MemoryClient(Client[Connection, "User"]):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+    @property
+    def config(self) -> Config:
+        """The configuration of the client's namespace, and of agents in it."""
+        return Config(self._connection, self._subject)
 
     def _connect(self, endpoint: Endpoint, deadlines: Deadlines) -> Connection:
         return Connection(endpoint, deadlines)
@@ -106,3 +112,10 @@ class Extractions(Handle[Connection]):
     watch = method(extraction_calls.watch, Connection.stream)
     cancel = method(extraction_calls.cancel, Connection.call)
     retry = method(extraction_calls.retry, Connection.call)
+
+
+class Config(Handle[Connection]):
+    """What is configured of memory."""
+
+    get = method(config_calls.get, Connection.call)
+    update = method(config_calls.update, Connection.call)

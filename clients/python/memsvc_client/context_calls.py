@@ -15,6 +15,7 @@ from memsvc_client.errors import MemoryServiceError
 from memsvc_client.message import HistoryMessage, history_of
 from memsvc_client.selection import Consistency, MemoryFilter, consistency_to_wire, filter_to_wire
 from memsvc_client.session_calls import wait_seconds
+from memsvc_client.settings import Settings, settings_to_wire
 from memsvc_client.shown import Shown
 from memsvc_client.wire import duration, enum_member, enum_number, enum_numbers, string, strings, time_of
 
@@ -99,6 +100,7 @@ def context(
     etag: str = "",
     wait: bool | float = False,
     or_empty: bool | None = None,
+    settings: Settings | None = None,
     consistency: Consistency | None = None,
     timeout: float | None = None,
 ) -> Call[Context]:
@@ -107,7 +109,7 @@ def context(
     `query` is what the user just said: under a budget (`max_characters`, 8,000 by default, or `max_tokens`) the
     memories nearest to it stay. `history` names a session whose last messages come too. `recall` brings along what was
     said about the query in past conversations (by default where no model learns). `wait` (seconds; True: at most a
-    minute) lets what is pending be learned first.
+    minute) lets what is pending be learned first. `settings` overrule what is configured: {"policies_shown": False}.
 
     The call ends after the client's `context_timeout_seconds`. With `or_empty` (by default as the client says) an empty
     context, with its `failure`, is the answer where the service, its database or the network is down: so an agent
@@ -128,6 +130,8 @@ def context(
         etag=etag,
         wait_for_learning=duration(seconds or None),
         consistency=consistency_to_wire(consistency),
+        settings=settings_to_wire(settings),
+        agent_id=subject.agent_id,
     )
     return Call(rpcs.COMPILE_CONTEXT, request, _context_of, timeout, seconds, _without_memory, or_empty)
 

@@ -123,10 +123,15 @@ class SearchMethod(enum.StrEnum):
 
 
 class LearningMode(enum.StrEnum):
-    """Whether a run is to be learned from."""
+    """How memory changes."""
 
     AUTOMATIC = "automatic"
+    """Runs are learned from."""
+    AGENTIC = "agentic"
+    """The agent's model changes it by tools."""
+    BOTH = "both"
     OFF = "off"
+    UNKNOWN = "unknown"
 
 
 class LearningState(enum.StrEnum):

@@ -26,6 +26,7 @@ from memsvc_client.extraction import (
 )
 from memsvc_client.memory import Commit
 from memsvc_client.message import MessageLike, messages_to_wire
+from memsvc_client.settings import Settings, settings_to_wire
 from memsvc_client.streams import Gathered, Stream
 from memsvc_client.wire import enum_numbers, request_id_or_new, strings
 
@@ -38,6 +39,7 @@ def extract(
     *,
     run_ids: Iterable[str] | None = None,
     validate_only: bool = False,
+    settings: Settings | None = None,
     request_id: str | None = None,
     timeout: float | None = None,
 ) -> Stream[ExtractionEvent]:
@@ -54,6 +56,7 @@ def extract(
         team_id=subject.team_id,
         validate_only=validate_only,
         request_id=request_id_or_new(request_id),
+        settings=settings_to_wire(settings),
     )
     return ExtractionStream(subject, timeout, extract=request)
 
@@ -63,6 +66,7 @@ def learn(
     messages: str | Iterable[MessageLike] | None = None,
     *,
     run_ids: Iterable[str] | None = None,
+    settings: Settings | None = None,
     request_id: str | None = None,
     timeout: float | None = LEARN_TIMEOUT_SECONDS,
 ) -> Gathered[Commit]:
@@ -71,7 +75,7 @@ def learn(
     Revision 0 and no changes: there was nothing to learn. Raises ExtractionFailed; DeadlineExceeded when it has not
     ended in `timeout` seconds, and then goes on in the background.
     """
-    stream = extract(subject, messages, run_ids=run_ids, request_id=request_id, timeout=timeout)
+    stream = extract(subject, messages, run_ids=run_ids, settings=settings, request_id=request_id, timeout=timeout)
     return Gathered(stream, commit_from)
 
 

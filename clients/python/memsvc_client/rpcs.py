@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 from google.protobuf.message import Message
 
-from memsvc.v1 import admin_pb2, context_pb2, extraction_pb2, memory_pb2, session_pb2, tool_pb2
+from memsvc.v1 import admin_pb2, config_pb2, context_pb2, extraction_pb2, memory_pb2, session_pb2, tool_pb2
 
 Request = TypeVar("Request", bound=Message)
 Reply = TypeVar("Reply", bound=Message)
@@ -27,6 +27,7 @@ _SESSIONS = "/memsvc.v1.SessionService/"
 _EXTRACTIONS = "/memsvc.v1.ExtractionService/"
 _CONTEXTS = "/memsvc.v1.ContextService/"
 _TOOLS = "/memsvc.v1.ToolService/"
+_CONFIGS = "/memsvc.v1.ConfigService/"
 _ADMIN = "/memsvc.v1.AdminService/"
 
 CREATE_MEMORY = Rpc(_MEMORIES + "CreateMemory", memory_pb2.CreateMemoryRequest, memory_pb2.CreateMemoryResponse)
@@ -82,6 +83,13 @@ COMPILE_CONTEXT = Rpc(
 
 LIST_TOOLS = Rpc(_TOOLS + "ListTools", tool_pb2.ListToolsRequest, tool_pb2.ListToolsResponse)
 CALL_TOOL = Rpc(_TOOLS + "CallTool", tool_pb2.CallToolRequest, tool_pb2.CallToolResponse)
+
+GET_MEMORY_CONFIG = Rpc(
+    _CONFIGS + "GetMemoryConfig", config_pb2.GetMemoryConfigRequest, config_pb2.GetMemoryConfigResponse
+)
+UPDATE_MEMORY_CONFIG = Rpc(
+    _CONFIGS + "UpdateMemoryConfig", config_pb2.UpdateMemoryConfigRequest, config_pb2.UpdateMemoryConfigResponse
+)
 
 LIST_USERS = Rpc(_ADMIN + "ListUsers", admin_pb2.ListUsersRequest, admin_pb2.ListUsersResponse)
 EXPORT_USER = Rpc(_ADMIN + "ExportUser", admin_pb2.ExportUserRequest, admin_pb2.ExportUserResponse)

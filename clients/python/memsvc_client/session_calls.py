@@ -13,6 +13,7 @@ from memsvc_client.enums import LearningMode, LearningState, Role
 from memsvc_client.extraction import Extraction, extraction_of
 from memsvc_client.memory import Commit, commit_of
 from memsvc_client.message import HistoryMessage, Message, MessageLike, history_of, message_of, messages_to_wire
+from memsvc_client.settings import Settings, settings_to_wire
 from memsvc_client.shown import Shown
 from memsvc_client.wire import (
     duration,
@@ -101,6 +102,7 @@ def append_run(
     skip_stored: bool = True,
     context_memory_ids: Iterable[str] = (),
     metadata: Mapping[str, str] | None = None,
+    settings: Settings | None = None,
     request_id: str | None = None,
     timeout: float | None = None,
 ) -> Call[RunReceipt]:
@@ -111,7 +113,8 @@ def append_run(
     new, nothing is stored, and the receipt is that of the last run.
 
     With `wait` (seconds; True: at most a minute) the call returns once it is learned from or that time is over: see
-    `learning` in the receipt. Raises AlreadyExists where the run_id is taken.
+    `learning` in the receipt. `settings` overrule what is configured, for this run. Raises AlreadyExists where the
+    run_id is taken.
     """
     seconds = wait_seconds(wait)
     request = session_pb2.AppendRunRequest(
@@ -130,6 +133,7 @@ def append_run(
         wait_for_learning=duration(seconds or None),
         request_id=request_id_or_new(request_id),
         skip_stored=skip_stored,
+        settings=settings_to_wire(settings),
     )
     return call(rpcs.APPEND_RUN, request, _receipt_of, timeout, seconds)
 

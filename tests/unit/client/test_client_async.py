@@ -10,7 +10,7 @@ import pytest
 from fake_memory_service import Running
 
 import memsvc_client
-from memsvc.v1 import admin_pb2, context_pb2, extraction_pb2, memory_pb2, session_pb2, tool_pb2
+from memsvc.v1 import admin_pb2, config_pb2, context_pb2, extraction_pb2, memory_pb2, session_pb2, tool_pb2
 from memsvc_client import (
     AlreadyExists,
     AsyncExtractions,
@@ -70,7 +70,7 @@ def test_the_client_knows_every_rpc_of_the_api() -> None:
     known = {rpc.path: rpc for rpc in vars(rpcs).values() if isinstance(rpc, rpcs.Rpc)}
     offered = {
         f"/{service.full_name}/{method.name}": method
-        for file in (memory_pb2, session_pb2, extraction_pb2, context_pb2, tool_pb2, admin_pb2)
+        for file in (memory_pb2, session_pb2, extraction_pb2, context_pb2, config_pb2, tool_pb2, admin_pb2)
         for service in file.DESCRIPTOR.services_by_name.values()
         for method in service.methods
     }
