@@ -18,7 +18,7 @@ LAYERS = [
     {"configuration", "limits", "log", "paging", "redaction"},
     {"endpoint", "stopping", "storage"},
     {"config", "metrics", "waits"},
-    {"access", "tls"},
+    {"access", "kubernetes", "tls"},
     {"document", "journal", "search"},
     {"users"},
     {"writing"},

@@ -1,0 +1,1 @@
+"""memsvc in other people's pods."""
