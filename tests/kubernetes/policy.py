@@ -105,7 +105,7 @@ def _of_server(where: str, container: Manifest, probes: set[str]) -> Iterator[st
     for file in filter(None, files):
         if file.rpartition("/")[0] not in paths:
             yield f"{where}: {file} is on no volume"
-    for name in ("listen", "health_listen"):
+    for name in ("listen", "health_listen", "http_listen"):
         value = getattr(config, name)
         for address in [value] if isinstance(value, str) else value:
             port = address.rpartition(":")[2]

@@ -122,6 +122,16 @@ def test_every_setting_reaches_memsvc_as_it_was_written() -> None:
     assert {name: getattr(config, name) for name in settings} == settings
 
 
+def test_alerts_and_dashboard_are_those_of_the_docs() -> None:
+    metrics = {"enabled": True, "alerts": {"enabled": True}, "dashboard": {"enabled": True}}
+    text = rendered(SHARED, {**INSECURE, "metrics": metrics})
+    found = {each["kind"]: each for each in yaml.safe_load_all(text.partition("# NOTES")[0])}
+    operations = ROOT / "docs" / "operations"
+    assert found["PrometheusRule"]["spec"] == yaml.safe_load((operations / "alerts.yaml").read_text())
+    dashboard = json.loads(found["ConfigMap"]["data"]["memsvc.json"])
+    assert dashboard == json.loads((operations / "dashboard.json").read_text())
+
+
 def test_charts_are_of_this_version() -> None:
     for chart in (SHARED, HELM / "memsvc-sidecar"):
         assert yaml.safe_load((chart / "Chart.yaml").read_text())["appVersion"] == __version__
