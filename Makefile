@@ -63,9 +63,10 @@ types: $(VENV)/.installed
 proto-languages: $(VENV)/.installed
 	tools/proto-languages
 
-# Generate memsvc/v1 from protos/, compile the SQL of the SQL drivers, write the reference of the configuration.
+# Generate memsvc/v1 and docs/openapi.yaml from protos/, compile the SQL of the SQL drivers, write the reference of the configuration.
 gen: $(VENV)/.installed
 	tools/generate .
+	tools/openapi
 	tools/compile-sql drivers/memsvc_drivers
 	tools/configuration-reference
 	tools/chart-schemas
