@@ -88,8 +88,7 @@ def _number(value: float) -> float | str:
 
 
 def _timestamp(message: Any) -> str:
-    moment = _EPOCH + timedelta(seconds=message.seconds)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}{_fraction(message.nanos)}Z".rjust(20, "0")
+    return f"{(_EPOCH + timedelta(seconds=message.seconds)).isoformat()}{_fraction(message.nanos)}Z"
 
 
 def _duration(message: Any) -> str:
