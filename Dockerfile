@@ -4,14 +4,19 @@ ARG BASE=python:3.13-slim-bookworm
 
 FROM ${BASE} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
-RUN ["python", "-m", "venv", "/opt/memsvc"]
 COPY requirements /build/requirements
-RUN ["/opt/memsvc/bin/python", "-m", "pip", "install", "--require-hashes", "--only-binary=:all:", "--no-deps", "-r", "/build/requirements/image.txt", "-r", "/build/requirements/build.txt"]
-COPY pyproject.toml README.md LICENSE NOTICE /build/
-COPY memsvc /build/memsvc
-COPY drivers /build/drivers
-COPY clients/python /build/clients/python
-RUN ["/opt/memsvc/bin/python", "-m", "pip", "install", "--no-deps", "--no-build-isolation", "/build"]
+RUN ["python", "-m", "venv", "/opt/memsvc"]
+RUN ["/opt/memsvc/bin/python", "-m", "pip", "install", "--require-hashes", "--only-binary=:all:", "--no-deps", "-r", "/build/requirements/image.txt"]
+# What only builds stays behind in this stage.
+RUN ["python", "-m", "venv", "/build/tools"]
+RUN ["/build/tools/bin/python", "-m", "pip", "install", "--require-hashes", "--only-binary=:all:", "--no-deps", "-r", "/build/requirements/build.txt"]
+COPY pyproject.toml README.md LICENSE NOTICE /build/source/
+COPY memsvc /build/source/memsvc
+COPY drivers /build/source/drivers
+COPY clients/python /build/source/clients/python
+RUN ["/build/tools/bin/python", "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", "/build/wheels", "/build/source"]
+RUN ["/opt/memsvc/bin/python", "-m", "pip", "install", "--no-deps", "--no-index", "--find-links", "/build/wheels", "memsvc"]
+RUN ["/opt/memsvc/bin/python", "-m", "pip", "uninstall", "--yes", "pip"]
 RUN ["/opt/memsvc/bin/python", "-m", "compileall", "-q", "/opt/memsvc/lib"]
 
 FROM ${BASE}

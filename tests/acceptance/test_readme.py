@@ -20,6 +20,10 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGES = ["README.md", "docs/quickstart.md"]
+OTHER_PAGES = [
+    *("CONTRIBUTING.md", "examples/README.md", "clients/python/README.md"),
+    *("docs/kubernetes.md", "helm/README.md", "helm/memsvc/README.md", "helm/memsvc-sidecar/README.md"),
+]
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _STANDS_FOR = {"postgresql://memsvc@db/memsvc": "sqlite:///copied.db"}
 _SECONDS = 150
@@ -102,7 +106,7 @@ def test_its_table_names_every_extra() -> None:
     assert set(re.findall(r"`(\w+)`(?=[,` \w]*\|)", re.sub(r"\|[^|]*\|$", "|", rows, flags=re.MULTILINE))) == extras()
 
 
-@pytest.mark.parametrize("page", [*PAGES, "CONTRIBUTING.md", "examples/README.md", "clients/python/README.md"])
+@pytest.mark.parametrize("page", [*PAGES, *OTHER_PAGES])
 def test_what_it_names_is_there(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     links = [link for link in re.findall(r"\]\(([^)#\s]+)", text) if "://" not in link]
