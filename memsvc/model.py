@@ -110,9 +110,21 @@ class Memory(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=
     observe_time: int = 0
     """When it was said; differs from `create_time` when messages are dated back."""
     expire_time: int = 0
+    valid_from: int = 0
+    """When it became so in the world, as far as that was said; 0: nobody said when."""
+    valid_to: int = 0
+    """When it stopped being so; 0: it is so, as far as is known."""
+    superseded: bool = False
+    """It is a fact of the past: another memory took its place, or it is no longer so. Its key is free for others."""
+    successor_id: str = ""
+    """The memory that took its place; empty: nothing did."""
     etag: str = ""
     """The revision, with its nonce, that last changed it."""
     config_revision: int = 0
+
+    def holds_at(self, time: int) -> bool:
+        """Whether it was so at a time, as far as is known."""
+        return (not self.valid_from or self.valid_from <= time) and (not self.valid_to or time < self.valid_to)
 
 
 class ChangeKind(enum.StrEnum):
@@ -156,6 +168,8 @@ class Change(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     before: Memory | None = None
     after: Memory | None = None
     cause: Cause = Cause.REQUESTED
+    former: Memory | None = None
+    """What was so before, where the change says that it no longer is: kept as a fact of the past, with its own id."""
 
     @property
     def memory_id(self) -> str:

@@ -78,11 +78,11 @@ async def _redactions(records: Sequence[Record], asked: Mapping[str, int]) -> As
 
 
 def _blanked(change: Change, seq: int, asked: Mapping[str, int]) -> Change:
-    before, after = (
+    before, after, former = (
         _blank(memory) if memory is not None and has_to_go(memory, seq, asked) else memory
-        for memory in (change.before, change.after)
+        for memory in (change.before, change.after, change.former)
     )
-    return replace(change, before=before, after=after)
+    return replace(change, before=before, after=after, former=former)
 
 
 def _blank(memory: Memory) -> Memory:

@@ -10,6 +10,7 @@ from memsvc.context.form import RANKS, Entry
 from memsvc.document import list_of, place_of, polarity_of, value_of
 from memsvc.invisible import DEFAULT_IGNORABLE, JOINING, hides
 from memsvc.model import Layer, Memory, Polarity
+from memsvc.periods import shown_validity
 
 _LIST: Final = "[]"
 """Marks a branch that is a list; no key has it in its name."""
@@ -57,9 +58,18 @@ class JsonForm:
         polarity = polarity_of(memory)
         if polarity is not None:
             order = RANKS[polarity] + memory.number
-            return Entry(memory.memory_id, order, _LISTS[polarity], encode(memory.text))
+            return Entry(memory.memory_id, order, _LISTS[polarity], encode(_dated(memory, memory.text)))
         path, name = place_of(memory)
-        return Entry(memory.memory_id, memory.number, path, f"{encode(name)}:{encode(value_of(memory))}")
+        value = _dated(memory, value_of(memory))
+        return Entry(memory.memory_id, memory.number, path, f"{encode(name)}:{encode(value)}")
+
+
+def _dated(memory: Memory, value: Any) -> Any:
+    """Return a text with when it holds, where that is known; other values as they are."""
+    if not isinstance(value, str) or not (memory.valid_from or memory.valid_to):
+        return value
+    shown = shown_validity(memory)
+    return f"{value} ({shown})" if shown else value
 
 
 def encode(value: Any) -> str:

@@ -11,6 +11,7 @@ from memsvc.context.folding import REPLACEMENT, one_line
 from memsvc.context.form import RANKS, Entry
 from memsvc.document import polarity_of, value_of
 from memsvc.model import Memory, Polarity
+from memsvc.periods import shown_validity
 
 _BRANCHES: Final[dict[Polarity, tuple[str, ...]]] = {
     Polarity.NONE: (),
@@ -36,10 +37,14 @@ class Outline:
         polarity = polarity_of(memory)
         if polarity is not None:
             rank, path, start = self._lists[polarity]
-            line = self._escape(one_line(memory.text) or REPLACEMENT)
+            line = self._escape(f"{one_line(memory.text) or REPLACEMENT}{_validity(memory)}")
             return Entry(memory.memory_id, rank + memory.number, path, f"{start}{line}\n")
         *branches, name = memory.key.split(".")
         lines = _value_lines(name, value_of(memory), len(branches))
+        if validity := _validity(memory):
+            # What has several lines is dated in the first one.
+            level, first = lines[0]
+            lines[0] = level, f"{first}{validity}"
         text = "".join([f"{self._start(level)}{self._escape(line)}\n" for level, line in lines])
         return Entry(memory.memory_id, memory.number, tuple(branches), text)
 
@@ -49,6 +54,12 @@ class Outline:
 
     def _start(self, level: int) -> str:
         return "  " * (self._depth + level) + self._bullet
+
+
+def _validity(memory: Memory) -> str:
+    """Return when a memory holds, to stand behind it; empty where that is not known."""
+    shown = shown_validity(memory) if memory.valid_from or memory.valid_to else ""
+    return f" ({shown})" if shown else ""
 
 
 def _value_lines(name: str, value: Any, level: int) -> list[tuple[int, str]]:

@@ -84,6 +84,7 @@ async def compare(source: Side, destination: Side, comparison: Comparison, *, co
 
 _KINDS = (
     RowKind.MEMORY,
+    RowKind.FORMER,
     RowKind.RUN,
     RowKind.SESSION,
     RowKind.EXTRACTION,

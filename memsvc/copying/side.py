@@ -14,7 +14,7 @@ from memsvc.storage.driver import Append, Driver, Loaded, Outcome, PageOf, Recor
 
 _T = TypeVar("_T")
 
-_LOADED_KINDS = (RowKind.STATE, RowKind.MEMORY, RowKind.REQUEST, RowKind.VECTOR)
+_LOADED_KINDS = (RowKind.STATE, RowKind.MEMORY, RowKind.FORMER, RowKind.REQUEST, RowKind.VECTOR)
 """Read whole, as the service does itself: their positions do not tell them apart."""
 _PAGED_KINDS = (RowKind.SESSION, RowKind.RUN, RowKind.EXTRACTION, RowKind.SAID)
 

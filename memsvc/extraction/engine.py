@@ -49,6 +49,12 @@ class Operation(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_on
     """The words of the conversation that say so, verbatim."""
     polarity: Polarity = Polarity.NONE
     trust: Trust = Trust.STATED
+    valid_from: int = 0
+    """Since when it is so, microseconds since the epoch; 0: not said."""
+    valid_to: int = 0
+    """Until when it was so; of a DELETE since when it is no longer so. 0: not said."""
+    corrects: bool = False
+    """What it replaces never was so: a slip of the tongue, not a fact of the past."""
     message_index: int = -1
     """Which of `Conversation.messages` the quote is from; -1: unknown."""
 

@@ -166,10 +166,13 @@ class _Reconciling:
             return True
         source = self._sources.of(operation)
         is_asked_for = asks_to_forget(operation.quote, source.said)
-        for memory in self._meant(operation, source):
+        for memory in self._meant(operation, source, is_asked_for=is_asked_for):
             if self._is_full:
                 return False
             if not self._takes(memory.layer):
+                continue
+            if self._draft.find(memory.memory_id) is None:
+                # It went with the memory that took its place.
                 continue
             if reason := objection(memory, operation.trust, source.time):
                 self._refuse(reason)
@@ -177,7 +180,10 @@ class _Reconciling:
                 self._refuse(Reason.TOO_MANY_DELETIONS)
             else:
                 self._deletions += not is_asked_for
-                self._delete(memory)
+                if is_asked_for:
+                    self._delete(memory)
+                else:
+                    self._end(memory, operation.valid_to or source.time)
         return True
 
     def _delete(self, memory: Memory) -> None:
@@ -185,14 +191,22 @@ class _Reconciling:
         self._draft.delete(memory)
         self._texts.remove(memory)
 
-    def _meant(self, operation: Operation, source: Source) -> list[Memory]:
-        """Return the memories that are to be forgotten, as they are in the draft."""
+    def _end(self, memory: Memory, time: int) -> None:
+        """Let a memory be a fact of the past: nobody asked for it to be forgotten."""
+        self._bytes += 2 * len(encode(memory))
+        self._draft.end(memory, time)
+        self._texts.remove(memory)
+
+    def _meant(self, operation: Operation, source: Source, *, is_asked_for: bool) -> list[Memory]:
+        """Return the memories that are to be forgotten, as they are in the draft; if asked for, of the past too."""
         if operation.number:
             named = self._numbered(operation.number)
             return [named] if named is not None else []
         operation = replace(operation, key=self._key(operation, source))
         made = [change.memory_id for change in self._draft.changes]
-        ids = dict.fromkeys([*(memory.memory_id for memory in self._draft.state.memories()), *made])
+        state = self._draft.state
+        known = state.all_memories() if is_asked_for else state.memories()
+        ids = dict.fromkeys([*(memory.memory_id for memory in known), *made])
         present = [memory for memory in map(self._draft.find, ids) if memory is not None]
         author_id = source.origin.author_id
         if self._sources.of_members and author_id:
@@ -217,6 +231,9 @@ class _Reconciling:
     def _learn(self, index: int, operation: Operation) -> None:
         draft, source = self._draft, self._sources.of(operation)
         operation = replace(operation, key=self._key(operation, source))
+        if operation.valid_from > source.time or 0 < operation.valid_to <= source.time:
+            # What is over, or still to come, is not what the key says now.
+            operation = replace(operation, key="", value_json="")
         memory_id = derived_id(draft.moment.time, draft.moment.nonce, index)
         proposed = self._acceptable(_memory(memory_id, operation, source))
         if proposed is None or self._sources.saved.holds(proposed, operation.number):
@@ -269,7 +286,7 @@ class _Reconciling:
                 if reason := objection(named, proposed.trust, proposed.observe_time):
                     self._refuse(reason)
                 elif self._takes(named.layer) and self._may(self._rights.delete, DELETING_IS_OFF):
-                    self._delete(named)
+                    self._end(named, operation.valid_from or proposed.observe_time)
         if proposed.key:
             return self._draft.at(proposed.layer, proposed.key)
         return None
@@ -288,10 +305,17 @@ class _Reconciling:
             polarity=proposed.polarity,
             observe_time=proposed.observe_time,
             config_revision=proposed.config_revision,
+            valid_from=proposed.valid_from,
+            valid_to=proposed.valid_to,
         )
         if after.value_json != proposed.value_json:
             after = replace(after, text=list_sentence(proposed, after.value_json))
-        if (after.text, after.value_json, after.topics) == (before.text, before.value_json, before.topics):
+        says_the_same = after.value_json == before.value_json and wording(after.text) == wording(before.text)
+        if says_the_same or _list(after.value_json) is not None:
+            # It goes on to be so, since when it was.
+            dates = (after.valid_from or before.valid_from, after.valid_to or before.valid_to)
+            after = replace(after, valid_from=dates[0], valid_to=dates[1])
+        if _content(after) == _content(before):
             return
         if reason := objection(before, proposed.trust, proposed.observe_time):
             self._refuse(reason)
@@ -305,14 +329,25 @@ class _Reconciling:
             self._refuse(Reason.SCHEMA_VIOLATION, said(after, wrong))
             return
         self._texts.remove(before)
-        self._put(self._draft.replace(before, after))
+        if says_the_same or operation.corrects or _list(after.value_json) is not None:
+            self._put(self._draft.replace(before, after))
+        else:
+            self._bytes += len(encode(before))
+            self._put(self._draft.supersede(before, after, proposed.valid_from or proposed.observe_time))
 
     def _merge(self, same: Memory, proposed: Memory) -> None:
         """The fact is known: keep it, with the topics of both and the better trust."""
         topics = _union(same.topics, proposed.topics)
         trust = Trust.STATED if Trust.STATED in (same.trust, proposed.trust) else same.trust
-        if self._rights.update and (topics != same.topics or trust is not same.trust):
-            self._put(self._draft.replace(same, replace(same, topics=topics, trust=trust)))
+        merged = replace(
+            same,
+            topics=topics,
+            trust=trust,
+            valid_from=proposed.valid_from or same.valid_from,
+            valid_to=proposed.valid_to or same.valid_to,
+        )
+        if self._rights.update and merged != same:
+            self._put(self._draft.replace(same, merged))
 
 
 class _Texts:
@@ -347,7 +382,13 @@ def _memory(memory_id: str, operation: Operation, source: Source) -> Memory:
         trust=operation.trust,
         polarity=operation.polarity if operation.layer is Layer.FEEDBACK else Polarity.NONE,
         observe_time=source.time,
+        valid_from=operation.valid_from,
+        valid_to=operation.valid_to if operation.valid_to > operation.valid_from else 0,
     )
+
+
+def _content(memory: Memory) -> tuple[object, ...]:
+    return memory.text, memory.value_json, memory.topics, memory.valid_from, memory.valid_to
 
 
 def _union(first: Sequence[str], second: Sequence[str]) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -15,6 +15,7 @@ from memsvc.errors import (
     Reason,
     ResourceExhausted,
 )
+from memsvc.ids import derived_id
 from memsvc.journal.records import Body, Request
 from memsvc.journal.state import State, place
 from memsvc.model import Cause, Change, ChangeKind, Layer, Memory
@@ -28,6 +29,12 @@ class Moment(NamedTuple):
     nonce: str
     now: int
     """By this process's clock alone, which says what is due: a clock that was ahead must not put it off."""
+
+
+MAX_FORMER: Final = 1_000
+"""Of one user; of more facts of the past, what ended first goes."""
+_FORMER_IDS: Final = 1 << 15
+"""Their ids are derived with counters from here on: those of memories are below."""
 
 
 class Draft:
@@ -44,6 +51,8 @@ class Draft:
         self._keys: dict[str, str | None] = {}
         self._branches: set[str] | None = None
         self._numbers: dict[int, str] | None = None
+        self._former_count = len(state.former)
+        self._formers_made = 0
         self.etag = f"{state.revision + 1}-{moment.nonce[:8]}"
 
     @property
@@ -114,7 +123,7 @@ class Draft:
         Raises AlreadyExists (KEY_TAKEN), FailedPrecondition (KEY_CONFLICT), ResourceExhausted.
         """
         before = self.find(memory.memory_id)
-        if before is None:
+        if before is None and not memory.superseded:
             self._check_new(memory)
             self._count += 1
         restored = msgspec.structs.replace(memory, update_time=self.moment.time, etag=self.etag)
@@ -150,10 +159,55 @@ class Draft:
         self._put(None, brought)
         return brought
 
-    def delete(self, memory: Memory) -> None:
-        """Delete a memory found here."""
+    def delete(self, memory: Memory, *, forgets: bool = True) -> None:
+        """Delete a memory found here; `forgets`: with what it said before its present text."""
+        for former in self.state.former.values() if forgets and not memory.superseded else ():
+            if former.successor_id == memory.memory_id and self.find(former.memory_id) is not None:
+                self._former_count -= 1
+                self._put(former, None)
+        if memory.superseded:
+            self._former_count -= 1
+        else:
+            self._count -= 1
+        self._put(memory, None)
+
+    def supersede(self, before: Memory, after: Memory, time: int) -> Memory:
+        """Change a memory, and keep what it said as a fact of the past, which was so until `time`."""
+        replaced = self.replace(before, after)
+        self._keep_former(before, time, before.memory_id)
+        return replaced
+
+    def end(self, memory: Memory, time: int, successor_id: str = "") -> None:
+        """Delete a memory that is no longer so since `time`, and keep it as a fact of the past."""
         self._count -= 1
         self._put(memory, None)
+        self._keep_former(memory, time, successor_id)
+
+    def _keep_former(self, before: Memory, time: int, successor_id: str) -> None:
+        change = self._changes.get(before.memory_id)
+        if change is None or change.former is not None:
+            # Made and unmade by this draft, or changed by it again: what was so before it is kept already.
+            return
+        earlier = [each.valid_to for each in self.state.former.values() if each.successor_id == before.memory_id]
+        starts = before.valid_from or max(earlier, default=0)
+        former = msgspec.structs.replace(
+            before,
+            memory_id=derived_id(self.moment.time, self.moment.nonce, _FORMER_IDS + self._formers_made),
+            number=self._next_number,
+            valid_from=starts,
+            valid_to=max(time, starts) if starts else time,
+            superseded=True,
+            successor_id=successor_id,
+            update_time=self.moment.time,
+            etag=self.etag,
+        )
+        self._formers_made += 1
+        self._next_number += 1
+        if self._former_count >= MAX_FORMER:
+            kept = (each for each in self.state.former.values() if self.find(each.memory_id) is not None)
+            self.delete(min(kept, key=lambda each: each.valid_to))
+        self._former_count += 1
+        self._changes[before.memory_id] = msgspec.structs.replace(change, former=former)
 
     def body(self, request: Request | None = None, **parts: object) -> Body:
         """Return the record's body; the revision is raised if anything changed."""
@@ -167,7 +221,7 @@ class Draft:
         earlier = self._changes.pop(memory.memory_id, None)
         if earlier is not None:
             before = earlier.before
-        if memory.key:
+        if memory.key and not memory.superseded:
             spot = place(memory.layer, memory.key)
             self._keys[spot] = memory.memory_id if after is not None else None
             if self._branches is not None:
@@ -175,7 +229,8 @@ class Draft:
         if before is None and after is None:
             return
         kind = ChangeKind.CREATED if before is None else ChangeKind.DELETED if after is None else ChangeKind.UPDATED
-        self._changes[memory.memory_id] = Change(kind, before, after, self._cause)
+        former = earlier.former if earlier is not None else None
+        self._changes[memory.memory_id] = Change(kind, before, after, self._cause, former)
 
     def _check_new(self, memory: Memory) -> None:
         if memory.key:

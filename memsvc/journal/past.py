@@ -66,13 +66,18 @@ class Past(Struct, frozen=True):
         """Return a state with what could be seen of these memories then, and with nothing else of the user."""
         layers: dict[str, dict[str, Memory]] = {layer.value: {} for layer in Layer}
         keys: dict[str, str] = {}
+        former: dict[str, Memory] = {}
         for memory in sorted(self.memories.values(), key=lambda memory: memory.number):
-            if not memory.expire_time or memory.expire_time > self.time:
+            if memory.expire_time and memory.expire_time <= self.time:
+                continue
+            if memory.superseded:
+                former[memory.memory_id] = memory
+            else:
                 layers[memory.layer][memory.memory_id] = memory
                 if memory.key:
                     keys[place(memory.layer, memory.key)] = memory.memory_id
         core = Core(revision=self.revision, time=self.time)
-        return State(now.scope, now.seq, now.nonce, core, Layers(**layers), keys)
+        return State(now.scope, now.seq, now.nonce, core, Layers(**layers), keys, former=former)
 
 
 async def read_past(driver: Driver, state: State, asked: AsOf) -> Past:
@@ -83,7 +88,7 @@ async def read_past(driver: Driver, state: State, asked: AsOf) -> Past:
     """
     if asked.revision is not None:
         _check_reached(state, asked.revision)
-    memories = {memory.memory_id: memory for memory in state.memories()}
+    memories = {memory.memory_id: memory for memory in state.all_memories()}
     revision, time = state.revision, state.core.time
     purged: set[str] = set()
     changed: set[str] = set()
@@ -98,6 +103,10 @@ async def read_past(driver: Driver, state: State, asked: AsOf) -> Past:
             if body.erase is not None:
                 raise _trimmed(f"user was erased at revision {body.revision}", asked)
             for change in body.changes:
+                if change.former is not None:
+                    changed.add(change.former.memory_id)
+                    purged.discard(change.former.memory_id)
+                    memories.pop(change.former.memory_id, None)
                 changed.add(change.memory_id)
                 purged.discard(change.memory_id)
                 if change.before is None:

@@ -19,5 +19,6 @@ def learned_from(session_id: str) -> str:
 
 def has_to_go(memory: Memory, seq: int, asked: Mapping[str, int]) -> bool:
     """Return whether what record `seq` says of a memory is among what was asked to be purged."""
-    names = (memory.memory_id, learned_from(memory.origin.session_id), EVERYTHING)
+    # What a memory said before belongs to it, also as a fact of the past.
+    names = (memory.memory_id, memory.successor_id, learned_from(memory.origin.session_id), EVERYTHING)
     return any(seq <= asked.get(name, 0) for name in names)

@@ -123,6 +123,8 @@ class State(msgspec.Struct, frozen=True, gc=False):
     """The sessions used last, as they are; not all of them."""
     requests: Requests | None = None
     """None: not loaded yet; only writes need them."""
+    former: Memories = {}
+    """Facts of the past by id, in the order of their numbers: in no layer, and not searched unless asked for."""
 
     @property
     def tip(self) -> Tip:
@@ -136,7 +138,7 @@ class State(msgspec.Struct, frozen=True, gc=False):
         for memories in self.layers.values():
             if memory_id in memories:
                 return memories[memory_id]
-        return None
+        return self.former.get(memory_id)
 
     def at(self, layer: Layer, key: str) -> Memory | None:
         memory_id = self.keys.get(place(layer, key))
@@ -145,6 +147,11 @@ class State(msgspec.Struct, frozen=True, gc=False):
     def memories(self) -> Iterator[Memory]:
         for memories in self.layers.values():
             yield from memories.values()
+
+    def all_memories(self) -> Iterator[Memory]:
+        """Yield the memories, and then the facts of the past."""
+        yield from self.memories()
+        yield from self.former.values()
 
     def ends_claim(self, extraction_ids: Collection[str]) -> bool:
         """Return whether the claim, if any, has nothing left to work on once these extractions have ended."""
@@ -172,9 +179,9 @@ def fold(state: State, record: Record, body: Body) -> State:
     """Return the state after `record` with the body `body`."""
     assert record.seq == state.seq + 1
     core = state.core
-    layers, keys, sessions = state.layers, state.keys, state.sessions
+    layers, keys, sessions, former = state.layers, state.keys, state.sessions, state.former
     if body.erase is not None:
-        layers, keys, sessions = Layers(), {}, {}
+        layers, keys, sessions, former = Layers(), {}, {}, {}
         core = Core(
             revision=core.revision,
             next_number=core.next_number,
@@ -184,7 +191,8 @@ def fold(state: State, record: Record, body: Body) -> State:
             spent=core.spent,
         )
     if body.changes:
-        layers, keys = _changed(layers, keys, body.changes)
+        layers, keys = _changed(layers, keys, [change for change in body.changes if not is_of_past(change)])
+        former = _former(former, body.changes)
     for session in body.moved_sessions:
         sessions = _remember(sessions, session)
     if body.session_deletion is not None:
@@ -193,11 +201,11 @@ def fold(state: State, record: Record, body: Body) -> State:
         sessions = {key: value for key, value in sessions.items() if key not in body.forgotten.session_ids}
     core = _fold_core(core, record, body)
     if body.sweeps:
-        core = replace(core, first_expiry=_first_expiry(layers))
+        core = replace(core, first_expiry=_first_expiry(layers, former))
     requests = state.requests
     if requests is not None and body.request is not None:
         requests = requests.plus(body.request.key, _seen(body, record), record.time)
-    return State(state.scope, record.seq, record.nonce, core, layers, keys, sessions, requests)
+    return State(state.scope, record.seq, record.nonce, core, layers, keys, sessions, requests, former)
 
 
 def _fold_core(core: Core, record: Record, body: Body) -> Core:
@@ -217,7 +225,7 @@ def _fold_core(core: Core, record: Record, body: Body) -> Core:
         claim, claim_seq, claim_time, epoch = body.claim, record.seq, record.time, body.claim.epoch
     if body.releases:
         claim, claim_seq, claim_time = None, 0, 0
-    numbers = [change.after.number for change in body.changes if change.after is not None]
+    numbers = [memory.number for change in body.changes for memory in (change.after, change.former) if memory]
     expiries = [change.after.expire_time for change in body.changes if change.after and change.after.expire_time]
     purges = core.purges
     if body.purges or body.purged:
@@ -276,9 +284,37 @@ def _failed_with(failed: Mapping[str, int], extraction: Extraction, *, was_open:
     return {**rest, before.reason: left} if left > 0 else rest
 
 
-def _first_expiry(layers: Layers) -> int:
-    times = (memory.expire_time for memories in layers.values() for memory in memories.values() if memory.expire_time)
-    return min(times, default=0)
+def _first_expiry(layers: Layers, former: Memories) -> int:
+    kinds = (*layers.values(), former)
+    return min((each.expire_time for memories in kinds for each in memories.values() if each.expire_time), default=0)
+
+
+def is_of_past(change: Change) -> bool:
+    """Return whether what changed is a fact of the past itself."""
+    memory = change.after or change.before
+    return memory is not None and memory.superseded
+
+
+def _former(former: Memories, changes: Iterable[Change]) -> Memories:
+    """Return the facts of the past after changes: of memories that were so until now, and of such facts themselves."""
+    kept: dict[str, Memory] | None = None
+    for change in changes:
+        if change.former is None and not is_of_past(change):
+            continue
+        if kept is None:
+            kept = dict(former)
+        if change.former is not None:
+            kept[change.former.memory_id] = change.former
+        if is_of_past(change):
+            kept.pop(change.memory_id, None)
+            if change.after is not None:
+                kept[change.memory_id] = change.after
+    if kept is None:
+        return former
+    numbers = [memory.number for memory in kept.values()]
+    if numbers != sorted(numbers):
+        kept = dict(sorted(kept.items(), key=lambda item: item[1].number))
+    return kept
 
 
 def _changed(layers: Layers, keys: Mapping[str, str], changes: Iterable[Change]) -> tuple[Layers, Mapping[str, str]]:
@@ -343,6 +379,14 @@ def project(before: State, after: State, record: Record, body: Body) -> tuple[li
     puts: list[Row] = []
     deletes: list[RowKey] = []
     for change in body.changes:
+        if change.former is not None:
+            puts.append(_former_row(change.former))
+        if is_of_past(change):
+            if change.after is not None:
+                puts.append(_former_row(change.after))
+            else:
+                deletes.append(RowKey(RowKind.FORMER, change.memory_id))
+            continue
         if change.after is not None:
             puts.append(Row(RowKind.MEMORY, change.memory_id, encode(change.after)))
         else:
@@ -372,6 +416,10 @@ def project(before: State, after: State, record: Record, body: Body) -> tuple[li
     return puts, deletes
 
 
+def _former_row(memory: Memory) -> Row:
+    return Row(RowKind.FORMER, memory.memory_id, encode(memory), "", memory.number)
+
+
 def _pruned(before: State, after: State, now: int) -> Iterator[RowKey]:
     if before.requests is not None and after.requests is not None and before.requests.older is not after.requests.older:
         for key, seen in (*before.requests.older.items(), *before.requests.recent.items()):
@@ -388,19 +436,24 @@ def load(scope: Scope, loaded: Loaded) -> State:
     """Return the state that the rows add up to; requests are not among them."""
     core = Core()
     memories: list[Memory] = []
+    former: list[Memory] = []
     for row in loaded.rows:
         if row.kind is RowKind.MEMORY:
             memories.append(decode(row.body, Memory))
+        elif row.kind is RowKind.FORMER:
+            former.append(decode(row.body, Memory))
         elif row.kind is RowKind.STATE:
             core = decode(row.body, Core)
     memories.sort(key=lambda memory: memory.number)
+    former.sort(key=lambda memory: memory.number)
     layers: dict[str, dict[str, Memory]] = {layer.value: {} for layer in Layer}
     keys: dict[str, str] = {}
     for memory in memories:
         layers[memory.layer][memory.memory_id] = memory
         if memory.key:
             keys[place(memory.layer, memory.key)] = memory.memory_id
-    return State(scope, *loaded.tip, core, Layers(**layers), keys)
+    of_past = {memory.memory_id: memory for memory in former}
+    return State(scope, *loaded.tip, core, Layers(**layers), keys, former=of_past)
 
 
 def load_requests(loaded: Loaded) -> Requests:

@@ -25,6 +25,7 @@ from memsvc.search.filter import MemoryFilter, matcher
 from memsvc.search.hybrid import Asked, Candidate, Ranked, fuse
 from memsvc.search.scores import shown_scores
 from memsvc.users import LATEST, Consistency, HotUser, Users
+from memsvc.users.world import with_past
 
 
 class MemoryOrder(enum.Enum):
@@ -137,7 +138,7 @@ class MemoryReader(Struct):
         bound_to = binding("list", scope, wanted, order) if page_token else ""
         position = read_token(page_token, bound_to, str if order is MemoryOrder.KEY else int, str)
         edge = (position[0], position[1]) if position is not None else None
-        user = await self.users.read(scope, consistency)
+        user = with_past(await self.users.read(scope, consistency), wanted)
         matches = None if wanted.empty else matcher(wanted)
         entries = _ordered(user, order, wanted, matches)
         if order.descending:
@@ -168,6 +169,8 @@ class MemoryReader(Struct):
         used = self._usable_method(method)
         if consistency.as_of is not None and used is SearchMethod.SEMANTIC:
             raise invalid("method", "must not be SEMANTIC for a past: that is searched by words")
+        if (wanted.valid_at or wanted.include_superseded) and used is SearchMethod.SEMANTIC:
+            raise invalid("method", "must not be SEMANTIC with facts of the past: these are searched by words")
         by_time = used in (SearchMethod.LAST_N, SearchMethod.FIRST_N)
         if by_time and query:
             raise invalid("query", "must be empty with LAST_N and FIRST_N, which search for nothing")
@@ -175,6 +178,7 @@ class MemoryReader(Struct):
             raise invalid("query", "must not be empty")
         user = await self.users.read(scope, consistency)
         shared = await self.users.read_shared(scope, shared_user_ids, consistency)
+        user, shared = with_past(user, wanted), {name: with_past(each, wanted) for name, each in shared.items()}
         sources = {"": user, **shared}
         matches = None if wanted.empty else matcher(wanted)
         if by_time:
@@ -229,7 +233,7 @@ class MemoryReader(Struct):
         """Return a page of topics, most frequent first, ties by name; case is ignored."""
         bound_to = binding("topics", scope, wanted)
         position = read_token(page_token, bound_to, int, str)
-        user = await self.users.read(scope, consistency)
+        user = with_past(await self.users.read(scope, consistency), wanted)
         memories: Iterable[Memory] = user.memories()
         if not wanted.empty:
             memories = filter(matcher(wanted), memories)

@@ -139,6 +139,8 @@ def _before(made: Made, state: State) -> Wanted:
                 metadata={"memory_id": change.memory_id},
             )
         wanted[change.memory_id] = before
+        if change.former is not None:
+            wanted[change.former.memory_id] = None
     return Wanted(wanted)
 
 
@@ -180,14 +182,14 @@ def _carry_out(draft: Draft, wanted: Mapping[str, Memory | None], redactor: Reda
         if memory is not None and not _has_expired(memory, draft.moment):
             if not _is_same(there, memory):
                 restored.append(redactor.memory(memory))
-        elif there is not None:
+        elif there is not None and draft.find(memory_id) is not None:
             draft.delete(there)
     restored.sort(key=_number)
     # Places are freed before they are taken: two memories may have changed places.
     for memory in restored:
         there = draft.find(memory.memory_id)
         if there is not None and (there.layer, there.key) != (memory.layer, memory.key):
-            draft.delete(there)
+            draft.delete(there, forgets=False)
     for memory in restored:
         draft.restore(memory)
 

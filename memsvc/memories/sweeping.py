@@ -17,11 +17,12 @@ class SweepCommand(Command[bool]):
         if not state.core.first_expiry or state.core.first_expiry > moment.now:
             return None
         expired, more = clearable(
-            each for each in state.memories() if each.expire_time and each.expire_time <= moment.now
+            each for each in state.all_memories() if each.expire_time and each.expire_time <= moment.now
         )
         draft = Draft(state, moment, quota=0, cause=Cause.EXPIRED)
         for memory in expired:
-            draft.delete(memory)
+            if draft.find(memory.memory_id) is not None:
+                draft.delete(memory)
         body = draft.body(sweeps=True, more=more)
         return Decision(RecordKind.COMMIT, body)
 

@@ -27,7 +27,10 @@ from memsvc.users import Users
 from memsvc.writing.writer import Writer
 
 UPDATABLE = frozenset(
-    ("text", "value_json", "topics", "input", "trust", "polarity", "metadata", "observe_time", "expire_time")
+    (
+        *("text", "value_json", "topics", "input", "trust", "polarity", "metadata"),
+        *("observe_time", "expire_time", "valid_from", "valid_to"),
+    )
 )
 """Fields of a memory that an update may set."""
 
@@ -261,9 +264,10 @@ class ClearCommand(Command[ClearResult]):
         if not self.part:
             check_revision(state, self.guard.expected_revision)
         draft = Draft(state, moment, quota=0)
-        chosen, more = clearable(filter(matcher(self.wanted), state.memories()))
+        chosen, more = clearable(filter(matcher(self.wanted), state.all_memories()))
         for memory in chosen:
-            draft.delete(memory)
+            if draft.find(memory.memory_id) is not None:
+                draft.delete(memory)
         purged = [change.memory_id for change in draft.changes] if self.purges else []
         if self.purges and self.wanted.empty and not more:
             purged.append(EVERYTHING)
@@ -328,7 +332,10 @@ class MemoryWriter(Struct):
         """Count what `clear` would delete."""
         user = await self.users.latest(scope)
         check_revision(user.state, expected_revision)
-        return ClearResult(sum(map(matcher(wanted), user.state.memories())), user.revision)
+        matches = matcher(wanted)
+        chosen = {memory.memory_id for memory in user.state.memories() if matches(memory)}
+        former = (each for each in user.state.former.values() if each.successor_id in chosen or matches(each))
+        return ClearResult(len(chosen) + sum(1 for _ in former), user.revision)
 
     async def clear(self, scope: Scope, wanted: MemoryFilter, guard: Guard, *, purge_text: bool) -> ClearResult:
         """Delete every memory that `wanted` names: in one commit, or in several where there are very many."""

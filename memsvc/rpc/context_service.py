@@ -52,6 +52,7 @@ from memsvc.search.history import HistoryFilter
 from memsvc.sessions.history import History
 from memsvc.settings import DEFAULT_SETTINGS, MemorySettings
 from memsvc.users import HotUser
+from memsvc.users.world import with_past
 from memsvc.v1 import common_pb2
 from memsvc.v1 import context_pb2 as pb
 
@@ -115,6 +116,9 @@ class ContextService:
         user, namespace = await self._settings_reader.with_user(scope, consistency)
         wanted = _under(asked, namespace.of(request.agent_id, overrides))
         shared = await self._users.read_shared(scope, shared_user_ids, consistency) if shared_user_ids else {}
+        if request.HasField("filter"):
+            asked = read_filter(request)
+            user, shared = with_past(user, asked), {name: with_past(each, asked) for name, each in shared.items()}
         history = await self._history(scope, request.history, last_runs) if last_runs else None
         shown = history.run_ids if history is not None else ()
         compiled = await self._compiled(request, wanted, (user, *shared.values()), shown)

@@ -50,6 +50,8 @@ def read_filter(request: _Filtered) -> MemoryFilter:
         update_time=_read_range("filter.update_time", wanted, "update_time"),
         observe_time=_read_range("filter.observe_time", wanted, "observe_time"),
         memory_ids=read_ids("filter.memory_ids", wanted.memory_ids, MAX_FILTER_VALUES),
+        valid_at=(read_time("filter.valid_at", wanted.valid_at) or 1) if wanted.HasField("valid_at") else 0,
+        include_superseded=wanted.include_superseded,
         config_before=check_not_negative("filter.config_before", wanted.config_before),
     )
 

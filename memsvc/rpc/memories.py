@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from memsvc.clock import now_micros
 from memsvc.errors import invalid
@@ -57,6 +57,8 @@ def read_memory(memory: memory_pb2.Memory, path: str) -> Memory:
         metadata=dict(memory.metadata),
         observe_time=read_time(f"{path}.observe_time", memory.observe_time) if memory.HasField("observe_time") else 0,
         expire_time=_read_expiration(memory, path),
+        valid_from=_read_valid(memory, path, "valid_from"),
+        valid_to=_read_valid(memory, path, "valid_to"),
     )
 
 
@@ -86,6 +88,11 @@ def _read_expiration(memory: memory_pb2.Memory, path: str) -> int:
     return 0
 
 
+def _read_valid(memory: memory_pb2.Memory, path: str, name: Literal["valid_from", "valid_to"]) -> int:
+    # 0 is "not set": what began at the epoch itself began a microsecond later.
+    return (read_time(f"{path}.{name}", getattr(memory, name)) or 1) if memory.HasField(name) else 0
+
+
 def proto_memory(memory: Memory, scope: Scope) -> memory_pb2.Memory:
     """Return the message for a memory of `scope`."""
     return memory_pb2.Memory(
@@ -106,6 +113,10 @@ def proto_memory(memory: Memory, scope: Scope) -> memory_pb2.Memory:
         update_time=timestamp(memory.update_time),
         observe_time=timestamp(memory.observe_time),
         expire_time=timestamp(memory.expire_time),
+        valid_from=timestamp(memory.valid_from),
+        valid_to=timestamp(memory.valid_to),
+        superseded=memory.superseded,
+        successor_id=memory.successor_id,
         etag=memory.etag,
         config_revision=memory.config_revision,
     )
@@ -128,6 +139,7 @@ def proto_change(change: Change, scope: Scope) -> memory_pb2.Change:
         before=proto_memory(change.before, scope) if change.before is not None else None,
         after=proto_memory(change.after, scope) if change.after is not None else None,
         cause=_CAUSES[change.cause],
+        former=proto_memory(change.former, scope) if change.former is not None else None,
     )
 
 

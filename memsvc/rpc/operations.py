@@ -20,7 +20,9 @@ from memsvc.v1 import memory_pb2
 
 _EXPIRATION: Final = ("expire_time", "ttl")
 _FIXED: Final = frozenset(("memory_id", "layer", "key", "origin"))
-_OUTPUT_ONLY: Final = frozenset(("number", "scope", "create_time", "update_time", "etag", "config_revision"))
+_OUTPUT_ONLY: Final = frozenset(
+    ("number", "scope", "create_time", "update_time", "etag", "config_revision", "superseded", "successor_id")
+)
 
 
 class _Creating(Protocol):

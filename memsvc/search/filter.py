@@ -44,6 +44,9 @@ class MemoryFilter(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw
     observe_time: TimeRange = ALWAYS
     memory_ids: tuple[str, ...] = ()
     config_before: int = 0
+    valid_at: int = 0
+    """Microseconds since the epoch; 0: as it is now. Readers ask `with_past` for the facts that were so then."""
+    include_superseded: bool = False
 
     @property
     def empty(self) -> bool:
@@ -93,6 +96,8 @@ def matcher(wanted: MemoryFilter) -> Callable[[Memory], bool]:
         tests.append(lambda memory: wanted.update_time.holds(memory.update_time))
     if wanted.observe_time != ALWAYS:
         tests.append(lambda memory: wanted.observe_time.holds(memory.observe_time))
+    if wanted.valid_at:
+        tests.append(lambda memory: memory.holds_at(wanted.valid_at))
     if wanted.config_before:
         tests.append(lambda memory: memory.config_revision < wanted.config_before)
     return lambda memory: all(test(memory) for test in tests)

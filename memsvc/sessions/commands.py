@@ -271,11 +271,12 @@ class DeleteSessionCommand(Command[SessionDeleted]):
             return Decision(
                 RecordKind.COMMIT, Body(revision=state.revision, request=self.request, session_deletion=gone)
             )
-        learned = (each for each in state.memories() if self.forget and each.origin.session_id == self.session_id)
+        learned = (each for each in state.all_memories() if self.forget and each.origin.session_id == self.session_id)
         draft = Draft(state, moment, quota=0)
         forgotten, more = clearable(learned)
         for memory in forgotten:
-            draft.delete(memory)
+            if draft.find(memory.memory_id) is not None:
+                draft.delete(memory)
         run_ids = self._run_ids[:_DELETED_RUNS]
         more = more or len(self._run_ids) > _DELETED_RUNS
         ended = tuple(

@@ -69,6 +69,8 @@ class RowKind(enum.StrEnum):
     """A request id seen. Position: when it ends being kept, microseconds since the epoch."""
     VECTOR = "vector"
     """Of a memory, by its id. Position: the memory's number."""
+    FORMER = "former"
+    """A fact of the past: a memory whose place another took, or that is no longer so. Position: its number."""
     SAID = "said"
     """What a run's messages can be found by, under the run's id. Position: the run's index."""
 

@@ -10,7 +10,7 @@ from itertools import islice
 from memsvc.clock import now_micros
 from memsvc.journal.past import AsOf
 from memsvc.journal.records import Body
-from memsvc.journal.state import Memories, State
+from memsvc.journal.state import Memories, State, is_of_past
 from memsvc.model import Change, Layer, Memory
 from memsvc.search.corpus import Corpus
 from memsvc.search.hybrid import Asked, Candidate, candidates, fuse
@@ -62,7 +62,7 @@ class HotUser:
         """What readers derived at this revision; emptied when it moves."""
         self.encoded: dict[str, bytes] = {}
         """Memories in a reader's own form, by id; an entry goes when its memory changes."""
-        self.memory_bytes = sum(map(memory_bytes, state.memories()))
+        self.memory_bytes = sum(map(memory_bytes, state.all_memories()))
         self._index: LexicalIndex | None = None
         self._order: list[tuple[int, str]] | None = None
         self.vectors: Vectors | None = None
@@ -117,11 +117,15 @@ class HotUser:
                 self.history = None
             for change in body.changes:
                 self.encoded.pop(change.memory_id, None)
-                self._reorder(change)
                 if change.before is not None:
                     self.memory_bytes -= memory_bytes(change.before)
                 if change.after is not None:
                     self.memory_bytes += memory_bytes(change.after)
+                if change.former is not None:
+                    self.memory_bytes += memory_bytes(change.former)
+                if is_of_past(change):
+                    continue
+                self._reorder(change)
                 if self._index is not None and not erased:
                     if change.after is not None:
                         self._index.add(change.after)
@@ -130,7 +134,7 @@ class HotUser:
         if erased:
             self.encoded.clear()
             self._index = self._order = self.vectors = self.history = None
-            self.memory_bytes = sum(map(memory_bytes, state.memories()))
+            self.memory_bytes = sum(map(memory_bytes, state.all_memories()))
         if before.core.revision != state.core.revision:
             self.cache.clear()
 

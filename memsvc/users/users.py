@@ -241,7 +241,7 @@ class Users:
         started, started_time = time.monotonic(), now_micros()
         self.counts.loads += 1
         try:
-            loaded = await self.driver.load(scope, (RowKind.STATE, RowKind.MEMORY))
+            loaded = await self.driver.load(scope, (RowKind.STATE, RowKind.MEMORY, RowKind.FORMER))
         finally:
             # Here rather than in a callback: who looks before that ran would find the user loaded already, but evicted.
             del self._loads[scope]

@@ -456,12 +456,18 @@ class MemoryFilter(_message.Message):
     OBSERVE_TIME_FIELD_NUMBER: _builtins.int
     MEMORY_IDS_FIELD_NUMBER: _builtins.int
     CONFIG_BEFORE_FIELD_NUMBER: _builtins.int
+    VALID_AT_FIELD_NUMBER: _builtins.int
+    INCLUDE_SUPERSEDED_FIELD_NUMBER: _builtins.int
     key_path: _builtins.str
     """With this key, or one below it: "stack" means stack and stack.languages."""
     text_contains: _builtins.str
     """Whose text contains this (case and accents ignored); at most 8 KiB."""
     config_before: _builtins.int
     """Validated by a configuration older than this config_revision."""
+    include_superseded: _builtins.bool
+    """Facts of the past too (Memory.superseded). They are left out of lists, searches and contexts else; ClearMemories
+    always means them too.
+    """
     @_builtins.property
     def layers(self) -> _containers.RepeatedScalarFieldContainer[Global___Layer.ValueType]:
         """In one of these layers."""
@@ -518,6 +524,12 @@ class MemoryFilter(_message.Message):
     def memory_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """With one of these ids."""
 
+    @_builtins.property
+    def valid_at(self) -> _timestamp_pb2.Timestamp:
+        """What was so at this time, in the world: with the facts of the past that held then, in place of what took theirs. A
+        memory without valid_from or valid_to has no bound there. Searched by words.
+        """
+
     def __init__(
         self,
         *,
@@ -538,10 +550,12 @@ class MemoryFilter(_message.Message):
         observe_time: Global___TimeRange | None = ...,
         memory_ids: _abc.Iterable[_builtins.str] | None = ...,
         config_before: _builtins.int = ...,
+        valid_at: _timestamp_pb2.Timestamp | None = ...,
+        include_superseded: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "observe_time", b"observe_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "observe_time", b"observe_time", "update_time", b"update_time", "valid_at", b"valid_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_ids", b"agent_ids", "config_before", b"config_before", "create_time", b"create_time", "engines", b"engines", "key_path", b"key_path", "layers", b"layers", "memory_ids", b"memory_ids", "metadata", b"metadata", "observe_time", b"observe_time", "polarities", b"polarities", "session_ids", b"session_ids", "team_ids", b"team_ids", "text_contains", b"text_contains", "topics_all", b"topics_all", "topics_any", b"topics_any", "trusts", b"trusts", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_ids", b"agent_ids", "config_before", b"config_before", "create_time", b"create_time", "engines", b"engines", "include_superseded", b"include_superseded", "key_path", b"key_path", "layers", b"layers", "memory_ids", b"memory_ids", "metadata", b"metadata", "observe_time", b"observe_time", "polarities", b"polarities", "session_ids", b"session_ids", "team_ids", b"team_ids", "text_contains", b"text_contains", "topics_all", b"topics_all", "topics_any", b"topics_any", "trusts", b"trusts", "update_time", b"update_time", "valid_at", b"valid_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -217,6 +217,10 @@ class Memory(_message.Message):
     TTL_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     CONFIG_REVISION_FIELD_NUMBER: _builtins.int
+    VALID_FROM_FIELD_NUMBER: _builtins.int
+    VALID_TO_FIELD_NUMBER: _builtins.int
+    SUPERSEDED_FIELD_NUMBER: _builtins.int
+    SUCCESSOR_ID_FIELD_NUMBER: _builtins.int
     memory_id: _builtins.str
     """The client's, or made by the server (a UUIDv7). At most 256 bytes of printable Unicode. Fixed."""
     number: _builtins.int
@@ -241,6 +245,12 @@ class Memory(_message.Message):
     """Opaque: names the revision that last changed it. Output only; in a write it guards (see UpdateMemory)."""
     config_revision: _builtins.int
     """The configuration that validated it. Output only."""
+    superseded: _builtins.bool
+    """It is a fact of the past: an extraction put another in its place, or learned that it is no longer so. It is seen with
+    the filter's valid_at or include_superseded, and by its id. Its key is free for others. Output only.
+    """
+    successor_id: _builtins.str
+    """Of a fact of the past: the memory that took its place; empty: none did. Deleted with that one. Output only."""
     @_builtins.property
     def scope(self) -> _common_pb2.Scope:
         """Whose memory it is. Output only."""
@@ -277,6 +287,16 @@ class Memory(_message.Message):
     def ttl(self) -> _duration_pb2.Duration:
         """This long after the write. Input only."""
 
+    @_builtins.property
+    def valid_from(self) -> _timestamp_pb2.Timestamp:
+        """When it became so in the world ("moved to Berlin in March": the first of March), as far as that was said. Not set:
+        nobody said when. Not what as_of_time asks for: that is what the service knew.
+        """
+
+    @_builtins.property
+    def valid_to(self) -> _timestamp_pb2.Timestamp:
+        """When it stopped being so; after valid_from. Not set: it is so, as far as is known."""
+
     def __init__(
         self,
         *,
@@ -300,10 +320,14 @@ class Memory(_message.Message):
         ttl: _duration_pb2.Duration | None = ...,
         etag: _builtins.str = ...,
         config_revision: _builtins.int = ...,
+        valid_from: _timestamp_pb2.Timestamp | None = ...,
+        valid_to: _timestamp_pb2.Timestamp | None = ...,
+        superseded: _builtins.bool = ...,
+        successor_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expiration", b"expiration", "expire_time", b"expire_time", "observe_time", b"observe_time", "origin", b"origin", "scope", b"scope", "ttl", b"ttl", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expiration", b"expiration", "expire_time", b"expire_time", "observe_time", b"observe_time", "origin", b"origin", "scope", b"scope", "ttl", b"ttl", "update_time", b"update_time", "valid_from", b"valid_from", "valid_to", b"valid_to"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["config_revision", b"config_revision", "create_time", b"create_time", "etag", b"etag", "expiration", b"expiration", "expire_time", b"expire_time", "input", b"input", "key", b"key", "layer", b"layer", "memory_id", b"memory_id", "metadata", b"metadata", "number", b"number", "observe_time", b"observe_time", "origin", b"origin", "polarity", b"polarity", "scope", b"scope", "text", b"text", "topics", b"topics", "trust", b"trust", "ttl", b"ttl", "update_time", b"update_time", "value_json", b"value_json"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["config_revision", b"config_revision", "create_time", b"create_time", "etag", b"etag", "expiration", b"expiration", "expire_time", b"expire_time", "input", b"input", "key", b"key", "layer", b"layer", "memory_id", b"memory_id", "metadata", b"metadata", "number", b"number", "observe_time", b"observe_time", "origin", b"origin", "polarity", b"polarity", "scope", b"scope", "successor_id", b"successor_id", "superseded", b"superseded", "text", b"text", "topics", b"topics", "trust", b"trust", "ttl", b"ttl", "update_time", b"update_time", "valid_from", b"valid_from", "valid_to", b"valid_to", "value_json", b"value_json"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_expiration: _TypeAlias = _typing.Literal["expire_time", "ttl"]  # noqa: Y015
     _WhichOneofArgType_expiration: _TypeAlias = _typing.Literal["expiration", b"expiration"]  # noqa: Y015
@@ -321,6 +345,7 @@ class Change(_message.Message):
     BEFORE_FIELD_NUMBER: _builtins.int
     AFTER_FIELD_NUMBER: _builtins.int
     CAUSE_FIELD_NUMBER: _builtins.int
+    FORMER_FIELD_NUMBER: _builtins.int
     kind: Global___ChangeKind.ValueType
     """What happened."""
     cause: Global___ChangeCause.ValueType
@@ -333,6 +358,12 @@ class Change(_message.Message):
     def after(self) -> Global___Memory:
         """The memory after; not set where it was deleted."""
 
+    @_builtins.property
+    def former(self) -> Global___Memory:
+        """What was so until then, kept as a fact of the past with an id of its own (Memory.superseded); only where an
+        extraction put another fact in its place or learned that it is no longer so.
+        """
+
     def __init__(
         self,
         *,
@@ -340,10 +371,11 @@ class Change(_message.Message):
         before: Global___Memory | None = ...,
         after: Global___Memory | None = ...,
         cause: Global___ChangeCause.ValueType = ...,
+        former: Global___Memory | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "former", b"former"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "cause", b"cause", "kind", b"kind"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "cause", b"cause", "former", b"former", "kind", b"kind"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -84,6 +84,10 @@ class Drawing:
             memory["metadata"] = {self.random.choice(LABELS): self.random.choice(TEXTS)}
         if self.chance(0.2):
             memory["observe_time"] = f"200{self.random.randrange(10)}-02-03T04:05:06.000007Z"
+        if self.chance(0.2):
+            memory["valid_from"] = f"200{self.random.randrange(10)}-03-01T00:00:00Z"
+        if self.chance(0.2):
+            memory["valid_to"] = f"200{self.random.randrange(10)}-09-01T00:00:00Z"
         if self.chance(0.1):
             memory["ttl"] = f"{self.random.randint(1, 50)}0000s"
         if self.chance(0.2):
@@ -177,6 +181,8 @@ class Drawing:
             {"session_ids": [self.session_id()]},
             {"engines": ["rules"]},
             {"polarities": [self.random.choice((1, 2))]},
+            {"valid_at": f"200{self.random.randrange(10)}-06-01T00:00:00Z"},
+            {"include_superseded": True},
             {"observe_time": {"end_time": f"200{self.random.randrange(10)}-06-01T00:00:00Z"}},
         ]
         return {

@@ -9,7 +9,7 @@ READ_TIME = "read_time"
 _OWN = "own-"
 _IDS = frozenset(
     (
-        *("memory_id", "memory_ids", "context_memory_ids", "purged_memory_ids"),
+        *("memory_id", "memory_ids", "context_memory_ids", "purged_memory_ids", "successor_id"),
         *("run_id", "run_ids", "replaces_run_id"),
         *("extraction_id", "message_id", "next_page_token", "resume_token"),
     )
@@ -71,7 +71,7 @@ class Names:
     def _is_made_up(self, value: str, field: str) -> bool:
         if not value or value.startswith(_OWN):
             return False
-        if field == "time" or field.endswith("_time"):
+        if field == "time" or field.endswith("_time") or field in ("valid_from", "valid_to"):
             return int(value[:4]) >= _FIRST_SERVER_YEAR
         # The etag of a context is a digest of its text: that is the same everywhere.
         return field in _IDS or (field == "etag" and _ETAG.fullmatch(value) is not None)

@@ -15,7 +15,7 @@ LAYERS = [
     {"model"},
     {"errors"},
     {"allocator", "clock", "ids", "invisible", "foreground"},
-    {"configuration", "limits", "log", "paging", "redaction"},
+    {"configuration", "limits", "log", "paging", "periods", "redaction"},
     {"endpoint", "stopping", "storage"},
     {"config", "metrics", "waits"},
     {"access", "kubernetes", "tls"},

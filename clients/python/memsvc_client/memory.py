@@ -58,6 +58,14 @@ class Memory(Shown):
     observe_time: datetime | None = None
     """When it was said; differs from `create_time` where messages are dated back."""
     expire_time: datetime | None = None
+    valid_from: datetime | None = None
+    """Since when it is so, as far as that was said."""
+    valid_to: datetime | None = None
+    """Until when it was so; None: it is so, as far as is known."""
+    superseded: bool = False
+    """It is a fact of the past: seen with the filter's `valid_at` or `include_superseded`, and by its id."""
+    successor_id: str = ""
+    """Of a fact of the past: the memory that took its place."""
     etag: str = ""
     """Names the write that last changed it; guards a write that gives it back."""
     config_revision: int = 0
@@ -86,6 +94,8 @@ class Memory(Shown):
             "key": self.key,
             "value": self.value,
             "metadata": dict(self.metadata),
+            **({"valid_from": _iso(self.valid_from)} if self.valid_from else {}),
+            **({"valid_to": _iso(self.valid_to)} if self.valid_to else {}),
         }
 
 
@@ -129,6 +139,8 @@ class Change(Shown):
     before: Memory | None
     after: Memory | None
     cause: ChangeCause
+    former: Memory | None = None
+    """What was so until then, kept as a fact of the past under an id of its own."""
 
     @property
     def memory(self) -> Memory | None:
@@ -217,6 +229,7 @@ def change_of(wire: memory_pb2.Change) -> Change:
         before=memory_of(wire.before) if wire.HasField("before") else None,
         after=memory_of(wire.after) if wire.HasField("after") else None,
         cause=enum_member(ChangeCause, wire.cause),
+        former=memory_of(wire.former) if wire.HasField("former") else None,
     )
 
 
@@ -268,6 +281,10 @@ def _memory_fields(wire: memory_pb2.Memory) -> dict[str, Any]:
         "update_time": time_of(wire, "update_time"),
         "observe_time": time_of(wire, "observe_time"),
         "expire_time": time_of(wire, "expire_time"),
+        "valid_from": time_of(wire, "valid_from"),
+        "valid_to": time_of(wire, "valid_to"),
+        "superseded": wire.superseded,
+        "successor_id": wire.successor_id,
         "etag": wire.etag,
         "config_revision": wire.config_revision,
     }

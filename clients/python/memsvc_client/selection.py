@@ -42,6 +42,10 @@ class MemoryFilter(TypedDict, total=False):
     observe_time: TimeRange
     memory_ids: Iterable[str]
     config_before: int
+    valid_at: datetime
+    """What was so then, in the world: with the facts of the past that held, in place of what took theirs."""
+    include_superseded: bool
+    """Facts of the past too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +87,8 @@ def filter_to_wire(given: MemoryFilter | None) -> common_pb2.MemoryFilter | None
         observe_time=range_to_wire(given.get("observe_time"), "observe_time"),
         memory_ids=strings("memory_ids", given.get("memory_ids")),
         config_before=given.get("config_before", 0),
+        valid_at=timestamp(given.get("valid_at"), "valid_at"),
+        include_superseded=given.get("include_superseded", False),
     )
 
 

@@ -35,6 +35,10 @@ class MemoryFields(TypedDict, total=False):
     """When it stops being visible."""
     ttl: float | timedelta | None
     """The same, as seconds (or a timedelta) after the write."""
+    valid_from: datetime | None
+    """Since when it is so, in the world."""
+    valid_to: datetime | None
+    """Until when it was so."""
 
 
 class MemoryUpdate(MemoryFields, total=False):
@@ -175,5 +179,7 @@ def _fill(memory: memory_pb2.Memory, fields: MemoryFields) -> None:
             observe_time=timestamp(fields.get("observe_time"), "observe_time"),
             expire_time=timestamp(fields.get("expire_time"), "expire_time"),
             ttl=duration(fields.get("ttl"), "ttl"),
+            valid_from=timestamp(fields.get("valid_from"), "valid_from"),
+            valid_to=timestamp(fields.get("valid_to"), "valid_to"),
         )
     )

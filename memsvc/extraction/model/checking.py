@@ -15,6 +15,7 @@ from memsvc.extraction.engine import Action, Conversation, Operation
 from memsvc.extraction.model.quotes import SaidText
 from memsvc.limits import TEXT_BYTES, TOPIC_BYTES, TOPICS, check_key
 from memsvc.model import Layer, Memory, Message, Polarity, TextPart, Trust
+from memsvc.periods import iso_period
 
 _NUMBER: Final = re.compile(r"m?(\d{1,15})")
 _NOT_QUOTED: Final = " \t\r\n\"'.…-,:;"
@@ -69,6 +70,8 @@ class Checker:
         if isinstance(said, Flaw):
             return said
         quote, message_index = said
+        time = self._messages[message_index].time
+        target = msgspec.structs.replace(target, **_validity(fields, time))
         if action in (Action.CLEAR, Action.DELETE) and not target.number:
             named = self._named(target, quote)
             if isinstance(named, Flaw):
@@ -150,6 +153,15 @@ class Checker:
                 if words:
                     return _first_bytes(words, TEXT_BYTES), index
         return Flaw.QUOTE_NOT_SAID
+
+
+def _validity(fields: Mapping[str, object], said_time: int) -> dict[str, int]:
+    """Return since when and until when it is so, as far as these are dates."""
+    begins, ends = (iso_period(_clean(fields.get(name))) for name in ("valid_from", "valid_to"))
+    return {
+        "valid_from": begins.start if begins is not None else 0,
+        "valid_to": ends.end_by(said_time) if ends is not None else 0,
+    }
 
 
 def _own_words(message: Message) -> str:

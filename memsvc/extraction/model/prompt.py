@@ -93,6 +93,8 @@ def response_format(schemas: Sequence[LayerSchema], output: StructuredOutput) ->
         "message_index": {"type": "integer"},
         "polarity": _one_of([_NO_POLARITY, Polarity.POSITIVE.value, Polarity.NEGATIVE.value]),
         "inferred": {"type": "boolean"},
+        "valid_from": text,
+        "valid_to": text,
     }
     root = _object_of({"operations": _list_of(_object_of(fields))})
     return {"type": "json_schema", "json_schema": {"name": "memory", "strict": True, "schema": root}}
@@ -145,6 +147,7 @@ forgotten. m17 is number 17. Skip what <memories> say already.
 add, in an update the whole list.
 - topics: 1-3 labels. quote: the user's words, verbatim and short. message_index: their n. polarity: feedback only. \
 inferred: implied, not said.
+- valid_from, valid_to: since and until when it is so, where said: 2019, 2019-03 or 2019-03-05.
 - Unused fields: "", 0, [], none.
 """
 _OF_SEVERAL: Final = """\
@@ -156,7 +159,8 @@ out all of it and nothing else; its words are the source, to be quoted.
 """
 _FORM: Final = """\
 Answer with this JSON only: {"operations":[{"action":"add|update|delete|clear","layer":"","number":0,"text":"",\
-"key":"","value":"","topics":[],"quote":"","message_index":0,"polarity":"none|positive|negative","inferred":false}]}
+"key":"","value":"","topics":[],"quote":"","message_index":0,"polarity":"none|positive|negative","inferred":false,\
+"valid_from":"","valid_to":""}]}
 """
 _OTHER: Final = "other"
 """The role of a person whose memory this is not."""

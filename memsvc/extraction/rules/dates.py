@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from memsvc.periods import Period, period
+
 MAX_WORDS: Final = 6
 
 
@@ -30,6 +32,21 @@ def on_calendar(words: Sequence[str], now: datetime | None, *, future: bool = Fa
         return _day(now + timedelta(days=_DAYS_FROM_NOW[phrase]))
     ago = _ago(words, now)
     return ago or _relative(words, now, future=future)
+
+
+def on_record(dated: str) -> Period | None:
+    """Return the period that `on_calendar` has named: of "in March 2019" that month; None where it is no such one."""
+    words = dated.removeprefix("around ").removeprefix("in the week of ").removeprefix("on the weekend of ").split()
+    years = [int(word) for word in words if _is_year(word)]
+    months = [_MONTHS[word.lower()] for word in words if word.lower() in _MONTHS]
+    days = [int(word) for word in words if len(word) <= 2 and word.isdecimal()]
+    seasons = [_SEASONS[word] for word in words if word in _SEASONS]
+    if len(years) != 1 or len(months) > 1 or len(days) > 1:
+        return None
+    if seasons:
+        first, last = period(years[0], seasons[0]), period(years[0], seasons[0] + 2)
+        return Period(first.start, last.end) if first is not None and last is not None else None
+    return period(years[0], months[0] if months else 0, days[0] if days else 0)
 
 
 def _absolute(words: Sequence[str], now: datetime | None, *, future: bool) -> str:

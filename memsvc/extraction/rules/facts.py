@@ -11,6 +11,7 @@ import msgspec
 
 from memsvc.extraction.engine import Operation
 from memsvc.extraction.rules.clauses import Clause, without_tail
+from memsvc.extraction.rules.dates import on_record
 from memsvc.extraction.rules.kinds import read
 from memsvc.extraction.rules.pattern_files import SLOT, Fact
 from memsvc.extraction.rules.patterns import Pattern, PatternBook
@@ -21,7 +22,7 @@ from memsvc.extraction.schemas import default_schemas, is_list_key
 from memsvc.model import Layer
 
 _MAX_ENDS: Final = 6
-_TIMES: Final = ("when", "when_to_come")
+_TIMES: Final = ("when", "when_to_come", "date")
 
 
 class FactReader:
@@ -92,7 +93,7 @@ class FactReader:
         )
         for fact in pattern.entry.facts:
             if fact.slots <= fillings.keys() and not (undated and "{whole}" in fact.text):
-                yield from self._operations(fact, fillings, places, pattern, clause)
+                yield from self._operations(fact, fillings, places, pattern, clause, now)
 
     def _operations(
         self,
@@ -101,6 +102,7 @@ class FactReader:
         places: Mapping[str, tuple[int, int]],
         pattern: Pattern,
         clause: Clause,
+        now: datetime | None,
     ) -> Iterator[Operation]:
         several = next((name for name in fact.slots if len(fillings[name]) > 1), "")
         whole = self._whole(pattern, clause, fillings, places) if "{whole" in fact.text else ""
@@ -108,6 +110,7 @@ class FactReader:
             chosen = {name: found[index if name == several else 0] for name, found in fillings.items()}
             text = self._rendered(fact.text, chosen, whole)
             key, value_json = self._keyed(fact, chosen)
+            valid_from, valid_to = _validity(fact, chosen, now)
             topics = (*fact.topics, *(topic for name in fact.slots for topic in chosen[name].topics))
             yield Operation(
                 action=fact.action,
@@ -118,6 +121,8 @@ class FactReader:
                 topics=tuple(dict.fromkeys(topics)),
                 polarity=fact.polarity,
                 trust=fact.trust,
+                valid_from=valid_from,
+                valid_to=valid_to,
                 quote=original_quote(clause),
             )
 
@@ -170,6 +175,13 @@ class FactReader:
         elif tokens[0].word == "always":
             instead |= {0: "always"}
         return told(tokens, clause.source, self._irregular, instead, first)
+
+
+def _validity(fact: Fact, chosen: Mapping[str, Filling], now: datetime | None) -> tuple[int, int]:
+    """Return since when and until when a fact holds, as far as its clause says so."""
+    begins, ends = (on_record(chosen[name].text) if name in chosen else None for name in (fact.since, fact.until))
+    said_time = int(now.timestamp() * 1_000_000) if now is not None else 0
+    return begins.start if begins is not None else 0, ends.end_by(said_time) if ends is not None else 0
 
 
 def original_quote(clause: Clause) -> str:

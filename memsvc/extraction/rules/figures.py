@@ -35,6 +35,12 @@ def when(span: Span) -> list[Filling]:
     return one(phrase) if phrase else []
 
 
+def date(span: Span) -> list[Filling]:
+    """Read a time that stands after a preposition of its own: "since 2019", "until March", "from last summer"."""
+    phrase = on_calendar(span.words, span.now) or on_calendar(["in", *span.words], span.now)
+    return one(phrase) if phrase else []
+
+
 def when_to_come(span: Span) -> list[Filling]:
     phrase = on_calendar(span.words, span.now, future=True)
     return one(phrase) if phrase else []

@@ -133,11 +133,13 @@ class Gathering:
             shrank = earlier is not None and earlier.action is not Action.ADD
             whole = shrank or any(value not in values for value in held)
             return self._put(place, self._whole(operation, values, Action.UPDATE if whole else Action.ADD))
-        if held and (operation.trust is Trust.INFERRED or _same(held[0], operation.value_json)):
+        says_the_same = bool(held) and not operation.valid_from and _same(held[0], operation.value_json)
+        if says_the_same or (held and operation.trust is Trust.INFERRED):
             return None
         self._pending.pop(place, None)
         known = self._keyed.get((operation.layer, operation.key))
-        if known and _same(next(iter(elements(known.value_json or known.text))), operation.value_json):
+        dates = operation.valid_from not in (0, known.valid_from) if known else False
+        if known and not dates and _same(next(iter(elements(known.value_json or known.text))), operation.value_json):
             return None
         return self._put(place, operation)
 
@@ -237,6 +239,7 @@ def _corrected(operation: Operation, right: Operation) -> Operation:
         operation,
         text=operation.text.replace(value, right.text),
         value_json=msgspec.json.encode([right.text] if listed else right.text).decode(),
+        corrects=True,
         quote=right.quote,
         message_index=right.message_index,
     )

@@ -52,6 +52,7 @@ _KINDS: Final[Mapping[str, Callable[[Span], list[Filling]]]] = {
     "birthday": figures.birthday,
     "children": things.children,
     "color": things.color,
+    "date": figures.date,
     "email": figures.matching(re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")),
     "event": things.event,
     "favorite": things.favorite,

@@ -32,6 +32,10 @@ class Fact(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     topics: tuple[str, ...] = ()
     polarity: Polarity = Polarity.NONE
     trust: Trust = Trust.STATED
+    since: str = ""
+    """The slot that says since when it is so."""
+    until: str = ""
+    """The slot that says until when it was so, or since when it is no longer so."""
 
     @property
     def slots(self) -> frozenset[str]:
@@ -106,6 +110,9 @@ def read_file(path: Path) -> PatternFile:
                 raise PatternError(f"{path.name}: pattern {entry.name!r}: a fact without text")
             if fact.action is not Action.ADD and not fact.key:
                 raise PatternError(f"{path.name}: pattern {entry.name!r}: a fact that deletes without a key")
+            for name in filter(None, (fact.since, fact.until)):
+                if not any(re.search(rf"<{name}[:>]", say) for say in entry.say):
+                    raise PatternError(f"{path.name}: pattern {entry.name!r}: a fact is dated by {name!r}, no slot")
     return file
 
 

@@ -80,7 +80,7 @@ def _slot(piece: str, lexicon: Lexicon, kinds: dict[str, str]) -> str:
     if kind.startswith("@") and not kind.endswith("+"):
         # Lists have nouns in the singular.
         return f"(?P<{match[1]}>{_listed(kind[1:], lexicon)[:-1]}s? )"
-    if kind in ("when", "when_to_come"):
+    if kind in ("when", "when_to_come", "date"):
         return f"(?P<{match[1]}>(?:{TIME_WORD} ){{1,{MAX_WORDS}}})"
     return rf"(?P<{match[1]}>(?:\S+ ){{1,{_MAX_SLOT_WORDS}}}?)"
 
