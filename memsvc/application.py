@@ -12,6 +12,7 @@ from memsvc.access.allowance import Allowances, Quotas
 from memsvc.access.audit import Audit
 from memsvc.access.gate import Gate, build_gate
 from memsvc.administration import Administration, Exporter, Importer, NamespaceEraser
+from memsvc.asking import Asker
 from memsvc.clock import now_micros
 from memsvc.config import DEFAULTS, Config
 from memsvc.extraction.engine import Engine
@@ -37,6 +38,7 @@ from memsvc.settings import MemorySettings, Operations, SettingsReader
 from memsvc.settings.updating import ConfigWriter
 from memsvc.storage.driver import Driver
 from memsvc.storage.registry import scheme_of
+from memsvc.summaries.summarizing import Summarizer
 from memsvc.tls import TlsFiles, tls_files
 from memsvc.tools import MemoryTools, Tasks, Tools
 from memsvc.users import Users
@@ -58,6 +60,7 @@ class Application(Struct, frozen=True, kw_only=True):
     memory_history: MemoryHistory
     sessions: Sessions
     history_search: HistorySearch
+    summarizer: Summarizer
     extractions: Extractions
     tools: Tools
     administration: Administration
@@ -117,7 +120,9 @@ def build_application(
     quotas, heartbeat_seconds = Quotas(settings.memory_quota, allowances), settings.heartbeat_seconds
     budgets = Budgets(users, writer, allowances)
     model = model_of(settings)
+    asker = engine if isinstance(engine, Asker) else None
     redactor = Redactor(settings.redact, settings.redact_patterns)
+    summarizer = Summarizer(driver, asker, redactor)
     settings_reader = SettingsReader(users, MemorySettings(operations=Operations(clear=settings.allow_clear)))
     quiet = Quiet(settings.quiet_seconds, max(settings.quiet_seconds, settings.max_quiet_seconds))
     administration = Administration(users, writer)
@@ -153,6 +158,7 @@ def build_application(
         exporter=Exporter(users),
         importer=Importer(writer, quotas, quiet, instant(embedder), redactor),
         eraser=NamespaceEraser(administration),
+        summarizer=summarizer,
         worker=Worker(
             users,
             writer,
@@ -166,6 +172,7 @@ def build_application(
             foreground=foreground,
             quotas=quotas,
             budgets=budgets,
+            summarizer=summarizer,
         ),
         redactor=redactor,
         settings_reader=settings_reader,

@@ -177,6 +177,8 @@ class Config(Struct, frozen=True, kw_only=True):
     """A run waits so long for the next one of its session: turns that come together cost one model call."""
     max_quiet_seconds: SecondsOrNone = 10.0
     """... but never longer than this, however many follow."""
+    summarize_every_runs: CountOrNone = 20
+    """A session is summarized after so many new runs, from its last summary and what is new; 0: only when asked for."""
     lease_seconds: Seconds = 30.0
     """A worker that does not renew its claim for so long is replaced: three renewals may be lost before."""
     extraction_concurrency: Count = 8

@@ -365,6 +365,30 @@ class Session(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only
     team_id: str = ""
     create_time: int = 0
     update_time: int = 0
+    summarized_through: int = 0
+    """The index of the last run that its summary covers; 0: it has none."""
+    summarized_runs: int = 0
+    """How many runs that are."""
+    replaced_runs: int = 0
+    """How many of its runs were replaced."""
+
+
+class Summary(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
+    """What was said in a session, in short: of all its runs up to one."""
+
+    session_id: str
+    text: str
+    topics: tuple[str, ...] = ()
+    covered_through: int = 0
+    """The index of the last run that it covers."""
+    extractive: bool = False
+    """It is sentences of the conversation, as they were said: no model wrote it."""
+    model: str = ""
+    """The model that wrote it."""
+    extraction_id: str = ""
+    create_time: int = 0
+    """Of the session's first summary."""
+    update_time: int = 0
 
 
 class ExtractionKind(enum.StrEnum):
@@ -373,6 +397,13 @@ class ExtractionKind(enum.StrEnum):
     RUNS = "runs"
     MESSAGES = "messages"
     TASK = "task"
+    SUMMARY = "summary"
+    """A session, to summarize it."""
+
+    @property
+    def learns(self) -> bool:
+        """Whether it turns what was said into memories."""
+        return self in (ExtractionKind.RUNS, ExtractionKind.MESSAGES, ExtractionKind.TASK)
 
 
 class ExtractionState(enum.StrEnum):

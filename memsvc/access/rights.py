@@ -68,6 +68,7 @@ NEEDS: Final[Mapping[str, Need]] = {
     "SessionService/ListRuns": _READ,
     "SessionService/GetHistory": _READ,
     "SessionService/SearchHistory": _READ,
+    "SessionService/SummarizeSession": _WRITE,
     "SessionService/GetSession": _READ,
     "SessionService/ListSessions": _READ,
     "SessionService/DeleteSession": _WRITE,

@@ -32,8 +32,9 @@ from memsvc.context.json import JsonForm
 from memsvc.context.markdown import MarkdownForm
 from memsvc.context.recall import Recalled, least_room, with_recall
 from memsvc.context.selection import select
+from memsvc.context.summary import summary_section, with_summary
 from memsvc.context.xml import XmlForm
-from memsvc.model import Layer
+from memsvc.model import Layer, Summary
 
 _FORMS: Final[dict[ContextFormat, Callable[[bool, bool], Form]]] = {
     ContextFormat.XML: XmlForm,
@@ -59,16 +60,25 @@ def compile_context(own: Source, shared: Sequence[Source], request: ContextReque
 
 
 def compile_with_recall(
-    own: Source, shared: Sequence[Source], request: ContextRequest, nearest: Sequence[Recalled]
+    own: Source,
+    shared: Sequence[Source],
+    request: ContextRequest,
+    nearest: Sequence[Recalled],
+    summary: Summary | None = None,
 ) -> CompiledContext:
-    """Return the context with passages of past conversations, nearest first, as far as the budget goes."""
+    """Return the context with the summary of a session, and passages of past conversations, nearest first."""
     plain = replace(request, etag="")
-    if not nearest:
-        return unless_held(compile_context(own, shared, plain), request.etag)
-    # Memories that fit into less than all of the budget are the same under either.
-    characters, tokens = least_room(request)
-    context = compile_context(own, shared, replace(plain, max_characters=characters, max_tokens=tokens))
-    context = with_recall(context, request, nearest)
+    section = summary_section(plain, summary)
+    rest = plain if section is None else section.rest
+    if nearest:
+        # Memories that fit into less than all of the budget are the same under either.
+        characters, tokens = least_room(rest)
+        rest = replace(rest, max_characters=characters, max_tokens=tokens)
+    context = compile_context(own, shared, rest)
+    if section is not None:
+        context = with_summary(context, plain, section)
+    if nearest:
+        context = with_recall(context, plain, nearest)
     return unless_held(context, request.etag)
 
 

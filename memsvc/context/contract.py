@@ -85,6 +85,8 @@ class SectionKind(enum.StrEnum):
     """A line around others: of the wrapper, or of a shared user."""
     MEMORIES = "memories"
     """The memories of one layer."""
+    SUMMARY = "summary"
+    """What was said in a session before its last runs, in short."""
     RECALL = "recall"
     """Passages of past conversations."""
 

@@ -61,21 +61,29 @@ def with_recall(context: CompiledContext, request: ContextRequest, nearest: Sequ
     limit = request.max_characters or DEFAULT_MAX_CHARACTERS
     if request.max_tokens and not request.max_characters:
         measure, limit = utf8_bytes, request.max_tokens * _BYTES_PER_TOKEN
-    form = _FORMS[request.format](request.wrapper)
+    form = form_of(request)
     frame = context.text or form.empty
     room = min(limit - measure(frame), limit // MOST_SHARE)
     shown = _fitting(form, nearest, room, measure, follows=bool(context.text))
     if not shown:
         return context
     body = form.section(shown, follows=bool(context.text))
-    sections = [section for section in context.sections if section.text]
+    return behind_memories(context, request, Section(SectionKind.RECALL, None, body, count_tokens(body), False))
+
+
+def behind_memories(context: CompiledContext, request: ContextRequest, section: Section) -> CompiledContext:
+    """Return the context with one more section, inside its wrapper."""
+    form = form_of(request)
+    sections = [each for each in context.sections if each.text]
     closing: list[Section] = []
     if not sections:
         sections, closing = form.around()
     elif form.closing and sections[-1].kind is SectionKind.WRAPPER:
-        closing = [_queried(sections.pop())]
-    sections = [*sections, Section(SectionKind.RECALL, None, body, count_tokens(body), False), *closing]
-    text = "".join(section.text for section in sections)
+        closing = [sections.pop()]
+    if not section.stable:
+        closing = [_queried(each) for each in closing]
+    sections = [*sections, section, *closing]
+    text = "".join(each.text for each in sections)
     return CompiledContext(
         sections=tuple(sections),
         text=text,
@@ -224,3 +232,8 @@ _FORMS: Final[dict[ContextFormat, type[_Form]]] = {
     ContextFormat.MARKDOWN: _MarkdownRecall,
     ContextFormat.JSON: _JsonRecall,
 }
+
+
+def form_of(request: ContextRequest) -> _Form:
+    """Return how what stands behind the memories looks."""
+    return _FORMS[request.format](request.wrapper)

@@ -90,6 +90,7 @@ _KINDS = (
     RowKind.EXTRACTION,
     RowKind.REQUEST,
     RowKind.VECTOR,
+    RowKind.SUMMARY,
     RowKind.SAID,
     RowKind.STATE,
 )

@@ -16,7 +16,7 @@ _T = TypeVar("_T")
 
 _LOADED_KINDS = (RowKind.STATE, RowKind.MEMORY, RowKind.FORMER, RowKind.REQUEST, RowKind.VECTOR)
 """Read whole, as the service does itself: their positions do not tell them apart."""
-_PAGED_KINDS = (RowKind.SESSION, RowKind.RUN, RowKind.EXTRACTION, RowKind.SAID)
+_PAGED_KINDS = (RowKind.SESSION, RowKind.RUN, RowKind.EXTRACTION, RowKind.SUMMARY, RowKind.SAID)
 
 _PAUSES_SECONDS = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 _PAGE_BYTES = 2 << 20

@@ -137,7 +137,7 @@ class Draft:
         """
         self._check_new(memory)
         if self._numbers is None:
-            self._numbers = {each.number: each.memory_id for each in self.state.memories()}
+            self._numbers = {each.number: each.memory_id for each in self.state.all_memories()}
         holder = self._numbers.get(memory.number)
         taken = holder is not None and holder != memory.memory_id and self.find(holder) is not None
         self._next_number = max(self._next_number, above + 1)

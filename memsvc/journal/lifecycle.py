@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from memsvc.errors import Reason
 from memsvc.journal.draft import Moment
+from memsvc.journal.records import Claim
 from memsvc.journal.state import State
 from memsvc.model import Ending, Extraction, ExtractionState, Refusal, Usage
 
@@ -104,6 +105,15 @@ def retried(extraction: Extraction, moment: Moment) -> Extraction:
         end_time=0,
         end_seq=0,
     )
+
+
+def standing(state: State, claim: Claim) -> list[Extraction] | None:
+    """Return the extractions that `claim` still holds; None: it no longer stands."""
+    current = state.core.claim
+    if current is None or current.epoch != claim.epoch or current.owner != claim.owner:
+        return None
+    held = [state.core.open.get(extraction_id) for extraction_id in claim.extraction_ids]
+    return [each for each in held if each is not None and each.state is ExtractionState.RUNNING]
 
 
 def has_waited_since(extraction: Extraction) -> int:

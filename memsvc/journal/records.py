@@ -135,6 +135,14 @@ class Forgotten(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """Rows up to this position have been looked at."""
 
 
+class SummaryNote(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """A summary that was stored. Its text is in its row alone, so that it can go."""
+
+    session_id: str = ""
+    """Empty: there was nothing to summarize."""
+    covered_through: int = 0
+
+
 class Body(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """What happened; parts that did not are left out."""
 
@@ -179,6 +187,9 @@ class Body(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=Tr
     reached: Reached | None = None
     """How far an extraction has come that goes on with another record."""
     erase: EraseNote | None = None
+    summary: SummaryNote | None = None
+    summarize: Mapping[str, int] = {}
+    """Sessions that are to be summarized, and when; 0: no longer."""
     embedded: tuple[str, ...] = ()
     """Memories whose vectors were stored."""
     configured: Configured | None = None

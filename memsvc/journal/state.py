@@ -81,6 +81,8 @@ class Core(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=Tr
     """What still has to be blanked in the history, and the newest record that asked for it."""
     erase_seq: int = 0
     """The newest erasure; 0: none."""
+    summarize: Mapping[str, int] = {}
+    """Sessions that are to be summarized, and when: nobody has queued it yet."""
     embed_time: int = 0
     """When vectors have to be made next; 0: none is missing, or nobody makes any."""
     configs: Mapping[str, Configured] = {}
@@ -231,6 +233,11 @@ def _fold_core(core: Core, record: Record, body: Body) -> Core:
     if body.purges or body.purged:
         purges = {**purges, **dict.fromkeys(body.purges, record.seq)}
         purges = {name: seq for name, seq in purges.items() if seq > body.purged.get(name, 0)}
+    summarize = core.summarize
+    if body.summarize or body.session_deletion is not None:
+        deleted = body.session_deletion.session_id if body.session_deletion is not None else ""
+        summarize = {**summarize, **body.summarize, deleted: 0}
+        summarize = {name: time for name, time in summarize.items() if time}
     return Core(
         revision=body.revision or core.revision,
         next_number=max(core.next_number, *(number + 1 for number in numbers)) if numbers else core.next_number,
@@ -247,6 +254,7 @@ def _fold_core(core: Core, record: Record, body: Body) -> Core:
         first_expiry=min(filter(None, (core.first_expiry, *expiries)), default=0),
         purges=purges,
         erase_seq=core.erase_seq,
+        summarize=summarize,
         embed_time=core.embed_time if body.embed_time is None else body.embed_time,
         has_vectors=core.has_vectors or bool(body.embedded),
         configs=_configs_with(core.configs, body.configured),
@@ -473,6 +481,7 @@ def due_time(state: State) -> int:
         times.append(core.first_expiry)
     if core.purges:
         times.append(_AT_ONCE)
+    times.extend(core.summarize.values())
     if core.embed_time:
         times.append(core.embed_time)
     if core.sweep.next_time:

@@ -22,7 +22,7 @@ from memsvc.redaction import Redactor
 from memsvc.search.filter import MemoryFilter, matcher, wording
 from memsvc.settings import NamespaceSettings, SettingsReader
 from memsvc.settings.fitting import validated
-from memsvc.storage.driver import MAX_RECORD_CHANGES, RecordKind
+from memsvc.storage.driver import MAX_RECORD_CHANGES, RecordKind, RowKey, RowKind
 from memsvc.users import Users
 from memsvc.writing.writer import Writer
 
@@ -129,7 +129,8 @@ class WriteCommand(Command[Commit]):
                 if self.in_batch:
                     _prefix(error, f"operations[{index}].{type(operation).__name__.lower()}")
                 raise
-        return Decision(RecordKind.COMMIT, draft.body(self.request, actor=self.guard.actor, purges=self._purged(draft)))
+        body = draft.body(self.request, actor=self.guard.actor, purges=self._purged(draft))
+        return Decision(RecordKind.COMMIT, body, (), _summaries_with(draft) if self.purges else ())
 
     def _purged(self, draft: Draft) -> tuple[str, ...]:
         """Return whose text goes: also of what had been deleted before, where its id is named."""
@@ -273,10 +274,17 @@ class ClearCommand(Command[ClearResult]):
             purged.append(EVERYTHING)
         cleared = self.cleared + len(draft.changes)
         body = draft.body(self.request, actor=self.guard.actor, purges=tuple(purged), cleared=cleared, more=more)
-        return Decision(RecordKind.COMMIT, body)
+        return Decision(RecordKind.COMMIT, body, (), _summaries_with(draft) if self.purges else ())
 
     def result(self, recorded: Recorded) -> ClearResult:
         return ClearResult(recorded.body.cleared, recorded.body.revision, recorded.body.more)
+
+
+def _summaries_with(draft: Draft) -> list[RowKey]:
+    """Return the summaries that may hold what a draft deletes: of the sessions in which that was said."""
+    gone = [change.before for change in draft.changes if change.before is not None and change.after is None]
+    session_ids = {memory.origin.session_id for memory in gone} - {""}
+    return [RowKey(RowKind.SUMMARY, session_id) for session_id in sorted(session_ids)]
 
 
 def clearable(memories: Iterable[Memory]) -> tuple[list[Memory], bool]:

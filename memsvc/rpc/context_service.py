@@ -77,6 +77,7 @@ _LEAST_SCORE: Final = 0.1
 _SECTION_KINDS: Final = {
     SectionKind.RECALL: pb.CONTEXT_SECTION_KIND_RECALL,
     SectionKind.WRAPPER: pb.CONTEXT_SECTION_KIND_WRAPPER,
+    SectionKind.SUMMARY: pb.CONTEXT_SECTION_KIND_SUMMARY,
     SectionKind.MEMORIES: pb.CONTEXT_SECTION_KIND_MEMORIES,
 }
 _NOTHING: Final = CompiledContext(etag=blake2b(b"nothing is shown", digest_size=16).hexdigest(), tokens=0)
@@ -96,6 +97,7 @@ class ContextService:
         self._has_model = bool(application.model)
         self._meaning = application.meaning
         self._sessions = application.sessions
+        self._summarizer = application.summarizer
         self._extractions = application.extractions
         self._default_deadline = application.settings.default_deadline_seconds
         self._drain = drain
@@ -121,7 +123,8 @@ class ContextService:
             user, shared = with_past(user, asked), {name: with_past(each, asked) for name, each in shared.items()}
         history = await self._history(scope, request.history, last_runs) if last_runs else None
         shown = history.run_ids if history is not None else ()
-        compiled = await self._compiled(request, wanted, (user, *shared.values()), shown)
+        older = history is not None and history.has_more and _wants_summary(request.history)
+        compiled = await self._compiled(request, wanted, (user, *shared.values()), shown, older)
         known = self._serialized.get(compiled)
         if known is None:
             known = _proto_context(compiled).SerializeToString()
@@ -152,6 +155,7 @@ class ContextService:
         wanted: ContextRequest | None,
         sources: Sequence[HotUser],
         shown_run_ids: Sequence[str],
+        with_summary: bool,
     ) -> CompiledContext:
         """Return the context, kept or compiled, without what was said in the runs that the reply shows anyway."""
         user = sources[0]
@@ -165,7 +169,10 @@ class ContextService:
         if compiled is None:
             meant = await self._with_vector(replace(wanted, etag=""), sources)
             recalled = await self._recall(request, user, shown_run_ids)
-            compiled = compile_with_recall(user, sources[1:], meant, recalled)
+            summary = None
+            if with_summary:
+                summary = await self._summarizer.read(user.state.scope, request.history.session_id)
+            compiled = compile_with_recall(user, sources[1:], meant, recalled, summary)
             by_words = bool(wanted.query) and self._meaning is not None and not meant.vector and bool(_many(sources))
             if lasting and not by_words and tips == tuple(source.state.tip for source in sources):
                 kept_contexts(user).put(shape, compiled)
@@ -223,6 +230,10 @@ def _under(wanted: ContextRequest, settings: MemorySettings) -> ContextRequest |
         return wanted
     layers = tuple(layer for layer in wanted.layers or Layer if layer in settings.shown_layers)
     return replace(wanted, layers=layers) if layers else None
+
+
+def _wants_summary(history: pb.ContextHistory) -> bool:
+    return history.summary or not history.HasField("summary")
 
 
 def _many(sources: Sequence[HotUser]) -> list[HotUser]:

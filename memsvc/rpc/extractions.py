@@ -35,6 +35,7 @@ _KINDS: Final = {
     ExtractionKind.RUNS: extraction_pb2.EXTRACTION_KIND_RUNS,
     ExtractionKind.MESSAGES: extraction_pb2.EXTRACTION_KIND_MESSAGES,
     ExtractionKind.TASK: extraction_pb2.EXTRACTION_KIND_TASK,
+    ExtractionKind.SUMMARY: extraction_pb2.EXTRACTION_KIND_SUMMARY,
 }
 _ACTIONS: Final = {
     Action.ADD: memory_pb2.CHANGE_KIND_CREATED,

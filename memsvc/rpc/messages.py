@@ -16,6 +16,7 @@ from memsvc.model import (
     ProviderPart,
     Run,
     Session,
+    Summary,
     TextPart,
     ToolCallPart,
     ToolResultPart,
@@ -182,4 +183,21 @@ def proto_passage(passage: Passage) -> session_pb2.HistoryPassage:
         score=passage.score,
         before=[proto_message(message) for message in passage.before],
         after=[proto_message(message) for message in passage.after],
+    )
+
+
+def proto_summary(summary: Summary | None) -> session_pb2.SessionSummary | None:
+    """Return the message for a summary, if there is one."""
+    if summary is None:
+        return None
+    return session_pb2.SessionSummary(
+        session_id=summary.session_id,
+        text=summary.text,
+        topics=summary.topics,
+        covered_through=summary.covered_through,
+        extractive=summary.extractive,
+        model=summary.model,
+        extraction_id=summary.extraction_id,
+        create_time=timestamp(summary.create_time),
+        update_time=timestamp(summary.update_time),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Final
 
 from msgspec.structs import replace
@@ -36,6 +37,7 @@ from memsvc.rpc.messages import (
     proto_passage,
     proto_run,
     proto_session,
+    proto_summary,
     read_run,
 )
 from memsvc.rpc.room import Room
@@ -70,6 +72,7 @@ class SessionService:
         self._room = room
         self._sessions = application.sessions
         self._history_search = application.history_search
+        self._summarizer = application.summarizer
         self._embedder = instant(application.meaning.embedder if application.meaning is not None else None)
         self._extractions = application.extractions
         self._settings_reader = application.settings_reader
@@ -119,6 +122,7 @@ class SessionService:
             request=known,
             embedder=self._embedder,
             skip_stored=request.skip_stored,
+            summarize_every=self._application.settings.summarize_every_runs,
         )
 
     async def _wait(self, scope: Scope, reply: pb.AppendRunResponse, seconds: float) -> None:
@@ -163,7 +167,32 @@ class SessionService:
             messages=[proto_message(message) for message in history.messages],
             run_count=history.run_count,
             has_more=history.has_more,
+            summary=proto_summary(await self._summarizer.read(scope, request.session_id)) if history.has_more else None,
         )
+
+    async def summarize_session(
+        self, request: pb.SummarizeSessionRequest, context: Context
+    ) -> pb.SummarizeSessionResponse:
+        scope, known = read_scope(request.scope), read_request(request)
+        check_id("session_id", request.session_id)
+        wait = None
+        if request.HasField("wait_for_summary"):
+            wait = read_duration("wait_for_summary", request.wait_for_summary, MAX_WAIT_SECONDS)
+        extraction_id = await self._extractions.accept_summary(scope, request.session_id, known)
+        reply = pb.SummarizeSessionResponse(extraction_id=extraction_id)
+        if extraction_id and wait is not None:
+            self._room.let_go(asyncio.current_task())
+            remaining = remaining_seconds(context, self._application.settings.default_deadline_seconds) - REPLY_SECONDS
+            seconds = max(0.0, min(wait, remaining))
+            # It is queued: that must be answered, whatever becomes of the wait.
+            with contextlib.suppress(Error, TimeoutError):
+                async with self._drain.until_drained(), asyncio.timeout(seconds + LATE_SECONDS):
+                    extraction, _ = await self._extractions.wait(scope, extraction_id, seconds)
+                    reply.extraction.CopyFrom(proto_extraction(extraction))
+        summary = proto_summary(await self._summarizer.read(scope, request.session_id))
+        if summary is not None:
+            reply.summary.CopyFrom(summary)
+        return reply
 
     async def get_session(self, request: pb.GetSessionRequest, context: Context) -> pb.GetSessionResponse:
         scope = read_scope(request.scope)

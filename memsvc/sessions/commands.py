@@ -70,6 +70,8 @@ class AppendRunCommand(Command[RunReceipt]):
     request: Request | None = None
     embedder: InstantEmbedder | None = None
     """Makes the vectors of what the user said; None: it is found by its words alone."""
+    summarize_every: int = 0
+    """The session is summarized after so many new runs; 0: only when asked for."""
     skip_stored: bool = False
     """Store only those of its messages that the session does not hold yet."""
     terms: Terms = NO_TERMS
@@ -128,6 +130,11 @@ class AppendRunCommand(Command[RunReceipt]):
             gone = replace(replaced, replaced_by=run.run_id)
             puts.append(Row(RowKind.RUN, gone.run_id, encode(gone), gone.session_id, gone.index))
             if not replaced.replaced:
+                session = replace(session, replaced_runs=session.replaced_runs + 1)
+                if replaced.index <= session.summarized_through:
+                    # What a run said that is no longer part of the history is in the summary, too: it is made anew.
+                    deletes.append(RowKey(RowKind.SUMMARY, session.session_id))
+                    session = replace(session, summarized_through=0, summarized_runs=0)
                 deletes.append(RowKey(RowKind.SAID, gone.run_id))
                 session = replace(
                     session,
@@ -142,8 +149,18 @@ class AppendRunCommand(Command[RunReceipt]):
             ),
             session=session,
             extractions=(extraction,) if extraction is not None else (),
+            summarize=self._summarize(state, moment, session),
         )
         return Decision(RecordKind.RUN, body, puts, deletes)
+
+    def _summarize(self, state: State, moment: Moment, session: Session) -> Mapping[str, int]:
+        """Return when the session is to be summarized, where it is time to."""
+        new = session.run_count - session.summarized_runs
+        if self.mode is LearningMode.OFF or not 0 < self.summarize_every <= new:
+            return {}
+        if session.session_id in state.core.summarize or open_summary(state, session.session_id) is not None:
+            return {}
+        return {session.session_id: moment.now + int(self.quiet.seconds * 1_000_000)}
 
     def _extraction(self, state: State, now: int) -> Extraction | None:
         """Return the extraction that learns from the run: one of its session that still waits, or a new one."""
@@ -212,6 +229,32 @@ def run_exists(run_id: str, path: str) -> AlreadyExists:
     """Return the error for a run whose id is taken."""
     violation = FieldViolation(path, "is taken")
     return AlreadyExists(Reason.RUN_EXISTS, f"run {run_id} exists", (violation,), {"run_id": run_id})
+
+
+def open_summary(state: State, session_id: str) -> Extraction | None:
+    """Return the extraction that is to summarize a session, if there is one."""
+    return next(
+        (
+            each
+            for each in state.core.open.values()
+            if each.kind is ExtractionKind.SUMMARY and each.session_id == session_id
+        ),
+        None,
+    )
+
+
+def summary_extraction(state: State, moment: Moment, session: Session, extraction_id: str) -> Extraction:
+    """Return a new extraction that summarizes a session."""
+    return Extraction(
+        extraction_id=extraction_id,
+        kind=ExtractionKind.SUMMARY,
+        next_attempt_time=moment.now,
+        session_id=session.session_id,
+        agent_id=session.agent_id,
+        team_id=session.team_id,
+        position=state.tip.seq + 1,
+        create_time=moment.now,
+    )
 
 
 async def _chain(driver: Driver, scope: Scope, run: Run) -> Sequence[Run]:
@@ -299,7 +342,10 @@ class DeleteSessionCommand(Command[SessionDeleted]):
             RecordKind.COMMIT,
             body,
             (),
-            [RowKey(kind, run_id) for run_id in run_ids for kind in (RowKind.RUN, RowKind.SAID)],
+            [
+                RowKey(RowKind.SUMMARY, self.session_id),
+                *(RowKey(kind, run_id) for run_id in run_ids for kind in (RowKind.RUN, RowKind.SAID)),
+            ],
         )
 
     def result(self, recorded: Recorded) -> SessionDeleted:

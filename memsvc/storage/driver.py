@@ -40,6 +40,8 @@ class RecordKind(enum.StrEnum):
     SETTLE = "settle"
     """Extractions ended without a commit: failed, cancelled."""
     VECTORS = "vectors"
+    SUMMARY = "summary"
+    """A session's summary was stored."""
     PURGED = "purged"
     """What purges asked for is gone."""
     CONFIRM = "confirm"
@@ -71,6 +73,8 @@ class RowKind(enum.StrEnum):
     """Of a memory, by its id. Position: the memory's number."""
     FORMER = "former"
     """A fact of the past: a memory whose place another took, or that is no longer so. Position: its number."""
+    SUMMARY = "summary"
+    """Of a session, by its id. Position: the index of the session's last run then."""
     SAID = "said"
     """What a run's messages can be found by, under the run's id. Position: the run's index."""
 

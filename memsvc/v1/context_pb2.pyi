@@ -65,7 +65,7 @@ class _ContextSectionKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Co
     CONTEXT_SECTION_KIND_MEMORIES: _ContextSectionKind.ValueType  # 2
     """The memories of one layer."""
     CONTEXT_SECTION_KIND_SUMMARY: _ContextSectionKind.ValueType  # 3
-    """A summary of a session. Not sent yet."""
+    """The summary of a session's older runs."""
     CONTEXT_SECTION_KIND_HISTORY: _ContextSectionKind.ValueType  # 4
     """The last messages of a session. Not sent yet."""
     CONTEXT_SECTION_KIND_RECALL: _ContextSectionKind.ValueType  # 5
@@ -81,7 +81,7 @@ CONTEXT_SECTION_KIND_WRAPPER: ContextSectionKind.ValueType  # 1
 CONTEXT_SECTION_KIND_MEMORIES: ContextSectionKind.ValueType  # 2
 """The memories of one layer."""
 CONTEXT_SECTION_KIND_SUMMARY: ContextSectionKind.ValueType  # 3
-"""A summary of a session. Not sent yet."""
+"""The summary of a session's older runs."""
 CONTEXT_SECTION_KIND_HISTORY: ContextSectionKind.ValueType  # 4
 """The last messages of a session. Not sent yet."""
 CONTEXT_SECTION_KIND_RECALL: ContextSectionKind.ValueType  # 5
@@ -155,6 +155,7 @@ class ContextHistory(_message.Message):
     SESSION_ID_FIELD_NUMBER: _builtins.int
     LAST_RUNS_FIELD_NUMBER: _builtins.int
     MAX_CHARACTERS_FIELD_NUMBER: _builtins.int
+    SUMMARY_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
     """Of which session. Required."""
     last_runs: _builtins.int
@@ -163,18 +164,25 @@ class ContextHistory(_message.Message):
     """At most this many characters of messages, tools' arguments and answers included; the oldest runs go first. 0: the
     runs whole.
     """
+    summary: _builtins.bool
+    """Also the session's summary, in a section of its own behind the memories, where there are older runs and it has one.
+    It takes at most a quarter of the budget. Default: true.
+    """
     def __init__(
         self,
         *,
         session_id: _builtins.str = ...,
         last_runs: _builtins.int = ...,
         max_characters: _builtins.int = ...,
+        summary: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_summary", b"_summary", "summary", b"summary"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["last_runs", b"last_runs", "max_characters", b"max_characters", "session_id", b"session_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_summary", b"_summary", "last_runs", b"last_runs", "max_characters", b"max_characters", "session_id", b"session_id", "summary", b"summary"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__summary: _TypeAlias = _typing.Literal["summary"]  # noqa: Y015
+    _WhichOneofArgType__summary: _TypeAlias = _typing.Literal["_summary", b"_summary"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__summary) -> _WhichOneofReturnType__summary | None: ...
 
 Global___ContextHistory: _TypeAlias = ContextHistory  # noqa: Y015
 

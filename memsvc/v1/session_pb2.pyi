@@ -403,6 +403,7 @@ class GetHistoryResponse(_message.Message):
     MESSAGES_FIELD_NUMBER: _builtins.int
     RUN_COUNT_FIELD_NUMBER: _builtins.int
     HAS_MORE_FIELD_NUMBER: _builtins.int
+    SUMMARY_FIELD_NUMBER: _builtins.int
     run_count: _builtins.int
     """How many runs they are from."""
     has_more: _builtins.bool
@@ -411,20 +412,159 @@ class GetHistoryResponse(_message.Message):
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[_message_pb2.Message]:
         """Oldest first; replaced runs left out; ends early (oldest left out) before it passes 3 MiB."""
 
+    @_builtins.property
+    def summary(self) -> Global___SessionSummary:
+        """The session's summary, where older runs exist and it has one."""
+
     def __init__(
         self,
         *,
         messages: _abc.Iterable[_message_pb2.Message] | None = ...,
         run_count: _builtins.int = ...,
         has_more: _builtins.bool = ...,
+        summary: Global___SessionSummary | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["summary", b"summary"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["has_more", b"has_more", "messages", b"messages", "run_count", b"run_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["has_more", b"has_more", "messages", b"messages", "run_count", b"run_count", "summary", b"summary"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetHistoryResponse: _TypeAlias = GetHistoryResponse  # noqa: Y015
+
+@_typing.final
+class SessionSummary(_message.Message):
+    """What was said in a session, in short."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    TOPICS_FIELD_NUMBER: _builtins.int
+    COVERED_THROUGH_FIELD_NUMBER: _builtins.int
+    EXTRACTIVE_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    EXTRACTION_ID_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    session_id: _builtins.str
+    """The session."""
+    text: _builtins.str
+    """At most 2,000 characters. It is data: what people said, or a model made of it."""
+    covered_through: _builtins.int
+    """It covers the session's runs up to the one with this index."""
+    extractive: _builtins.bool
+    """It is sentences of the conversation, as they were said: no model wrote it."""
+    model: _builtins.str
+    """The model that wrote it; empty: none."""
+    extraction_id: _builtins.str
+    """The extraction that made it."""
+    @_builtins.property
+    def topics(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What it is about; at most 8 labels."""
+
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When the session was first summarized."""
+
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """When this one was made."""
+
+    def __init__(
+        self,
+        *,
+        session_id: _builtins.str = ...,
+        text: _builtins.str = ...,
+        topics: _abc.Iterable[_builtins.str] | None = ...,
+        covered_through: _builtins.int = ...,
+        extractive: _builtins.bool = ...,
+        model: _builtins.str = ...,
+        extraction_id: _builtins.str = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["covered_through", b"covered_through", "create_time", b"create_time", "extraction_id", b"extraction_id", "extractive", b"extractive", "model", b"model", "session_id", b"session_id", "text", b"text", "topics", b"topics", "update_time", b"update_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SessionSummary: _TypeAlias = SessionSummary  # noqa: Y015
+
+@_typing.final
+class SummarizeSessionRequest(_message.Message):
+    """Request of SummarizeSession."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCOPE_FIELD_NUMBER: _builtins.int
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    WAIT_FOR_SUMMARY_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    session_id: _builtins.str
+    """Which. Required."""
+    request_id: _builtins.str
+    """A UUID that makes the call safe to repeat."""
+    @_builtins.property
+    def scope(self) -> _common_pb2.Scope:
+        """Whose session. user_id is required."""
+
+    @_builtins.property
+    def wait_for_summary(self) -> _duration_pb2.Duration:
+        """Wait at most this long until it is summarized: at most an hour, and no longer than the call's deadline. Not set: do
+        not wait.
+        """
+
+    def __init__(
+        self,
+        *,
+        scope: _common_pb2.Scope | None = ...,
+        session_id: _builtins.str = ...,
+        wait_for_summary: _duration_pb2.Duration | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["scope", b"scope", "wait_for_summary", b"wait_for_summary"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "scope", b"scope", "session_id", b"session_id", "wait_for_summary", b"wait_for_summary"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SummarizeSessionRequest: _TypeAlias = SummarizeSessionRequest  # noqa: Y015
+
+@_typing.final
+class SummarizeSessionResponse(_message.Message):
+    """Response of SummarizeSession."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXTRACTION_ID_FIELD_NUMBER: _builtins.int
+    EXTRACTION_FIELD_NUMBER: _builtins.int
+    SUMMARY_FIELD_NUMBER: _builtins.int
+    extraction_id: _builtins.str
+    """The extraction that does it; empty: the summary covers all that was said."""
+    @_builtins.property
+    def extraction(self) -> _extraction_pb2.Extraction:
+        """The extraction as it is now; only with wait_for_summary."""
+
+    @_builtins.property
+    def summary(self) -> Global___SessionSummary:
+        """The session's summary as it is now; not set: it has none."""
+
+    def __init__(
+        self,
+        *,
+        extraction_id: _builtins.str = ...,
+        extraction: _extraction_pb2.Extraction | None = ...,
+        summary: Global___SessionSummary | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["extraction", b"extraction", "summary", b"summary"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["extraction", b"extraction", "extraction_id", b"extraction_id", "summary", b"summary"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SummarizeSessionResponse: _TypeAlias = SummarizeSessionResponse  # noqa: Y015
 
 @_typing.final
 class SearchHistoryRequest(_message.Message):

@@ -55,6 +55,11 @@ class SessionServiceStub(object):
                 request_serializer=memsvc_dot_v1_dot_session__pb2.SearchHistoryRequest.SerializeToString,
                 response_deserializer=memsvc_dot_v1_dot_session__pb2.SearchHistoryResponse.FromString,
                 _registered_method=True)
+        self.SummarizeSession = channel.unary_unary(
+                '/memsvc.v1.SessionService/SummarizeSession',
+                request_serializer=memsvc_dot_v1_dot_session__pb2.SummarizeSessionRequest.SerializeToString,
+                response_deserializer=memsvc_dot_v1_dot_session__pb2.SummarizeSessionResponse.FromString,
+                _registered_method=True)
         self.GetSession = channel.unary_unary(
                 '/memsvc.v1.SessionService/GetSession',
                 request_serializer=memsvc_dot_v1_dot_session__pb2.GetSessionRequest.SerializeToString,
@@ -108,6 +113,17 @@ class SessionServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SummarizeSession(self, request, context):
+        """Bring a session's summary up to date: from its last summary and what was said since, by the model or, without one,
+        as sentences of the conversation (`extractive`). An extraction of kind SUMMARY does it, a long session in parts; it
+        can be watched and cancelled as any other. Sessions are summarized by themselves, too, after so many new runs (see the
+        server's setting `summarize_every_runs`). Where a run that a summary covers is replaced, it is made anew; with the
+        session it is deleted, and where a memory that was learned from the session is purged.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetSession(self, request, context):
         """Get one session.
         """
@@ -151,6 +167,11 @@ def add_SessionServiceServicer_to_server(servicer, server):
                     servicer.SearchHistory,
                     request_deserializer=memsvc_dot_v1_dot_session__pb2.SearchHistoryRequest.FromString,
                     response_serializer=memsvc_dot_v1_dot_session__pb2.SearchHistoryResponse.SerializeToString,
+            ),
+            'SummarizeSession': grpc.unary_unary_rpc_method_handler(
+                    servicer.SummarizeSession,
+                    request_deserializer=memsvc_dot_v1_dot_session__pb2.SummarizeSessionRequest.FromString,
+                    response_serializer=memsvc_dot_v1_dot_session__pb2.SummarizeSessionResponse.SerializeToString,
             ),
             'GetSession': grpc.unary_unary_rpc_method_handler(
                     servicer.GetSession,
@@ -277,6 +298,33 @@ class SessionService(object):
             '/memsvc.v1.SessionService/SearchHistory',
             memsvc_dot_v1_dot_session__pb2.SearchHistoryRequest.SerializeToString,
             memsvc_dot_v1_dot_session__pb2.SearchHistoryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SummarizeSession(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memsvc.v1.SessionService/SummarizeSession',
+            memsvc_dot_v1_dot_session__pb2.SummarizeSessionRequest.SerializeToString,
+            memsvc_dot_v1_dot_session__pb2.SummarizeSessionResponse.FromString,
             options,
             channel_credentials,
             insecure,

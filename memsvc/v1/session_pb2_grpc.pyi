@@ -46,6 +46,13 @@ class SessionServiceStub:
     """Get the last messages of a session, as a model wants them."""
     SearchHistory: _grpc.UnaryUnaryMultiCallable[_session_pb2.SearchHistoryRequest, _session_pb2.SearchHistoryResponse]
     """Find what was said in past conversations: among the newest 20,000 messages of the user, all sessions together."""
+    SummarizeSession: _grpc.UnaryUnaryMultiCallable[_session_pb2.SummarizeSessionRequest, _session_pb2.SummarizeSessionResponse]
+    """Bring a session's summary up to date: from its last summary and what was said since, by the model or, without one,
+    as sentences of the conversation (`extractive`). An extraction of kind SUMMARY does it, a long session in parts; it
+    can be watched and cancelled as any other. Sessions are summarized by themselves, too, after so many new runs (see the
+    server's setting `summarize_every_runs`). Where a run that a summary covers is replaced, it is made anew; with the
+    session it is deleted, and where a memory that was learned from the session is purged.
+    """
     GetSession: _grpc.UnaryUnaryMultiCallable[_session_pb2.GetSessionRequest, _session_pb2.GetSessionResponse]
     """Get one session."""
     ListSessions: _grpc.UnaryUnaryMultiCallable[_session_pb2.ListSessionsRequest, _session_pb2.ListSessionsResponse]
@@ -71,6 +78,13 @@ class SessionServiceAsyncStub(SessionServiceStub):
     """Get the last messages of a session, as a model wants them."""
     SearchHistory: _aio.UnaryUnaryMultiCallable[_session_pb2.SearchHistoryRequest, _session_pb2.SearchHistoryResponse]  # type: ignore[assignment]
     """Find what was said in past conversations: among the newest 20,000 messages of the user, all sessions together."""
+    SummarizeSession: _aio.UnaryUnaryMultiCallable[_session_pb2.SummarizeSessionRequest, _session_pb2.SummarizeSessionResponse]  # type: ignore[assignment]
+    """Bring a session's summary up to date: from its last summary and what was said since, by the model or, without one,
+    as sentences of the conversation (`extractive`). An extraction of kind SUMMARY does it, a long session in parts; it
+    can be watched and cancelled as any other. Sessions are summarized by themselves, too, after so many new runs (see the
+    server's setting `summarize_every_runs`). Where a run that a summary covers is replaced, it is made anew; with the
+    session it is deleted, and where a memory that was learned from the session is purged.
+    """
     GetSession: _aio.UnaryUnaryMultiCallable[_session_pb2.GetSessionRequest, _session_pb2.GetSessionResponse]  # type: ignore[assignment]
     """Get one session."""
     ListSessions: _aio.UnaryUnaryMultiCallable[_session_pb2.ListSessionsRequest, _session_pb2.ListSessionsResponse]  # type: ignore[assignment]
@@ -117,6 +131,19 @@ class SessionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_session_pb2.SearchHistoryResponse, _abc.Awaitable[_session_pb2.SearchHistoryResponse]]:
         """Find what was said in past conversations: among the newest 20,000 messages of the user, all sessions together."""
+
+    @_abc_1.abstractmethod
+    def SummarizeSession(
+        self,
+        request: _session_pb2.SummarizeSessionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_session_pb2.SummarizeSessionResponse, _abc.Awaitable[_session_pb2.SummarizeSessionResponse]]:
+        """Bring a session's summary up to date: from its last summary and what was said since, by the model or, without one,
+        as sentences of the conversation (`extractive`). An extraction of kind SUMMARY does it, a long session in parts; it
+        can be watched and cancelled as any other. Sessions are summarized by themselves, too, after so many new runs (see the
+        server's setting `summarize_every_runs`). Where a run that a summary covers is replaced, it is made anew; with the
+        session it is deleted, and where a memory that was learned from the session is purged.
+        """
 
     @_abc_1.abstractmethod
     def GetSession(

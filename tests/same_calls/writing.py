@@ -35,6 +35,7 @@ class Writing:
             self.retry: 3,
             self.delete_session: 2,
             self.move: 7,
+            self.summarize: 2,
             self.erase: 1,
             self.erase_namespace: 0.7,
             self.call_tool: 12,
@@ -126,6 +127,10 @@ class Writing:
         how = {name: self._draw.chance(0.4) for name in ("forget_learned", "purge", "allow_missing")}
         request = self._draw.repeatable({"session_id": self._draw.session_id(), **how})
         yield self._draw.call("DeleteSession", request)
+
+    def summarize(self) -> Action:
+        request = {"session_id": self._draw.session_id(), "wait_for_summary": "50s"}
+        yield self._draw.call("SummarizeSession", self._draw.repeatable(request))
 
     def erase(self) -> Action:
         yield self._draw.call("EraseUser", self._draw.repeatable({}))

@@ -84,7 +84,7 @@ from memsvc_client.memory import (
 from memsvc_client.message import Media, Message, MessageLike, ProviderPart, ToolCall, ToolResult
 from memsvc_client.moving_calls import ErasedNamespace, ExportRecord, Imported, ImportOutcome
 from memsvc_client.selection import Consistency, MemoryFilter
-from memsvc_client.session_calls import DeletedSession, Run, RunReceipt, Session
+from memsvc_client.session_calls import DeletedSession, History, Run, RunReceipt, Session, SessionSummary, Summarized
 from memsvc_client.settings import ConfigFields, LayerSettings, MemorySettings, Settings
 from memsvc_client.tool_calls import ToolAnswer, ToolDefinition
 from memsvc_client.tool_messages import ToolMessage
@@ -139,6 +139,7 @@ __all__ = [
     "Failed",
     "FailedPrecondition",
     "FieldViolation",
+    "History",
     "HistoryPassage",
     "ImportMode",
     "ImportOutcome",
@@ -188,8 +189,10 @@ __all__ = [
     "SearchMethod",
     "ServerInfo",
     "Session",
+    "SessionSummary",
     "Settings",
     "SidecarFailed",
+    "Summarized",
     "ToolAnswer",
     "ToolCall",
     "ToolDefinition",

@@ -78,6 +78,7 @@ class AsyncUser(Handle[AsyncConnection]):
     runs = method(session_calls.runs, AsyncConnection.pages)
     session = method(session_calls.session, AsyncConnection.call)
     sessions = method(session_calls.sessions, AsyncConnection.pages)
+    summarize = method(session_calls.summarize, AsyncConnection.call)
     delete_session = method(session_calls.delete_session, AsyncConnection.call)
     tools = method(tool_calls.tools, AsyncConnection.call)
     call_tool = method(tool_calls.call_tool, AsyncConnection.call)

@@ -74,6 +74,7 @@ class User(Handle[Connection]):
     runs = method(session_calls.runs, Connection.pages)
     session = method(session_calls.session, Connection.call)
     sessions = method(session_calls.sessions, Connection.pages)
+    summarize = method(session_calls.summarize, Connection.call)
     delete_session = method(session_calls.delete_session, Connection.call)
     tools = method(tool_calls.tools, Connection.call)
     call_tool = method(tool_calls.call_tool, Connection.call)

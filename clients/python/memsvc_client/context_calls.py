@@ -17,7 +17,7 @@ from memsvc_client.selection import Consistency, MemoryFilter, consistency_to_wi
 from memsvc_client.session_calls import wait_seconds
 from memsvc_client.settings import Settings, settings_to_wire
 from memsvc_client.shown import Shown
-from memsvc_client.wire import duration, enum_member, enum_number, enum_numbers, string, strings, time_of
+from memsvc_client.wire import boolean, duration, enum_member, enum_number, enum_numbers, string, strings, time_of
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -28,6 +28,8 @@ class ContextHistory(Shown):
     last_runs: int = 3
     max_characters: int = 0
     """At most this many characters of messages; the oldest runs go first. 0: the runs whole."""
+    summary: bool = True
+    """Also the summary of what was said before these runs, in the text, where the session has one."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -148,10 +150,12 @@ def _history_to_wire(history: str | ContextHistory | None) -> context_pb2.Contex
         raise TypeError(f"history must be a session's id or a ContextHistory, not {asked!r:.80}")
     for name in ("last_runs", "max_characters"):
         whole_number(f"history.{name}", getattr(asked, name))
+    boolean("history.summary", asked.summary)
     return context_pb2.ContextHistory(
         session_id=string("history.session_id", asked.session_id),
         last_runs=asked.last_runs,
         max_characters=asked.max_characters,
+        summary=asked.summary,
     )
 
 

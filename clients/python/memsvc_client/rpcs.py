@@ -54,6 +54,9 @@ APPEND_RUN = Rpc(_SESSIONS + "AppendRun", session_pb2.AppendRunRequest, session_
 LIST_RUNS = Rpc(_SESSIONS + "ListRuns", session_pb2.ListRunsRequest, session_pb2.ListRunsResponse)
 SEARCH_HISTORY = Rpc(_SESSIONS + "SearchHistory", session_pb2.SearchHistoryRequest, session_pb2.SearchHistoryResponse)
 GET_HISTORY = Rpc(_SESSIONS + "GetHistory", session_pb2.GetHistoryRequest, session_pb2.GetHistoryResponse)
+SUMMARIZE_SESSION = Rpc(
+    _SESSIONS + "SummarizeSession", session_pb2.SummarizeSessionRequest, session_pb2.SummarizeSessionResponse
+)
 GET_SESSION = Rpc(_SESSIONS + "GetSession", session_pb2.GetSessionRequest, session_pb2.GetSessionResponse)
 LIST_SESSIONS = Rpc(_SESSIONS + "ListSessions", session_pb2.ListSessionsRequest, session_pb2.ListSessionsResponse)
 DELETE_SESSION = Rpc(_SESSIONS + "DeleteSession", session_pb2.DeleteSessionRequest, session_pb2.DeleteSessionResponse)

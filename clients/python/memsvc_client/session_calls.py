@@ -82,6 +82,54 @@ class Session(Shown):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
+class SessionSummary(Shown):
+    """What was said in a session, in short."""
+
+    session_id: str
+    text: str
+    topics: tuple[str, ...]
+    covered_through: int
+    """The index of the last run that it covers."""
+    extractive: bool
+    """It is sentences of the conversation, as they were said: no model wrote it."""
+    model: str
+    extraction_id: str
+    create_time: datetime | None
+    update_time: datetime | None
+
+
+class History(list[HistoryMessage]):
+    """The last messages of a session, oldest first."""
+
+    def __init__(
+        self,
+        messages: Iterable[HistoryMessage] = (),
+        run_count: int = 0,
+        has_more: bool = False,
+        summary: SessionSummary | None = None,
+    ) -> None:
+        super().__init__(messages)
+        self.run_count = run_count
+        """How many runs they are from."""
+        self.has_more = has_more
+        """Older runs exist."""
+        self.summary = summary
+        """The session's summary, where older runs exist and it has one."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Summarized(Shown):
+    """What came of asking for a summary."""
+
+    extraction_id: str
+    """The extraction that does it; empty: the summary covers all that was said."""
+    extraction: Extraction | None
+    """The extraction as it is now; only with `wait`."""
+    summary: SessionSummary | None
+    """The summary as it is now; None: there is none yet."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class DeletedSession(Shown):
     """What deleting a session removed."""
 
@@ -145,7 +193,7 @@ def history(
     last_runs: int = 10,
     roles: Iterable[Role | str] = (),
     timeout: float | None = None,
-) -> Call[list[HistoryMessage]]:
+) -> Call[History]:
     """Get the messages of a session's last runs, oldest first, as dicts with role and content.
 
     With `roles` only theirs; a tool's call and its result come together, where one of them does.
@@ -155,7 +203,29 @@ def history(
     request = session_pb2.GetHistoryRequest(
         scope=subject.scope, session_id=session_id, last_runs=last_runs, roles=enum_numbers("roles", Role, roles)
     )
-    return call(rpcs.GET_HISTORY, request, lambda reply: history_of(reply.messages), timeout)
+    return call(rpcs.GET_HISTORY, request, _history_of, timeout)
+
+
+def summarize(
+    subject: Subject,
+    session_id: str,
+    *,
+    wait: bool | float = True,
+    request_id: str | None = None,
+    timeout: float | None = None,
+) -> Call[Summarized]:
+    """Bring a session's summary up to date, and return it; with `wait=False` as it is now.
+
+    The server does so by itself after so many new runs. Raises NotFound.
+    """
+    seconds = wait_seconds(wait)
+    request = session_pb2.SummarizeSessionRequest(
+        scope=subject.scope,
+        session_id=session_id,
+        wait_for_summary=duration(seconds or None),
+        request_id=request_id_or_new(request_id),
+    )
+    return call(rpcs.SUMMARIZE_SESSION, request, _summarized_of, timeout, seconds)
 
 
 def runs(
@@ -234,6 +304,33 @@ def _receipt_of(reply: session_pb2.AppendRunResponse) -> RunReceipt:
         learning=enum_member(LearningState, reply.learning),
         extraction=extraction_of(reply.extraction) if reply.HasField("extraction") else None,
         commit=commit_of(reply.commit) if reply.HasField("commit") else None,
+    )
+
+
+def _history_of(reply: session_pb2.GetHistoryResponse) -> History:
+    summary = _summary_of(reply.summary) if reply.HasField("summary") else None
+    return History(history_of(reply.messages), reply.run_count, reply.has_more, summary)
+
+
+def _summarized_of(reply: session_pb2.SummarizeSessionResponse) -> Summarized:
+    return Summarized(
+        extraction_id=reply.extraction_id,
+        extraction=extraction_of(reply.extraction) if reply.HasField("extraction") else None,
+        summary=_summary_of(reply.summary) if reply.HasField("summary") else None,
+    )
+
+
+def _summary_of(wire: session_pb2.SessionSummary) -> SessionSummary:
+    return SessionSummary(
+        session_id=wire.session_id,
+        text=wire.text,
+        topics=tuple(wire.topics),
+        covered_through=wire.covered_through,
+        extractive=wire.extractive,
+        model=wire.model,
+        extraction_id=wire.extraction_id,
+        create_time=time_of(wire, "create_time"),
+        update_time=time_of(wire, "update_time"),
     )
 
 

@@ -24,7 +24,7 @@ BUCKETS: Final = 256
 META: Final = -1
 """The bucket of what belongs to the store as a whole."""
 
-PAGED: Final = frozenset((RowKind.RUN, RowKind.SESSION, RowKind.EXTRACTION, RowKind.SAID))
+PAGED: Final = frozenset((RowKind.RUN, RowKind.SESSION, RowKind.EXTRACTION, RowKind.SUMMARY, RowKind.SAID))
 """Kinds whose rows are paged by position in Redis. The others are few, or read whole in any case."""
 
 JSON_OBJECT: Final = ord("{")

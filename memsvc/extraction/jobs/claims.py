@@ -18,7 +18,15 @@ from memsvc.extraction.engine import Operation
 from memsvc.extraction.reconcile import Reconciled, Sources, joined, reconcile
 from memsvc.journal.commands import Command, Decision, Recorded
 from memsvc.journal.draft import Draft, Moment
-from memsvc.journal.lifecycle import explained, failed, has_waited_since, started, succeeded, waiting_again
+from memsvc.journal.lifecycle import (
+    explained,
+    failed,
+    has_waited_since,
+    standing,
+    started,
+    succeeded,
+    waiting_again,
+)
 from memsvc.journal.records import Body, Claim, Reached, commit_of
 from memsvc.journal.state import State
 from memsvc.model import (
@@ -135,22 +143,13 @@ def _goes_with(due: Sequence[Extraction], extraction: Extraction) -> bool:
     )
 
 
-def _standing(state: State, claim: Claim) -> list[Extraction] | None:
-    """Return the extractions that `claim` still holds; None: it no longer stands."""
-    current = state.core.claim
-    if current is None or current.epoch != claim.epoch or current.owner != claim.owner:
-        return None
-    held = [state.core.open.get(extraction_id) for extraction_id in claim.extraction_ids]
-    return [each for each in held if each is not None and each.state is ExtractionState.RUNNING]
-
-
 class RenewCommand(Command[bool]):
     """Renew a claim; answers whether it still stands and holds all that it held."""
 
     claim: Claim
 
     def decide(self, state: State, moment: Moment) -> Decision | None:
-        held = _standing(state, self.claim)
+        held = standing(state, self.claim)
         if held is None:
             return None
         if len(held) < len(self.claim.extraction_ids):
@@ -190,7 +189,7 @@ class FinishCommand(Command[Part | None]):
     before: Reconciled = Reconciled()
 
     def decide(self, state: State, moment: Moment) -> Decision | None:
-        held = _standing(state, self.claim)
+        held = standing(state, self.claim)
         if held is None:
             return None
         if len(held) < len(self.claim.extraction_ids):
@@ -254,7 +253,7 @@ class PostponeCommand(Command[None]):
     limits: Limits
 
     def decide(self, state: State, moment: Moment) -> Decision | None:
-        held = _standing(state, self.claim)
+        held = standing(state, self.claim)
         if held is None:
             return None
         settled = []

@@ -60,6 +60,7 @@ from memsvc.sessions import timed
 from memsvc.settings import MemorySettings, SettingsReader
 from memsvc.settings.accepting import Terms
 from memsvc.storage.driver import PageOf, RowKind, TruncatedJournal
+from memsvc.summaries.commands import AcceptSummary
 from memsvc.users import Users
 from memsvc.users.moves import Watch
 from memsvc.writing.writer import Writer
@@ -84,6 +85,10 @@ class Numbered(Struct, frozen=True):
 def pending_runs(state: State) -> int:
     """Return how many runs are not learned from yet."""
     return sum(len(extraction.run_ids) for extraction in state.core.open.values()) if state.core.open else 0
+
+
+def _learns(state: State) -> bool:
+    return any(extraction.kind.learns for extraction in state.core.open.values())
 
 
 class Extractions(Struct):
@@ -153,6 +158,13 @@ class Extractions(Struct):
         settings = await self.settings_reader.in_force(scope, agent_id, overrides)
         _check_learned(settings)
         return Terms.of(settings, overrides)
+
+    async def accept_summary(self, scope: Scope, session_id: str, request: Request | None) -> str:
+        """Queue what brings a session's summary up to date; return its id, empty where nothing is new.
+
+        Raises NotFound (SESSION_NOT_FOUND).
+        """
+        return await self.writer.write(scope, AcceptSummary(session_id, new_id(), request))
 
     async def get(self, scope: Scope, extraction_id: str) -> Extraction:
         """Return an extraction. Raises NotFound (EXTRACTION_NOT_FOUND)."""
@@ -257,12 +269,12 @@ class Extractions(Struct):
 
     async def wait_for_all(self, scope: Scope, seconds: float) -> None:
         """End the user's quiet periods and wait until nothing is pending, at most so long."""
-        if not (await self.users.latest(scope)).state.core.open:
+        if not _learns((await self.users.latest(scope)).state):
             return
         await self.writer.write(scope, HastenCommand())
         deadline = time.monotonic() + seconds
         with self.users.moves.watch(scope) as moved:
-            while (await self.users.latest(scope)).state.core.open:
+            while _learns((await self.users.latest(scope)).state):
                 remaining = deadline - time.monotonic()
                 if remaining <= 0:
                     return

@@ -40,11 +40,13 @@ from memsvc.meaning import Meaning
 from memsvc.meaning.commands import PlanVectors
 from memsvc.memories.sweeping import SweepCommand
 from memsvc.metrics.meters import Meters
-from memsvc.model import Extraction, ExtractionState, Scope, Usage
+from memsvc.model import Extraction, ExtractionKind, ExtractionState, Scope, Usage
 from memsvc.purge import purge
 from memsvc.retention import Retention
 from memsvc.settings import SettingsReader
 from memsvc.storage.crashpoints import reach
+from memsvc.summaries.commands import AcceptSummary, StoreSummary
+from memsvc.summaries.summarizing import Summarizer
 from memsvc.users import Users
 from memsvc.writing.writer import Writer
 
@@ -74,6 +76,12 @@ class _Sighting(Struct, frozen=True):
     """When it will, on this process's monotonic clock."""
 
 
+class _Spent(Struct):
+    """What an attempt has cost so far."""
+
+    usage: Usage = Usage()
+
+
 class Worker(Struct):
     """Runs extractions, sweeps and purges."""
 
@@ -88,6 +96,8 @@ class Worker(Struct):
     quotas: Quotas = Quotas(DEFAULTS.memory_quota)
     budgets: Budgets | None = None
     """None: learning may cost what it costs."""
+    summarizer: Summarizer | None = None
+    """Summarizes sessions; None: nobody does here."""
     meaning: Meaning | None = None
     """Makes what vectors are missing; None: nobody does here."""
     foreground: Foreground = field(default_factory=Foreground)
@@ -263,6 +273,7 @@ class Worker(Struct):
                 await purge(self.users, self.writer, scope)
             while await self.writer.write(scope, SweepCommand()):
                 pass
+            await self._queue_summaries(scope)
             while True:
                 command = await self._claim_command(scope)
                 reach("worker.before_claim")
@@ -285,6 +296,13 @@ class Worker(Struct):
         except Exception as error:
             log.error("serve_failed", error, scope=scope)
             await asyncio.sleep(self.settings.poll_seconds)
+
+    async def _queue_summaries(self, scope: Scope) -> None:
+        """Queue the summaries whose time has come."""
+        planned = (await self.users.latest(scope)).state.core.summarize
+        for session_id, due in planned.items():
+            if due <= self.users.clock():
+                await self.writer.write(scope, AcceptSummary(session_id, new_id()))
 
     async def _embed(self, scope: Scope) -> None:
         state = (await self.users.latest(scope)).state
@@ -365,49 +383,17 @@ class Worker(Struct):
                     return
 
     async def _attempt(self, scope: Scope, claimed: Claimed) -> None:
-        extractions = claimed.extractions
+        """Carry out what a claim is for; whatever keeps it from that becomes part of its extractions."""
+        spent = _Spent()
         self._began[scope] = time.monotonic()
-        self._tell(extractions, Progress(extractions[0].attempt, ExtractionState.RUNNING))
-        finished = Finished(())
+        self._tell(claimed.extractions, Progress(claimed.extractions[0].attempt, ExtractionState.RUNNING))
         try:
             if await self._waits_for_budget(scope, claimed):
                 return
-            settings = await self.settings_reader.of_extraction(scope.namespace, extractions[0])
-            reading = await read(self.users, scope, extractions, self.meaning, settings)
-            if reading.runs:
-                async with contextlib.aclosing(self.engine.extract(reading.conversation)) as events:
-                    async for event in events:
-                        if isinstance(event, EngineProposal):
-                            self._tell(extractions, Proposed(extractions[0].attempt, event.operation))
-                        elif isinstance(event, EngineProgress):
-                            running = ExtractionState.RUNNING
-                            progress = Progress(extractions[0].attempt, running, "", event.output_bytes)
-                            self._tell(extractions, progress)
-                        else:
-                            finished = event
-            sources = reading.sources(extractions, self.engine.name, finished.model)
-            operations = reading.trusted(finished.operations)
-            finish = FinishCommand(
-                claimed.claim,
-                operations,
-                sources,
-                finished.usage,
-                self.quotas.of(scope.namespace),
-                rights_of(settings, self.settings.max_unasked_deletions),
-                finished.refusals,
-            )
-            reach("worker.before_finish")
-            part = await self.writer.write(scope, finish)
-            while part is not None and part.more:
-                part = await self.writer.write(scope, structs.replace(finish, before=part.reconciled))
-            reach("worker.after_finish")
-            await self._spend(scope, finished.usage)
-            if finished.usage.calls:
-                self._note_answer()
-            self._note_attempt(scope, claimed, "succeeded", "", finished.usage)
-            if self.meters is not None:
-                self.meters.proposals.cell().add(len(operations))
-            log.info("extracted", **_told(scope, claimed), operations=len(operations), calls=finished.usage.calls)
+            if claimed.extractions[0].kind is ExtractionKind.SUMMARY:
+                await self._summarize(scope, claimed, spent)
+            else:
+                await self._learn(scope, claimed, spent)
         except ExtractionError as error:
             await self._failed(scope, claimed, error)
             await self._spend(scope, error.usage)
@@ -415,11 +401,70 @@ class Worker(Struct):
             # A database that was away is no fault of the job, and no reason to wait longer; anything else would recur.
             away = isinstance(error, Unavailable)
             delay = self.settings.retry_seconds * random.uniform(0.75, 1.25) if away else None
-            await self._postpone(scope, claimed, error.reason, error.message, finished.usage, delay, counts=not away)
-            await self._spend(scope, finished.usage)
+            await self._postpone(scope, claimed, error.reason, error.message, spent.usage, delay, counts=not away)
+            await self._spend(scope, spent.usage)
         except Exception as error:
             log.error("extraction_broke", error, **_told(scope, claimed))
             await self._postpone(scope, claimed, Reason.INTERNAL, "internal error", Usage())
+
+    async def _summarize(self, scope: Scope, claimed: Claimed, spent: _Spent) -> None:
+        assert self.summarizer is not None
+        extraction = claimed.extractions[0]
+        while True:
+            spent.usage = Usage()
+            part, spent.usage = await self.summarizer.next_part(scope, extraction)
+            reach("worker.before_finish")
+            stands = await self.writer.write(scope, StoreSummary(claimed.claim, part, spent.usage))
+            reach("worker.after_finish")
+            await self._done(scope, claimed, spent.usage)
+            if not stands or part is None or not part.more:
+                break
+        log.info("summarized", **_told(scope, claimed), calls=spent.usage.calls)
+
+    async def _learn(self, scope: Scope, claimed: Claimed, spent: _Spent) -> None:
+        extractions = claimed.extractions
+        finished = Finished(())
+        settings = await self.settings_reader.of_extraction(scope.namespace, extractions[0])
+        reading = await read(self.users, scope, extractions, self.meaning, settings)
+        if reading.runs:
+            async with contextlib.aclosing(self.engine.extract(reading.conversation)) as events:
+                async for event in events:
+                    if isinstance(event, EngineProposal):
+                        self._tell(extractions, Proposed(extractions[0].attempt, event.operation))
+                    elif isinstance(event, EngineProgress):
+                        running = ExtractionState.RUNNING
+                        progress = Progress(extractions[0].attempt, running, "", event.output_bytes)
+                        self._tell(extractions, progress)
+                    else:
+                        finished = event
+        spent.usage = finished.usage
+        sources = reading.sources(extractions, self.engine.name, finished.model)
+        operations = reading.trusted(finished.operations)
+        finish = FinishCommand(
+            claimed.claim,
+            operations,
+            sources,
+            finished.usage,
+            self.quotas.of(scope.namespace),
+            rights_of(settings, self.settings.max_unasked_deletions),
+            finished.refusals,
+        )
+        reach("worker.before_finish")
+        part = await self.writer.write(scope, finish)
+        while part is not None and part.more:
+            part = await self.writer.write(scope, structs.replace(finish, before=part.reconciled))
+        reach("worker.after_finish")
+        await self._done(scope, claimed, finished.usage)
+        if self.meters is not None:
+            self.meters.proposals.cell().add(len(operations))
+        log.info("extracted", **_told(scope, claimed), operations=len(operations), calls=finished.usage.calls)
+
+    async def _done(self, scope: Scope, claimed: Claimed, usage: Usage) -> None:
+        """Count what has become of an attempt, or of a part of it."""
+        await self._spend(scope, usage)
+        if usage.calls:
+            self._note_answer()
+        self._note_attempt(scope, claimed, "succeeded", "", usage)
 
     def _note_attempt(self, scope: Scope, claimed: Claimed, outcome: str, reason: str, usage: Usage) -> None:
         if self.meters is not None:

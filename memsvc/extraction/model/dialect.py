@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from memsvc.extraction.engine import Conversation
-from memsvc.extraction.model.prompt import Prompt, StructuredOutput, build_prompt, response_format
+from memsvc.extraction.model.prompt import Form, Prompt, StructuredOutput, build_prompt, response_format
 from memsvc.extraction.model.settings import OpenAISettings, OutputLimitField
 from memsvc.log import Log
 
@@ -52,26 +52,26 @@ class Dialect:
         """Return the prompt; the form of the answer stands in it where nothing else says it, or `states_form`."""
         return build_prompt(conversation, self._settings.prompt, self._output, states_form=states_form)
 
-    def body(self, prompt: Prompt, conversation: Conversation) -> dict[str, Any]:
-        """Return the request."""
+    def body(self, system: str, user: str, form: Form) -> dict[str, Any]:
+        """Return the request for an answer of this form."""
         settings = self._settings
-        body: dict[str, Any] = {"model": settings.model, "messages": self._messages(prompt), "stream": True}
+        body: dict[str, Any] = {"model": settings.model, "messages": self._messages(system, user), "stream": True}
         if settings.stream_usage:
             body["stream_options"] = {"include_usage": True}
         if self._limit_field:
             body[self._limit_field.value] = settings.max_output_tokens
         if settings.temperature is not None:
             body["temperature"] = settings.temperature
-        form = response_format(conversation.schemas, self._output)
-        if form is not None:
-            body["response_format"] = form
+        held_to = response_format(form, self._output)
+        if held_to is not None:
+            body["response_format"] = held_to
         body |= settings.extra_body
         return {name: value for name, value in body.items() if name not in self._refused}
 
-    def _messages(self, prompt: Prompt) -> list[dict[str, str]]:
+    def _messages(self, system: str, user: str) -> list[dict[str, str]]:
         if "system_role" in self._refused:
-            return [{"role": "user", "content": f"{prompt.system}\n{prompt.user}"}]
-        return [{"role": "system", "content": prompt.system}, {"role": "user", "content": prompt.user}]
+            return [{"role": "user", "content": f"{system}\n{user}"}]
+        return [{"role": "system", "content": system}, {"role": "user", "content": user}]
 
     def adapt(self, sent: Mapping[str, Any], refusal: str) -> bool:
         """Learn from the text of a refusal of `sent`; return whether the next request will differ from it."""

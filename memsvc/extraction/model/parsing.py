@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -62,6 +62,18 @@ class OperationReader:
         if operations is not None:
             return operations
         raise Unusable(Reason.MODEL_OUTPUT_UNUSABLE, "the model's answer is not a list of operations")
+
+
+def read_object(text: str, fields: Collection[str]) -> Fields | None:
+    """Return the JSON object with these fields that an answer is, or that stands in it; None: there is none."""
+    text = _well_formed(text)
+    stripped = _after_thoughts(text).strip()
+    start, end = stripped.find("{"), stripped.rfind("}")
+    for candidate in (text, stripped, *(match[1].strip() for match in _FENCED.finditer(stripped)), stripped[start:]):
+        value = _lenient(candidate, prose_may_follow=start >= 0 <= end)
+        if isinstance(value, dict) and set(fields) & set(value):
+            return value
+    return None
 
 
 class _Scanner:

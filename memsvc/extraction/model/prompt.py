@@ -74,12 +74,27 @@ def build_prompt(
     return Prompt(system, user, shown, cut_bytes)
 
 
-def response_format(schemas: Sequence[LayerSchema], output: StructuredOutput) -> Mapping[str, Any] | None:
+class Form(msgspec.Struct, frozen=True, gc=False):
+    """The form of an answer: the JSON Schema of each of its fields, all of them required."""
+
+    name: str
+    fields: Mapping[str, Any]
+
+
+def response_format(form: Form, output: StructuredOutput) -> Mapping[str, Any] | None:
     """Return the `response_format` of the request: OpenAI's strict JSON schema, or what stands in for it."""
     if output is StructuredOutput.TEXT:
         return None
     if output is StructuredOutput.JSON_OBJECT:
         return {"type": "json_object"}
+    return {
+        "type": "json_schema",
+        "json_schema": {"name": form.name, "strict": True, "schema": _object_of(form.fields)},
+    }
+
+
+def operations_form(schemas: Sequence[LayerSchema]) -> Form:
+    """Return the form of a list of operations on memories of these layers."""
     text = {"type": "string"}
     fields = {
         "action": _one_of([action.value for action in Action]),
@@ -96,8 +111,7 @@ def response_format(schemas: Sequence[LayerSchema], output: StructuredOutput) ->
         "valid_from": text,
         "valid_to": text,
     }
-    root = _object_of({"operations": _list_of(_object_of(fields))})
-    return {"type": "json_schema", "json_schema": {"name": "memory", "strict": True, "schema": root}}
+    return Form("memory", {"operations": _list_of(_object_of(fields))})
 
 
 def render_layers(schemas: Sequence[LayerSchema], limit_bytes: int) -> str:

@@ -240,7 +240,7 @@ def own(name: str) -> Iterator[tuple[Spoil, str]]:
         yield put("memory_id", LONG), "memory_id"
     elif name == "AppendRun":
         yield from runs()
-    elif name in ("GetHistory", "GetSession", "DeleteSession"):
+    elif name in ("GetHistory", "GetSession", "DeleteSession", "SummarizeSession"):
         yield put("session_id", ""), "session_id"
         yield put("session_id", LONG), "session_id"
         if name == "GetHistory":

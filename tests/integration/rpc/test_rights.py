@@ -36,6 +36,7 @@ EXPECTED = {
     "ListRuns": READ,
     "GetHistory": READ,
     "SearchHistory": READ,
+    "SummarizeSession": WRITE,
     "GetSession": READ,
     "ListSessions": READ,
     "DeleteSession": WRITE,

@@ -47,6 +47,7 @@ VALID: dict[str, Message] = {
     "ListRuns": session_pb2.ListRunsRequest(scope=SARAH),
     "GetHistory": session_pb2.GetHistoryRequest(scope=SARAH, session_id="s1"),
     "SearchHistory": session_pb2.SearchHistoryRequest(scope=SARAH, query="skis"),
+    "SummarizeSession": session_pb2.SummarizeSessionRequest(scope=SARAH, session_id="s1"),
     "GetSession": session_pb2.GetSessionRequest(scope=SARAH, session_id="s1"),
     "ListSessions": session_pb2.ListSessionsRequest(scope=SARAH),
     "DeleteSession": session_pb2.DeleteSessionRequest(scope=SARAH, session_id="s1"),

@@ -11,7 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memsvc.extraction.engine import Conversation, LayerSchema
-from memsvc.extraction.model.prompt import PromptBudget, StructuredOutput, build_prompt, encoded_bytes, response_format
+from memsvc.extraction.model.prompt import (
+    PromptBudget,
+    StructuredOutput,
+    build_prompt,
+    encoded_bytes,
+    operations_form,
+    response_format,
+)
 from memsvc.extraction.schemas import default_schemas
 from memsvc.model import Layer, Memory, Message, Role, TextPart
 
@@ -142,12 +149,12 @@ def test_without_a_schema_the_prompt_says_the_form() -> None:
     conversation = Conversation([say("x")], schemas=SCHEMAS)
     system = build_prompt(conversation, PromptBudget(), StructuredOutput.TEXT).system
     assert '{"operations":[{"action":' in system
-    assert response_format(SCHEMAS, StructuredOutput.TEXT) is None
-    assert response_format(SCHEMAS, StructuredOutput.JSON_OBJECT) == {"type": "json_object"}
+    assert response_format(operations_form(SCHEMAS), StructuredOutput.TEXT) is None
+    assert response_format(operations_form(SCHEMAS), StructuredOutput.JSON_OBJECT) == {"type": "json_object"}
 
 
 def test_the_schema_is_one_that_strict_mode_takes() -> None:
-    form = response_format(SCHEMAS[:2], StructuredOutput.JSON_SCHEMA)
+    form = response_format(operations_form(SCHEMAS[:2]), StructuredOutput.JSON_SCHEMA)
     assert form is not None
     element = form["json_schema"]["schema"]["properties"]["operations"]["items"]
     assert form["json_schema"]["strict"] is True

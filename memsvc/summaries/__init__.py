@@ -1,0 +1,1 @@
+"""Summaries of sessions: rolling, from the last one and what is new."""
