@@ -15,6 +15,7 @@ from memsvc.administration import Administration, Exporter, Importer, NamespaceE
 from memsvc.asking import Asker
 from memsvc.clock import now_micros
 from memsvc.config import DEFAULTS, Config
+from memsvc.consolidation.consolidating import Consolidator
 from memsvc.extraction.engine import Engine
 from memsvc.extraction.engines import model_of
 from memsvc.extraction.jobs.budget import Budgets
@@ -61,6 +62,7 @@ class Application(Struct, frozen=True, kw_only=True):
     sessions: Sessions
     history_search: HistorySearch
     summarizer: Summarizer
+    consolidator: Consolidator
     extractions: Extractions
     tools: Tools
     administration: Administration
@@ -123,6 +125,7 @@ def build_application(
     asker = engine if isinstance(engine, Asker) else None
     redactor = Redactor(settings.redact, settings.redact_patterns)
     summarizer = Summarizer(driver, asker, redactor)
+    consolidator = Consolidator(users, asker, meaning, redactor)
     settings_reader = SettingsReader(users, MemorySettings(operations=Operations(clear=settings.allow_clear)))
     quiet = Quiet(settings.quiet_seconds, max(settings.quiet_seconds, settings.max_quiet_seconds))
     administration = Administration(users, writer)
@@ -159,6 +162,7 @@ def build_application(
         importer=Importer(writer, quotas, quiet, instant(embedder), redactor),
         eraser=NamespaceEraser(administration),
         summarizer=summarizer,
+        consolidator=consolidator,
         worker=Worker(
             users,
             writer,
@@ -173,6 +177,8 @@ def build_application(
             quotas=quotas,
             budgets=budgets,
             summarizer=summarizer,
+            consolidator=consolidator,
+            settings_reader=settings_reader,
         ),
         redactor=redactor,
         settings_reader=settings_reader,

@@ -41,6 +41,7 @@ class GivenRetention(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     run_seconds: float | None = None
     history_seconds: float | None = None
     extraction_seconds: float | None = None
+    consolidation_seconds: float | None = None
 
 
 class GivenSettings(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):

@@ -143,6 +143,7 @@ class Cause(enum.StrEnum):
     EXPIRED = "expired"
     RESTORED = "restored"
     IMPORTED = "imported"
+    CONSOLIDATED = "consolidated"
 
 
 class ImportMode(enum.StrEnum):
@@ -399,6 +400,8 @@ class ExtractionKind(enum.StrEnum):
     TASK = "task"
     SUMMARY = "summary"
     """A session, to summarize it."""
+    CONSOLIDATION = "consolidation"
+    """The memories themselves, to tidy them."""
 
     @property
     def learns(self) -> bool:

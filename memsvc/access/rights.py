@@ -87,6 +87,7 @@ NEEDS: Final[Mapping[str, Need]] = {
     "AdminService/GetStats": _READ,
     "AdminService/ExportUser": _READ,
     "AdminService/ImportMemories": _WRITE,
+    "AdminService/ConsolidateMemories": _WRITE,
     "AdminService/EraseUser": _ADMIN,
     "AdminService/EraseNamespace": _ADMIN_OF_ALL,
     "AdminService/GetServerInfo": Need(None, has_user=False),

@@ -202,6 +202,8 @@ class Body(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=Tr
     """How far a sweep has come, where the record notes it."""
     forgotten: Forgotten | None = None
     """What a sweep took away."""
+    consolidate_time: int | None = None
+    """When the memories are to be consolidated by themselves, 0: not; None: as before."""
     embed_time: int | None = None
     """When vectors have to be made next, 0: all are there; None: as before."""
 

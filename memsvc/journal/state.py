@@ -81,6 +81,8 @@ class Core(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=Tr
     """What still has to be blanked in the history, and the newest record that asked for it."""
     erase_seq: int = 0
     """The newest erasure; 0: none."""
+    consolidate_time: int = 0
+    """When the memories are to be consolidated by themselves; 0: not."""
     summarize: Mapping[str, int] = {}
     """Sessions that are to be summarized, and when: nobody has queued it yet."""
     embed_time: int = 0
@@ -254,6 +256,7 @@ def _fold_core(core: Core, record: Record, body: Body) -> Core:
         first_expiry=min(filter(None, (core.first_expiry, *expiries)), default=0),
         purges=purges,
         erase_seq=core.erase_seq,
+        consolidate_time=core.consolidate_time if body.consolidate_time is None else body.consolidate_time,
         summarize=summarize,
         embed_time=core.embed_time if body.embed_time is None else body.embed_time,
         has_vectors=core.has_vectors or bool(body.embedded),
@@ -482,6 +485,8 @@ def due_time(state: State) -> int:
     if core.purges:
         times.append(_AT_ONCE)
     times.extend(core.summarize.values())
+    if core.consolidate_time:
+        times.append(core.consolidate_time)
     if core.embed_time:
         times.append(core.embed_time)
     if core.sweep.next_time:

@@ -5,13 +5,17 @@ from __future__ import annotations
 from typing import Final
 
 from memsvc.application import Application
-from memsvc.errors import invalid
+from memsvc.errors import ExtractionError, Unavailable, invalid
 from memsvc.limits import check_id, page_size
 from memsvc.model import ImportMode
 from memsvc.rpc.calling import Context
+from memsvc.rpc.draining import Draining
+from memsvc.rpc.extractions import proto_extraction, proto_usage
 from memsvc.rpc.fields import (
     LAYER_NUMBERS,
+    MAX_WAIT_SECONDS,
     read_consistency,
+    read_duration,
     read_enum,
     read_namespace,
     read_request,
@@ -19,7 +23,10 @@ from memsvc.rpc.fields import (
     timestamp,
 )
 from memsvc.rpc.interceptors import remaining_seconds
+from memsvc.rpc.memories import proto_commit
 from memsvc.rpc.records import IMPORT_MODES, proto_outcome, proto_records, read_records
+from memsvc.rpc.room import Room
+from memsvc.rpc.waiting import Waiting
 from memsvc.v1 import admin_pb2 as pb
 
 _ERASE_SECONDS: Final = 10.0
@@ -29,7 +36,8 @@ _ERASE_SECONDS: Final = 10.0
 class AdminService:
     """Serves memsvc.v1.AdminService."""
 
-    def __init__(self, application: Application) -> None:
+    def __init__(self, application: Application, drain: Draining, room: Room) -> None:
+        self._waiting = Waiting(application, drain, room)
         self._application = application
         self._administration = application.administration
         self._exporter = application.exporter
@@ -94,6 +102,34 @@ class AdminService:
             erased_run_count=erased.runs,
             next_page_token=erased.next_page_token,
         )
+
+    async def consolidate_memories(
+        self, request: pb.ConsolidateMemoriesRequest, context: Context
+    ) -> pb.ConsolidateMemoriesResponse:
+        scope, known = read_scope(request.scope), read_request(request)
+        wait = None
+        if request.HasField("wait_for_consolidation"):
+            wait = read_duration("wait_for_consolidation", request.wait_for_consolidation, MAX_WAIT_SECONDS)
+        if request.validate_only:
+            try:
+                commit, usage, revision = await self._application.consolidator.preview(scope)
+            except ExtractionError as error:
+                raise Unavailable(error.reason, error.detail, retry_after_seconds=5.0) from error
+            return pb.ConsolidateMemoriesResponse(
+                commit=proto_commit(commit, scope), usage=proto_usage(usage), revision=revision
+            )
+        extraction_id = await self._application.extractions.accept_consolidation(scope, known)
+        reply = pb.ConsolidateMemoriesResponse(extraction_id=extraction_id)
+        ended = None
+        if wait is not None:
+            ended = await self._waiting.until_ended(scope, extraction_id, wait, context)
+        if ended is not None:
+            extraction, made = ended
+            reply.extraction.CopyFrom(proto_extraction(extraction))
+            if made is not None:
+                reply.commit.CopyFrom(proto_commit(made, scope))
+        reply.revision = (await self._application.users.latest(scope)).revision
+        return reply
 
     async def erase_user(self, request: pb.EraseUserRequest, context: Context) -> pb.EraseUserResponse:
         scope, known = read_scope(request.scope), read_request(request)

@@ -45,8 +45,8 @@ from memsvc.rpc.fields import (
 from memsvc.rpc.filters import read_filter
 from memsvc.rpc.interceptors import remaining_seconds
 from memsvc.rpc.messages import proto_message
-from memsvc.rpc.session_service import LATE_SECONDS, REPLY_SECONDS
 from memsvc.rpc.settings import read_request_settings
+from memsvc.rpc.waiting import LATE_SECONDS, REPLY_SECONDS
 from memsvc.search.filter import matcher
 from memsvc.search.history import HistoryFilter
 from memsvc.sessions.history import History

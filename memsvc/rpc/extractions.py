@@ -36,6 +36,7 @@ _KINDS: Final = {
     ExtractionKind.MESSAGES: extraction_pb2.EXTRACTION_KIND_MESSAGES,
     ExtractionKind.TASK: extraction_pb2.EXTRACTION_KIND_TASK,
     ExtractionKind.SUMMARY: extraction_pb2.EXTRACTION_KIND_SUMMARY,
+    ExtractionKind.CONSOLIDATION: extraction_pb2.EXTRACTION_KIND_CONSOLIDATION,
 }
 _ACTIONS: Final = {
     Action.ADD: memory_pb2.CHANGE_KIND_CREATED,

@@ -35,6 +35,7 @@ _CAUSES: Final = {
     Cause.EXPIRED: memory_pb2.CHANGE_CAUSE_EXPIRED,
     Cause.RESTORED: memory_pb2.CHANGE_CAUSE_RESTORED,
     Cause.IMPORTED: memory_pb2.CHANGE_CAUSE_IMPORTED,
+    Cause.CONSOLIDATED: memory_pb2.CHANGE_CAUSE_CONSOLIDATED,
 }
 
 

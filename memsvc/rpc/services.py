@@ -61,7 +61,7 @@ def methods(
         "ExtractionService": ExtractionService(application),
         "ContextService": ContextService(application, drain),
         "ToolService": ToolService(application, drain),
-        "AdminService": AdminService(application),
+        "AdminService": AdminService(application, drain, admitting.room),
         "ConfigService": ConfigService(application),
     }
     settings = application.settings

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from typing import Final
 
 from msgspec.structs import replace
 
 from memsvc.application import Application
-from memsvc.errors import Error, invalid
+from memsvc.errors import invalid
 from memsvc.ids import new_id
 from memsvc.limits import MAX_FILTER_VALUES, QUERY_BYTES, REPLY_BYTES, check_id, check_text, page_size
 from memsvc.model import LearningMode, LearningState, Scope
@@ -29,7 +27,6 @@ from memsvc.rpc.fields import (
     timestamp,
 )
 from memsvc.rpc.filters import read_range
-from memsvc.rpc.interceptors import remaining_seconds
 from memsvc.rpc.memories import proto_commit
 from memsvc.rpc.messages import (
     LEARNING_NUMBERS,
@@ -42,6 +39,7 @@ from memsvc.rpc.messages import (
 )
 from memsvc.rpc.room import Room
 from memsvc.rpc.settings import read_run_settings
+from memsvc.rpc.waiting import Waiting
 from memsvc.search.embedders.contract import instant
 from memsvc.search.filter import ALWAYS
 from memsvc.search.history import HistoryFilter
@@ -51,11 +49,6 @@ from memsvc.sessions.learning import learning_of
 from memsvc.sessions.stored import spoken
 from memsvc.settings.accepting import Terms
 from memsvc.v1 import session_pb2 as pb
-
-REPLY_SECONDS: Final = 0.25
-"""A wait ends so long before the call's deadline: time to read what came of it, and to answer."""
-LATE_SECONDS: Final = 0.05
-"""How long past its end a wait may go on for the database's last answer."""
 
 _TOP_K: Final = 10
 _MAX_TOP_K: Final = 100
@@ -69,7 +62,7 @@ class SessionService:
     """Serves memsvc.v1.SessionService."""
 
     def __init__(self, application: Application, drain: Draining, room: Room) -> None:
-        self._room = room
+        self._waiting = Waiting(application, drain, room)
         self._sessions = application.sessions
         self._history_search = application.history_search
         self._summarizer = application.summarizer
@@ -77,7 +70,6 @@ class SessionService:
         self._extractions = application.extractions
         self._settings_reader = application.settings_reader
         self._application = application
-        self._drain = drain
 
     async def append_run(self, request: pb.AppendRunRequest, context: Context) -> pb.AppendRunResponse:
         scope, wait = read_scope(request.scope), None
@@ -95,9 +87,7 @@ class SessionService:
         )
         if receipt.extraction_id and wait is not None:
             del storing
-            self._room.let_go(asyncio.current_task())
-            remaining = remaining_seconds(context, self._application.settings.default_deadline_seconds) - REPLY_SECONDS
-            await self._wait(scope, reply, max(0.0, min(wait, remaining)))
+            await self._wait(scope, reply, wait, context)
         return reply
 
     async def _store(self, scope: Scope, request: pb.AppendRunRequest) -> RunReceipt:
@@ -125,15 +115,12 @@ class SessionService:
             summarize_every=self._application.settings.summarize_every_runs,
         )
 
-    async def _wait(self, scope: Scope, reply: pb.AppendRunResponse, seconds: float) -> None:
+    async def _wait(self, scope: Scope, reply: pb.AppendRunResponse, seconds: float, context: Context) -> None:
         """Wait for what was accepted, and put into the reply what came of it."""
-        commit = None
-        try:
-            async with self._drain.until_drained(), asyncio.timeout(seconds + LATE_SECONDS):
-                extraction, commit = await self._extractions.wait(scope, reply.extraction_id, seconds)
-        except (Error, TimeoutError):
-            # The run is stored: that must be answered, whatever became of the wait.
+        ended = await self._waiting.until_ended(scope, reply.extraction_id, seconds, context)
+        if ended is None:
             return
+        extraction, commit = ended
         reply.extraction.CopyFrom(proto_extraction(extraction))
         reply.learning = LEARNING_NUMBERS[learning_of(extraction.state)]
         if commit is not None:
@@ -181,14 +168,9 @@ class SessionService:
         extraction_id = await self._extractions.accept_summary(scope, request.session_id, known)
         reply = pb.SummarizeSessionResponse(extraction_id=extraction_id)
         if extraction_id and wait is not None:
-            self._room.let_go(asyncio.current_task())
-            remaining = remaining_seconds(context, self._application.settings.default_deadline_seconds) - REPLY_SECONDS
-            seconds = max(0.0, min(wait, remaining))
-            # It is queued: that must be answered, whatever becomes of the wait.
-            with contextlib.suppress(Error, TimeoutError):
-                async with self._drain.until_drained(), asyncio.timeout(seconds + LATE_SECONDS):
-                    extraction, _ = await self._extractions.wait(scope, extraction_id, seconds)
-                    reply.extraction.CopyFrom(proto_extraction(extraction))
+            ended = await self._waiting.until_ended(scope, extraction_id, wait, context)
+            if ended is not None:
+                reply.extraction.CopyFrom(proto_extraction(ended[0]))
         summary = proto_summary(await self._summarizer.read(scope, request.session_id))
         if summary is not None:
             reply.summary.CopyFrom(summary)

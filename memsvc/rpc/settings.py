@@ -33,6 +33,7 @@ RETENTION_FIELDS: Final = {
     "runs": "run_seconds",
     "history": "history_seconds",
     "ended_extractions": "extraction_seconds",
+    "consolidation_interval": "consolidation_seconds",
 }
 """How the message names what `GivenRetention` does."""
 

@@ -16,8 +16,8 @@ from memsvc.rpc.extractions import proto_extraction
 from memsvc.rpc.fields import MAX_WAIT_SECONDS, read_duration, read_enum, read_scope, read_shared_users
 from memsvc.rpc.interceptors import remaining_seconds
 from memsvc.rpc.memories import proto_commit
-from memsvc.rpc.session_service import REPLY_SECONDS
 from memsvc.rpc.settings import read_request_settings
+from memsvc.rpc.waiting import REPLY_SECONDS
 from memsvc.tools import Call, Tool, ToolFormat, definition, permissions_in
 from memsvc.v1 import tool_pb2 as pb
 

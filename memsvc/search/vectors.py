@@ -60,6 +60,11 @@ class VectorIndex:
             self._ids[slot] = None
             self._free_slots.append(slot)
 
+    def vector_of(self, memory_id: str) -> bytes:
+        """Return a memory's vector; empty: it has none."""
+        slot = self._slots.get(memory_id)
+        return self._rows[slot].tobytes() if slot is not None and self._rows is not None else b""
+
     def similarities(self, query: bytes) -> Similarities:
         """Return how near every memory is to a query's vector."""
         import numpy as np

@@ -61,6 +61,8 @@ class Retention(Struct, frozen=True):
     """Records of users' journals: what ListMemoryChanges, RestoreMemories and reads of the past go back to."""
     extraction_seconds: float = 0.0
     """Extractions that have ended."""
+    consolidation_seconds: float = 0.0
+    """So long after a change, a user's memories are consolidated; 0: only when asked for."""
 
     @property
     def shortest_seconds(self) -> float:

@@ -22,13 +22,15 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from memsvc.v1 import common_pb2 as memsvc_dot_v1_dot_common__pb2
+from memsvc.v1 import extraction_pb2 as memsvc_dot_v1_dot_extraction__pb2
 from memsvc.v1 import memory_pb2 as memsvc_dot_v1_dot_memory__pb2
 from memsvc.v1 import session_pb2 as memsvc_dot_v1_dot_session__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15memsvc/v1/admin.proto\x12\tmemsvc.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16memsvc/v1/common.proto\x1a\x16memsvc/v1/memory.proto\x1a\x17memsvc/v1/session.proto\"L\n\x10ListUsersRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\">\n\x11ListUsersResponse\x12\x10\n\x08user_ids\x18\x01 \x03(\t\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"_\n\x0fGetStatsRequest\x12\x1f\n\x05scope\x18\x01 \x01(\x0b\x32\x10.memsvc.v1.Scope\x12+\n\x0b\x63onsistency\x18\x02 \x01(\x0b\x32\x16.memsvc.v1.Consistency\"<\n\nLayerCount\x12\x1f\n\x05layer\x18\x01 \x01(\x0e\x32\x10.memsvc.v1.Layer\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\"\x96\x03\n\x10GetStatsResponse\x12\x14\n\x0cmemory_count\x18\x01 \x01(\x05\x12%\n\x06layers\x18\x02 \x03(\x0b\x32\x15.memsvc.v1.LayerCount\x12\x14\n\x0cmemory_quota\x18\x03 \x01(\x05\x12\x11\n\trun_count\x18\x04 \x01(\x05\x12\x19\n\x11pending_run_count\x18\x05 \x01(\x05\x12\x1d\n\x15open_extraction_count\x18\x06 \x01(\x05\x12/\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08revision\x18\x08 \x01(\x03\x12-\n\tread_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12 \n\x18waiting_extraction_count\x18\n \x01(\x05\x12\x16\n\x0ewaiting_reason\x18\x0b \x01(\t\x12\x1f\n\x17\x66\x61iled_extraction_count\x18\x0c \x01(\x05\x12\x15\n\rfailed_reason\x18\r \x01(\t\"\\\n\x0c\x45xportRecord\x12#\n\x06memory\x18\x01 \x01(\x0b\x32\x11.memsvc.v1.MemoryH\x00\x12\x1d\n\x03run\x18\x02 \x01(\x0b\x32\x0e.memsvc.v1.RunH\x00\x42\x08\n\x06record\"[\n\x11\x45xportUserRequest\x12\x1f\n\x05scope\x18\x01 \x01(\x0b\x32\x10.memsvc.v1.Scope\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"\x92\x01\n\x12\x45xportUserResponse\x12(\n\x07records\x18\x01 \x03(\x0b\x32\x17.memsvc.v1.ExportRecord\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x03\x12\x14\n\x0cmemory_count\x18\x04 \x01(\x05\x12\x11\n\trun_count\x18\x05 \x01(\x05\"\x9b\x01\n\x15ImportMemoriesRequest\x12\x1f\n\x05scope\x18\x01 \x01(\x0b\x32\x10.memsvc.v1.Scope\x12(\n\x07records\x18\x02 \x03(\x0b\x32\x17.memsvc.v1.ExportRecord\x12#\n\x04mode\x18\x03 \x01(\x0e\x32\x15.memsvc.v1.ImportMode\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"z\n\rImportOutcome\x12\'\n\x06result\x18\x01 \x01(\x0e\x32\x17.memsvc.v1.ImportResult\x12\x11\n\tmemory_id\x18\x02 \x01(\t\x12\x0e\n\x06number\x18\x03 \x01(\x03\x12\x0e\n\x06run_id\x18\x04 \x01(\t\x12\r\n\x05index\x18\x05 \x01(\x03\"V\n\x16ImportMemoriesResponse\x12*\n\x08outcomes\x18\x01 \x03(\x0b\x32\x18.memsvc.v1.ImportOutcome\x12\x10\n\x08revision\x18\x02 \x01(\x03\"G\n\x10\x45raseUserRequest\x12\x1f\n\x05scope\x18\x01 \x01(\x0b\x32\x10.memsvc.v1.Scope\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\\\n\x11\x45raseUserResponse\x12\x1b\n\x13\x65rased_memory_count\x18\x01 \x01(\x05\x12\x18\n\x10\x65rased_run_count\x18\x02 \x01(\x05\x12\x10\n\x08revision\x18\x03 \x01(\x03\"Y\n\x15\x45raseNamespaceRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x19\n\x11\x63onfirm_namespace\x18\x02 \x01(\t\x12\x12\n\npage_token\x18\x03 \x01(\t\"\x83\x01\n\x16\x45raseNamespaceResponse\x12\x19\n\x11\x65rased_user_count\x18\x01 \x01(\x05\x12\x1b\n\x13\x65rased_memory_count\x18\x02 \x01(\x03\x12\x18\n\x10\x65rased_run_count\x18\x03 \x01(\x03\x12\x17\n\x0fnext_page_token\x18\x04 \x01(\t\"\x16\n\x14GetServerInfoRequest\"A\n\x0e\x43\x61pabilityInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tsupported\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x8a\x03\n\x15GetServerInfoResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0e\n\x06\x64river\x18\x02 \x01(\t\x12/\n\x0c\x63\x61pabilities\x18\x03 \x03(\x0b\x32\x19.memsvc.v1.CapabilityInfo\x12\x0e\n\x06\x65ngine\x18\x04 \x01(\t\x12\r\n\x05model\x18\x05 \x01(\t\x12.\n\nstart_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cmemory_quota\x18\x07 \x01(\x05\x12\x19\n\x11max_request_bytes\x18\x08 \x01(\x03\x12 \n\x18waiting_extraction_count\x18\t \x01(\x05\x12\x16\n\x0ewaiting_reason\x18\n \x01(\t\x12\x1f\n\x17\x66\x61iled_extraction_count\x18\x0b \x01(\x05\x12\x15\n\rfailed_reason\x18\x0c \x01(\t\x12-\n\nredactions\x18\r \x03(\x0b\x32\x19.memsvc.v1.RedactionCount\"-\n\x0eRedactionCount\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x05*p\n\nImportMode\x12\x1b\n\x17IMPORT_MODE_UNSPECIFIED\x10\x00\x12\x14\n\x10IMPORT_MODE_FAIL\x10\x01\x12\x14\n\x10IMPORT_MODE_SKIP\x10\x02\x12\x19\n\x15IMPORT_MODE_OVERWRITE\x10\x03*\x82\x01\n\x0cImportResult\x12\x1d\n\x19IMPORT_RESULT_UNSPECIFIED\x10\x00\x12\x19\n\x15IMPORT_RESULT_CREATED\x10\x01\x12\x19\n\x15IMPORT_RESULT_SKIPPED\x10\x02\x12\x1d\n\x19IMPORT_RESULT_OVERWRITTEN\x10\x03\x32\xc4\x04\n\x0c\x41\x64minService\x12K\n\tListUsers\x12\x1b.memsvc.v1.ListUsersRequest\x1a\x1c.memsvc.v1.ListUsersResponse\"\x03\x90\x02\x01\x12H\n\x08GetStats\x12\x1a.memsvc.v1.GetStatsRequest\x1a\x1b.memsvc.v1.GetStatsResponse\"\x03\x90\x02\x01\x12N\n\nExportUser\x12\x1c.memsvc.v1.ExportUserRequest\x1a\x1d.memsvc.v1.ExportUserResponse\"\x03\x90\x02\x01\x12U\n\x0eImportMemories\x12 .memsvc.v1.ImportMemoriesRequest\x1a!.memsvc.v1.ImportMemoriesResponse\x12\x46\n\tEraseUser\x12\x1b.memsvc.v1.EraseUserRequest\x1a\x1c.memsvc.v1.EraseUserResponse\x12U\n\x0e\x45raseNamespace\x12 .memsvc.v1.EraseNamespaceRequest\x1a!.memsvc.v1.EraseNamespaceResponse\x12W\n\rGetServerInfo\x12\x1f.memsvc.v1.GetServerInfoRequest\x1a .memsvc.v1.GetServerInfoResponse\"\x03\x90\x02\x01\x42\x98\x01\n\rdev.memsvc.v1B\nAdminProtoP\x01Z6github.com/memsvc/memsvc/clients/go/memsvc/v1;memsvcv1\xa2\x02\x03MSV\xaa\x02\tMemsvc.V1\xca\x02\tMemsvc\\V1\xe2\x02\x15Memsvc\\V1\\GPBMetadata\xea\x02\nMemsvc::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15memsvc/v1/admin.proto\x12\tmemsvc.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16memsvc/v1/common.proto\x1a\x1amemsvc/v1/extraction.proto\x1a\x16memsvc/v1/memory.proto\x1a\x17memsvc/v1/session.proto\"L\n\x10ListUsersRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\">\n\x11ListUsersResponse\x12\x10\n\x08user_ids\x18\x01 \x03(\t\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"_\n\x0fGetStatsRequest\x12\x1f\n\x05scope\x18\x01 \x01(\x0b\x32\x10.memsvc.v1.Scope\x12+\n\x0b\x63onsistency\x18\x02 \x01(\x0b\x32\x16.memsvc.v1.Consistency\"<\n\nLayerCount\x12\x1f\n\x05layer\x18\x01 \x01(\x0e\x32\x10.memsvc.v1.Layer\x12\r\n\x05\x63ount\x18\x02 \x01(\x05\"\x96\x03\n\x10GetStatsResponse\x12\x14\n\x0cmemory_count\x18\x01 \x01(\x05\x12%\n\x06layers\x18\x02 \x03(\x0b\x32\x15.memsvc.v1.LayerCount\x12\x14\n\x0cmemory_quota\x18\x03 \x01(\x05\x12\x11\n\trun_count\x18\x04 \x01(\x05\x12\x19\n\x11pending_run_count\x18\x05 \x01(\x05\x12\x1d\n\x15open_extraction_count\x18\x06 \x01(\x05\x12/\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08revision\x18\x08 \x01(\x03\x12-\n\tread_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12 \n\x18waiting_extraction_count\x18\n \x01(\x05\x12\x16\n\x0ewaiting_reason\x18\x0b \x01(\t\x12\x1f\n\x17\x66\x61iled_extraction_count\x18\x0c \x01(\x05\x12\x15\n\rfailed_reason\x18\r \x01(\t\"\\\n\x0c\x45xportRecord\x12#\n\x06memory\x18\x01 \x01(\x0b\x32\x11.memsvc.v1.MemoryH\x00\x12\x1d\n\x03run\x18\x02 \x01(\x0b\x32\x0e.memsvc.v1.RunH\x00\x42\x08\n\x06record\"[\n\x11\x45xportUserRequest\x12\x1f\n\x05scope\x18\x01 \x01(\x0b\x32\x10.memsvc.v1.Scope\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"\x92\x01\n\x12\x45xportUserResponse\x12(\n\x07records\x18\x01 \x03(\x0b\x32\x17.memsvc.v1.ExportRecord\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x03\x12\x14\n\x0cmemory_count\x18\x04 \x01(\x05\x12\x11\n\trun_count\x18\x05 \x01(\x05\"\x9b\x01\n\x15ImportMemoriesRequest\x12\x1f\n\x05scope\x18\x01 \x01(\x0b\x32\x10.memsvc.v1.Scope\x12(\n\x07records\x18\x02 \x03(\x0b\x32\x17.memsvc.v1.ExportRecord\x12#\n\x04mode\x18\x03 \x01(\x0e\x32\x15.memsvc.v1.ImportMode\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"z\n\rImportOutcome\x12\'\n\x06result\x18\x01 \x01(\x0e\x32\x17.memsvc.v1.ImportResult\x12\x11\n\tmemory_id\x18\x02 \x01(\t\x12\x0e\n\x06number\x18\x03 \x01(\x03\x12\x0e\n\x06run_id\x18\x04 \x01(\t\x12\r\n\x05index\x18\x05 \x01(\x03\"V\n\x16ImportMemoriesResponse\x12*\n\x08outcomes\x18\x01 \x03(\x0b\x32\x18.memsvc.v1.ImportOutcome\x12\x10\n\x08revision\x18\x02 \x01(\x03\"\xa3\x01\n\x1a\x43onsolidateMemoriesRequest\x12\x1f\n\x05scope\x18\x01 \x01(\x0b\x32\x10.memsvc.v1.Scope\x12\x15\n\rvalidate_only\x18\x02 \x01(\x08\x12\x39\n\x16wait_for_consolidation\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"\xb5\x01\n\x1b\x43onsolidateMemoriesResponse\x12\x15\n\rextraction_id\x18\x01 \x01(\t\x12)\n\nextraction\x18\x02 \x01(\x0b\x32\x15.memsvc.v1.Extraction\x12!\n\x06\x63ommit\x18\x03 \x01(\x0b\x32\x11.memsvc.v1.Commit\x12\x1f\n\x05usage\x18\x04 \x01(\x0b\x32\x10.memsvc.v1.Usage\x12\x10\n\x08revision\x18\x05 \x01(\x03\"G\n\x10\x45raseUserRequest\x12\x1f\n\x05scope\x18\x01 \x01(\x0b\x32\x10.memsvc.v1.Scope\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\\\n\x11\x45raseUserResponse\x12\x1b\n\x13\x65rased_memory_count\x18\x01 \x01(\x05\x12\x18\n\x10\x65rased_run_count\x18\x02 \x01(\x05\x12\x10\n\x08revision\x18\x03 \x01(\x03\"Y\n\x15\x45raseNamespaceRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x19\n\x11\x63onfirm_namespace\x18\x02 \x01(\t\x12\x12\n\npage_token\x18\x03 \x01(\t\"\x83\x01\n\x16\x45raseNamespaceResponse\x12\x19\n\x11\x65rased_user_count\x18\x01 \x01(\x05\x12\x1b\n\x13\x65rased_memory_count\x18\x02 \x01(\x03\x12\x18\n\x10\x65rased_run_count\x18\x03 \x01(\x03\x12\x17\n\x0fnext_page_token\x18\x04 \x01(\t\"\x16\n\x14GetServerInfoRequest\"A\n\x0e\x43\x61pabilityInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tsupported\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\x8a\x03\n\x15GetServerInfoResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0e\n\x06\x64river\x18\x02 \x01(\t\x12/\n\x0c\x63\x61pabilities\x18\x03 \x03(\x0b\x32\x19.memsvc.v1.CapabilityInfo\x12\x0e\n\x06\x65ngine\x18\x04 \x01(\t\x12\r\n\x05model\x18\x05 \x01(\t\x12.\n\nstart_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cmemory_quota\x18\x07 \x01(\x05\x12\x19\n\x11max_request_bytes\x18\x08 \x01(\x03\x12 \n\x18waiting_extraction_count\x18\t \x01(\x05\x12\x16\n\x0ewaiting_reason\x18\n \x01(\t\x12\x1f\n\x17\x66\x61iled_extraction_count\x18\x0b \x01(\x05\x12\x15\n\rfailed_reason\x18\x0c \x01(\t\x12-\n\nredactions\x18\r \x03(\x0b\x32\x19.memsvc.v1.RedactionCount\"-\n\x0eRedactionCount\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x05*p\n\nImportMode\x12\x1b\n\x17IMPORT_MODE_UNSPECIFIED\x10\x00\x12\x14\n\x10IMPORT_MODE_FAIL\x10\x01\x12\x14\n\x10IMPORT_MODE_SKIP\x10\x02\x12\x19\n\x15IMPORT_MODE_OVERWRITE\x10\x03*\x82\x01\n\x0cImportResult\x12\x1d\n\x19IMPORT_RESULT_UNSPECIFIED\x10\x00\x12\x19\n\x15IMPORT_RESULT_CREATED\x10\x01\x12\x19\n\x15IMPORT_RESULT_SKIPPED\x10\x02\x12\x1d\n\x19IMPORT_RESULT_OVERWRITTEN\x10\x03\x32\xaa\x05\n\x0c\x41\x64minService\x12K\n\tListUsers\x12\x1b.memsvc.v1.ListUsersRequest\x1a\x1c.memsvc.v1.ListUsersResponse\"\x03\x90\x02\x01\x12H\n\x08GetStats\x12\x1a.memsvc.v1.GetStatsRequest\x1a\x1b.memsvc.v1.GetStatsResponse\"\x03\x90\x02\x01\x12N\n\nExportUser\x12\x1c.memsvc.v1.ExportUserRequest\x1a\x1d.memsvc.v1.ExportUserResponse\"\x03\x90\x02\x01\x12U\n\x0eImportMemories\x12 .memsvc.v1.ImportMemoriesRequest\x1a!.memsvc.v1.ImportMemoriesResponse\x12\x64\n\x13\x43onsolidateMemories\x12%.memsvc.v1.ConsolidateMemoriesRequest\x1a&.memsvc.v1.ConsolidateMemoriesResponse\x12\x46\n\tEraseUser\x12\x1b.memsvc.v1.EraseUserRequest\x1a\x1c.memsvc.v1.EraseUserResponse\x12U\n\x0e\x45raseNamespace\x12 .memsvc.v1.EraseNamespaceRequest\x1a!.memsvc.v1.EraseNamespaceResponse\x12W\n\rGetServerInfo\x12\x1f.memsvc.v1.GetServerInfoRequest\x1a .memsvc.v1.GetServerInfoResponse\"\x03\x90\x02\x01\x42\x98\x01\n\rdev.memsvc.v1B\nAdminProtoP\x01Z6github.com/memsvc/memsvc/clients/go/memsvc/v1;memsvcv1\xa2\x02\x03MSV\xaa\x02\tMemsvc.V1\xca\x02\tMemsvc\\V1\xe2\x02\x15Memsvc\\V1\\GPBMetadata\xea\x02\nMemsvc::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,48 +46,52 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ADMINSERVICE'].methods_by_name['ExportUser']._serialized_options = b'\220\002\001'
   _globals['_ADMINSERVICE'].methods_by_name['GetServerInfo']._loaded_options = None
   _globals['_ADMINSERVICE'].methods_by_name['GetServerInfo']._serialized_options = b'\220\002\001'
-  _globals['_IMPORTMODE']._serialized_start=2485
-  _globals['_IMPORTMODE']._serialized_end=2597
-  _globals['_IMPORTRESULT']._serialized_start=2600
-  _globals['_IMPORTRESULT']._serialized_end=2730
-  _globals['_LISTUSERSREQUEST']._serialized_start=142
-  _globals['_LISTUSERSREQUEST']._serialized_end=218
-  _globals['_LISTUSERSRESPONSE']._serialized_start=220
-  _globals['_LISTUSERSRESPONSE']._serialized_end=282
-  _globals['_GETSTATSREQUEST']._serialized_start=284
-  _globals['_GETSTATSREQUEST']._serialized_end=379
-  _globals['_LAYERCOUNT']._serialized_start=381
-  _globals['_LAYERCOUNT']._serialized_end=441
-  _globals['_GETSTATSRESPONSE']._serialized_start=444
-  _globals['_GETSTATSRESPONSE']._serialized_end=850
-  _globals['_EXPORTRECORD']._serialized_start=852
-  _globals['_EXPORTRECORD']._serialized_end=944
-  _globals['_EXPORTUSERREQUEST']._serialized_start=946
-  _globals['_EXPORTUSERREQUEST']._serialized_end=1037
-  _globals['_EXPORTUSERRESPONSE']._serialized_start=1040
-  _globals['_EXPORTUSERRESPONSE']._serialized_end=1186
-  _globals['_IMPORTMEMORIESREQUEST']._serialized_start=1189
-  _globals['_IMPORTMEMORIESREQUEST']._serialized_end=1344
-  _globals['_IMPORTOUTCOME']._serialized_start=1346
-  _globals['_IMPORTOUTCOME']._serialized_end=1468
-  _globals['_IMPORTMEMORIESRESPONSE']._serialized_start=1470
-  _globals['_IMPORTMEMORIESRESPONSE']._serialized_end=1556
-  _globals['_ERASEUSERREQUEST']._serialized_start=1558
-  _globals['_ERASEUSERREQUEST']._serialized_end=1629
-  _globals['_ERASEUSERRESPONSE']._serialized_start=1631
-  _globals['_ERASEUSERRESPONSE']._serialized_end=1723
-  _globals['_ERASENAMESPACEREQUEST']._serialized_start=1725
-  _globals['_ERASENAMESPACEREQUEST']._serialized_end=1814
-  _globals['_ERASENAMESPACERESPONSE']._serialized_start=1817
-  _globals['_ERASENAMESPACERESPONSE']._serialized_end=1948
-  _globals['_GETSERVERINFOREQUEST']._serialized_start=1950
-  _globals['_GETSERVERINFOREQUEST']._serialized_end=1972
-  _globals['_CAPABILITYINFO']._serialized_start=1974
-  _globals['_CAPABILITYINFO']._serialized_end=2039
-  _globals['_GETSERVERINFORESPONSE']._serialized_start=2042
-  _globals['_GETSERVERINFORESPONSE']._serialized_end=2436
-  _globals['_REDACTIONCOUNT']._serialized_start=2438
-  _globals['_REDACTIONCOUNT']._serialized_end=2483
-  _globals['_ADMINSERVICE']._serialized_start=2733
-  _globals['_ADMINSERVICE']._serialized_end=3313
+  _globals['_IMPORTMODE']._serialized_start=2895
+  _globals['_IMPORTMODE']._serialized_end=3007
+  _globals['_IMPORTRESULT']._serialized_start=3010
+  _globals['_IMPORTRESULT']._serialized_end=3140
+  _globals['_LISTUSERSREQUEST']._serialized_start=202
+  _globals['_LISTUSERSREQUEST']._serialized_end=278
+  _globals['_LISTUSERSRESPONSE']._serialized_start=280
+  _globals['_LISTUSERSRESPONSE']._serialized_end=342
+  _globals['_GETSTATSREQUEST']._serialized_start=344
+  _globals['_GETSTATSREQUEST']._serialized_end=439
+  _globals['_LAYERCOUNT']._serialized_start=441
+  _globals['_LAYERCOUNT']._serialized_end=501
+  _globals['_GETSTATSRESPONSE']._serialized_start=504
+  _globals['_GETSTATSRESPONSE']._serialized_end=910
+  _globals['_EXPORTRECORD']._serialized_start=912
+  _globals['_EXPORTRECORD']._serialized_end=1004
+  _globals['_EXPORTUSERREQUEST']._serialized_start=1006
+  _globals['_EXPORTUSERREQUEST']._serialized_end=1097
+  _globals['_EXPORTUSERRESPONSE']._serialized_start=1100
+  _globals['_EXPORTUSERRESPONSE']._serialized_end=1246
+  _globals['_IMPORTMEMORIESREQUEST']._serialized_start=1249
+  _globals['_IMPORTMEMORIESREQUEST']._serialized_end=1404
+  _globals['_IMPORTOUTCOME']._serialized_start=1406
+  _globals['_IMPORTOUTCOME']._serialized_end=1528
+  _globals['_IMPORTMEMORIESRESPONSE']._serialized_start=1530
+  _globals['_IMPORTMEMORIESRESPONSE']._serialized_end=1616
+  _globals['_CONSOLIDATEMEMORIESREQUEST']._serialized_start=1619
+  _globals['_CONSOLIDATEMEMORIESREQUEST']._serialized_end=1782
+  _globals['_CONSOLIDATEMEMORIESRESPONSE']._serialized_start=1785
+  _globals['_CONSOLIDATEMEMORIESRESPONSE']._serialized_end=1966
+  _globals['_ERASEUSERREQUEST']._serialized_start=1968
+  _globals['_ERASEUSERREQUEST']._serialized_end=2039
+  _globals['_ERASEUSERRESPONSE']._serialized_start=2041
+  _globals['_ERASEUSERRESPONSE']._serialized_end=2133
+  _globals['_ERASENAMESPACEREQUEST']._serialized_start=2135
+  _globals['_ERASENAMESPACEREQUEST']._serialized_end=2224
+  _globals['_ERASENAMESPACERESPONSE']._serialized_start=2227
+  _globals['_ERASENAMESPACERESPONSE']._serialized_end=2358
+  _globals['_GETSERVERINFOREQUEST']._serialized_start=2360
+  _globals['_GETSERVERINFOREQUEST']._serialized_end=2382
+  _globals['_CAPABILITYINFO']._serialized_start=2384
+  _globals['_CAPABILITYINFO']._serialized_end=2449
+  _globals['_GETSERVERINFORESPONSE']._serialized_start=2452
+  _globals['_GETSERVERINFORESPONSE']._serialized_end=2846
+  _globals['_REDACTIONCOUNT']._serialized_start=2848
+  _globals['_REDACTIONCOUNT']._serialized_end=2893
+  _globals['_ADMINSERVICE']._serialized_start=3143
+  _globals['_ADMINSERVICE']._serialized_end=3825
 # @@protoc_insertion_point(module_scope)

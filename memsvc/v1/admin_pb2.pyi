@@ -5,11 +5,13 @@ isort:skip_file
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from memsvc.v1 import common_pb2 as _common_pb2
+from memsvc.v1 import extraction_pb2 as _extraction_pb2
 from memsvc.v1 import memory_pb2 as _memory_pb2
 from memsvc.v1 import session_pb2 as _session_pb2
 import builtins as _builtins
@@ -490,6 +492,92 @@ class ImportMemoriesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ImportMemoriesResponse: _TypeAlias = ImportMemoriesResponse  # noqa: Y015
+
+@_typing.final
+class ConsolidateMemoriesRequest(_message.Message):
+    """Request of ConsolidateMemories."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCOPE_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    WAIT_FOR_CONSOLIDATION_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    validate_only: _builtins.bool
+    """Only answer what would change: no job is made. The model is asked all the same, and UNAVAILABLE where it fails."""
+    request_id: _builtins.str
+    """A UUID that makes the call safe to repeat."""
+    @_builtins.property
+    def scope(self) -> _common_pb2.Scope:
+        """Whose memories. user_id is required."""
+
+    @_builtins.property
+    def wait_for_consolidation(self) -> _duration_pb2.Duration:
+        """Wait at most this long until it is done: at most an hour, and no longer than the call's deadline. Not set: do not
+        wait.
+        """
+
+    def __init__(
+        self,
+        *,
+        scope: _common_pb2.Scope | None = ...,
+        validate_only: _builtins.bool = ...,
+        wait_for_consolidation: _duration_pb2.Duration | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["scope", b"scope", "wait_for_consolidation", b"wait_for_consolidation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "scope", b"scope", "validate_only", b"validate_only", "wait_for_consolidation", b"wait_for_consolidation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConsolidateMemoriesRequest: _TypeAlias = ConsolidateMemoriesRequest  # noqa: Y015
+
+@_typing.final
+class ConsolidateMemoriesResponse(_message.Message):
+    """Response of ConsolidateMemories."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXTRACTION_ID_FIELD_NUMBER: _builtins.int
+    EXTRACTION_FIELD_NUMBER: _builtins.int
+    COMMIT_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    extraction_id: _builtins.str
+    """The extraction that does it; empty with validate_only."""
+    revision: _builtins.int
+    """The user's revision after it."""
+    @_builtins.property
+    def extraction(self) -> _extraction_pb2.Extraction:
+        """The extraction as it is now; only with wait_for_consolidation."""
+
+    @_builtins.property
+    def commit(self) -> _memory_pb2.Commit:
+        """What changed, once the extraction has succeeded; or what would, with validate_only: then it has no revision, and the
+        memories after it have no etag.
+        """
+
+    @_builtins.property
+    def usage(self) -> _common_pb2.Usage:
+        """What the model cost; with validate_only, else it is in the extraction."""
+
+    def __init__(
+        self,
+        *,
+        extraction_id: _builtins.str = ...,
+        extraction: _extraction_pb2.Extraction | None = ...,
+        commit: _memory_pb2.Commit | None = ...,
+        usage: _common_pb2.Usage | None = ...,
+        revision: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["commit", b"commit", "extraction", b"extraction", "usage", b"usage"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["commit", b"commit", "extraction", b"extraction", "extraction_id", b"extraction_id", "revision", b"revision", "usage", b"usage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConsolidateMemoriesResponse: _TypeAlias = ConsolidateMemoriesResponse  # noqa: Y015
 
 @_typing.final
 class EraseUserRequest(_message.Message):

@@ -55,6 +55,11 @@ class AdminServiceStub(object):
                 request_serializer=memsvc_dot_v1_dot_admin__pb2.ImportMemoriesRequest.SerializeToString,
                 response_deserializer=memsvc_dot_v1_dot_admin__pb2.ImportMemoriesResponse.FromString,
                 _registered_method=True)
+        self.ConsolidateMemories = channel.unary_unary(
+                '/memsvc.v1.AdminService/ConsolidateMemories',
+                request_serializer=memsvc_dot_v1_dot_admin__pb2.ConsolidateMemoriesRequest.SerializeToString,
+                response_deserializer=memsvc_dot_v1_dot_admin__pb2.ConsolidateMemoriesResponse.FromString,
+                _registered_method=True)
         self.EraseUser = channel.unary_unary(
                 '/memsvc.v1.AdminService/EraseUser',
                 request_serializer=memsvc_dot_v1_dot_admin__pb2.EraseUserRequest.SerializeToString,
@@ -107,6 +112,18 @@ class AdminServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ConsolidateMemories(self, request, context):
+        """Tidy a user's memories, in one commit that RestoreMemories can undo: what says the same becomes one memory, what is
+        over by its own dates becomes a fact of the past. A model, where there is one, finds what says the same in other words,
+        what a newer fact contradicts, and what is better said together, in one call with a bounded prompt; without a model
+        only the same words count. Memories with a key stay, and nothing stated gives way to what is inferred. An extraction of
+        kind CONSOLIDATION does it, which can be watched and cancelled as any other. Namespaces can have it done by itself: see
+        RetentionSettings.consolidation_interval.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def EraseUser(self, request, context):
         """Erase everything about a user: memories, history, runs, queued jobs. Safe to repeat.
         """
@@ -151,6 +168,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.ImportMemories,
                     request_deserializer=memsvc_dot_v1_dot_admin__pb2.ImportMemoriesRequest.FromString,
                     response_serializer=memsvc_dot_v1_dot_admin__pb2.ImportMemoriesResponse.SerializeToString,
+            ),
+            'ConsolidateMemories': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConsolidateMemories,
+                    request_deserializer=memsvc_dot_v1_dot_admin__pb2.ConsolidateMemoriesRequest.FromString,
+                    response_serializer=memsvc_dot_v1_dot_admin__pb2.ConsolidateMemoriesResponse.SerializeToString,
             ),
             'EraseUser': grpc.unary_unary_rpc_method_handler(
                     servicer.EraseUser,
@@ -277,6 +299,33 @@ class AdminService(object):
             '/memsvc.v1.AdminService/ImportMemories',
             memsvc_dot_v1_dot_admin__pb2.ImportMemoriesRequest.SerializeToString,
             memsvc_dot_v1_dot_admin__pb2.ImportMemoriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConsolidateMemories(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/memsvc.v1.AdminService/ConsolidateMemories',
+            memsvc_dot_v1_dot_admin__pb2.ConsolidateMemoriesRequest.SerializeToString,
+            memsvc_dot_v1_dot_admin__pb2.ConsolidateMemoriesResponse.FromString,
             options,
             channel_credentials,
             insecure,

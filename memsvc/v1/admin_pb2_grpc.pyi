@@ -46,6 +46,14 @@ class AdminServiceStub:
     commit, all or none; the runs follow, in the order of their indexes, some at a time. Secrets are redacted, as in other
     writes. A repeat under the same request_id goes on where the call was cut off.
     """
+    ConsolidateMemories: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ConsolidateMemoriesRequest, _admin_pb2.ConsolidateMemoriesResponse]
+    """Tidy a user's memories, in one commit that RestoreMemories can undo: what says the same becomes one memory, what is
+    over by its own dates becomes a fact of the past. A model, where there is one, finds what says the same in other words,
+    what a newer fact contradicts, and what is better said together, in one call with a bounded prompt; without a model
+    only the same words count. Memories with a key stay, and nothing stated gives way to what is inferred. An extraction of
+    kind CONSOLIDATION does it, which can be watched and cancelled as any other. Namespaces can have it done by itself: see
+    RetentionSettings.consolidation_interval.
+    """
     EraseUser: _grpc.UnaryUnaryMultiCallable[_admin_pb2.EraseUserRequest, _admin_pb2.EraseUserResponse]
     """Erase everything about a user: memories, history, runs, queued jobs. Safe to repeat."""
     EraseNamespace: _grpc.UnaryUnaryMultiCallable[_admin_pb2.EraseNamespaceRequest, _admin_pb2.EraseNamespaceResponse]
@@ -72,6 +80,14 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """Import what ExportUser gave, of this server or another, or of any other source. The memories of a request are one
     commit, all or none; the runs follow, in the order of their indexes, some at a time. Secrets are redacted, as in other
     writes. A repeat under the same request_id goes on where the call was cut off.
+    """
+    ConsolidateMemories: _aio.UnaryUnaryMultiCallable[_admin_pb2.ConsolidateMemoriesRequest, _admin_pb2.ConsolidateMemoriesResponse]  # type: ignore[assignment]
+    """Tidy a user's memories, in one commit that RestoreMemories can undo: what says the same becomes one memory, what is
+    over by its own dates becomes a fact of the past. A model, where there is one, finds what says the same in other words,
+    what a newer fact contradicts, and what is better said together, in one call with a bounded prompt; without a model
+    only the same words count. Memories with a key stay, and nothing stated gives way to what is inferred. An extraction of
+    kind CONSOLIDATION does it, which can be watched and cancelled as any other. Namespaces can have it done by itself: see
+    RetentionSettings.consolidation_interval.
     """
     EraseUser: _aio.UnaryUnaryMultiCallable[_admin_pb2.EraseUserRequest, _admin_pb2.EraseUserResponse]  # type: ignore[assignment]
     """Erase everything about a user: memories, history, runs, queued jobs. Safe to repeat."""
@@ -120,6 +136,20 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         """Import what ExportUser gave, of this server or another, or of any other source. The memories of a request are one
         commit, all or none; the runs follow, in the order of their indexes, some at a time. Secrets are redacted, as in other
         writes. A repeat under the same request_id goes on where the call was cut off.
+        """
+
+    @_abc_1.abstractmethod
+    def ConsolidateMemories(
+        self,
+        request: _admin_pb2.ConsolidateMemoriesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.ConsolidateMemoriesResponse, _abc.Awaitable[_admin_pb2.ConsolidateMemoriesResponse]]:
+        """Tidy a user's memories, in one commit that RestoreMemories can undo: what says the same becomes one memory, what is
+        over by its own dates becomes a fact of the past. A model, where there is one, finds what says the same in other words,
+        what a newer fact contradicts, and what is better said together, in one call with a bounded prompt; without a model
+        only the same words count. Memories with a key stay, and nothing stated gives way to what is inferred. An extraction of
+        kind CONSOLIDATION does it, which can be watched and cancelled as any other. Namespaces can have it done by itself: see
+        RetentionSettings.consolidation_interval.
         """
 
     @_abc_1.abstractmethod

@@ -228,6 +228,7 @@ class RetentionSettings(_message.Message):
     RUNS_FIELD_NUMBER: _builtins.int
     HISTORY_FIELD_NUMBER: _builtins.int
     ENDED_EXTRACTIONS_FIELD_NUMBER: _builtins.int
+    CONSOLIDATION_INTERVAL_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def runs(self) -> _duration_pb2.Duration:
         """Runs, with their messages. What was learned from them stays."""
@@ -242,16 +243,23 @@ class RetentionSettings(_message.Message):
     def ended_extractions(self) -> _duration_pb2.Duration:
         """Extractions that have ended."""
 
+    @_builtins.property
+    def consolidation_interval(self) -> _duration_pb2.Duration:
+        """So long after something changed, the user's memories are consolidated: see AdminService.ConsolidateMemories. 0: only
+        when asked for. Default: 0.
+        """
+
     def __init__(
         self,
         *,
         runs: _duration_pb2.Duration | None = ...,
         history: _duration_pb2.Duration | None = ...,
         ended_extractions: _duration_pb2.Duration | None = ...,
+        consolidation_interval: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ended_extractions", b"ended_extractions", "history", b"history", "runs", b"runs"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consolidation_interval", b"consolidation_interval", "ended_extractions", b"ended_extractions", "history", b"history", "runs", b"runs"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ended_extractions", b"ended_extractions", "history", b"history", "runs", b"runs"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consolidation_interval", b"consolidation_interval", "ended_extractions", b"ended_extractions", "history", b"history", "runs", b"runs"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

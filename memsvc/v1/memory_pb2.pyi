@@ -69,6 +69,8 @@ class _ChangeCauseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ChangeCau
     """RestoreMemories brought it back."""
     CHANGE_CAUSE_IMPORTED: _ChangeCause.ValueType  # 5
     """ImportMemories brought it."""
+    CHANGE_CAUSE_CONSOLIDATED: _ChangeCause.ValueType  # 6
+    """A consolidation tidied it."""
 
 class ChangeCause(_ChangeCause, metaclass=_ChangeCauseEnumTypeWrapper):
     """Why a memory changed."""
@@ -85,6 +87,8 @@ CHANGE_CAUSE_RESTORED: ChangeCause.ValueType  # 4
 """RestoreMemories brought it back."""
 CHANGE_CAUSE_IMPORTED: ChangeCause.ValueType  # 5
 """ImportMemories brought it."""
+CHANGE_CAUSE_CONSOLIDATED: ChangeCause.ValueType  # 6
+"""A consolidation tidied it."""
 Global___ChangeCause: _TypeAlias = ChangeCause  # noqa: Y015
 
 class _MemoryOrder:

@@ -38,6 +38,7 @@ class Part:
     """Grows by a command at a time, until it is appended whole or not at all."""
 
     __slots__ = (
+        "_consolidate_after_seconds",
         "_deletes",
         "_embed_after_seconds",
         "_puts",
@@ -52,8 +53,14 @@ class Part:
         "state",
     )
 
-    def __init__(self, hot: HotUser, embed_after_seconds: float | None = None) -> None:
-        """`embed_after_seconds`: how soon what changed has to be embedded; None: nobody embeds."""
+    def __init__(
+        self, hot: HotUser, embed_after_seconds: float | None = None, consolidate_after_seconds: float = 0.0
+    ) -> None:
+        """`embed_after_seconds`: how soon what changed has to be embedded; None: nobody embeds.
+
+        `consolidate_after_seconds`: how soon it is to be consolidated; 0: not by itself.
+        """
+        self._consolidate_after_seconds = consolidate_after_seconds
         self.hot = hot
         self._embed_after_seconds = embed_after_seconds
         self.before = self.state = hot.state
@@ -122,6 +129,7 @@ class Part:
         before, body = self.state, self._asking_for_vectors(decision.body, moment)
         if waiting.actor:
             body = replace(body, actor=waiting.actor)
+        body = self._planning_consolidation(body, moment)
         if body.erase is not None and self._records:
             raise _Later
         record = Record(before.tip.seq + 1, moment.nonce, decision.kind, moment.time, encode_body(body))
@@ -142,6 +150,13 @@ class Part:
         self._records.append(record)
         self._merge(puts, deletes)
         self.decided.append(Decided(waiting, body, moment.time))
+
+    def _planning_consolidation(self, body: Body, moment: Moment) -> Body:
+        """Let memories that changed be consolidated some time later, where that is configured."""
+        seconds = self._consolidate_after_seconds
+        if not seconds or not body.changes or self.state.core.consolidate_time or body.consolidate_time is not None:
+            return body
+        return replace(body, consolidate_time=moment.now + int(seconds * 1_000_000))
 
     def _asking_for_vectors(self, body: Body, moment: Moment) -> Body:
         if self._embed_after_seconds is None or self.state.core.embed_time:

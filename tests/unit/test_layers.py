@@ -26,7 +26,7 @@ LAYERS = [
     {"meaning", "retention"},
     {"context", "copying", "memories"},
     {"sessions"},
-    {"summaries"},
+    {"consolidation", "summaries"},
     {"extraction"},
     {"administration", "tools"},
     {"application"},

@@ -11,6 +11,7 @@ from memsvc.v1.reasons import Reason
 from memsvc_client.async_client import AsyncConfig, AsyncExtractions, AsyncMemories, AsyncMemoryClient, AsyncUser
 from memsvc_client.client import Config, Extractions, Memories, MemoryClient, User
 from memsvc_client.config_calls import MemoryConfig
+from memsvc_client.consolidation_calls import Consolidated
 from memsvc_client.context_calls import Context, ContextCut, ContextHistory, ContextSection
 from memsvc_client.enums import (
     ChangeCause,
@@ -116,6 +117,7 @@ __all__ = [
     "Config",
     "ConfigFields",
     "Consistency",
+    "Consolidated",
     "Context",
     "ContextCut",
     "ContextFormat",

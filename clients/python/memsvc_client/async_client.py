@@ -7,6 +7,7 @@ from typing import Self
 
 from memsvc_client import (
     config_calls,
+    consolidation_calls,
     context_calls,
     extraction_calls,
     history_calls,
@@ -107,6 +108,7 @@ class AsyncMemories(Handle[AsyncConnection]):
     clear = method(memory_calls.clear, AsyncConnection.call)
     undo = method(memory_calls.undo, AsyncConnection.call)
     restore = method(memory_calls.restore, AsyncConnection.call)
+    consolidate = method(consolidation_calls.consolidate, AsyncConnection.call)
 
 
 class AsyncExtractions(Handle[AsyncConnection]):

@@ -7,6 +7,7 @@ from typing import Self
 
 from memsvc_client import (
     config_calls,
+    consolidation_calls,
     context_calls,
     extraction_calls,
     history_calls,
@@ -103,6 +104,7 @@ class Memories(Handle[Connection]):
     clear = method(memory_calls.clear, Connection.call)
     undo = method(memory_calls.undo, Connection.call)
     restore = method(memory_calls.restore, Connection.call)
+    consolidate = method(consolidation_calls.consolidate, Connection.call)
 
 
 class Extractions(Handle[Connection]):

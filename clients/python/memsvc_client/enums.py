@@ -68,6 +68,7 @@ class ChangeCause(enum.StrEnum):
     EXPIRED = "expired"
     RESTORED = "restored"
     IMPORTED = "imported"
+    CONSOLIDATED = "consolidated"
     UNKNOWN = "unknown"
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import TypeAlias
 
-from memsvc.v1 import extraction_pb2
+from memsvc.v1 import common_pb2, extraction_pb2
 from memsvc_client.enums import ChangeKind, ExtractionKind, ExtractionState
 from memsvc_client.errors import ExtractionFailed
 from memsvc_client.memory import Commit, Memory, commit_of, memory_of
@@ -132,6 +132,11 @@ class Completed(Shown):
 ExtractionEvent: TypeAlias = Accepted | Progress | Proposed | Refused | Committed | Failed | Retried | Completed
 
 
+def usage_of(wire: common_pb2.Usage) -> Usage:
+    """Read what a model cost."""
+    return Usage(**{each.name: getattr(wire, each.name) for each in fields(Usage)})
+
+
 def extraction_of(wire: extraction_pb2.Extraction) -> Extraction:
     """Read one extraction."""
     return Extraction(
@@ -146,7 +151,7 @@ def extraction_of(wire: extraction_pb2.Extraction) -> Extraction:
         run_ids=tuple(wire.run_ids),
         revision=wire.revision,
         change_count=wire.change_count,
-        usage=Usage(**{each.name: getattr(wire.usage, each.name) for each in fields(Usage)}),
+        usage=usage_of(wire.usage),
         create_time=time_of(wire, "create_time"),
         start_time=time_of(wire, "start_time"),
         end_time=time_of(wire, "end_time"),

@@ -99,6 +99,9 @@ EXPORT_USER = Rpc(_ADMIN + "ExportUser", admin_pb2.ExportUserRequest, admin_pb2.
 IMPORT_MEMORIES = Rpc(_ADMIN + "ImportMemories", admin_pb2.ImportMemoriesRequest, admin_pb2.ImportMemoriesResponse)
 ERASE_NAMESPACE = Rpc(_ADMIN + "EraseNamespace", admin_pb2.EraseNamespaceRequest, admin_pb2.EraseNamespaceResponse)
 GET_STATS = Rpc(_ADMIN + "GetStats", admin_pb2.GetStatsRequest, admin_pb2.GetStatsResponse)
+CONSOLIDATE_MEMORIES = Rpc(
+    _ADMIN + "ConsolidateMemories", admin_pb2.ConsolidateMemoriesRequest, admin_pb2.ConsolidateMemoriesResponse
+)
 ERASE_USER = Rpc(_ADMIN + "EraseUser", admin_pb2.EraseUserRequest, admin_pb2.EraseUserResponse)
 GET_SERVER_INFO = Rpc(_ADMIN + "GetServerInfo", admin_pb2.GetServerInfoRequest, admin_pb2.GetServerInfoResponse)
 

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from memsvc.access.allowance import Quotas
 from memsvc.clock import now_micros
 from memsvc.config import DEFAULTS
+from memsvc.consolidation.commands import AcceptConsolidation
 from memsvc.configuration import NOTHING, GivenSettings
 from memsvc.errors import ExtractionError, FailedPrecondition, NotFound, Reason, Unavailable
 from memsvc.extraction.authority import rights_of
@@ -165,6 +166,10 @@ class Extractions(Struct):
         Raises NotFound (SESSION_NOT_FOUND).
         """
         return await self.writer.write(scope, AcceptSummary(session_id, new_id(), request))
+
+    async def accept_consolidation(self, scope: Scope, request: Request | None) -> str:
+        """Queue a consolidation of the user's memories; return its id."""
+        return await self.writer.write(scope, AcceptConsolidation(new_id(), request))
 
     async def get(self, scope: Scope, extraction_id: str) -> Extraction:
         """Return an extraction. Raises NotFound (EXTRACTION_NOT_FOUND)."""

@@ -19,6 +19,8 @@ from msgspec import Struct, field, structs
 from memsvc.access.allowance import Quotas
 from memsvc.clock import in_words
 from memsvc.config import DEFAULTS, Config
+from memsvc.consolidation.commands import AcceptConsolidation, FinishConsolidation, PlanConsolidation
+from memsvc.consolidation.consolidating import Consolidator
 from memsvc.errors import Error, ExtractionError, Permanent, Reason, Retryable, Unavailable
 from memsvc.extraction.authority import rights_of
 from memsvc.extraction.conversation import read
@@ -98,6 +100,10 @@ class Worker(Struct):
     """None: learning may cost what it costs."""
     summarizer: Summarizer | None = None
     """Summarizes sessions; None: nobody does here."""
+    consolidator: Consolidator | None = None
+    """Tidies memories; None: nobody does here."""
+    settings_reader: SettingsReader | None = None
+    """Knows whether memories are tidied by themselves; None: they are not."""
     meaning: Meaning | None = None
     """Makes what vectors are missing; None: nobody does here."""
     foreground: Foreground = field(default_factory=Foreground)
@@ -274,6 +280,7 @@ class Worker(Struct):
             while await self.writer.write(scope, SweepCommand()):
                 pass
             await self._queue_summaries(scope)
+            await self._queue_consolidation(scope)
             while True:
                 command = await self._claim_command(scope)
                 reach("worker.before_claim")
@@ -303,6 +310,17 @@ class Worker(Struct):
         for session_id, due in planned.items():
             if due <= self.users.clock():
                 await self.writer.write(scope, AcceptSummary(session_id, new_id()))
+
+    async def _queue_consolidation(self, scope: Scope) -> None:
+        """Queue the consolidation whose time has come, if memories are still to be tidied by themselves."""
+        core = (await self.users.latest(scope)).state.core
+        if not 0 < core.consolidate_time <= self.users.clock():
+            return
+        settings = await self.settings_reader.in_force(scope) if self.settings_reader is not None else None
+        if settings is not None and settings.enabled and settings.retention.consolidation_seconds:
+            await self.writer.write(scope, AcceptConsolidation(new_id()))
+        else:
+            await self.writer.write(scope, PlanConsolidation(0))
 
     async def _embed(self, scope: Scope) -> None:
         state = (await self.users.latest(scope)).state
@@ -390,8 +408,11 @@ class Worker(Struct):
         try:
             if await self._waits_for_budget(scope, claimed):
                 return
-            if claimed.extractions[0].kind is ExtractionKind.SUMMARY:
+            kind = claimed.extractions[0].kind
+            if kind is ExtractionKind.SUMMARY:
                 await self._summarize(scope, claimed, spent)
+            elif kind is ExtractionKind.CONSOLIDATION:
+                await self._consolidate(scope, claimed, spent)
             else:
                 await self._learn(scope, claimed, spent)
         except ExtractionError as error:
@@ -416,10 +437,21 @@ class Worker(Struct):
             reach("worker.before_finish")
             stands = await self.writer.write(scope, StoreSummary(claimed.claim, part, spent.usage))
             reach("worker.after_finish")
-            await self._done(scope, claimed, spent.usage)
             if not stands or part is None or not part.more:
                 break
+            await self._spend(scope, spent.usage)
+        await self._done(scope, claimed, spent.usage)
         log.info("summarized", **_told(scope, claimed), calls=spent.usage.calls)
+
+    async def _consolidate(self, scope: Scope, claimed: Claimed, spent: _Spent) -> None:
+        assert self.consolidator is not None
+        found = await self.consolidator.find(scope, claimed.extractions[0].reason)
+        spent.usage = found.usage
+        reach("worker.before_finish")
+        await self.writer.write(scope, FinishConsolidation(claimed.claim, found.operations, found.usage))
+        reach("worker.after_finish")
+        await self._done(scope, claimed, found.usage)
+        log.info("consolidated", **_told(scope, claimed), operations=len(found.operations), calls=found.usage.calls)
 
     async def _learn(self, scope: Scope, claimed: Claimed, spent: _Spent) -> None:
         extractions = claimed.extractions
@@ -460,7 +492,7 @@ class Worker(Struct):
         log.info("extracted", **_told(scope, claimed), operations=len(operations), calls=finished.usage.calls)
 
     async def _done(self, scope: Scope, claimed: Claimed, usage: Usage) -> None:
-        """Count what has become of an attempt, or of a part of it."""
+        """Count what an attempt that has succeeded has cost."""
         await self._spend(scope, usage)
         if usage.calls:
             self._note_answer()

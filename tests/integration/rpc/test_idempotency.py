@@ -66,6 +66,14 @@ WRITES: dict[str, tuple[Message, Change]] = {
         session_pb2.DeleteSessionRequest(scope=SARAH, session_id="s0"),
         lambda request: setattr(request, "allow_missing", True),
     ),
+    "SummarizeSession": (
+        session_pb2.SummarizeSessionRequest(scope=SARAH, session_id="s0"),
+        lambda request: setattr(request, "session_id", "s2"),
+    ),
+    "ConsolidateMemories": (
+        admin_pb2.ConsolidateMemoriesRequest(scope=SARAH),
+        lambda request: request.wait_for_consolidation.FromMilliseconds(1),
+    ),
     "CancelExtraction": (
         extraction_pb2.CancelExtractionRequest(scope=SARAH),
         lambda request: setattr(request, "extraction_id", "e2"),

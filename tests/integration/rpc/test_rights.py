@@ -55,6 +55,7 @@ EXPECTED = {
     "GetStats": READ,
     "ExportUser": READ,
     "ImportMemories": WRITE,
+    "ConsolidateMemories": WRITE,
     "EraseUser": ADMIN,
     "EraseNamespace": ADMIN,
     "GetServerInfo": NONE,

@@ -73,6 +73,7 @@ VALID: dict[str, Message] = {
         scope=SARAH, records=[admin_pb2.ExportRecord(memory=MEMORY), admin_pb2.ExportRecord(run=RUN)]
     ),
     "EraseNamespace": admin_pb2.EraseNamespaceRequest(namespace="default", confirm_namespace="default"),
+    "ConsolidateMemories": admin_pb2.ConsolidateMemoriesRequest(scope=SARAH),
     "EraseUser": admin_pb2.EraseUserRequest(scope=SARAH),
     "GetServerInfo": admin_pb2.GetServerInfoRequest(),
 }

@@ -53,10 +53,10 @@ def test_every_method_shows_its_own_arguments() -> None:
 def test_every_method_shows_what_it_answers() -> None:
     methods = (User.history, Memories.list, User.watch, AsyncUser.history, AsyncMemories.list, AsyncUser.watch)
     assert [inspect.signature(each).return_annotation for each in methods] == [
-        "list[HistoryMessage]",
+        "History",
         "Listing[Memory]",
         "Iterator[WatchEvent]",
-        "Awaitable[list[HistoryMessage]]",
+        "Awaitable[History]",
         "AsyncListing[Memory]",
         "AsyncIterator[WatchEvent]",
     ]
