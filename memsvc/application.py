@@ -129,7 +129,7 @@ def build_application(
     settings_reader = SettingsReader(users, MemorySettings(operations=Operations(clear=settings.allow_clear)))
     quiet = Quiet(settings.quiet_seconds, max(settings.quiet_seconds, settings.max_quiet_seconds))
     administration = Administration(users, writer)
-    memory_reader = MemoryReader(users, bool(model), meaning)
+    memory_reader = MemoryReader(users, asker, meaning)
     sessions, history_search = Sessions(users, writer, redactor), HistorySearch(users, meaning)
     extractions = Extractions(
         users,

@@ -6,7 +6,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 import click
@@ -20,6 +20,9 @@ from memsvc.extraction.engine import Conversation, Engine, Finished
 from memsvc.extraction.schemas import default_schemas
 from memsvc.model import Message, Role, TextPart
 from memsvc.redaction import Redactor
+
+if TYPE_CHECKING:
+    from memsvc_client import ServerInfo
 
 
 @click.command()
@@ -42,6 +45,7 @@ async def _examine(config: Config, sources: dict[str, str], target: str) -> list
     findings = [Finding(Verdict.OK, "configuration", _shown(sources))]
     findings += [finding async for finding in database_findings(config)]
     findings.append(await _engine(config, sources))
+    findings.append(await _embedder(config))
     if target:
         findings.append(_server(target))
     return findings
@@ -66,6 +70,30 @@ async def _engine(config: Config, sources: Mapping[str, str]) -> Finding:
         return await _model(config, engine)
     finally:
         await engine.close()
+
+
+async def _embedder(config: Config) -> Finding:
+    """Embed one sentence: what a server will do, with the same settings."""
+    from memsvc.meaning.embedders import build_embedder
+    from memsvc.search.embedders.contract import EmbeddingFailed
+
+    try:
+        embedder = build_embedder(config)
+    except (Error, ValueError, OSError) as error:
+        return Finding(Verdict.FAILED, "embedder", str(error))
+    if embedder is None:
+        return Finding(Verdict.OK, "embedder", "none: search goes by words")
+    started = time.monotonic()
+    try:
+        (vector,) = await embedder.embed(["My name is Ada Lovelace and I live in London."])
+    except (EmbeddingFailed, ValueError, OSError) as error:
+        return Finding(Verdict.FAILED, "embedder", f"{embedder.name}: {Redactor().text(str(error))}")
+    finally:
+        await embedder.close()
+    took = (time.monotonic() - started) * 1000
+    return Finding(
+        Verdict.OK, "embedder", f"{embedder.name}: {len(vector)} dimensions, {took:.0f} ms for the first text"
+    )
 
 
 async def _model(config: Config, engine: Engine) -> Finding:
@@ -101,4 +129,9 @@ def _server(target: str) -> Finding:
             info = client.server_info()
     except (MemoryServiceError, ValueError) as error:
         return Finding(Verdict.FAILED, "server", str(error))
-    return Finding(Verdict.OK, "server", f"memsvc {info.version} on {info.driver}, engine {info.engine}")
+    return Finding(Verdict.OK, "server", _told(info))
+
+
+def _told(info: ServerInfo) -> str:
+    embedder = info.embedder or "none"
+    return f"memsvc {info.version} on {info.driver}, engine {info.engine}, embedder {embedder}"

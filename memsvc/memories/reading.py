@@ -11,13 +11,15 @@ from itertools import islice
 import msgspec
 from msgspec import Struct
 
+from memsvc.asking import Asker
 from memsvc.document import build_document
-from memsvc.errors import FailedPrecondition, Reason, ResourceExhausted, Unavailable, Unimplemented, invalid
+from memsvc.errors import ExtractionError, FailedPrecondition, Reason, ResourceExhausted, Unavailable, invalid
 from memsvc.journal.draft import not_found
 from memsvc.limits import REPLY_BYTES
 from memsvc.meaning import Meaning
+from memsvc.memories.choosing import MOST_SHOWN, chosen
 from memsvc.memories.writing import Target
-from memsvc.model import Layer, Memory, Scope, encode
+from memsvc.model import Layer, Memory, Scope, Usage, encode
 from memsvc.paging import binding, make_token, read_token
 from memsvc.search.corpus import Corpus
 from memsvc.search.embedders.contract import EmbeddingFailed
@@ -101,6 +103,8 @@ class SearchResult(Struct, frozen=True):
     """Why the method was less than asked."""
     vectors_pending: int = 0
     """How many memories had no vector yet."""
+    usage: Usage = Usage()
+    """What a model that searched has cost."""
 
 
 class TopicCount(Struct, frozen=True):
@@ -114,7 +118,8 @@ class MemoryReader(Struct):
     """Reads memories from hot users."""
 
     users: Users
-    has_model: bool = False
+    asker: Asker | None = None
+    """The model that searches; None: there is none."""
     meaning: Meaning | None = None
 
     async def get(self, scope: Scope, target: Target, consistency: Consistency = LATEST) -> tuple[Memory, HotUser]:
@@ -189,13 +194,19 @@ class MemoryReader(Struct):
         asked, reason = (Asked(query), "") if user.is_past else await self._ask(query, used)
         if user.is_past and used is SearchMethod.HYBRID:
             reason = "the past is searched by words"
-        if reason:
+        if reason and used is not SearchMethod.AGENTIC:
             used = SearchMethod.LEXICAL
         for source in sources.values():
             await source.prepare_search()
             if asked.vector and self.meaning is not None:
                 await self.meaning.prepare(source)
             self.users.recount(source)
+        if used is SearchMethod.AGENTIC:
+            picked, usage = await self._agentic(query, sources, asked, top_k, matches)
+            # Somebody may have changed or deleted one while the model thought.
+            present = [hit for hit in picked if sources[hit.shared_user_id].get(hit.memory.memory_id) is hit.memory]
+            present = [hit for hit in present if hit.score >= min_score]
+            return SearchResult(present, used, user, shared, usage=usage)
         found = _nearest(sources, asked, top_k, matches)
         pending = sum(map(self.meaning.pending, sources.values())) if asked.vector and self.meaning is not None else 0
         return SearchResult(_shown(found[:top_k], min_score), used, user, shared, reason, pending)
@@ -205,10 +216,10 @@ class MemoryReader(Struct):
 
         Raises Unavailable (EMBEDDER_UNAVAILABLE) where the method is nothing without a vector.
         """
-        if method not in (SearchMethod.HYBRID, SearchMethod.SEMANTIC) or self.meaning is None:
+        if method not in (SearchMethod.HYBRID, SearchMethod.SEMANTIC, SearchMethod.AGENTIC) or self.meaning is None:
             return Asked(query), ""
         try:
-            return await self.meaning.ask(query, by_words=method is SearchMethod.HYBRID), ""
+            return await self.meaning.ask(query, by_words=method is not SearchMethod.SEMANTIC), ""
         except EmbeddingFailed as error:
             if method is SearchMethod.SEMANTIC:
                 raise Unavailable(
@@ -221,11 +232,34 @@ class MemoryReader(Struct):
             return SearchMethod.LEXICAL if self.meaning is None else SearchMethod.HYBRID
         if method in (SearchMethod.SEMANTIC, SearchMethod.HYBRID) and self.meaning is None:
             raise FailedPrecondition(Reason.NO_EMBEDDER, "no embedder is configured")
-        if method is SearchMethod.AGENTIC and not self.has_model:
+        if method is SearchMethod.AGENTIC and self.asker is None:
             raise FailedPrecondition(Reason.NO_MODEL, "no model is configured")
-        if method is SearchMethod.AGENTIC:
-            raise Unimplemented(Reason.NOT_SUPPORTED, "method AGENTIC is not built in")
         return method
+
+    async def _agentic(
+        self,
+        query: str,
+        sources: Mapping[str, HotUser],
+        asked: Asked,
+        limit: int,
+        matches: Callable[[Memory], bool] | None,
+    ) -> tuple[Sequence[Found], Usage]:
+        """Return what the model picks among the nearest and then the newest, by rank. Raises Unavailable."""
+        assert self.asker is not None
+        candidates = {each.item[1].memory_id: each.item for each in _nearest(sources, asked, MOST_SHOWN, matches)}
+        newest = [
+            hit
+            for name, source in sources.items()
+            for hit in _by_time(source, SearchMethod.LAST_N, MOST_SHOWN, matches, name)
+        ]
+        for hit in sorted(newest, key=lambda each: -each.memory.update_time):
+            candidates.setdefault(hit.memory.memory_id, (hit.shared_user_id, hit.memory))
+        try:
+            picked, usage = await chosen(self.asker, query, list(candidates.values()), limit)
+        except ExtractionError as error:
+            raise Unavailable(error.reason, error.detail, retry_after_seconds=5.0) from error
+        count = len(picked)
+        return [Found(each[1], (count - rank) / count, each[0]) for rank, each in enumerate(picked)], usage
 
     async def topics(
         self, scope: Scope, wanted: MemoryFilter, page_size: int, page_token: str, consistency: Consistency = LATEST

@@ -157,6 +157,7 @@ class AdminService:
             ],
             engine=application.engine.name,
             model=application.model,
+            embedder=application.meaning.embedder.name if application.meaning is not None else "",
             start_time=timestamp(application.start_time),
             memory_quota=application.settings.memory_quota,
             waiting_extraction_count=waiting.count,

@@ -24,6 +24,7 @@ from memsvc.memories.writing import Operation
 from memsvc.model import Commit, Memory, Scope
 from memsvc.rpc import wire
 from memsvc.rpc.calling import Context
+from memsvc.rpc.extractions import proto_usage
 from memsvc.rpc.fields import (
     LAYERS,
     check_not_negative,
@@ -159,6 +160,7 @@ class MemoryService:
             method=_METHOD_NUMBERS[result.method],
             method_reason=result.method_reason,
             pending_vector_count=result.vectors_pending,
+            usage=proto_usage(result.usage) if result.usage.calls else None,
         )
         fresh = wire.freshness(result.user, pb.SearchMemoriesResponse.REVISION_FIELD_NUMBER)
         return b"".join(framed[: wire.fitting(framed, REPLY_BYTES)]) + rest.SerializeToString() + fresh

@@ -767,6 +767,7 @@ class GetServerInfoResponse(_message.Message):
     FAILED_EXTRACTION_COUNT_FIELD_NUMBER: _builtins.int
     FAILED_REASON_FIELD_NUMBER: _builtins.int
     REDACTIONS_FIELD_NUMBER: _builtins.int
+    EMBEDDER_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     """memsvc's version."""
     driver: _builtins.str
@@ -787,6 +788,8 @@ class GetServerInfoResponse(_message.Message):
     """How many extractions FAILED on this server since it started, and were not retried here since."""
     failed_reason: _builtins.str
     """The commonest of their reasons: a value of Reason, without REASON_. Empty: none failed."""
+    embedder: _builtins.str
+    """What makes vectors: the embedder's name and model; empty: there is none, and search goes by words."""
     @_builtins.property
     def capabilities(self) -> _containers.RepeatedCompositeFieldContainer[Global___CapabilityInfo]:
         """What its database promises: each of the names once."""
@@ -815,10 +818,11 @@ class GetServerInfoResponse(_message.Message):
         failed_extraction_count: _builtins.int = ...,
         failed_reason: _builtins.str = ...,
         redactions: _abc.Iterable[Global___RedactionCount] | None = ...,
+        embedder: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["capabilities", b"capabilities", "driver", b"driver", "engine", b"engine", "failed_extraction_count", b"failed_extraction_count", "failed_reason", b"failed_reason", "max_request_bytes", b"max_request_bytes", "memory_quota", b"memory_quota", "model", b"model", "redactions", b"redactions", "start_time", b"start_time", "version", b"version", "waiting_extraction_count", b"waiting_extraction_count", "waiting_reason", b"waiting_reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["capabilities", b"capabilities", "driver", b"driver", "embedder", b"embedder", "engine", b"engine", "failed_extraction_count", b"failed_extraction_count", "failed_reason", b"failed_reason", "max_request_bytes", b"max_request_bytes", "memory_quota", b"memory_quota", "model", b"model", "redactions", b"redactions", "start_time", b"start_time", "version", b"version", "waiting_extraction_count", b"waiting_extraction_count", "waiting_reason", b"waiting_reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

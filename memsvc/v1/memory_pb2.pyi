@@ -150,7 +150,9 @@ class _SearchMethodEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SearchMe
     SEARCH_METHOD_HYBRID: _SearchMethod.ValueType  # 3
     """Both, scores fused. FAILED_PRECONDITION, NO_EMBEDDER without an embedder."""
     SEARCH_METHOD_AGENTIC: _SearchMethod.ValueType  # 4
-    """A model picks. FAILED_PRECONDITION, NO_MODEL without a model."""
+    """A model picks among what fits its bounded prompt, the nearest and then the newest: one call; scores say its order.
+    FAILED_PRECONDITION, NO_MODEL without a model; UNAVAILABLE where it fails.
+    """
     SEARCH_METHOD_LAST_N: _SearchMethod.ValueType  # 5
     """Newest first by update_time. A query is INVALID_ARGUMENT."""
     SEARCH_METHOD_FIRST_N: _SearchMethod.ValueType  # 6
@@ -168,7 +170,9 @@ SEARCH_METHOD_SEMANTIC: SearchMethod.ValueType  # 2
 SEARCH_METHOD_HYBRID: SearchMethod.ValueType  # 3
 """Both, scores fused. FAILED_PRECONDITION, NO_EMBEDDER without an embedder."""
 SEARCH_METHOD_AGENTIC: SearchMethod.ValueType  # 4
-"""A model picks. FAILED_PRECONDITION, NO_MODEL without a model."""
+"""A model picks among what fits its bounded prompt, the nearest and then the newest: one call; scores say its order.
+FAILED_PRECONDITION, NO_MODEL without a model; UNAVAILABLE where it fails.
+"""
 SEARCH_METHOD_LAST_N: SearchMethod.ValueType  # 5
 """Newest first by update_time. A query is INVALID_ARGUMENT."""
 SEARCH_METHOD_FIRST_N: SearchMethod.ValueType  # 6
@@ -1186,6 +1190,7 @@ class SearchMemoriesResponse(_message.Message):
     PENDING_VECTOR_COUNT_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
     READ_TIME_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
     method: Global___SearchMethod.ValueType
     """The method used."""
     method_reason: _builtins.str
@@ -1202,6 +1207,10 @@ class SearchMemoriesResponse(_message.Message):
     def read_time(self) -> _timestamp_pb2.Timestamp:
         """When that was known to be the latest."""
 
+    @_builtins.property
+    def usage(self) -> _common_pb2.Usage:
+        """What the model cost that searched; only of AGENTIC."""
+
     def __init__(
         self,
         *,
@@ -1211,10 +1220,11 @@ class SearchMemoriesResponse(_message.Message):
         pending_vector_count: _builtins.int = ...,
         revision: _builtins.int = ...,
         read_time: _timestamp_pb2.Timestamp | None = ...,
+        usage: _common_pb2.Usage | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["read_time", b"read_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["read_time", b"read_time", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["hits", b"hits", "method", b"method", "method_reason", b"method_reason", "pending_vector_count", b"pending_vector_count", "read_time", b"read_time", "revision", b"revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hits", b"hits", "method", b"method", "method_reason", b"method_reason", "pending_vector_count", b"pending_vector_count", "read_time", b"read_time", "revision", b"revision", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

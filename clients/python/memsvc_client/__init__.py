@@ -67,7 +67,6 @@ from memsvc_client.extraction import (
     Proposed,
     Refused,
     Retried,
-    Usage,
 )
 from memsvc_client.history_calls import HistoryPassage
 from memsvc_client.listing import AsyncListing, Listing
@@ -89,6 +88,7 @@ from memsvc_client.session_calls import DeletedSession, History, Run, RunReceipt
 from memsvc_client.settings import ConfigFields, LayerSettings, MemorySettings, Settings
 from memsvc_client.tool_calls import ToolAnswer, ToolDefinition
 from memsvc_client.tool_messages import ToolMessage
+from memsvc_client.usage import Usage
 from memsvc_client.user_calls import Capability, ErasedUser, ServerInfo, UserStats
 from memsvc_client.watch_calls import Bookmark, Changed, Erased, Present, PresentDone, WatchEvent
 from memsvc_client.writing import MemoryFields, MemoryUpdate, Operation, create, delete, update

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from memsvc.v1 import admin_pb2
 from memsvc_client import rpcs
 from memsvc_client.calls import Call, Subject, call
-from memsvc_client.extraction import Extraction, Usage, extraction_of, usage_of
+from memsvc_client.extraction import Extraction, extraction_of
 from memsvc_client.memory import Commit, commit_of
 from memsvc_client.session_calls import wait_seconds
 from memsvc_client.shown import Shown
+from memsvc_client.usage import Usage, usage_of
 from memsvc_client.wire import duration, request_id_or_new
 
 

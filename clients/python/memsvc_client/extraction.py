@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
-from memsvc.v1 import common_pb2, extraction_pb2
+from memsvc.v1 import extraction_pb2
 from memsvc_client.enums import ChangeKind, ExtractionKind, ExtractionState
 from memsvc_client.errors import ExtractionFailed
 from memsvc_client.memory import Commit, Memory, commit_of, memory_of
 from memsvc_client.shown import Shown
+from memsvc_client.usage import Usage, usage_of
 from memsvc_client.wire import enum_member, time_of
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Usage(Shown):
-    """What the model cost, as its provider counted."""
-
-    calls: int = 0
-    input_tokens: int = 0
-    cached_tokens: int = 0
-    """Of the input, read from the provider's prompt cache."""
-    output_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -130,11 +120,6 @@ class Completed(Shown):
 
 
 ExtractionEvent: TypeAlias = Accepted | Progress | Proposed | Refused | Committed | Failed | Retried | Completed
-
-
-def usage_of(wire: common_pb2.Usage) -> Usage:
-    """Read what a model cost."""
-    return Usage(**{each.name: getattr(wire, each.name) for each in fields(Usage)})
 
 
 def extraction_of(wire: extraction_pb2.Extraction) -> Extraction:

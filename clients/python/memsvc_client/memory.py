@@ -11,6 +11,7 @@ from typing import Any
 from memsvc.v1 import memory_pb2
 from memsvc_client.enums import ChangeCause, ChangeKind, Layer, Polarity, SearchMethod, Trust
 from memsvc_client.shown import Shown
+from memsvc_client.usage import Usage
 from memsvc_client.wire import enum_member, time_of
 
 
@@ -120,6 +121,7 @@ class SearchHits(list[SearchHit]):
         pending_vector_count: int = 0,
         revision: int = 0,
         read_time: datetime | None = None,
+        usage: Usage | None = None,
     ) -> None:
         super().__init__(hits)
         self.method = method
@@ -129,6 +131,8 @@ class SearchHits(list[SearchHit]):
         self.pending_vector_count = pending_vector_count
         self.revision = revision
         self.read_time = read_time
+        self.usage = usage or Usage()
+        """What the model cost that searched; only of AGENTIC."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -21,6 +21,7 @@ from memsvc_client.memory import (
     restored_of,
 )
 from memsvc_client.selection import Consistency, MemoryFilter, consistency_to_wire, filter_to_wire
+from memsvc_client.usage import usage_of
 from memsvc_client.wire import enum_member, enum_number, request_id_or_new, strings, time_of, to_json
 from memsvc_client.writing import MemoryFields, MemoryUpdate, Operation, changed_memory, new_memory, set_origin, target
 
@@ -377,6 +378,7 @@ def _hits_of(reply: memory_pb2.SearchMemoriesResponse) -> SearchHits:
         pending_vector_count=reply.pending_vector_count,
         revision=reply.revision,
         read_time=time_of(reply, "read_time"),
+        usage=usage_of(reply.usage),
     )
 
 

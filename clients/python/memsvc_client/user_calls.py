@@ -82,6 +82,8 @@ class ServerInfo(Shown):
     failed_reason: str = ""
     redactions: Mapping[str, int] = field(default_factory=dict)
     """How many secrets it has redacted, by kind."""
+    embedder: str = ""
+    """What makes vectors; empty: there is none, and search goes by words."""
 
 
 def get(
@@ -159,4 +161,5 @@ def _info_of(reply: admin_pb2.GetServerInfoResponse) -> ServerInfo:
         failed_extraction_count=reply.failed_extraction_count,
         failed_reason=reply.failed_reason,
         redactions={each.kind: each.count for each in reply.redactions},
+        embedder=reply.embedder,
     )
