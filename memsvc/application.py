@@ -178,7 +178,6 @@ def build_application(
             budgets=budgets,
             summarizer=summarizer,
             consolidator=consolidator,
-            settings_reader=settings_reader,
         ),
         redactor=redactor,
         settings_reader=settings_reader,

@@ -75,10 +75,12 @@ class ForgetRuns(Command[Forgotten]):
                 run_count=session.run_count - len(counted),
                 message_count=session.message_count - sum(len(run.messages) for run in counted),
             )
+            covered = sum(1 for run in counted if run.index <= session.summarized_through)
+            left = replace(left, summarized_runs=max(0, session.summarized_runs - covered))
             if left.run_count > 0:
                 puts.append(Row(RowKind.SESSION, session_id, encode(left), "", left.last_index))
             else:
-                deletes.append(RowKey(RowKind.SESSION, session_id))
+                deletes += [RowKey(RowKind.SESSION, session_id), RowKey(RowKind.SUMMARY, session_id)]
         return puts, deletes
 
     def result(self, recorded: Recorded) -> Forgotten:

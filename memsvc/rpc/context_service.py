@@ -119,8 +119,8 @@ class ContextService:
         wanted = _under(asked, namespace.of(request.agent_id, overrides))
         shared = await self._users.read_shared(scope, shared_user_ids, consistency) if shared_user_ids else {}
         if request.HasField("filter"):
-            asked = read_filter(request)
-            user, shared = with_past(user, asked), {name: with_past(each, asked) for name, each in shared.items()}
+            among = read_filter(request)
+            user, shared = with_past(user, among), {name: with_past(each, among) for name, each in shared.items()}
         history = await self._history(scope, request.history, last_runs) if last_runs else None
         shown = history.run_ids if history is not None else ()
         older = history is not None and history.has_more and _wants_summary(request.history)

@@ -38,6 +38,8 @@ class AcceptSummary(Command[str]):
     session_id: str
     extraction_id: str
     request: Request | None = None
+    is_planned: bool = False
+    """Nobody asked for it: it was planned when a run was stored."""
     _session: Session | None = None
 
     def needs(self, state: State) -> bool:
@@ -49,6 +51,10 @@ class AcceptSummary(Command[str]):
 
     def decide(self, state: State, moment: Moment) -> Decision | None:
         session = state.sessions.get(self.session_id, self._session)
+        if (self._session is None or session is None) and self.is_planned:
+            # It was planned, and the session is gone by now.
+            planned = {self.session_id: 0} if self.session_id in state.core.summarize else {}
+            return Decision(RecordKind.ACCEPT, Body(revision=state.revision, summarize=planned)) if planned else None
         if self._session is None or session is None:
             raise NotFound(Reason.SESSION_NOT_FOUND, f"no session {self.session_id}")
         extractions: tuple[Extraction, ...] = ()

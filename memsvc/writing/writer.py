@@ -13,7 +13,6 @@ A user is pinned in RAM as long as commands wait for it: what one was prepared o
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 import time
 from collections import Counter, deque
@@ -76,8 +75,6 @@ class Writer:
         self._batches = 0
         self._scheduled = False
         self._tasks: set[asyncio.Task[None]] = set()
-        self._looking: set[Scope] = set()
-        """Configurations that are being read."""
         self._unconfirmed: set[Scope] = set()
         """Whose last record was found in the journal, but never acknowledged by the database."""
         self._unanswered: set[Waiting[Any]] = set()
@@ -180,22 +177,10 @@ class Writer:
             self._spawn(self._append(parts))
 
     def _consolidate_after_seconds(self, namespace: str) -> float:
-        """Return what is configured of the namespace, as far as it is in RAM: if not, it is for the next write."""
-        configuration = Scope(namespace, "")
-        hot = self._users.hot(configuration)
-        if hot is None:
-            if configuration not in self._looking:
-                self._looking.add(configuration)
-                self._spawn(self._look(configuration))
-            return 0.0
-        configured = hot.state.core.configs.get("")
+        """Return what is configured of the namespace, as far as it is in RAM: whoever writes memories has read it."""
+        hot = self._users.hot(Scope(namespace, ""))
+        configured = hot.state.core.configs.get("") if hot is not None else None
         return (configured.given.retention.consolidation_seconds or 0.0) if configured is not None else 0.0
-
-    async def _look(self, scope: Scope) -> None:
-        # Whoever writes waits for nothing of this, and is told of nothing.
-        with contextlib.suppress(Error):
-            await self._users.latest(scope)
-        self._looking.discard(scope)
 
     def _decide(self, scope: Scope) -> Part | None:
         """Decide the user's waiting commands; None: it has to be prepared first, or nothing is left."""

@@ -12,7 +12,7 @@ import pytest
 
 from memsvc.testing.fake_openai import FakeOpenAI, by_understanding
 from memsvc.testing.replies import Received, Reply
-from memsvc_client import AsyncMemoryClient, FailedPrecondition, SearchMethod, Unavailable, create
+from memsvc_client import AsyncMemoryClient, DeadlineExceeded, FailedPrecondition, SearchMethod, Unavailable, create
 
 
 class Picker:
@@ -82,9 +82,11 @@ async def test_a_model_that_fails_is_unavailable_and_none_is_a_precondition(
     client, picker = served
     sarah = client.user("sarah")
     await sarah.memories.add("Owns a boat")
+    await sarah.memories.search("boat", method="agentic", timeout=60)
     picker.reply = Reply(content="Sorry.")
-    with pytest.raises(Unavailable):
-        await sarah.memories.search("boat", method="agentic", timeout=3)
+    # The client tries again for as long as it may.
+    with pytest.raises((Unavailable, DeadlineExceeded)):
+        await sarah.memories.search("boat", method="agentic", timeout=4)
     local = await asyncio.to_thread(lambda: AsyncMemoryClient.local(tmp_path / "rules.db", engine="rules"))
     async with local:
         with pytest.raises(FailedPrecondition):

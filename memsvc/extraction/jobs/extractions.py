@@ -13,8 +13,8 @@ from msgspec.structs import replace
 from memsvc.access.allowance import Quotas
 from memsvc.clock import now_micros
 from memsvc.config import DEFAULTS
-from memsvc.consolidation.commands import AcceptConsolidation
 from memsvc.configuration import NOTHING, GivenSettings
+from memsvc.consolidation.commands import AcceptConsolidation
 from memsvc.errors import ExtractionError, FailedPrecondition, NotFound, Reason, Unavailable
 from memsvc.extraction.authority import rights_of
 from memsvc.extraction.conversation import nearest, task_origin

@@ -102,8 +102,6 @@ class Worker(Struct):
     """Summarizes sessions; None: nobody does here."""
     consolidator: Consolidator | None = None
     """Tidies memories; None: nobody does here."""
-    settings_reader: SettingsReader | None = None
-    """Knows whether memories are tidied by themselves; None: they are not."""
     meaning: Meaning | None = None
     """Makes what vectors are missing; None: nobody does here."""
     foreground: Foreground = field(default_factory=Foreground)
@@ -309,15 +307,15 @@ class Worker(Struct):
         planned = (await self.users.latest(scope)).state.core.summarize
         for session_id, due in planned.items():
             if due <= self.users.clock():
-                await self.writer.write(scope, AcceptSummary(session_id, new_id()))
+                await self.writer.write(scope, AcceptSummary(session_id, new_id(), is_planned=True))
 
     async def _queue_consolidation(self, scope: Scope) -> None:
         """Queue the consolidation whose time has come, if memories are still to be tidied by themselves."""
         core = (await self.users.latest(scope)).state.core
         if not 0 < core.consolidate_time <= self.users.clock():
             return
-        settings = await self.settings_reader.in_force(scope) if self.settings_reader is not None else None
-        if settings is not None and settings.enabled and settings.retention.consolidation_seconds:
+        settings = await self.settings_reader.in_force(scope)
+        if settings.enabled and settings.retention.consolidation_seconds:
             await self.writer.write(scope, AcceptConsolidation(new_id()))
         else:
             await self.writer.write(scope, PlanConsolidation(0))

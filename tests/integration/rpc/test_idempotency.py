@@ -74,6 +74,12 @@ WRITES: dict[str, tuple[Message, Change]] = {
         admin_pb2.ConsolidateMemoriesRequest(scope=SARAH),
         lambda request: request.wait_for_consolidation.FromMilliseconds(1),
     ),
+    "ImportMemories": (
+        admin_pb2.ImportMemoriesRequest(
+            scope=SARAH, records=[admin_pb2.ExportRecord(memory=memory_pb2.Memory(memory_id="m9", text="Sails"))]
+        ),
+        lambda request: request.records.add(memory=memory_pb2.Memory(memory_id="m8", text="Rows")),
+    ),
     "CancelExtraction": (
         extraction_pb2.CancelExtractionRequest(scope=SARAH),
         lambda request: setattr(request, "extraction_id", "e2"),
