@@ -33,6 +33,10 @@ def _drivers(scratch: Path) -> Iterator[Figure]:
     yield from import_module("bench.drivers").measure(scratch)
 
 
+def _edge(scratch: Path) -> Iterator[Figure]:
+    yield from import_module("bench.edge").measure(scratch)
+
+
 def _extraction(scratch: Path) -> Iterator[Figure]:
     quality = import_module("bench.extraction_quality")
     goals = {
@@ -51,6 +55,7 @@ PARTS: Mapping[str, Callable[[Path], Iterable[Figure]]] = {
     "reads": reads.measure,
     "writes": writes.measure,
     "users": users.measure,
+    "edge": _edge,
     "start": start.measure,
     "memory": memory.measure,
     "search": _search,

@@ -34,6 +34,10 @@ class Calls:
     requests: Sequence[bytes]
     once: bool = False
     """Each is sent once (writes); otherwise they are sent again and again, in order."""
+    metadata: tuple[tuple[str, str], ...] = ()
+    """Sent with each."""
+    ca: bytes | None = None
+    """Who signed the server's certificate; None: it speaks no TLS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,15 +170,23 @@ def _generate(connection: Connection[Any, Any]) -> None:
 async def _sender(calls: Calls, channels: dict[str, grpc.aio.Channel]) -> _Sender:
     channel = channels.get(calls.address)
     if channel is None:
-        channel = channels[calls.address] = grpc.aio.insecure_channel(calls.address, options=_OPTIONS)
+        channel = channels[calls.address] = _channel(calls)
     requests = iter(calls.requests) if calls.once else itertools.cycle(calls.requests)
-    return _Sender(channel.unary_unary(calls.method, None, None), requests)
+    return _Sender(channel.unary_unary(calls.method, None, None), requests, calls.metadata)
+
+
+def _channel(calls: Calls) -> grpc.aio.Channel:
+    if calls.ca is None:
+        return grpc.aio.insecure_channel(calls.address, options=_OPTIONS)
+    # No other name than that of the address: it stands in the certificate.
+    return grpc.aio.secure_channel(calls.address, grpc.ssl_channel_credentials(calls.ca), options=_OPTIONS[1:])
 
 
 @dataclass(slots=True)
 class _Sender:
     call: grpc.aio.UnaryUnaryMultiCallable[Any, Any]
     requests: Iterator[bytes]
+    metadata: tuple[tuple[str, str], ...] = ()
 
     async def round(self, at_once: int, seconds: float) -> Round:
         """Keep as many calls under way until the time is over."""
@@ -187,7 +199,7 @@ class _Sender:
             nonlocal sizes
             for request in self.requests:
                 sent = time.perf_counter()
-                reply = await self.call(request, timeout=_CALL_SECONDS)
+                reply = await self.call(request, timeout=_CALL_SECONDS, metadata=self.metadata)
                 answered = time.perf_counter()
                 taken.append(answered - sent)
                 sizes += len(reply)

@@ -27,6 +27,12 @@ class Server:
     process: psutil.Popen
     start_seconds: float
     """From its start until it said that it serves."""
+    ready_file: Path
+
+    @property
+    def tcp_address(self) -> str:
+        """Where it serves besides its socket."""
+        return next(line for line in self.ready_file.read_text().splitlines() if not line.startswith("unix:"))
 
     @property
     def resident_bytes(self) -> int:
@@ -78,7 +84,7 @@ def _running(module: Sequence[str], address: str, ready_file: Path) -> Iterator[
             if time.perf_counter() > started + _START_SECONDS:
                 raise TimeoutError(f"{module[0]} does not serve after {_START_SECONDS:g} s")
             time.sleep(0.001)
-        yield Server(address, process, time.perf_counter() - started)
+        yield Server(address, process, time.perf_counter() - started, ready_file)
     finally:
         process.send_signal(signal.SIGTERM)
         try:

@@ -7,9 +7,10 @@ from contextvars import ContextVar
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from memsvc.access.allowance import UNLIMITED, Allowance
-from memsvc.access.patterns import Pattern, any_matches
+from memsvc.access.patterns import NamePattern, any_matches
 
 
 class Right(enum.StrEnum):
@@ -23,33 +24,36 @@ class Right(enum.StrEnum):
     """What concerns a namespace as a whole, and what cannot be undone: list users, erase one."""
 
 
-class Caller(Struct, frozen=True):
+class Caller(Struct, frozen=True, eq=False):
     """One who was identified."""
 
     actor: str
     """What commits and the log call this caller; empty: nobody asked who it is."""
     rights: frozenset[Right]
-    namespaces: tuple[Pattern, ...]
-    users: tuple[Pattern, ...] = ()
+    namespaces: tuple[NamePattern, ...]
+    users: tuple[NamePattern, ...] = ()
     """Which users of these; none: all."""
     limits: Allowance = UNLIMITED
     expire_time: float = 0.0
     """When the caller has to identify itself anew, seconds since the epoch; 0: never."""
     key: str = ""
     """What tells callers apart that have limits of their own."""
+    only_namespace: str = ""
+    """The namespace where there is but one; empty: there may be several. Found by itself."""
+    is_limited: bool = False
+    """Whether there is any limit. Found by itself."""
 
-    @property
-    def only_namespace(self) -> str:
-        """The namespace where there is but one; empty: there may be several."""
+    def __post_init__(self) -> None:
+        # Every call asks for these.
         if len(self.namespaces) == 1 and self.namespaces[0].is_one_name:
-            return self.namespaces[0].text
-        return ""
+            force_setattr(self, "only_namespace", self.namespaces[0].text)
+        force_setattr(self, "is_limited", self.limits != UNLIMITED)
 
     def may_see_user(self, user_id: str) -> bool:
         return not self.users or any_matches(self.users, user_id)
 
 
-ANYBODY: Final = Caller("", frozenset(Right), (Pattern("*"),))
+ANYBODY: Final = Caller("", frozenset(Right), (NamePattern("*"),))
 """Whoever calls a server that asks nobody who they are."""
 
 _current: ContextVar[Caller] = ContextVar("caller", default=ANYBODY)

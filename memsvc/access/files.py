@@ -1,8 +1,9 @@
 """Files that are read again when they change: whoever asks gets what the file says now.
 
-Looking costs two microseconds, so that every call can look: what was taken out of a file is gone for the next call. A
-file that is gone holds nothing. One that was changed so lately that another change could look the same is not trusted
-to be as it was.
+Whoever asks looks first, though not more often than each few milliseconds: what was taken out of a file is gone as soon
+as that, and thousands of calls a second do not look for nothing. Who finds nothing can look at once. A file that is
+gone holds nothing. One that was changed so lately that another change could look the same is not trusted to be as it
+was.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ log = Log(__name__)
 T = TypeVar("T")
 
 _Stamp = tuple[int, int, int, int]
+LOOK_SECONDS: Final = 0.005
+"""What was seen so lately counts as what is there."""
 _SETTLED_SECONDS: Final = 0.05
 """Clocks of file systems may tick so seldom."""
 
@@ -38,34 +41,39 @@ class WatchedFile(Generic[T]):
         self._read = read
         self._missing = missing
         self._complained: object = None
+        self._looked = -LOOK_SECONDS
         self.version = 0
         """Raised by each change."""
         try:
-            self._stamp, content = self._content()
-            self._said = read(content)
+            self._stamp, self._bytes = self._content()
+            self._said = read(self._bytes)
         except OSError as error:
             raise invalid(setting, f"cannot read {path}: {error.strerror}") from error
 
-    def now(self) -> T:
+    def now(self, *, at_once: bool = False) -> T:
         """Return what the file says now; where it can be read no more, or says nothing that makes sense, see above."""
+        now = time.monotonic()
+        if now - self._looked < LOOK_SECONDS and not at_once:
+            return self._said
+        self._looked = now
         try:
             status = os.stat(self._path)
             if _stamp_of(status) == self._stamp:
                 return self._said
             stamp, content = self._content()
-            said = self._read(content)
+            said = self._said if content == self._bytes else self._read(content)
         except (OSError, InvalidArgument) as error:
             self._complain(error)
             if isinstance(error, FileNotFoundError) and self._missing is not None:
-                self._change(None, self._missing)
+                self._change(None, b"", self._missing)
             return self._said
         self._complained = None
-        self._change(stamp, said)
+        self._change(stamp, content, said)
         return self._said
 
-    def _change(self, stamp: _Stamp | None, said: T) -> None:
-        self._stamp = stamp
-        if said != self._said:
+    def _change(self, stamp: _Stamp | None, content: bytes, said: T) -> None:
+        self._stamp, self._bytes = stamp, content
+        if said is not self._said:
             self._said = said
             self.version += 1
             log.info("file_reloaded", setting=self._setting, path=str(self._path))

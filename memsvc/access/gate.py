@@ -20,6 +20,7 @@ from memsvc.errors import Reason, Unauthenticated
 
 _SCHEME: Final = "bearer "
 _LONGEST_HEADER: Final = 16 << 10
+_MOST_RECENT: Final = 5_000
 
 
 class Credentials(Struct, frozen=True):
@@ -37,6 +38,7 @@ class Signed(Protocol):
     """Knows callers by what somebody else has signed."""
 
     def caller(self, token: str) -> Caller | None: ...
+    def look_at_once(self) -> None: ...
     @property
     def version(self) -> int: ...
 
@@ -47,9 +49,43 @@ class Gate:
     def __init__(self, known: WatchedFile[Known] | None, signed: Signed | None = None) -> None:
         self._known = known
         self._signed = signed
+        self._recent: dict[str, Caller] = {}
+        """Callers by headers that were good. Looking there tells nobody anything: what is compared is a hash with a key
+        of this process, and the header itself only where that is the same."""
+        self._recent_version = 0
 
     def identify(self, credentials: Credentials) -> Caller:
         """Return who calls. Raises Unauthenticated (UNAUTHENTICATED)."""
+        version = self.version
+        if version != self._recent_version or len(self._recent) > _MOST_RECENT:
+            self._recent.clear()
+            self._recent_version = version
+        caller = self._recent.get(credentials.authorization)
+        if caller is not None and (not caller.expire_time or caller.expire_time > time.time()):
+            return caller
+        caller = self._looked_up(credentials, version)
+        if credentials.authorization and self.version == version:
+            self._recent[credentials.authorization] = caller
+        return caller
+
+    def _looked_up(self, credentials: Credentials, version: int) -> Caller:
+        try:
+            return self._identified(credentials)
+        except Unauthenticated:
+            # Who was given a token a moment ago is let in.
+            self._look_at_once()
+            if self.version == version:
+                raise
+        return self._identified(credentials)
+
+    def _look_at_once(self) -> None:
+        """See what the files say this very moment."""
+        if self._known is not None:
+            self._known.now(at_once=True)
+        if self._signed is not None:
+            self._signed.look_at_once()
+
+    def _identified(self, credentials: Credentials) -> Caller:
         known = self._known.now() if self._known is not None else NOBODY
         header = credentials.authorization
         if header:
@@ -78,10 +114,11 @@ class Gate:
     @property
     def version(self) -> int:
         """What changes whenever a caller that was identified may no longer be: so long nobody is to be asked again."""
-        known = self._known
-        if known is not None:
-            known.now()
-        return (known.version if known is not None else 0) + (self._signed.version if self._signed is not None else 0)
+        version = 0
+        if self._known is not None:
+            self._known.now()
+            version = self._known.version
+        return version if self._signed is None else version + self._signed.version
 
 
 def build_gate(config: Config) -> Gate | None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from memsvc.access.caller import Caller, Right
 from memsvc.access.files import WatchedFile
-from memsvc.access.patterns import Pattern
+from memsvc.access.patterns import NamePattern
 from memsvc.config import Config
 from memsvc.errors import invalid
 from memsvc.invisible import hides
@@ -44,7 +44,7 @@ class Jwts:
             if not getattr(settings, name):
                 raise invalid(name, "must be given with jwks_file: or the JWTs of others would do")
         self._settings = settings
-        self._keys: WatchedFile[_Keys] = WatchedFile("jwks_file", settings.jwks_file, _read_keys, missing=_Keys({}))
+        self._keys: WatchedFile[Keys] = WatchedFile("jwks_file", settings.jwks_file, _read_keys, missing={})
         self._verified: dict[bytes, Caller] = {}
         self._of_version = 0
 
@@ -52,6 +52,10 @@ class Jwts:
     def version(self) -> int:
         self._keys.now()
         return self._keys.version
+
+    def look_at_once(self) -> None:
+        """See what the file of keys says this very moment."""
+        self._keys.now(at_once=True)
 
     def caller(self, token: str) -> Caller | None:
         """Return whose JWT it is; None: it is none, or not good, or says nothing of who it is for."""
@@ -65,7 +69,7 @@ class Jwts:
         caller = self._verified.get(digest)
         if caller is not None and caller.expire_time > time.time():
             return caller
-        caller = self._read(token, keys.by_id)
+        caller = self._read(token, keys)
         if caller is not None:
             if len(self._verified) >= _KEPT:
                 del self._verified[next(iter(self._verified))]
@@ -114,21 +118,7 @@ class Jwts:
         )
 
 
-class _Keys:
-    """Keys by their ids; equal where the file said the same."""
-
-    def __init__(self, by_id: Keys, content: bytes = b"") -> None:
-        self.by_id = by_id
-        self._content = content
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Keys) and self._content == other._content
-
-    def __hash__(self) -> int:
-        return hash(self._content)
-
-
-def _read_keys(content: bytes) -> _Keys:
+def _read_keys(content: bytes) -> Keys:
     from jwt import PyJWKSet
     from jwt.exceptions import PyJWTError
 
@@ -138,7 +128,7 @@ def _read_keys(content: bytes) -> _Keys:
         keys = PyJWKSet.from_dict({"keys": public}).keys
     except (PyJWTError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise invalid("jwks_file", "holds no JWKS with a public key") from error
-    return _Keys({key.key_id or f"#{index}": key for index, key in enumerate(keys)}, content)
+    return {key.key_id or f"#{index}": key for index, key in enumerate(keys)}
 
 
 def _claim(claims: Mapping[str, Any], name: str) -> Any:
@@ -168,5 +158,5 @@ def _names(value: Any) -> list[str]:
     return names
 
 
-def _patterns(value: Any) -> tuple[Pattern, ...]:
-    return tuple(Pattern(name, literal=True) for name in _names(value))
+def _patterns(value: Any) -> tuple[NamePattern, ...]:
+    return tuple(NamePattern(name, literal=True) for name in _names(value))

@@ -118,9 +118,10 @@ def authorize(caller: Caller, need: Need, asked: Asked) -> str:
             raise _denied("is of all users of the namespace, this caller of some of them")
         return namespace
     # A request without a user is malformed, and is told so.
-    for user_id in (asked.user_id, *asked.shared_user_ids):
-        if user_id and not caller.may_see_user(user_id):
-            raise _denied("is of a user that this caller has no rights to")
+    if caller.users:
+        for user_id in (asked.user_id, *asked.shared_user_ids):
+            if user_id and not any_matches(caller.users, user_id):
+                raise _denied("is of a user that this caller has no rights to")
     return namespace
 
 

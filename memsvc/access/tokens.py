@@ -23,7 +23,7 @@ from msgspec import Meta, Struct, field
 
 from memsvc.access.allowance import UNLIMITED, Allowance
 from memsvc.access.caller import Caller, Right
-from memsvc.access.patterns import Pattern, as_patterns
+from memsvc.access.patterns import NamePattern, as_patterns
 from memsvc.errors import InvalidArgument, invalid
 from memsvc.invisible import hides
 from memsvc.limits import ID_BYTES
@@ -72,12 +72,12 @@ class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknow
         )
 
 
-class Known(Struct, frozen=True):
+class Known(Struct, frozen=True, eq=False):
     """Everybody in the file."""
 
     by_token: Mapping[str, tuple[str, Caller]] = {}
     """Hash and caller by the id in the token."""
-    by_certificate: Sequence[tuple[Pattern, Caller]] = ()
+    by_certificate: Sequence[tuple[NamePattern, Caller]] = ()
     by_socket_user: Mapping[int, Caller] = {}
 
     def with_token(self, token: str) -> Caller | None:
@@ -115,7 +115,7 @@ def token_hash(token: str) -> str:
 def read_known(content: bytes) -> Known:
     """Return everybody in the file; of lines that make no sense the log says why."""
     by_token: dict[str, tuple[str, Caller]] = {}
-    by_certificate: list[tuple[Pattern, Caller]] = []
+    by_certificate: list[tuple[NamePattern, Caller]] = []
     by_socket_user: dict[int, Caller] = {}
     seen: set[str] = set()
     for number, line in enumerate(content.splitlines(), start=1):
@@ -133,7 +133,7 @@ def read_known(content: bytes) -> Known:
         if entry.token_sha256 is not None:
             by_token[entry.id] = (entry.token_sha256, caller)
         elif entry.certificate is not None:
-            by_certificate.append((Pattern(entry.certificate), caller))
+            by_certificate.append((NamePattern(entry.certificate), caller))
         elif entry.socket_user is not None:
             by_socket_user[entry.socket_user] = caller
     return Known(by_token, by_certificate, by_socket_user)

@@ -47,7 +47,7 @@ def identifying(gate: Gate, audit: Audit, limits: CallLimits | None, credentials
             except Unauthenticated as refusal:
                 audit.denied("", rpc.name, None, refusal, context.peer())
                 raise
-            if limits is not None:
+            if limits is not None and caller.is_limited:
                 limits.take_call(caller)
             begin_call(caller)
             return await handler(request, context)
@@ -57,8 +57,11 @@ def identifying(gate: Gate, audit: Audit, limits: CallLimits | None, credentials
     return wrapper
 
 
-def authorizing(gate: Gate, audit: Audit, credentials_of: CredentialsOf) -> Wrapper:
+def authorizing(gate: Gate, audit: Audit, credentials_of: CredentialsOf, limited: Wrapper, *, always: bool) -> Wrapper:
     """Return the wrapper that checks the caller's rights. It comes once the request is read.
+
+    `limited` is put around what is called for callers that have limits, or `always`: a layer that does nothing is not
+    for nothing.
 
     Raises KeyError, when it is put around a method, for one that the table of rights does not have.
     """
@@ -74,9 +77,15 @@ def authorizing(gate: Gate, audit: Audit, credentials_of: CredentialsOf) -> Wrap
                 audit.denied(caller.actor, rpc.name, Scope(asked.namespace, asked.user_id), refusal, context.peer())
                 raise
 
+        with_limits = limited(rpc, handler)
+        bare = with_limits if always else handler
+
         async def unary(request: Any, context: Context) -> Any:
-            reading.put_namespace(request, check(current_caller(), reading.asked(request), context))
-            handling = handler(request, context)
+            caller, asked = current_caller(), reading.asked(request)
+            namespace = check(caller, asked, context)
+            if namespace != (asked.namespace or DEFAULT_NAMESPACE):
+                reading.put_namespace(request, namespace)
+            handling = (with_limits if caller.is_limited else bare)(request, context)
             # See `admission`.
             del request
             return await handling
@@ -87,7 +96,7 @@ def authorizing(gate: Gate, audit: Audit, credentials_of: CredentialsOf) -> Wrap
             async with standing.until_refused(
                 caller.expire_time, lambda: check(gate.identify(credentials), asked, context)
             ):
-                handling = handler(request, context)
+                handling = (with_limits if caller.is_limited else bare)(request, context)
                 del request
                 return await handling
 

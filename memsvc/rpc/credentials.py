@@ -14,20 +14,30 @@ _URIS: Final = "peer_uri"
 _OTHER_NAMES: Final = ("peer_dns", "peer_ip", "peer_email")
 
 
-def credentials_by(users: SocketUsers) -> CredentialsOf:
-    """Return what reads off a call who makes it. `users`: those at the other ends of sockets."""
+def credentials_by(users: SocketUsers | None = None, *, certificates: bool = False) -> CredentialsOf:
+    """Return what reads off a call who makes it.
+
+    `users`: those at the other ends of sockets; `certificates`: whether clients have any. What is not there is not
+    asked for, as it would cost each call microseconds.
+    """
 
     def credentials_of(context: Context) -> Credentials:
-        return _credentials(context, users.user_of(context.peer()))
+        return Credentials(
+            _authorization(context),
+            _certificate_names(context) if certificates else (),
+            None if users is None else users.user_of(context.peer()),
+        )
 
     return credentials_of
 
 
-def _credentials(context: Context, socket_user: int | None) -> Credentials:
-    """Return the call's token, and the names in its client's certificate. Of several tokens none counts."""
-    given = [value for key, value in context.invocation_metadata() or () if key == _HEADER]
-    header = given[0] if len(given) == 1 else " ".join(map(str, given))
-    return Credentials(str(header), _certificate_names(context), socket_user)
+def _authorization(context: Context) -> str:
+    """Return the call's token. Of several tokens none counts."""
+    header = ""
+    for key, value in context.invocation_metadata() or ():
+        if key == _HEADER:
+            header = " ".join((header, str(value))) if header else str(value)
+    return header
 
 
 def _certificate_names(context: Context) -> tuple[str, ...]:

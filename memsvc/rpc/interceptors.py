@@ -71,11 +71,21 @@ def chain(
         *(() if gate is None else (identifying(gate, audit, limiter, credentials_of),)),
         admission(admitting),
         coding(max_request_bytes),
-        *(() if gate is None else (authorizing(gate, audit, credentials_of),)),
-        *(() if limiter is None else (limiting(limiter),)),
+        *_rights_and_limits(gate, audit, limiter, credentials_of),
         auditing(audit),
         deadlines(default_deadline_seconds),
     )
+
+
+def _rights_and_limits(
+    gate: Gate | None, audit: Audit, limiter: Limiter | None, credentials_of: CredentialsOf
+) -> tuple[Wrapper, ...]:
+    if limiter is None:
+        return ()
+    if gate is None:
+        return (limiting(limiter),)
+    limits_all = not limiter.allowances.limits_nobody
+    return (authorizing(gate, audit, credentials_of, limiting(limiter), always=limits_all),)
 
 
 def errors(rpc: Rpc, handler: Handler) -> Handler:

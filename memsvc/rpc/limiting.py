@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from memsvc.access.accounts import Accounts, Held
-from memsvc.access.allowance import UNLIMITED, Allowances
+from memsvc.access.allowance import Allowances
 from memsvc.access.caller import Caller, Right, current_caller
 from memsvc.access.rights import DEFAULT_NAMESPACE, need_of
 from memsvc.model import Scope
@@ -43,11 +43,6 @@ def limiting(limiter: Limiter) -> Wrapper:
 
         async def handle(request: Any, context: Context) -> Any:
             caller = current_caller()
-            if limiter.allowances.limits_nobody and caller.limits == UNLIMITED:
-                handling = handler(request, context)
-                # See `admission`.
-                del request
-                return await handling
             asked = reading.asked(request)
             namespace = asked.namespace or DEFAULT_NAMESPACE
             of_namespace = limiter.allowances.of(namespace)
@@ -73,6 +68,7 @@ def limiting(limiter: Limiter) -> Wrapper:
                 if most:
                     await limiter.population.check_room(Scope(namespace, asked.user_id), most)
             handling = handler(request, context)
+            # See `admission`.
             del request
             reply = await handling
             if held is not None and reply is not None:

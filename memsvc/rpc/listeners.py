@@ -117,7 +117,11 @@ class Edge:
             slowest_seconds=settings.default_deadline_seconds,
         )
         self.admission = admitting
-        self.methods = methods(application, self._draining, admitting, credentials_by(self._socket_users))
+        credentials_of = credentials_by(
+            self._socket_users if self._tells_users_apart else None,
+            certificates=application.tls is not None and application.tls.asks_clients,
+        )
+        self.methods = methods(application, self._draining, admitting, credentials_of)
         """What this server serves, and others may too: all of them together take on what one would."""
         add_services(self._server, self.methods)
         self._health.add_to(self._server, admitting)

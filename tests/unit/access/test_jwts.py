@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from memsvc.access.caller import Caller, Right
+from memsvc.access.files import LOOK_SECONDS
 from memsvc.access.gate import Credentials, Gate, build_gate
 from memsvc.config import Config
 from memsvc.errors import InvalidArgument, Unauthenticated
@@ -169,6 +170,7 @@ def test_a_key_that_is_taken_out_of_the_file_is_good_for_nothing_from_then_on(ke
     identified(gate, by_rsa)
     version = gate.version
     write_keys(keys_file, "ec")
+    time.sleep(2 * LOOK_SECONDS)
     with pytest.raises(Unauthenticated):
         identified(gate, by_rsa)
     assert gate.version != version
@@ -176,6 +178,7 @@ def test_a_key_that_is_taken_out_of_the_file_is_good_for_nothing_from_then_on(ke
     keys_file.write_text("{")
     identified(gate, by_ec)
     keys_file.unlink()
+    time.sleep(2 * LOOK_SECONDS)
     with pytest.raises(Unauthenticated):
         identified(gate, by_ec)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memsvc.access.patterns import Pattern
+from memsvc.access.patterns import NamePattern
 
 FEW = st.text("ab*-", max_size=8)
 
@@ -15,7 +15,7 @@ FEW = st.text("ab*-", max_size=8)
 @given(FEW, st.text("ab-", max_size=12))
 def test_a_star_is_anything_and_all_else_itself(pattern: str, name: str) -> None:
     expected = re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), name, re.DOTALL) is not None
-    assert Pattern(pattern).matches(name) is expected
+    assert NamePattern(pattern).matches(name) is expected
 
 
 @pytest.mark.parametrize(
@@ -33,10 +33,10 @@ def test_a_star_is_anything_and_all_else_itself(pattern: str, name: str) -> None
     ],
 )
 def test_patterns(pattern: str, name: str, matches: bool) -> None:
-    assert Pattern(pattern).matches(name) is matches
+    assert NamePattern(pattern).matches(name) is matches
 
 
 def test_no_pattern_takes_long() -> None:
     began = time.process_time()
-    assert not Pattern("*a" * 60 + "*b").matches("a" * 256)
+    assert not NamePattern("*a" * 60 + "*b").matches("a" * 256)
     assert time.process_time() - began < 0.5
