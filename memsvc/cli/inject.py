@@ -44,7 +44,7 @@ def inject(
     say more for one pod: memsvc.dev/storage-url and every other setting, memsvc.dev/secret.storage-url: name/key.
     Doing it again changes nothing. Documents that are not changed stay as they are written, comments included.
     """
-    wanted = _read_values(values)
+    wanted = read_values(values)
     if image:
         from memsvc.kubernetes.injection import image_of
 
@@ -136,7 +136,8 @@ def _read(file: str) -> str:
         raise invalid("file", f"cannot read {file}: {error}") from error
 
 
-def _read_values(file: str) -> dict[str, Any]:
+def read_values(file: str) -> dict[str, Any]:
+    """Return the values of a sidecar that a file holds, by themselves or under the chart's name."""
     if not file:
         return {}
     text = _read(file)

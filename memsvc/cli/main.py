@@ -16,6 +16,7 @@ _COMMANDS = {
     "doctor": ("memsvc.cli.doctor", "Check configuration, database, model and a running server."),
     "healthcheck": ("memsvc.cli.healthcheck", "Ask a running server whether it serves."),
     "inject": ("memsvc.cli.inject", "Put a sidecar into the pods of Kubernetes manifests."),
+    "webhook": ("memsvc.cli.webhook", "Serve an admission webhook that injects a sidecar."),
     "token": ("memsvc.cli.token", "Make, list and revoke tokens."),
     "retry": ("memsvc.cli.retry", "Make failed extractions wait again."),
     "migrate": ("memsvc.cli.storage", "Bring a database's schema up to date."),

@@ -69,6 +69,11 @@ def is_injected(pod: Document) -> bool:
     return _annotations(pod).get(STATUS) == _INJECTED
 
 
+def has_own_memsvc(pod: Document) -> bool:
+    """Whether a pod has a container named memsvc that was not injected: the shared deployment's, or the chart's."""
+    return not is_injected(pod) and any(each.get("name") == NAME for each in _containers(pod["spec"]))
+
+
 def injection(pod: Document, values: Mapping[str, Any], where: Sequence[str | int] = ()) -> Sequence[Operation]:
     """Return what gives a pod its sidecar, or brings the one it has up to date; nothing where nothing is to do.
 
@@ -81,7 +86,7 @@ def injection(pod: Document, values: Mapping[str, Any], where: Sequence[str | in
     bare = _plain(pod)
     taken = removal(bare)
     apply(bare, taken)
-    if any(each.get("name") == NAME for each in _containers(bare["spec"])):
+    if has_own_memsvc(bare):
         raise invalid("pod", f"has a container named {NAME} that was not injected")
     wanted = copy.deepcopy(bare)
     given = list(_operations(bare, sidecar))
