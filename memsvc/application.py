@@ -42,6 +42,7 @@ from memsvc.storage.registry import scheme_of
 from memsvc.summaries.summarizing import Summarizer
 from memsvc.tls import TlsFiles, tls_files
 from memsvc.tools import MemoryTools, Tasks, Tools
+from memsvc.tracing import OFF, Traces, build_traces, traced_driver
 from memsvc.users import Users
 from memsvc.users.population import Population
 from memsvc.waits import waited_for
@@ -83,6 +84,7 @@ class Application(Struct, frozen=True, kw_only=True):
     model: str
     """The model that the engine uses; empty: none."""
     quiet: Quiet
+    traces: Traces = OFF
     meters: Meters | None = None
     """None: nobody can ask what was counted."""
     gate: Gate | None = None
@@ -104,12 +106,17 @@ def build_application(
     settings: Config = DEFAULTS,
     foreground: Foreground | None = None,
     embedder: Embedder | None = None,
+    traces: Traces | None = None,
 ) -> Application:
     """Return the application on an open driver; nothing runs yet. `foreground`: what the background yields to."""
     meters = Meters(settings.metrics_namespaces) if settings.http_listen else None
     if meters is not None:
         driver = measured_driver(driver, meters)
         embedder = None if embedder is None else cast("Embedder", MeasuredEmbedder(embedder, meters))
+    if traces is None:
+        traces = build_traces(settings)
+    if traces.is_on:
+        driver = traced_driver(driver, traces, scheme_of(settings.storage_url))
     driver = waited_for(driver)
     foreground = foreground or Foreground()
     users = Users(driver, settings.cache_bytes)
@@ -117,6 +124,7 @@ def build_application(
         users.on_lag = meters.journal_lag.cell().observe
     writer = Writer(users, embed_after_seconds=_embed_after_seconds(settings, embedder))
     meaning = Meaning(users, writer, embedder) if embedder is not None else None
+    writer.traces = traces
     hints = Hints()
     allowances = Allowances(settings.limits_file)
     quotas, heartbeat_seconds = Quotas(settings.memory_quota, allowances), settings.heartbeat_seconds
@@ -173,6 +181,7 @@ def build_application(
             settings,
             meaning=meaning,
             meters=meters,
+            traces=traces,
             foreground=foreground,
             quotas=quotas,
             budgets=budgets,
@@ -194,6 +203,7 @@ def build_application(
         population=Population(users),
         quiet=quiet,
         meters=meters,
+        traces=traces,
     )
 
 

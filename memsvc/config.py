@@ -106,6 +106,13 @@ class Config(Struct, frozen=True, kw_only=True):
     """Namespaces that have labels of their own in /metrics; all others are _others. None: the first 20 that come."""
     http_max_connections: Count = 1_000
     """Connections to it at once. Above, the one that has been idle for longest is closed."""
+    traces: bool = False
+    """Send spans by OTLP to where OTEL_EXPORTER_OTLP_ENDPOINT says: of calls whose caller samples them (traceparent),
+    and of what they need of journal, database and model. Needs the extra otel."""
+    trace_share: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    """The share of the calls without a traceparent that are sampled."""
+    trace_content: bool = False
+    """Put what is searched for into spans. Off: no span holds what somebody said."""
     ready_file: File = ""
     """File to write the bound addresses to, one a line, once serving."""
     exit_when_unlocked: File = ""

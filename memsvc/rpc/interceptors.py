@@ -4,7 +4,7 @@ gRPC's own interceptors cost a tenth of the throughput each; these are plain fun
 once when the server is built. From the outside in:
 
 1. `errors`: every exception becomes a status; nothing of an internal one reaches the client.
-2. `measuring`: where the operator's port is on, how each call ended is counted.
+2. `measuring`, `tracing`: where these are on, how each call ended is counted, and sampled ones have spans.
 3. `draining`: no call begins once the server stops; streams end.
 4. `identifying`: where the server asks who calls, nothing of a call is read before that is known.
 5. `admission`: the request is read, if there is room for it: calls and the bytes that they hold are bounded, so that a
@@ -43,8 +43,10 @@ from memsvc.rpc.measuring import measuring
 from memsvc.rpc.overdue import Call, Overdue
 from memsvc.rpc.room import Room
 from memsvc.rpc.status import wire_status
+from memsvc.rpc.tracing import describing, tracing
 from memsvc.rpc.unknown_fields import check_write, filters_check
 from memsvc.rpc.whole import Whole
+from memsvc.tracing import OFF, Traces
 
 log = Log(__name__)
 
@@ -62,17 +64,20 @@ def chain(
     limiter: Limiter | None,
     credentials_of: CredentialsOf,
     meters: Meters | None = None,
+    traces: Traces = OFF,
 ) -> tuple[Wrapper, ...]:
     """Return the wrappers, outermost first. Without a gate nobody is asked who they are, and all may do everything."""
     return (
         errors,
         *(() if meters is None else (measuring(meters),)),
+        *((tracing(traces),) if traces.is_on else ()),
         draining(drain),
         *(() if gate is None else (identifying(gate, audit, limiter, credentials_of),)),
         admission(admitting),
         coding(max_request_bytes),
         *_rights_and_limits(gate, audit, limiter, credentials_of),
         auditing(audit),
+        *((describing(traces),) if traces.is_on else ()),
         deadlines(default_deadline_seconds),
     )
 

@@ -75,6 +75,7 @@ def methods(
         _limiter(application),
         credentials_of,
         application.meters,
+        application.traces,
     )
     return [
         Method(

@@ -31,6 +31,7 @@ from memsvc.log import Log
 from memsvc.model import Scope
 from memsvc.storage.crashpoints import reach
 from memsvc.storage.driver import Append, Outcome, RecordKind, RowKind, TruncatedJournal
+from memsvc.tracing import OFF
 from memsvc.users import HotUser, Users
 from memsvc.waits import current_waits
 from memsvc.writing.part import Part, erased_since
@@ -68,6 +69,7 @@ class Writer:
         self._max_waiting = max_waiting
         self._lanes: dict[Scope, _Lane] = {}
         self._ready: deque[Scope] = deque()
+        self.traces = OFF
         self.written = 0
         """Commands that are in the journal."""
         self.outcomes: Counter[Outcome] = Counter()
@@ -82,6 +84,13 @@ class Writer:
         self._closed = False
 
     async def write(self, scope: Scope, command: Command[R_co]) -> R_co:
+        """As `_write`, with a span where the call that asks is sampled."""
+        if not self.traces.is_recording:
+            return await self._write(scope, command)
+        with self.traces.span("write_journal", gen_ai__memory__store__id=scope.namespace):
+            return await self._write(scope, command)
+
+    async def _write(self, scope: Scope, command: Command[R_co]) -> R_co:
         """Carry out a command and return its answer once it is durable.
 
         Raises what the command's `decide` raises; InvalidArgument (REQUEST_ID_REUSED), FailedPrecondition

@@ -18,6 +18,7 @@ LAYERS = [
     {"configuration", "limits", "log", "paging", "periods", "redaction"},
     {"asking", "endpoint", "stopping", "storage"},
     {"config", "metrics", "waits"},
+    {"tracing"},
     {"access", "kubernetes", "tls"},
     {"document", "journal", "search"},
     {"users"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
@@ -139,7 +140,16 @@ class Endpoint:
 
     @property
     def metadata(self) -> tuple[tuple[str, str], ...]:
-        return (("authorization", f"Bearer {self.token}"),) if self.token else ()
+        """What is sent with each call: the token, and the caller's trace where it uses OpenTelemetry."""
+        token = (("authorization", f"Bearer {self.token}"),) if self.token else ()
+        # Who has no spans has not imported it, and pays nothing.
+        if "opentelemetry.trace" not in sys.modules:
+            return token
+        from opentelemetry import propagate
+
+        carrier: dict[str, str] = {}
+        propagate.inject(carrier)
+        return (*token, *((name, value) for name, value in carrier.items() if name in ("traceparent", "tracestate")))
 
     @property
     def options(self) -> list[tuple[str, Any]]:

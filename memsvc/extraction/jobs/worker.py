@@ -12,7 +12,7 @@ import math
 import random
 import time
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 
 from msgspec import Struct, field, structs
 
@@ -24,7 +24,7 @@ from memsvc.consolidation.consolidating import Consolidator
 from memsvc.errors import Error, ExtractionError, Permanent, Reason, Retryable, Unavailable
 from memsvc.extraction.authority import rights_of
 from memsvc.extraction.conversation import read
-from memsvc.extraction.engine import Engine, Finished
+from memsvc.extraction.engine import Conversation, Engine, EngineEvent, Finished
 from memsvc.extraction.engine import Progress as EngineProgress
 from memsvc.extraction.engine import Proposal as EngineProposal
 from memsvc.extraction.jobs.budget import Budgets
@@ -49,6 +49,7 @@ from memsvc.settings import SettingsReader
 from memsvc.storage.crashpoints import reach
 from memsvc.summaries.commands import AcceptSummary, StoreSummary
 from memsvc.summaries.summarizing import Summarizer
+from memsvc.tracing import OFF, Traces
 from memsvc.users import Users
 from memsvc.writing.writer import Writer
 
@@ -106,6 +107,7 @@ class Worker(Struct):
     """Makes what vectors are missing; None: nobody does here."""
     foreground: Foreground = field(default_factory=Foreground)
     meters: Meters | None = None
+    traces: Traces = OFF
     owner: str = field(default_factory=new_id)
     _busy: dict[Scope, asyncio.Task[None]] = field(default_factory=dict)
     _sightings: dict[Scope, _Sighting] = field(default_factory=dict)
@@ -365,7 +367,7 @@ class Worker(Struct):
     async def _work(self, scope: Scope, claimed: Claimed) -> None:
         """Carry out one claim, as long as it stands."""
         started = time.monotonic()
-        attempt = asyncio.create_task(self._attempt(scope, claimed))
+        attempt = asyncio.create_task(self._traced_attempt(scope, claimed))
         keeper = asyncio.create_task(self._keep(scope, claimed.claim, started))
         try:
             await asyncio.wait((attempt, keeper), return_when=asyncio.FIRST_COMPLETED)
@@ -397,6 +399,11 @@ class Worker(Struct):
             except (Error, TimeoutError):
                 if time.monotonic() + claim.lease_seconds / 3 >= valid_until:
                     return
+
+    async def _traced_attempt(self, scope: Scope, claimed: Claimed) -> None:
+        ids = [extraction.extraction_id for extraction in claimed.extractions]
+        with self.traces.extraction(scope.namespace, ids):
+            await self._attempt(scope, claimed)
 
     async def _attempt(self, scope: Scope, claimed: Claimed) -> None:
         """Carry out what a claim is for; whatever keeps it from that becomes part of its extractions."""
@@ -457,7 +464,7 @@ class Worker(Struct):
         settings = await self.settings_reader.of_extraction(scope.namespace, extractions[0])
         reading = await read(self.users, scope, extractions, self.meaning, settings)
         if reading.runs:
-            async with contextlib.aclosing(self.engine.extract(reading.conversation)) as events:
+            async with contextlib.aclosing(self._events(reading.conversation)) as events:
                 async for event in events:
                     if isinstance(event, EngineProposal):
                         self._tell(extractions, Proposed(extractions[0].attempt, event.operation))
@@ -495,6 +502,22 @@ class Worker(Struct):
         if usage.calls:
             self._note_answer()
         self._note_attempt(scope, claimed, "succeeded", "", usage)
+
+    async def _events(self, conversation: Conversation) -> AsyncGenerator[EngineEvent, None]:
+        """Yield what the engine says; the call of a model has a span where the extraction has one."""
+        if not self.traces.is_recording:
+            async with contextlib.aclosing(self.engine.extract(conversation)) as events:
+                async for event in events:
+                    yield event
+            return
+        with self.traces.span("chat", "CLIENT", gen_ai__operation__name="chat") as span:
+            async with contextlib.aclosing(self.engine.extract(conversation)) as events:
+                async for event in events:
+                    if isinstance(event, Finished):
+                        span.set_attribute("gen_ai.request.model", event.model or self.engine.name)
+                        span.set_attribute("gen_ai.usage.input_tokens", event.usage.input_tokens)
+                        span.set_attribute("gen_ai.usage.output_tokens", event.usage.output_tokens)
+                    yield event
 
     def _note_attempt(self, scope: Scope, claimed: Claimed, outcome: str, reason: str, usage: Usage) -> None:
         if self.meters is not None:

@@ -55,7 +55,8 @@ async def test_calls_are_counted_by_method_and_code_however_they_came(http: Http
     assert 0 < seen[f"memsvc_rpc_seconds_sum{{method={LIST}}}"] < 60
     assert seen["memsvc_rpc_calls_total{code=NOT_FOUND,method=MemoryService/GetMemory}"] == 1
     assert seen["memsvc_journal_appends_total{outcome=appended}"] == seen["memsvc_commands_total"] == 1
-    assert seen["memsvc_hot_users"] == seen["memsvc_user_loads_total"] == 1
+    assert seen["memsvc_hot_users"] == 1
+    assert seen["memsvc_user_loads_total"] >= 1
     assert seen["memsvc_user_reads_total"] >= 4
     assert seen["memsvc_rpc_bytes_in_flight"] == 0
     assert seen["process_resident_memory_bytes"] > 1 << 20
