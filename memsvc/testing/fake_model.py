@@ -39,6 +39,7 @@ _FACTS: Final[Sequence[tuple[re.Pattern[str], str, str, str, str]]] = (
     (_said("i (?:really )?(?:like|love|enjoy)"), "knowledge", "", "The user likes {}.", "preferences"),
 )
 _FORGET: Final = _said("forget (?:about )?my")
+_CLEAR: Final = re.compile(r"\b(?:forget|remove|delete) (?:everything|all(?: existing)? memories)\b", re.IGNORECASE)
 
 
 class Fact(NamedTuple):
@@ -92,6 +93,8 @@ def _read(sentence: str, known: Sequence[tuple[str | Any, ...]]) -> Iterator[Map
             "polarity": "none",
             "inferred": False,
         }
+    if _CLEAR.search(sentence):
+        yield {"action": "clear", "quote": sentence.strip()}
     for match in _FORGET.finditer(sentence):
         word = match.group(1).split()[0].lower()
         for known_number, layer, key, _ in known:

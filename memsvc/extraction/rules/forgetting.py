@@ -23,7 +23,8 @@ _KNOW: Final = "[(know|remember|have|saved|stored|learned|have saved|have stored
 _ALL: Final = (
     f"{_VERB} (everything|all|all [the] data|all memories) [that] [you] {_KNOW} [(about|on) me] {_FROM_MEMORY}",
     f"{_VERB} [all|all of] my (data|memories|information|memory|history) {_FROM_MEMORY}",
-    f"{_VERB} [all|all of] [your|the] (memory|memories) [(about|of|on) me]",
+    f"{_VERB} [all|all of] [your|the|my|any] [existing|saved|stored|previous|old] (memory|memories) [that] [you have]"
+    f" [(about|of|on) me] {_FROM_MEMORY}",
     "forget (me|all about me|everything about me)",
 )
 _TASK_VERBS: Final = ("clear", "remove", "erase", "wipe")
