@@ -20,11 +20,11 @@ from memsvc.model import Memory
 _VERB: Final = "(forget|delete|erase|clear|wipe|remove)"
 _FROM_MEMORY: Final = "[(from|in) [your|the] memory]"
 _KNOW: Final = "[(know|remember|have|saved|stored|learned|have saved|have stored|have learned)]"
+_EVERY: Final = "[all|all of] [your|the|my|any] [existing|saved|stored|previous|old]"
 _ALL: Final = (
     f"{_VERB} (everything|all|all [the] data|all memories) [that] [you] {_KNOW} [(about|on) me] {_FROM_MEMORY}",
     f"{_VERB} [all|all of] my (data|memories|information|memory|history) {_FROM_MEMORY}",
-    f"{_VERB} [all|all of] [your|the|my|any] [existing|saved|stored|previous|old] (memory|memories) [that] [you have]"
-    f" [(about|of|on) me] {_FROM_MEMORY}",
+    f"{_VERB} {_EVERY} (memory|memories) [that] [you have] [(about|of|on) me] {_FROM_MEMORY}",
     "forget (me|all about me|everything about me)",
 )
 _TASK_VERBS: Final = ("clear", "remove", "erase", "wipe")
