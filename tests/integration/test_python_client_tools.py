@@ -9,19 +9,12 @@ from collections.abc import AsyncIterator, Iterator
 from types import SimpleNamespace
 from typing import Any
 
-import grpc
 import pytest
-from google.protobuf.field_mask_pb2 import FieldMask
 from openai.types.chat import ChatCompletionMessage
 from openai.types.chat.chat_completion_message_function_tool_call import ChatCompletionMessageFunctionToolCall, Function
 
-from memsvc.v1 import common_pb2, config_pb2
-from memsvc.v1.config_pb2_grpc import ConfigServiceStub
 from memsvc_client import AsyncMemoryClient, AsyncUser, MemoryClient, Message, ToolCall
 
-AGENTIC = config_pb2.UpdateMemoryConfigRequest(
-    settings=config_pb2.MemorySettings(mode=common_pb2.LEARNING_MODE_AGENTIC), update_mask=FieldMask(paths=["mode"])
-)
 SAVE = {"layer": "knowledge", "text": "Likes tea"}
 
 
@@ -30,8 +23,7 @@ def blocking() -> Iterator[MemoryClient]:
     """A client with a server of its own, for all tests of this file."""
     with tempfile.TemporaryDirectory(prefix="memsvc") as folder:
         with MemoryClient.local(f"{folder}/memory.db", engine="rules", quiet_seconds=0) as client:
-            with grpc.insecure_channel(client._endpoint.target, client._endpoint.options) as channel:
-                ConfigServiceStub(channel).UpdateMemoryConfig(AGENTIC)
+            client.config.update(enable_agentic_memory=True, update_memory_on_run=False)
             yield client
 
 
@@ -169,6 +161,18 @@ async def test_a_single_call_is_answered_with_what_it_changed(user: AsyncUser) -
     assert (refused.is_error, refused.reason) == (True, "OPERATION_FORBIDDEN")
     assert task.extraction is not None
     assert (task.extraction.kind, task.extraction.state) == ("task", "succeeded")
+
+
+async def test_a_call_brings_settings_of_its_own(user: AsyncUser) -> None:
+    automatic = await user.tools(settings={"mode": "automatic"})
+    refused = await user.call_tool("save_memory", SAVE, settings={"allow_add": False})
+    message = openai_message(("c1", "save_memory", SAVE))
+    (off,) = await user.run_tool_calls(message, settings={"enabled": False})
+
+    assert "save_memory" not in [each["function"]["name"] for each in automatic]
+    assert (refused.is_error, refused.reason) == (True, "OPERATION_FORBIDDEN")
+    assert off["content"].startswith("Error: ")
+    assert await user.memories.list() == []
 
 
 def test_the_blocking_client_does_the_same(blocking: MemoryClient) -> None:

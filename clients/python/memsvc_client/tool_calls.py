@@ -15,6 +15,7 @@ from memsvc_client.calls import Call, Steps, Subject, call
 from memsvc_client.enums import ToolFormat
 from memsvc_client.extraction import Extraction, extraction_of
 from memsvc_client.memory import Commit, commit_of
+from memsvc_client.settings import Settings, settings_to_wire
 from memsvc_client.shown import Shown
 from memsvc_client.tool_messages import GivenCall, ToolForm, ToolMessage, answers_to, calls_in
 from memsvc_client.wire import duration, enum_number, string, strings, to_json
@@ -60,14 +61,19 @@ def tools(
     subject: Subject,
     format: ToolFormat | str = ToolFormat.OPENAI,  # noqa: A002
     *,
+    settings: Settings | None = None,
     timeout: float | None = None,
 ) -> Call[list[ToolDefinition]]:
     """List the tools that the configuration allows, to be handed to the model as they are.
 
-    In the form of "openai" (all who speak its chat completions), "anthropic", "mcp" or "generic".
+    In the form of "openai" (all who speak its chat completions), "anthropic", "mcp" or "generic". `settings` overrule
+    what is configured; the same belong into the calls.
     """
     request = tool_pb2.ListToolsRequest(
-        scope=subject.scope, format=enum_number("format", ToolFormat, format), agent_id=subject.agent_id
+        scope=subject.scope,
+        format=enum_number("format", ToolFormat, format),
+        agent_id=subject.agent_id,
+        settings=settings_to_wire(settings),
     )
     return call(
         rpcs.LIST_TOOLS, request, lambda reply: [json.loads(each.definition_json) for each in reply.tools], timeout
@@ -84,6 +90,7 @@ def call_tool(
     run_id: str = "",
     shared_user_ids: Iterable[str] = (),
     wait: float | timedelta = _WAIT_SECONDS,
+    settings: Settings | None = None,
     timeout: float | None = None,
 ) -> Call[ToolAnswer]:
     """Carry out one call of a tool. The same `call_id`, with the same arguments in the same session, does it once.
@@ -105,6 +112,7 @@ def call_tool(
         run_id=run_id,
         shared_user_ids=strings("shared_user_ids", shared_user_ids),
         wait=duration(wait, "wait") if name == _SLOW else None,
+        settings=settings_to_wire(settings),
     )
     return call(rpcs.CALL_TOOL, request, _answer_of, timeout, seconds if name == _SLOW else 0.0)
 
@@ -116,6 +124,7 @@ def run_tool_calls(
     session_id: str = "",
     run_id: str = "",
     shared_user_ids: Iterable[str] = (),
+    settings: Settings | None = None,
     timeout: float | None = None,
 ) -> Steps[list[ToolMessage]]:
     """Carry out the calls of memory's tools in a model's message; return the messages that answer them.
@@ -128,7 +137,7 @@ def run_tool_calls(
     form, given = calls_in(message)
     ours = [each for each in given if each.name in TOOLS]
     shared = strings("shared_user_ids", shared_user_ids)
-    calls = [_call_of(subject, each, session_id, run_id, shared, timeout) for each in ours]
+    calls = [_call_of(subject, each, session_id, run_id, shared, settings, timeout) for each in ours]
     return _Answering(form, ours, calls)
 
 
@@ -152,7 +161,13 @@ class _Answering(Steps[list[ToolMessage]]):
 
 
 def _call_of(
-    subject: Subject, given: GivenCall, session_id: str, run_id: str, shared: list[str], timeout: float | None
+    subject: Subject,
+    given: GivenCall,
+    session_id: str,
+    run_id: str,
+    shared: list[str],
+    settings: Settings | None,
+    timeout: float | None,
 ) -> Call[ToolAnswer]:
     return call_tool(
         subject,
@@ -162,6 +177,7 @@ def _call_of(
         session_id=session_id,
         run_id=run_id,
         shared_user_ids=shared,
+        settings=settings,
         timeout=timeout,
     )
 
