@@ -21,6 +21,7 @@ from memsvc.journal.state import State
 from memsvc.limits import check_memory
 from memsvc.memories.writing import clearable, merged, saying_the_same
 from memsvc.model import Commit, Layer, Memory, Origin, Polarity, Trust
+from memsvc.search.filter import wording
 from memsvc.storage.driver import RecordKind
 from memsvc.tools.choosing import Choice, chosen
 from memsvc.tools.permissions import Permissions
@@ -102,7 +103,12 @@ class SaveCommand(ToolCommand):
         if _content(after) != _content(before):
             self.permissions.require_update(fact.layer, f"m{before.number}")
             check_memory(after)
-            draft.replace(before, self.permissions.fitting(after))
+            after = self.permissions.fitting(after)
+            if not fact.key or after.value_json.startswith("[") or wording(after.text) == wording(before.text):
+                draft.replace(before, after)
+            else:
+                # It was so until now.
+                draft.supersede(before, after, draft.moment.time)
 
     def _superseding(self, before: Memory, proposed: Memory) -> Memory:
         value_json = united_value(before, proposed)
@@ -117,6 +123,8 @@ class SaveCommand(ToolCommand):
             trust=Trust.FROM_TOOL,
             polarity=proposed.polarity or before.polarity,
             observe_time=proposed.observe_time,
+            valid_from=0,
+            valid_to=0,
         )
 
 
@@ -175,17 +183,20 @@ class ForgetCommand(ToolCommand):
         self.permissions.require_delete()
         draft = Draft(state, moment, quota=0)
         seen = [memory for memory in _visible(draft) if memory.layer in self.permissions.readable]
+        former = [memory for memory in state.former.values() if memory.layer in self.permissions.readable]
         # A part is not the whole: what is left of many memories may be all that there is.
         permissions = replace(self.permissions, clears=True) if self.part else self.permissions
         try:
-            meant = chosen(self.choice, seen, permissions)
+            meant = chosen(self.choice, seen, permissions, former)
         except NotFound:
             if not self.part:
                 raise
             meant = ()
         deleted, more = clearable(meant)
         for memory in deleted:
-            draft.delete(memory)
+            # What was so before went with the memory that took its place.
+            if draft.find(memory.memory_id) is not None:
+                draft.delete(memory)
         count = self.forgotten + len(deleted)
         body = draft.body(self.request, actor=self.origin.agent_id, cleared=count, more=more)
         return Decision(RecordKind.COMMIT, body)

@@ -6,7 +6,7 @@ only nearly, the answer says which there are, so that the model can name one by 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -55,8 +55,10 @@ def read_choice(given: Arguments) -> Choice:
     return choice
 
 
-def chosen(choice: Choice, memories: Iterable[Memory], permissions: Permissions) -> Sequence[Memory]:
-    """Return the memories that are meant, of those that can be seen.
+def chosen(
+    choice: Choice, memories: Iterable[Memory], permissions: Permissions, former: Iterable[Memory] = ()
+) -> Sequence[Memory]:
+    """Return the memories that are meant, of those that can be seen; by key, topic or all those of the past, too.
 
     Raises NotFound where there is none, FailedPrecondition (AMBIGUOUS) where a description does not tell which one,
     and OPERATION_FORBIDDEN where it comes to forgetting everything and that is not allowed.
@@ -70,16 +72,22 @@ def chosen(choice: Choice, memories: Iterable[Memory], permissions: Permissions)
     if choice.number:
         found = [memory for memory in seen if memory.number == choice.number]
     elif choice.everything:
-        found = seen
+        found = list(seen)
     else:
-        topics = (choice.topic,) if choice.topic else ()
-        found = list(filter(matcher(MemoryFilter(key_path=choice.key, topics_any=topics)), seen))
-    if not found:
-        raise nothing_there(choice)
+        found = list(filter(_matcher(choice), seen))
     if len(found) > _FEW and len(found) == len(everything):
         # By another name it is the same.
         permissions.require_clear()
+    if not choice.number:
+        past = [memory for memory in former if choice.layer in (None, memory.layer)]
+        found += past if choice.everything else filter(_matcher(choice), past)
+    if not found:
+        raise nothing_there(choice)
     return found
+
+
+def _matcher(choice: Choice) -> Callable[[Memory], bool]:
+    return matcher(MemoryFilter(key_path=choice.key, topics_any=(choice.topic,) if choice.topic else ()))
 
 
 def nothing_there(choice: Choice) -> NotFound:

@@ -578,3 +578,18 @@ async def test_what_a_tool_saved_is_not_learned_from_its_run(each_server: Harnes
 
     assert not saved.is_error
     assert await texts(each_server) == ["Is allergic to peanuts", "I moved to Oslo"]
+
+
+async def test_what_was_so_before_is_a_fact_of_the_past_and_is_forgotten_with_the_rest(each_server: Harness) -> None:
+    for company in ("Acme", "Initech"):
+        await call(each_server, "save_memory", layer="profile", text=f"Works at {company}", key="company")
+    past = common.MemoryFilter(include_superseded=True)
+    both = await each_server.memories.ListMemories(memory_pb2.ListMemoriesRequest(scope=SARAH, filter=past))
+    read = await call(each_server, "get_memories")
+    forgotten = await call(each_server, "forget", key="company")
+    none = await each_server.memories.ListMemories(memory_pb2.ListMemoriesRequest(scope=SARAH, filter=past))
+
+    assert sorted(memory.text for memory in both.memories) == ["Works at Acme", "Works at Initech"]
+    assert "Acme" not in read.text
+    assert not forgotten.is_error
+    assert list(none.memories) == []
