@@ -23,6 +23,7 @@ PAGES = ["README.md", "docs/quickstart.md"]
 OTHER_PAGES = [
     *("CONTRIBUTING.md", "examples/README.md", "clients/python/README.md"),
     *("docs/kubernetes.md", "helm/README.md", "helm/memsvc/README.md", "helm/memsvc-sidecar/README.md"),
+    "helm/memsvc-injector/README.md",
 ]
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _STANDS_FOR = {"postgresql://memsvc@db/memsvc": "sqlite:///copied.db"}

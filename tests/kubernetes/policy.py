@@ -80,9 +80,11 @@ def _of_container(where: str, spec: Manifest, container: Manifest) -> Iterator[s
         if not {"cpu", "memory"} <= set(container.get("resources", {}).get(kind, {})):
             yield f"{where}: has no {kind}"
     ports = {port["containerPort"] for port in container.get("ports", [])}
+    names = {port.get("name") for port in container.get("ports", [])}
     probes = {name: probe for name, probe in container.items() if name.endswith("Probe")}
     for name, probe in probes.items():
-        if probe["grpc"]["port"] not in ports:
+        asked = probe.get("grpc") or probe["httpGet"]
+        if asked["port"] not in ports | names:
             yield f"{where}: {name} asks a port that is not served"
     if container.get("args") == ["serve"]:
         yield from _of_server(where, container, set(probes))
@@ -150,6 +152,8 @@ def _named_by(pod: Manifest) -> Iterator[tuple[str, str]]:
     for volume in spec.get("volumes", []):
         if "secret" in volume:
             yield "Secret", volume["secret"]["secretName"]
+        if "configMap" in volume:
+            yield "ConfigMap", volume["configMap"]["name"]
         if "persistentVolumeClaim" in volume:
             yield "PersistentVolumeClaim", volume["persistentVolumeClaim"]["claimName"]
     for container in containers(pod):

@@ -48,7 +48,7 @@ class Case:
 
 CASES = [
     Case(chart, values)
-    for chart in (HELM / "memsvc", HELM / "examples" / "agent")
+    for chart in (HELM / "memsvc", HELM / "memsvc-injector", HELM / "examples" / "agent")
     for values in sorted((chart / "ci").glob("*-values.yaml"))
 ]
 

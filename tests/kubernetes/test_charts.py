@@ -18,13 +18,14 @@ import yaml
 
 from memsvc import __version__
 from memsvc.config import load_config
+from memsvc.kubernetes.sidecar import sidecar_of
 from tests.kubernetes.policy import environment, violations
 from tests.kubernetes.rendering import CASES, HELM, NAMESPACE, ROOT, Case, rendered, with_dependencies
 
 MINORS = (29, 33, 37)
 """Minor versions of Kubernetes 1: the oldest, the newest, and one between them."""
 OF_OPERATORS = ("cert-manager.io/", "monitoring.coreos.com/")
-SHARED, AGENT = HELM / "memsvc", HELM / "examples" / "agent"
+SHARED, AGENT, INJECTOR = HELM / "memsvc", HELM / "examples" / "agent", HELM / "memsvc-injector"
 INSECURE: dict[str, Any] = {"insecure": True, "settings": {"storage_url": "postgresql://db/memsvc"}}
 
 Manifests = list[dict[str, Any]]
@@ -86,6 +87,9 @@ def test_helm_finds_nothing_to_complain_of(case: Case) -> None:
         (SHARED, {"insecure": False, "tls": {"secret": "x"}}, "say who may call"),
         (SHARED, {"settings": {"storage_url": ""}}, "name a database"),
         (SHARED, {"settings": {"drain_seconds": 25}}, "terminationGracePeriodSeconds has to be 35"),
+        (INJECTOR, {"failurePolicy": "Maybe"}, "/failurePolicy"),
+        (INJECTOR, {"certManager": {"enabled": False}, "tls": {"caBundle": "eA=="}}, "name a certificate"),
+        (INJECTOR, {"certManager": {"enabled": False}, "tls": {"secret": "x"}}, "tls.caBundle is needed"),
         (AGENT, {"memsvc-sidecar": {"setting": {}}}, "'setting' not allowed"),
         (AGENT, {"memsvc-sidecar": {"settings": {"enginee": "rules"}}}, "'enginee' not allowed"),
         (AGENT, {"memsvc-sidecar": {"healthPort": 70000}}, "/healthPort"),
@@ -132,12 +136,21 @@ def test_alerts_and_dashboard_are_those_of_the_docs() -> None:
     assert dashboard == json.loads((operations / "dashboard.json").read_text())
 
 
+@pytest.mark.parametrize("case", [case for case in CASES if case.chart == INJECTOR], ids=str)
+def test_the_injector_is_given_values_that_it_takes(case: Case) -> None:
+    (found,) = [each for each in case.manifests() if each["kind"] == "ConfigMap"]
+    sidecar = sidecar_of(yaml.safe_load(found["data"]["values.yaml"]))
+    deployment = next(each for each in case.manifests() if each["kind"] == "Deployment")
+    assert str(sidecar.image) == deployment["spec"]["template"]["spec"]["containers"][0]["image"]
+    assert set(sidecar.secrets) == set(case.values.get("sidecar", {}).get("settingsFromSecrets", {}))
+
+
 def test_charts_are_of_this_version() -> None:
-    for chart in (SHARED, HELM / "memsvc-sidecar"):
+    for chart in (SHARED, INJECTOR, HELM / "memsvc-sidecar"):
         assert yaml.safe_load((chart / "Chart.yaml").read_text())["appVersion"] == __version__
 
 
-@pytest.mark.parametrize("chart", ["memsvc", "memsvc-sidecar"])
+@pytest.mark.parametrize("chart", ["memsvc", "memsvc-sidecar", "memsvc-injector"])
 def test_every_value_is_known_to_the_schema_and_every_name_in_it_is_a_value(chart: str) -> None:
     schema = json.loads((HELM / chart / "values.schema.json").read_text())
     values = yaml.safe_load((HELM / chart / "values.yaml").read_text())
@@ -150,7 +163,7 @@ def pod_of(manifests: Manifests) -> dict[str, Any]:
     return spec
 
 
-def sidecar_of(manifests: Manifests) -> dict[str, Any]:
+def sidecar_in(manifests: Manifests) -> dict[str, Any]:
     return dict_of(pod_of(manifests)["initContainers"][0])
 
 
@@ -160,14 +173,14 @@ def dict_of(found: Any) -> dict[str, Any]:
 
 
 BROKEN: list[tuple[str, Callable[[Manifests], object]]] = [
-    ("run as root", lambda found: sidecar_of(found)["securityContext"].pop("runAsUser")),
-    ("root file system", lambda found: sidecar_of(found)["securityContext"].update(readOnlyRootFilesystem=False)),
-    ("privileges", lambda found: sidecar_of(found)["securityContext"].pop("capabilities")),
-    ("has no limits", lambda found: sidecar_of(found)["resources"].pop("limits")),
-    ("may be any", lambda found: sidecar_of(found).update(image="memsvc:latest")),
-    ("may be any", lambda found: sidecar_of(found).update(image="memsvc")),
-    ("lacks", lambda found: sidecar_of(found).pop("livenessProbe")),
-    ("not served", lambda found: sidecar_of(found)["startupProbe"]["grpc"].update(port=1)),
+    ("run as root", lambda found: sidecar_in(found)["securityContext"].pop("runAsUser")),
+    ("root file system", lambda found: sidecar_in(found)["securityContext"].update(readOnlyRootFilesystem=False)),
+    ("privileges", lambda found: sidecar_in(found)["securityContext"].pop("capabilities")),
+    ("has no limits", lambda found: sidecar_in(found)["resources"].pop("limits")),
+    ("may be any", lambda found: sidecar_in(found).update(image="memsvc:latest")),
+    ("may be any", lambda found: sidecar_in(found).update(image="memsvc")),
+    ("lacks", lambda found: sidecar_in(found).pop("livenessProbe")),
+    ("not served", lambda found: sidecar_in(found)["startupProbe"]["grpc"].update(port=1)),
     ("of the volumes", lambda found: pod_of(found)["volumes"].pop()),
     ("begin first", lambda found: pod_of(found)["initContainers"].insert(0, pod_of(found)["containers"][0])),
     ("another uid", lambda found: pod_of(found)["securityContext"].pop("fsGroup")),

@@ -1,0 +1,53 @@
+{{- define "injector.fullname" -}}
+{{- if contains .Chart.Name .Release.Name }}{{ .Release.Name | trunc 50 | trimSuffix "-" }}{{ else }}{{ printf "%s-%s" .Release.Name .Chart.Name | trunc 50 | trimSuffix "-" }}{{ end }}
+{{- end }}
+
+{{- define "injector.selector" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "injector.labels" -}}
+{{ include "injector.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
+{{- end }}
+
+{{- define "injector.secret" -}}
+{{- if .Values.certManager.enabled }}{{ include "injector.fullname" . }}-tls{{ else }}{{ required "memsvc-injector: name a certificate: tls.secret, or certManager.enabled" .Values.tls.secret }}{{ end }}
+{{- end }}
+
+{{- define "injector.image" -}}
+{{- if .Values.image.digest -}}
+{{ .Values.image.repository }}@{{ .Values.image.digest }}
+{{- else -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end }}
+{{- end }}
+
+{{/* One webhook: what both have in common. */}}
+{{- define "injector.webhook" -}}
+admissionReviewVersions: [v1]
+sideEffects: None
+timeoutSeconds: {{ .Values.timeoutSeconds }}
+failurePolicy: {{ .Values.failurePolicy }}
+# Other webhooks may change the pod after this one; doing it again changes nothing.
+reinvocationPolicy: IfNeeded
+matchPolicy: Equivalent
+clientConfig:
+  {{- if not .Values.certManager.enabled }}
+  caBundle: {{ required "memsvc-injector: tls.caBundle is needed where cert-manager does not tell it" .Values.tls.caBundle }}
+  {{- end }}
+  service:
+    name: {{ include "injector.fullname" . }}
+    namespace: {{ .Release.Namespace }}
+    path: /mutate
+    port: 443
+rules:
+  - apiGroups: [""]
+    apiVersions: [v1]
+    operations: [CREATE]
+    resources: [pods]
+    scope: Namespaced
+{{- end }}
