@@ -15,6 +15,7 @@ from msgspec import Struct, field
 from memsvc.errors import Reason
 from memsvc.extraction.engine import Action, Operation
 from memsvc.model import Layer, Memory, Trust
+from memsvc.search.text import shared_analyzer
 from memsvc.settings import DEFAULT_SETTINGS, LayerSettings, MemorySettings
 
 
@@ -85,6 +86,19 @@ def is_meant(memory: Memory, operation: Operation) -> bool:
 def asks_to_forget(quote: str, said: str = "") -> bool:
     """Tell whether `quote`, with the rest of its sentence in `said`, asks for something to be forgotten."""
     return _FORGET.search(_sentence(quote, said)) is not None
+
+
+def tells_of(quote: str, said: str, memory: Memory) -> bool:
+    """Tell whether `quote`, with the rest of its sentence in `said`, has a word in common with a memory.
+
+    "Forget everything" has none: by whatever operation it is carried out, it comes to clearing.
+    """
+    about = " ".join((memory.text, memory.key.replace(".", " ").replace("_", " "), *memory.topics))
+    return not _terms(_sentence(quote, said)).isdisjoint(_terms(about))
+
+
+def _terms(text: str) -> frozenset[str]:
+    return frozenset(shared_analyzer.query_terms(text))
 
 
 def names(quote: str, name: str) -> bool:

@@ -25,6 +25,7 @@ from memsvc.extraction.authority import (
     asks_to_forget,
     is_meant,
     objection,
+    tells_of,
 )
 from memsvc.extraction.engine import Action, Operation
 from memsvc.extraction.members import member_key
@@ -113,7 +114,7 @@ class _Reconciling:
         self._sources = sources
         self._rights = rights
         self._start = before.next_operation
-        self._deletions = before.deletions
+        self._deletions = self._before_deletions = before.deletions
         self._refused = list(before.refusals)
         self._texts = _Texts(draft.state.memories())
         self._bytes = 0
@@ -141,6 +142,12 @@ class _Reconciling:
     def _is_full(self) -> bool:
         return len(self._draft.changes) >= PART_CHANGES or self._bytes > PART_BYTES
 
+    @property
+    def _vague_limit(self) -> int:
+        """How many memories may go by a wish that has no word of theirs: of half of all it comes to clearing."""
+        before = self._draft.state.memory_count + self._before_deletions
+        return max(self._rights.max_deletions, before // 2)
+
     def _refuse(self, reason: Reason, detail: str = "") -> None:
         self._refused.append(Refusal(reason, detail or REFUSALS[reason]))
 
@@ -165,8 +172,8 @@ class _Reconciling:
         elif not self._may(self._rights.delete, DELETING_IS_OFF):
             return True
         source = self._sources.of(operation)
-        is_asked_for = asks_to_forget(operation.quote, source.said)
-        for memory in self._meant(operation, source, is_asked_for=is_asked_for):
+        is_wish = asks_to_forget(operation.quote, source.said)
+        for memory in self._meant(operation, source, is_asked_for=is_wish):
             if self._is_full:
                 return False
             if not self._takes(memory.layer):
@@ -174,9 +181,12 @@ class _Reconciling:
             if self._draft.find(memory.memory_id) is None:
                 # It went with the memory that took its place.
                 continue
+            is_asked_for = is_wish and (self._rights.clear or tells_of(operation.quote, source.said, memory))
             if reason := objection(memory, operation.trust, source.time):
                 self._refuse(reason)
-            elif not is_asked_for and self._deletions >= self._rights.max_deletions:
+            elif is_wish and not is_asked_for and self._deletions >= self._vague_limit:
+                self._refuse(Reason.OPERATION_FORBIDDEN, CLEARING_IS_OFF)
+            elif not is_wish and self._deletions >= self._rights.max_deletions:
                 self._refuse(Reason.TOO_MANY_DELETIONS)
             else:
                 self._deletions += not is_asked_for

@@ -140,14 +140,10 @@ class SettingsReader:
 
     async def with_user(self, scope: Scope, consistency: Consistency = LATEST) -> tuple[HotUser, NamespaceSettings]:
         """Return a user and the settings of its namespace: one question to the database for both."""
-        if self._users.driver.capabilities().tips_cost_nothing:
-            return await self._users.read(scope, consistency), await self.of(scope.namespace, consistency)
-        reading = asyncio.ensure_future(self.of(scope.namespace, consistency))
-        try:
-            user = await self._users.read(scope, consistency)
-            return user, await reading
-        finally:
-            reading.cancel()
+        if consistency is LATEST:
+            user, namespace = await self._users.latest_both(scope, Scope(scope.namespace, ""))
+            return user, self._settings(namespace)
+        return await self._users.read(scope, consistency), await self.of(scope.namespace, consistency)
 
     def _settings(self, hot: HotUser) -> NamespaceSettings:
         known = hot.cache.get(_CACHE_KEY)

@@ -17,12 +17,16 @@ class SharedTips:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def get(self, scope: Scope) -> Tip:
+        return await self.ask(scope)
+
+    def ask(self, scope: Scope) -> asyncio.Future[Tip]:
+        """Return what will hold the answer: who asks for several users at one go waits once."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Tip] = loop.create_future()
         if not self._waiting:
             loop.call_soon(self._send)
         self._waiting.setdefault(scope, []).append(future)
-        return await future
+        return future
 
     def _send(self) -> None:
         waiting, self._waiting = self._waiting, {}

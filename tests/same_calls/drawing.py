@@ -12,7 +12,7 @@ from typing import Any
 from memsvc.v1.common_pb2 import Layer
 from tests.same_calls.names import own
 from tests.same_calls.server import JSON, Call
-from tests.same_calls.words import KEYS, LABELS, QUERIES, TEXTS, TURNS, VALUES
+from tests.same_calls.words import KEYS, LABELS, QUERIES, SETTINGS, TEXTS, TURNS, VALUES
 from tests.same_calls.world import World
 
 Action = Generator[Call, JSON, None]
@@ -131,6 +131,10 @@ class Drawing:
         if self.chance(0.2):
             run["context_memory_ids"] = [self.world.memory(user_id)["memory_id"]]
         return run
+
+    def own_settings(self) -> JSON:
+        """Return what a request brings of settings, now and then."""
+        return {"settings": self.random.choice(SETTINGS)} if self.chance(0.3) else {}
 
     def messages(self) -> list[JSON]:
         said = [self.random.choice(TURNS) for _ in range(self.random.randint(1, 3))]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from tests.same_calls.drawing import LEARNING, Action, Drawing
 from tests.same_calls.server import JSON, Call
-from tests.same_calls.words import QUERIES
+from tests.same_calls.words import LABELS, QUERIES
 
 _METHODS = (0, 0, 1, 1, 2, 3, 4, 5, 6)
 _BUDGETS = tuple(("max_characters", size) for size in (200, 400, 2_000))
@@ -42,6 +42,7 @@ class Reading:
             self.users: 2,
             self.server: 1.5,
             self.tools: 1.5,
+            self.config: 3,
         }
 
     def get(self) -> Action:
@@ -182,6 +183,10 @@ class Reading:
 
     def tools(self) -> Action:
         yield self._draw.call("ListTools", {"format": self._draw.random.randrange(6)})
+
+    def config(self) -> Action:
+        agent_id = self._draw.random.choice(LABELS) if self._draw.chance(0.7) else ""
+        yield Call("GetMemoryConfig", {"namespace": self._draw.world.namespace, "agent_id": agent_id})
 
     def server(self) -> Action:
         yield Call("GetServerInfo", {})

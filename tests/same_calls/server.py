@@ -14,7 +14,7 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.json_format import MessageToDict, ParseDict
 from google.rpc import error_details_pb2, status_pb2
 
-from memsvc.v1 import admin_pb2, context_pb2, extraction_pb2, memory_pb2, session_pb2, tool_pb2
+from memsvc.v1 import admin_pb2, config_pb2, context_pb2, extraction_pb2, memory_pb2, session_pb2, tool_pb2
 from tests.same_calls.names import Names
 
 JSON = dict[str, Any]
@@ -22,7 +22,7 @@ JSON = dict[str, Any]
 CALL_SECONDS = 60.0
 METHODS: Mapping[str, MethodDescriptor] = {
     method.name: method
-    for module in (admin_pb2, context_pb2, extraction_pb2, memory_pb2, session_pb2, tool_pb2)
+    for module in (admin_pb2, config_pb2, context_pb2, extraction_pb2, memory_pb2, session_pb2, tool_pb2)
     for service in module.DESCRIPTOR.services_by_name.values()
     for method in service.methods
 }

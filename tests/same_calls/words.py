@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 TEXTS = (
     "Skis in winter",
     "Likes café au lait, not CAFÉ",
@@ -37,3 +39,16 @@ QUERIES = ("skiing in winter", "sushi", "café", "%", '"', "寿司", "what does 
 LABELS = ("sport", "food", "work", "Sport", "日本", "a.b", "$set", "%", "é", "e\u0301", " spaced ", "x" * 64)
 KEYS = ("name", "role", "stack.languages", "stack", "home.city", "Name", "a_1.b_2")
 VALUES = ('"x"', "1", "1.5", "true", "null", '["a", "b"]', '{"deep": {"er": [1, null]}}', '"é"', "{broken", "")
+_SCHEMA = '{"properties": {"name": {"type": "string"}, "stack": {"properties": {"languages": {"type": "array"}}}}}'
+SETTINGS: tuple[dict[str, Any], ...] = (
+    {"enabled": False},
+    {},
+    {"mode": "LEARNING_MODE_BOTH"},
+    {"profile": {"learned": False}},
+    {"profile": {"schema_json": _SCHEMA}, "operations": {"delete": False}},
+    {"policy": {"shown": False, "prompt": "Nur Wünsche"}, "capture_instructions": "日本"},
+    {"knowledge": {"stated_only": True, "schema_json": '{"additionalProperties": false}'}},
+    {"operations": {"update": False, "clear": True}},
+    {"feedback": {"schema_json": "{broken"}},
+)
+"""What agents are configured with; all but the first may hold for everybody."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from tests.same_calls.drawing import LEARNING, Action, Drawing
 from tests.same_calls.server import JSON, Call
+from tests.same_calls.words import LABELS, SETTINGS
 
 _KEPT = 40
 
@@ -37,8 +38,9 @@ class Writing:
             self.move: 7,
             self.summarize: 2,
             self.erase: 1,
-            self.erase_namespace: 0.7,
+            self.erase_namespace: 1.5,
             self.call_tool: 12,
+            self.configure: 6,
             self.repeat: 7,
         }
 
@@ -98,7 +100,7 @@ class Writing:
 
     def learn_from_run(self) -> Action:
         user_id = self._draw.world.user_id()
-        request = {"run": self._draw.run(user_id), **LEARNING}
+        request = {"run": self._draw.run(user_id), **LEARNING, **self._draw.own_settings()}
         yield self._draw.call("AppendRun", self._draw.repeatable(request), user_id)
 
     def extract(self) -> Action:
@@ -170,6 +172,23 @@ class Writing:
             request["settings"] = {"mode": "LEARNING_MODE_BOTH"}
         request["shared_user_ids"] = self._draw.shared_user_ids(user_id)
         yield self._draw.call("CallTool", request, user_id)
+
+    def configure(self) -> Action:
+        """Of an agent mostly: what the namespace says is of every call that follows."""
+        agent_id = self._draw.random.choice(LABELS) if self._draw.chance(0.7) else ""
+        settings = self._draw.random.choice(SETTINGS[not agent_id :])
+        update_mask = self._draw.random.choice(
+            ("*", "*", "profile,operations,mode", "profile.schemaJson", "layers", "")
+        )
+        request = {
+            "namespace": self._draw.world.namespace,
+            "agent_id": agent_id,
+            "settings": settings,
+            "update_mask": update_mask,
+            "validate_only": self._draw.chance(0.1),
+            "etag": "1-0000" if self._draw.chance(0.05) else "",
+        }
+        yield Call("UpdateMemoryConfig", request)
 
     def repeat(self) -> Action:
         """Send a write once more; now and then something else under its request id."""

@@ -242,8 +242,24 @@ def test_a_few_memories_go_without_a_wish_to_forget_and_no_more(user: User) -> N
 
 @pytest.mark.parametrize("quote", ["Please forget all of these", "Lösch das bitte", "don't remember any of that"])
 def test_all_that_the_user_wants_forgotten_goes(user: User, quote: str) -> None:
-    user.learn(*(add(f"Fact {n}") for n in range(9)))
+    user.learn(*(add(f"Fact {n}") for n in range(18)))
     user.learn(*(replace(delete(number=n), quote=quote) for n in range(1, 10)))
+    assert (len(user.texts), user.refusals) == (9, ())
+
+
+def test_what_comes_to_clearing_needs_its_permission_by_whatever_operation(user: User) -> None:
+    everything = [replace(delete(number=n), quote="Forget everything about me") for n in range(1, 21)]
+    user.learn(*(add(f"Fact {n}") for n in range(20)))
+    user.learn(*everything)
+    assert len(user.texts) == 10
+    assert [(each.reason, each.count) for each in user.refusals] == [(Reason.OPERATION_FORBIDDEN, 10)]
+    user.learn(*everything, rights=Rights(clear=True))
+    assert user.texts == []
+
+
+def test_what_the_users_words_name_goes_however_much_it_is(user: User) -> None:
+    user.learn(*(add(f"Fact {n}") for n in range(20)))
+    user.learn(*(replace(delete(number=n), quote="Forget these facts") for n in range(1, 21)))
     assert (user.texts, user.refusals) == ([], ())
 
 
