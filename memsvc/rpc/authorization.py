@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, Final, Protocol
 
 from google.protobuf.message import Message
@@ -41,7 +41,8 @@ def identifying(gate: Gate, audit: Audit, limits: CallLimits | None, credentials
     """Return the wrapper that lets in only those who are known. It comes before the request is read."""
 
     def wrapper(rpc: Rpc, handler: Handler) -> Handler:
-        async def handle(request: Any, context: Context) -> Any:
+        # No coroutine of its own: each takes a microsecond.
+        def handle(request: Any, context: Context) -> Awaitable[Any]:
             try:
                 caller = gate.identify(credentials_of(context))
             except Unauthenticated as refusal:
@@ -50,7 +51,7 @@ def identifying(gate: Gate, audit: Audit, limits: CallLimits | None, credentials
             if limits is not None and caller.is_limited:
                 limits.take_call(caller)
             begin_call(caller)
-            return await handler(request, context)
+            return handler(request, context)
 
         return handle
 
@@ -80,15 +81,12 @@ def authorizing(gate: Gate, audit: Audit, credentials_of: CredentialsOf, limited
         with_limits = limited(rpc, handler)
         bare = with_limits if always else handler
 
-        async def unary(request: Any, context: Context) -> Any:
+        def unary(request: Any, context: Context) -> Awaitable[Any]:
             caller, asked = current_caller(), reading.asked(request)
             namespace = check(caller, asked, context)
             if namespace != (asked.namespace or DEFAULT_NAMESPACE):
                 reading.put_namespace(request, namespace)
-            handling = (with_limits if caller.is_limited else bare)(request, context)
-            # See `admission`.
-            del request
-            return await handling
+            return (with_limits if caller.is_limited else bare)(request, context)
 
         async def stream(request: Any, context: Context) -> Any:
             caller, asked, credentials = current_caller(), reading.asked(request), credentials_of(context)
