@@ -156,8 +156,8 @@ class Checker:
 
 
 def _validity(fields: Mapping[str, object], said_time: int) -> dict[str, int]:
-    """Return since when and until when it is so, as far as these are dates."""
-    begins, ends = (iso_period(_clean(fields.get(name))) for name in ("valid_from", "valid_to"))
+    """Return since when and until when it is so, as far as these are dates: `2019-03/`, `2015/2019`, `/2020`."""
+    begins, _, ends = (iso_period(part) for part in _clean(fields.get("valid")).partition("/"))
     return {
         "valid_from": begins.start if begins is not None else 0,
         "valid_to": ends.end_by(said_time) if ends is not None else 0,

@@ -33,9 +33,9 @@ class StructuredOutput(enum.StrEnum):
 class PromptBudget(msgspec.Struct, frozen=True, gc=False):
     """How many bytes the parts of a prompt may take, as they stand in the request."""
 
-    known_bytes: int = 1500
+    known_bytes: int = 1420
     """The memories shown, best first."""
-    memory_bytes: int = 300
+    memory_bytes: int = 280
     """One of them; longer ones are cut."""
     schema_bytes: int = 1300
     """The layers: all keys, and as many of their meanings as fit."""
@@ -108,8 +108,7 @@ def operations_form(schemas: Sequence[LayerSchema]) -> Form:
         "message_index": {"type": "integer"},
         "polarity": _one_of([_NO_POLARITY, Polarity.POSITIVE.value, Polarity.NEGATIVE.value]),
         "inferred": {"type": "boolean"},
-        "valid_from": text,
-        "valid_to": text,
+        "valid": text,
     }
     return Form("memory", {"operations": _list_of(_object_of(fields))})
 
@@ -161,7 +160,7 @@ forgotten. m17 is number 17. Skip what <memories> say already.
 add, in an update the whole list.
 - topics: 1-3 labels. quote: the user's words, verbatim and short. message_index: their n. polarity: feedback only. \
 inferred: implied, not said.
-- valid_from, valid_to: since and until when it is so, where said: 2019, 2019-03 or 2019-03-05.
+- valid: since/until when, if said: 2019-03/ or 2015/2019.
 - Unused fields: "", 0, [], none.
 """
 _OF_SEVERAL: Final = """\
@@ -174,7 +173,7 @@ out all of it and nothing else; its words are the source, to be quoted.
 _FORM: Final = """\
 Answer with this JSON only: {"operations":[{"action":"add|update|delete|clear","layer":"","number":0,"text":"",\
 "key":"","value":"","topics":[],"quote":"","message_index":0,"polarity":"none|positive|negative","inferred":false,\
-"valid_from":"","valid_to":""}]}
+"valid":""}]}
 """
 _OTHER: Final = "other"
 """The role of a person whose memory this is not."""

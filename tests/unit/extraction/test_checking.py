@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -217,3 +218,25 @@ def test_another_authors_words_are_not_the_users(author_id: str, user_id: str) -
     assert Checker(Conversation([message], user_id=user_id), ()).check(ADD) is Flaw.QUOTE_NOT_SAID
     assert isinstance(Checker(Conversation([message], user_id=user_id, shared=True), ()).check(ADD), Operation)
     assert isinstance(Checker(Conversation([message], user_id=author_id), ()).check(ADD), Operation)
+
+
+@pytest.mark.parametrize(
+    ("valid", "begins", "ends"),
+    [
+        ("2019-03/", "2019-03-01", ""),
+        ("2015/2019", "2015-01-01", "2020-01-01"),
+        ("/2019-03-05", "", "2019-03-06"),
+        ("2020", "2020-01-01", ""),
+        ("since always", "", ""),
+        ("", "", ""),
+        (None, "", ""),
+        ("2019-13/2019-02-30", "", ""),
+    ],
+)
+def test_since_and_until_when_it_is_so_are_whole_periods(valid: object, begins: str, ends: str) -> None:
+    operation = sound(valid=valid)
+    assert (day(operation.valid_from), day(operation.valid_to)) == (begins, ends)
+
+
+def day(micros: int) -> str:
+    return f"{datetime.fromtimestamp(micros / 1_000_000, UTC):%Y-%m-%d}" if micros else ""
