@@ -1,4 +1,4 @@
-"""Ways to search: the nearest to a question, by words or by meaning, the newest, the oldest, and among some only."""
+"""Ways to search: the nearest by words and meaning, the newest, the oldest, what a model picks, and among some only."""
 
 from memsvc_client import MemoryClient
 
@@ -25,6 +25,10 @@ def main() -> None:
         assert [hit.memory for hit in last] == ["Allergic to peanuts", "Plays the cello in a quartet"]
         assert [hit.memory for hit in first] == ["Skis at Tahoe every winter", "Works at a bank in Oslo"]
         print("last:", [hit.memory for hit in last], "first:", [hit.memory for hit in first])
+
+        picked = memories.search("What does she play?", method="agentic")  # a model picks, in one call
+        assert [hit.memory for hit in picked] == ["Plays the cello in a quartet"]
+        print("picked:", picked[0].memory, picked.usage)
 
         of_work = memories.search("winter in Oslo", filter={"topics_any": ["work"]})
         assert [hit.memory for hit in of_work] == ["Works at a bank in Oslo"]

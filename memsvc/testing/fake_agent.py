@@ -15,10 +15,15 @@ from memsvc.testing.replies import Received, Reply, operations
 
 _ENGINE: Final = "You keep the long-term memory of one user."
 """How the prompts of the engine begin."""
+_SEARCH: Final = "You search the long-term memory of a user."
+_SHOWN: Final = re.compile(r"^(\d+) [\d-]+(?: by \S+)?: (.*)$", re.MULTILINE)
 _WORD: Final = re.compile(r"\w{3,}")
 _TASK: Final = re.compile(r"(?:please )?(?:forget|update|change|remove)\b.*", re.IGNORECASE)
 _RECALL: Final = re.compile(r"\bwhat (?:do|did) you (?:know|remember|learn)|\bmy progress\b", re.IGNORECASE)
 _HISTORY: Final = re.compile(r"\bwhat did (?:i|we) (?:say|ask|talk)|\bearlier\b", re.IGNORECASE)
+
+
+_ASKING: Final = frozenset(("what", "which", "does", "the", "she", "question"))
 
 
 def answer(request: Received) -> Reply:
@@ -26,6 +31,8 @@ def answer(request: Received) -> Reply:
     messages: Sequence[Mapping[str, Any]] = request.json["messages"]
     if any(str(message.get("content")).startswith(_ENGINE) for message in messages):
         return operations(*understand(str(messages[-1]["content"])))
+    if any(str(message.get("content")).startswith(_SEARCH) for message in messages):
+        return Reply(content=json.dumps({"numbers": _picked(str(messages[-1]["content"]))}))
     last = messages[-1]
     if last["role"] == "tool":
         told = [str(message["content"]) for message in messages if message["role"] == "tool"]
@@ -37,6 +44,17 @@ def answer(request: Received) -> Reply:
         numbered = enumerate(calls, start=len(messages))
         return Reply(calls=tuple((f"call_{number}", name, json.dumps(given)) for number, (name, given) in numbered))
     return Reply(content=_from_prompt(messages, said))
+
+
+def _picked(prompt: str) -> list[int]:
+    """Return the numbers of the memories that have a word of the question, by its first letters."""
+    memories, _, question = prompt.partition("<question>")
+    asked = {word[:4].casefold() for word in _WORD.findall(question) if word.casefold() not in _ASKING}
+    return [
+        int(number)
+        for number, text in _SHOWN.findall(memories)
+        if asked & {word[:4].casefold() for word in _WORD.findall(text)}
+    ]
 
 
 def _calls(said: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
