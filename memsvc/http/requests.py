@@ -75,6 +75,8 @@ class Body:
     def end(self) -> None:
         """All has come."""
         self.is_complete = True
+        # Or nothing that follows on the connection would ever be read.
+        self._resume()
         self._wake()
 
     async def read(self) -> bytes:
@@ -83,9 +85,7 @@ class Body:
             self._asked = asyncio.get_running_loop().create_future()
             if self._expect is not None:
                 self._expect()
-            if self._held:
-                self._held = False
-                self._go_on()
+            self._resume()
             await self._asked
         if self.is_too_large:
             limit = self._limit_bytes
@@ -94,6 +94,11 @@ class Body:
         whole = b"".join(self._chunks)
         self._chunks.clear()
         return whole
+
+    def _resume(self) -> None:
+        if self._held:
+            self._held = False
+            self._go_on()
 
     def _wake(self) -> None:
         if self._asked is not None and not self._asked.done():

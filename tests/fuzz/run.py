@@ -25,9 +25,11 @@ from memsvc.errors import Reason
 from memsvc.rpc.services import SERVICES
 from memsvc.rpc.status import DOMAIN
 from tests.fuzz.drawing import request_bytes
+from tests.fuzz.over_http import Sender
 from tests.torture.process import Installation, Server
 
-AT_ONCE: Final = 16
+AT_ONCE: Final = 12
+AT_ONCE_OVER_HTTP: Final = 4
 STALL_SECONDS: Final = 0.25
 
 _CALL_SECONDS: Final = 20.0
@@ -103,7 +105,8 @@ async def fuzz(folder: Path, requests: int, seed: int, *, minutes: float = 60.0)
     report = Report(seed)
     started = time.monotonic()
     installation = Installation(folder, f"sqlite:///{folder}/fuzzed.db", {"engine": "rules", "log_level": "WARNING"})
-    async with installation.serving() as server:
+    async with installation.serving(http_listen="127.0.0.1:0") as server:
+        url = server.ready_file.read_text().split()[-1]
         numbers = iter(range(requests))
         until = started + minutes * 60
         async with grpc.aio.insecure_channel(server.target, options=_OPTIONS) as channel:
@@ -111,7 +114,11 @@ async def fuzz(folder: Path, requests: int, seed: int, *, minutes: float = 60.0)
             senders = [
                 _send(channel, numbers, random.Random(f"{seed}-{each}"), until, report) for each in range(AT_ONCE)
             ]
-            await asyncio.gather(*senders)
+            over_http = [
+                _send_over_http(Sender(url, random.Random(f"{seed}-http-{each}")), numbers, until, report)
+                for each in range(AT_ONCE_OVER_HTTP)
+            ]
+            await asyncio.gather(*senders, *over_http)
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
         if await server.stop():
@@ -143,6 +150,18 @@ async def _send(
                 report.found(f"{method.path}: {wrong}: {error.code().name} {error.details()!r}; {sent[:300]!r}")
         except TimeoutError:
             report.found(f"{method.path}: never ended; {sent[:300]!r}")
+
+
+async def _send_over_http(sender: Sender, numbers: Iterator[int], until: float, report: Report) -> None:
+    for _ in numbers:
+        if time.monotonic() > until or report.ended:
+            break
+        report.sent += 1
+        status, wrong, sent = await sender.send()
+        report.statuses[status] += 1
+        if wrong or _EXCEPTION.search(wrong):
+            report.found(f"HTTP: {wrong}; {sent[:400]!r}")
+    await sender.close()
 
 
 async def _called(channel: grpc.aio.Channel, method: Method, sent: bytes) -> None:

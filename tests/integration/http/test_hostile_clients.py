@@ -159,6 +159,19 @@ async def test_a_body_in_chunks_is_read_whatever_its_pieces(http: HttpHarness) -
     assert (reply.status, (await client.ask("GET", "/livez")).status) == (200, 200)
 
 
+@pytest.mark.parametrize("path", [b"/memsvc.v1.MemoryService/SearchMemories", b"/memsvc.v1.Nobody/Knows", b"/nothing"])
+@pytest.mark.parametrize("size", [20_000, 40_000, 200_000])
+async def test_a_connection_goes_on_after_a_body_of_any_size(http: HttpHarness, path: bytes, size: int) -> None:
+    client = await http.connect()
+    body = json.dumps({"scope": {"userId": "sarah"}, "query": "x" * size}).encode()
+    reply = await client.ask("POST", path.decode(), body, JSON)
+
+    if reply.headers.get("connection") != "close":
+        assert (await client.ask("POST", LIST.split()[1].decode(), ASKED, JSON)).status == 200
+    else:
+        assert await client.rest() == b""
+
+
 async def test_requests_on_one_connection_are_answered_in_their_order(http: HttpHarness) -> None:
     client = await http.connect()
     post = LIST + b"Content-Length: %d\r\n\r\n" % len(ASKED) + ASKED
