@@ -49,6 +49,11 @@ class Caller(Struct, frozen=True, eq=False):
             force_setattr(self, "only_namespace", self.namespaces[0].text)
         force_setattr(self, "is_limited", self.limits != UNLIMITED)
 
+    @property
+    def administers_all(self) -> bool:
+        """Whether the caller is an admin of all users of all namespaces."""
+        return Right.ADMIN in self.rights and not self.users and any(each.matches_all for each in self.namespaces)
+
     def may_see_user(self, user_id: str) -> bool:
         return not self.users or any_matches(self.users, user_id)
 

@@ -34,6 +34,10 @@ class NamePattern:
             at += len(each)
         return True
 
+    @property
+    def matches_all(self) -> bool:
+        return not self.is_one_name and not self.text.strip("*")
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, NamePattern) and (self.text, self.is_one_name) == (other.text, other.is_one_name)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from memsvc.access.caller import current_caller
 from memsvc.application import Application
 from memsvc.errors import ExtractionError, Unavailable, invalid
 from memsvc.limits import check_id, page_size
@@ -31,6 +32,15 @@ from memsvc.v1 import admin_pb2 as pb
 
 _ERASE_SECONDS: Final = 10.0
 """A call over a namespace goes on for so long; its token says where it stopped."""
+
+
+_COUNTED_OVER_ALL: Final = (
+    "waiting_extraction_count",
+    "waiting_reason",
+    "failed_extraction_count",
+    "failed_reason",
+    "redactions",
+)
 
 
 class AdminService:
@@ -148,7 +158,7 @@ class AdminService:
             "HINTS": capabilities.hints,
         }
         waiting, failed = application.worker.troubles.waiting(), application.worker.troubles.failed()
-        return pb.GetServerInfoResponse(
+        info = pb.GetServerInfoResponse(
             version=application.version,
             driver=application.driver_name,
             capabilities=[
@@ -169,3 +179,8 @@ class AdminService:
             ],
             max_request_bytes=application.settings.max_request_bytes,
         )
+        if not current_caller().administers_all:
+            # How much others learn, or keep secret, is for nobody else to know.
+            for counted in _COUNTED_OVER_ALL:
+                info.ClearField(counted)
+        return info

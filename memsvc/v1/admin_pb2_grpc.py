@@ -140,7 +140,8 @@ class AdminServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def GetServerInfo(self, request, context):
-        """Say what this server is and offers. Needs no right.
+        """Say what this server is and offers. Needs no right; what is counted over all users is left out for callers that are
+        no admins of all namespaces.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -61,7 +61,9 @@ class AdminServiceStub:
     Safe to repeat, from the start too: who was erased is not erased again.
     """
     GetServerInfo: _grpc.UnaryUnaryMultiCallable[_admin_pb2.GetServerInfoRequest, _admin_pb2.GetServerInfoResponse]
-    """Say what this server is and offers. Needs no right."""
+    """Say what this server is and offers. Needs no right; what is counted over all users is left out for callers that are
+    no admins of all namespaces.
+    """
 
 @_typing.type_check_only
 class AdminServiceAsyncStub(AdminServiceStub):
@@ -96,7 +98,9 @@ class AdminServiceAsyncStub(AdminServiceStub):
     Safe to repeat, from the start too: who was erased is not erased again.
     """
     GetServerInfo: _aio.UnaryUnaryMultiCallable[_admin_pb2.GetServerInfoRequest, _admin_pb2.GetServerInfoResponse]  # type: ignore[assignment]
-    """Say what this server is and offers. Needs no right."""
+    """Say what this server is and offers. Needs no right; what is counted over all users is left out for callers that are
+    no admins of all namespaces.
+    """
 
 class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
     """What operators need."""
@@ -176,6 +180,8 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_pb2.GetServerInfoRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_pb2.GetServerInfoResponse, _abc.Awaitable[_admin_pb2.GetServerInfoResponse]]:
-        """Say what this server is and offers. Needs no right."""
+        """Say what this server is and offers. Needs no right; what is counted over all users is left out for callers that are
+        no admins of all namespaces.
+        """
 
 def add_AdminServiceServicer_to_server(servicer: AdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -242,6 +242,26 @@ async def test_commits_say_who_asked(guarded: Harness, callers: Callers) -> None
     assert sorted(commit.actor for commit in changes.commits) == ["plain", "support-bot"]
 
 
+async def test_what_is_counted_over_all_namespaces_is_for_admins_of_all_of_them(
+    guarded: Harness, callers: Callers
+) -> None:
+    text = "my key is AKIAIOSFODNN7EXAMPLE"
+    request = memory_pb2.CreateMemoryRequest(scope=SARAH, memory=memory_pb2.Memory(text=text))
+    await guarded.memories.CreateMemory(request, metadata=bearer(callers.token()))
+    seen = {}
+    for name, described in {
+        "of all": {},
+        "of some users": {"users": ("cust-*",)},
+        "of one namespace": {"namespaces": ("support",)},
+        "no admin": {"rights": ("read", "write")},
+    }.items():
+        token = callers.token(**described)  # type: ignore[arg-type]
+        info = await guarded.admin.GetServerInfo(admin_pb2.GetServerInfoRequest(), metadata=bearer(token))
+        seen[name] = bool(info.redactions)
+        assert info.version
+    assert seen == {"of all": True, "of some users": False, "of one namespace": False, "no admin": False}
+
+
 async def test_without_a_file_of_tokens_nobody_is_asked(server: Harness) -> None:
     for metadata in ((), bearer("whatever")):
         await server.memories.ListMemories(VALID["ListMemories"], metadata=metadata)
