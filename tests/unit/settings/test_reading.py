@@ -72,8 +72,9 @@ async def test_a_change_is_seen_at_once_by_every_replica(driver: Network) -> Non
     for mode in (*LearningMode, *LearningMode):
         await first.configure(mode=mode)
         for replica in (second, first):
-            assert (await replica.reader.in_force(SARAH)).mode is mode
             assert (await replica.reader.with_user(SARAH))[1].of().mode is mode
+        await first.configure(mode=LearningMode.OFF)
+        assert (await second.reader.in_force(SARAH)).mode is LearningMode.OFF
         await second.configure("coder", mode=LearningMode.OFF)
         assert (await first.reader.in_force(SARAH, "coder")).mode is LearningMode.OFF
 
