@@ -101,24 +101,28 @@ class _Handler(BaseHTTPRequestHandler):
         from memsvc.kubernetes.review import answered
 
         size = self.headers.get("Content-Length", "")
+        if not size.isascii() or not size.isdigit():
+            self._refuse(HTTPStatus.LENGTH_REQUIRED)
+            return
+        if int(size) > _MAX_BYTES:
+            self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+            return
+        # Also what is refused is read: a connection that is closed before loses its answer.
+        body = self.rfile.read(int(size))
         if self.path.partition("?")[0] != "/mutate":
-            self._refuse(HTTPStatus.NOT_FOUND, "")
-        elif not size.isascii() or not size.isdigit():
-            self._refuse(HTTPStatus.LENGTH_REQUIRED, "")
-        elif int(size) > _MAX_BYTES:
-            self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "")
+            self._answer(HTTPStatus.NOT_FOUND, b"")
+            return
+        try:
+            reply = answered(body, self.server.values)
+        except Error as error:
+            self._answer(HTTPStatus.BAD_REQUEST, error.message.encode())
         else:
-            try:
-                reply = answered(self.rfile.read(int(size)), self.server.values)
-            except Error as error:
-                self._refuse(HTTPStatus.BAD_REQUEST, error.message)
-            else:
-                self._answer(HTTPStatus.OK, reply)
+            self._answer(HTTPStatus.OK, reply)
 
-    def _refuse(self, status: HTTPStatus, why: str) -> None:
-        # What the body holds was perhaps not read: the next request cannot be found behind it.
+    def _refuse(self, status: HTTPStatus) -> None:
+        # The body was not read: no next request can be found behind it.
         self.close_connection = True
-        self._answer(status, why.encode())
+        self._answer(status, b"")
 
     def _answer(self, status: HTTPStatus, body: bytes) -> None:
         self.send_response(status)

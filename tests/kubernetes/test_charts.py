@@ -6,6 +6,7 @@ import copy
 import json
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,11 +20,14 @@ import yaml
 from memsvc import __version__
 from memsvc.config import load_config
 from memsvc.kubernetes.sidecar import sidecar_of
+from tests.conftest import must_have
 from tests.kubernetes.policy import environment, violations
-from tests.kubernetes.rendering import CASES, HELM, NAMESPACE, ROOT, Case, rendered, with_dependencies
+from tests.kubernetes.rendering import CASES, HELM, NAMESPACE, RELEASE, ROOT, Case, rendered, with_dependencies
+from tests.servers.go_tools import go_tool
 
 MINORS = (29, 33, 37)
 """Minor versions of Kubernetes 1: the oldest, the newest, and one between them."""
+HELM_VERSION = "v3.19.0"
 OF_OPERATORS = ("cert-manager.io/", "monitoring.coreos.com/")
 SHARED, AGENT, INJECTOR = HELM / "memsvc", HELM / "examples" / "agent", HELM / "memsvc-injector"
 INSECURE: dict[str, Any] = {"insecure": True, "settings": {"storage_url": "postgresql://db/memsvc"}}
@@ -63,6 +67,45 @@ def test_helm_finds_nothing_to_complain_of(case: Case) -> None:
     with with_dependencies(case.chart) as folder:
         report = helm_python.lint(str(folder), case.values, strict=True, namespace=NAMESPACE)
     assert [found["error"] for found in report["messages"]] == ["icon is recommended"]
+
+
+@pytest.fixture(scope="module")
+def helm() -> str:
+    """The program: `MEMSVC_TEST_HELM` names it, `build` has it built by Go, once; else the one on the path."""
+    named = os.environ.get("MEMSVC_TEST_HELM", "")
+    if named == "build":
+        return str(must_have(go_tool, "helm.sh/helm/v3/cmd/helm", HELM_VERSION))
+    found = named or shutil.which("helm")
+    if not found:
+        pytest.skip("helm: there is none on the path; make charts builds it")
+    return found
+
+
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_helm_itself_renders_the_same_and_finds_nothing_to_complain_of(case: Case, helm: str) -> None:
+    with with_dependencies(case.chart) as folder:
+        values = ("-f", str(case.values_file))
+        lint = [helm, "lint", "--strict", str(folder), *values]
+        subprocess.run(lint, check=True, capture_output=True, timeout=60)
+        template = [
+            helm,
+            "template",
+            RELEASE,
+            str(folder),
+            "-n",
+            NAMESPACE,
+            "--kube-version",
+            f"1.{MINORS[-1]}",
+            *values,
+        ]
+        printed = subprocess.run(template, check=True, capture_output=True, timeout=60, text=True).stdout
+    found = [each for each in yaml.safe_load_all(printed) if each]
+    assert sorted(found, key=name_of) == sorted(case.manifests(), key=name_of)
+
+
+def name_of(manifest: Mapping[str, Any]) -> tuple[str, str]:
+    return manifest["kind"], manifest["metadata"]["name"]
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,8 @@ def test_what_is_injected_is_what_the_chart_renders(case: Case, tmp_path: Path) 
     bare["containers"] = [{**rendered["containers"][0], "env": [], "volumeMounts": []}]
     chart_values = yaml.safe_load((case.chart / "values.yaml").read_text())["memsvc-sidecar"]
     values = tmp_path / "values.yaml"
-    merged = {**chart_values, **case.values["memsvc-sidecar"]}
+    given = case.values["memsvc-sidecar"]
+    merged = {**given, "settings": {**chart_values["settings"], **given.get("settings", {})}}
     values.write_text(json.dumps({"memsvc-sidecar": merged}))
 
     (injected,) = documents(run(json.dumps({"kind": "Pod", "spec": bare}), "--values", str(values)))

@@ -5,6 +5,10 @@ helm/examples/agent shows where each goes.
 
 {{/* An item of initContainers, to be the first: what comes before it starts before there is a memory. */}}
 {{- define "memsvc.sidecar.container" -}}
+{{- /* A helm that was built without its version takes v1.20.0 for a cluster that it cannot see. */}}
+{{- if and (semverCompare "<1.29-0" .Capabilities.KubeVersion.Version) (ne .Capabilities.KubeVersion.Version "v1.20.0") }}
+{{- fail "memsvc-sidecar: needs Kubernetes 1.29 or newer: before, an init container that goes on holds up its pod for ever" }}
+{{- end }}
 {{- $values := index .Values "memsvc-sidecar" -}}
 name: memsvc
 image: {{ include "memsvc.sidecar.image" . }}
