@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -18,6 +18,8 @@ from memsvc.storage.registry import plugins, scheme_of
 from tests.kubernetes.rendering import ROOT
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+EXTRAS = ("all", "otel")
+"""As tools/pin-requirements has them."""
 COMPOSE: Mapping[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
 
 
@@ -66,13 +68,20 @@ def test_everything_is_pinned_by_hash_and_no_index_is_named(file: str) -> None:
 
 def test_what_is_pinned_is_what_the_project_needs() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = project["optional-dependencies"]
-    wanted = [*project["dependencies"], *(each for name, needs in extras.items() if name != "dev" for each in needs)]
+    wanted = [*map(Requirement, project["dependencies"]), *needs(project["optional-dependencies"], EXTRAS)]
     versions = {name: version for name, version, _ in pinned("image.txt")}
-    for requirement in map(Requirement, wanted):
-        if requirement.name in ("memsvc", "ruamel.yaml"):
-            continue
+    for requirement in wanted:
         assert requirement.specifier.contains(versions[canonicalize_name(requirement.name)]), str(requirement)
+
+
+def needs(extras: Mapping[str, Sequence[str]], names: Iterable[str]) -> Iterator[Requirement]:
+    """Return what extras bring, with the extras that they bring."""
+    for name in names:
+        for requirement in map(Requirement, extras[name]):
+            if requirement.name == "memsvc":
+                yield from needs(extras, requirement.extras)
+            else:
+                yield requirement
 
 
 def servers() -> dict[str, Mapping[str, Any]]:
