@@ -158,8 +158,8 @@ class Config(Struct, frozen=True, kw_only=True):
     """More kinds of secrets, name=regular expression: what its first group matches goes, or all of it."""
     allow_clear: bool = False
     """Let "forget everything about me", said in a conversation, delete all memories of its user. Off: the extraction's
-    stream says that it was refused; ClearMemories and EraseUser are not affected. A namespace may be configured otherwise
-    (ConfigService)."""
+    stream says that it was refused; ClearMemories and EraseUser are not affected. A namespace may be configured
+    otherwise (ConfigService)."""
     max_unasked_deletions: CountOrNone = 5
     """How many memories one extraction deletes without having been asked to forget: contradictions are few."""
     rules_patterns: File = ""
