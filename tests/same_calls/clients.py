@@ -14,7 +14,7 @@ from tests.same_calls.writing import Writing
 
 _MISTAKES = 10
 _MISTAKEN = ("create", "update", "delete", "batch", "clear", "append_run", "get", "list", "search", "context", "runs")
-_TIMES = ("_time", "ttl", "staleness")
+_TIMES = ("_time", "ttl", "staleness", "valid_at", "valid_from", "valid_to")
 """What these hold cannot even be written down wrongly."""
 _WRONG: tuple[Any, ...] = ("", "x" * 300, "a\nb", "\u202e", "no such thing", "«»")
 

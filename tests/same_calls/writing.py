@@ -37,6 +37,7 @@ class Writing:
             self.delete_session: 2,
             self.move: 7,
             self.summarize: 2,
+            self.consolidate: 2,
             self.erase: 1,
             self.erase_namespace: 1.5,
             self.call_tool: 12,
@@ -133,6 +134,10 @@ class Writing:
     def summarize(self) -> Action:
         request = {"session_id": self._draw.session_id(), "wait_for_summary": "50s"}
         yield self._draw.call("SummarizeSession", self._draw.repeatable(request))
+
+    def consolidate(self) -> Action:
+        how = {"validate_only": True} if self._draw.chance(0.4) else {"wait_for_consolidation": "50s"}
+        yield self._draw.call("ConsolidateMemories", self._draw.repeatable(how))
 
     def erase(self) -> Action:
         yield self._draw.call("EraseUser", self._draw.repeatable({}))
