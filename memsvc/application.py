@@ -167,7 +167,7 @@ def build_application(
         tools=Tools(users, writer, reading, tasks, quotas, redactor),
         administration=administration,
         exporter=Exporter(users),
-        importer=Importer(writer, quotas, quiet, instant(embedder), redactor),
+        importer=Importer(writer, quotas, settings_reader, quiet, instant(embedder), redactor),
         eraser=NamespaceEraser(administration),
         summarizer=summarizer,
         consolidator=consolidator,

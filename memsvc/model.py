@@ -332,6 +332,8 @@ class Run(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=Tru
     """How far learning had come where the run was imported from, whose extraction stayed there; None: not imported."""
     context_memory_ids: tuple[str, ...] = ()
     metadata: Mapping[str, str] = {}
+    observed_number: int = 0
+    """The client's number of its message, where the conversation was observed; 0: it was not."""
 
     @property
     def replaced(self) -> bool:
@@ -362,6 +364,8 @@ class Session(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only
     run_count: int = 0
     message_count: int = 0
     last_index: int = 0
+    observed_number: int = 0
+    """Of the last message that was observed; 0: none was."""
     agent_id: str = ""
     team_id: str = ""
     create_time: int = 0

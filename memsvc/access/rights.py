@@ -74,6 +74,7 @@ NEEDS: Final[Mapping[str, Need]] = {
     "SessionService/DeleteSession": _WRITE,
     "ExtractionService/ExtractMemories": _WRITE,
     "ExtractionService/WatchExtraction": _READ,
+    "ExtractionService/ObserveConversation": _WRITE,
     "ExtractionService/GetExtraction": _READ,
     "ExtractionService/ListExtractions": _READ,
     "ExtractionService/CancelExtraction": _WRITE,

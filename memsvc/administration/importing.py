@@ -24,6 +24,8 @@ from memsvc.search.embedders.contract import InstantEmbedder
 from memsvc.sessions import Quiet
 from memsvc.sessions.commands import run_exists
 from memsvc.sessions.importing import GivenRun, ImportRunsCommand, parts_of
+from memsvc.settings import NamespaceSettings, SettingsReader
+from memsvc.settings.fitting import validated
 from memsvc.storage.driver import MAX_RECORD_CHANGES, Driver, RecordKind, RowKind
 from memsvc.writing.writer import Writer
 
@@ -55,6 +57,7 @@ class ImportCommand(Command[_Memories]):
     run_ids: Mapping[int, str]
     mode: ImportMode
     quota: int
+    settings: NamespaceSettings
     whole_request: Request | None = None
     _taken: frozenset[str] = frozenset()
 
@@ -91,6 +94,7 @@ class ImportCommand(Command[_Memories]):
         return Decision(RecordKind.COMMIT, draft.body(self.request, imported=tuple(outcomes)))
 
     def _bring_in(self, draft: Draft, memory: Memory, above: int) -> Imported:
+        memory = validated(memory, self.settings.of(memory.origin.agent_id))
         there = draft.find(memory.memory_id)
         holders = [] if there is None else [there]
         if memory.key:
@@ -143,6 +147,7 @@ class Importer(Struct):
 
     writer: Writer
     quotas: Quotas
+    settings_reader: SettingsReader
     quiet: Quiet
     embedder: InstantEmbedder | None = None
     redactor: Redactor = field(default_factory=Redactor)
@@ -161,8 +166,9 @@ class Importer(Struct):
             (each for each in records if isinstance(each, GivenRun)),
             key=lambda each: (not each.run.index, each.run.index),
         )
-        quota = self.quotas.of(scope.namespace)
-        command = ImportCommand(memories, {each.place: each.run.run_id for each in runs}, mode, quota, request)
+        settings, quota = await self.settings_reader.of(scope.namespace), self.quotas.of(scope.namespace)
+        named = {each.place: each.run.run_id for each in runs}
+        command = ImportCommand(memories, named, mode, quota, settings, request)
         brought = await self.writer.write(scope, command)
         outcomes = {
             place: Outcome(each.result, memory_id=each.memory_id, number=each.number)
@@ -175,6 +181,7 @@ class Importer(Struct):
                     [replace(each, run=self.redactor.run(each.run)) for each in part],
                     mode,
                     self.quiet,
+                    settings,
                     extraction_id=new_id(),
                     whole_request=request.of_part(number) if request is not None else None,
                     embedder=self.embedder,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import keyword
 import sys
 
 import click
@@ -20,6 +21,8 @@ _COMMANDS = {
     "token": ("memsvc.cli.token", "Make, list and revoke tokens."),
     "retry": ("memsvc.cli.retry", "Make failed extractions wait again."),
     "migrate": ("memsvc.cli.storage", "Bring a database's schema up to date."),
+    "export": ("memsvc.cli.exporting", "Write users as JSON Lines."),
+    "import": ("memsvc.cli.importing", "Import what export wrote."),
     "copy": ("memsvc.cli.copy", "Copy everything from one database to another."),
     "embed": ("memsvc.cli.embed", "Make the vectors that memories lack."),
     "drivers": ("memsvc.cli.storage", "List the installed drivers."),
@@ -36,7 +39,8 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        command = getattr(importlib.import_module(_COMMANDS[cmd_name][0]), cmd_name)
+        function = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name
+        command = getattr(importlib.import_module(_COMMANDS[cmd_name][0]), function)
         assert isinstance(command, click.Command)
         return command
 

@@ -58,6 +58,10 @@ class Connect:
             status = refusal(Unimplemented(Reason.NOT_SUPPORTED, f"no method {head.path[:200]}")).status
             _respond_error(exchange, status, headers, as_status=404)
             return None
+        if method.rpc.converses:
+            because = Unimplemented(Reason.NOT_SUPPORTED, f"{method.rpc.name} streams both ways: call it by gRPC")
+            _respond_error(exchange, refusal(because).status, headers, as_status=404)
+            return None
         reads_by_url = head.method == "GET" and method.is_safe and not method.rpc.streams
         if head.method != "POST" and not reads_by_url:
             allowed = _SAFE if method.is_safe and not method.rpc.streams else _UNSAFE

@@ -22,6 +22,8 @@ class Rpc(Struct, frozen=True):
     request: type[Message]
     streams: bool
     """Whether it answers with a stream."""
+    converses: bool = False
+    """Whether the client sends more than one request, while it is answered."""
     writes: bool = True
     """Whether it may change something: what it does not know, it must not ignore."""
 

@@ -12,10 +12,12 @@ from memsvc.extraction.jobs.extractions import MAX_RETRIED, Numbered
 from memsvc.limits import check_id, page_size
 from memsvc.model import Message, Scope
 from memsvc.rpc.calling import Context
+from memsvc.rpc.conversing import Incoming
 from memsvc.rpc.extractions import EXTRACTION_STATES, proto_event, proto_extraction
 from memsvc.rpc.fields import read_enums, read_ids, read_namespace, read_request, read_scope
 from memsvc.rpc.interceptors import remaining_seconds
 from memsvc.rpc.messages import read_messages
+from memsvc.rpc.observing import Observer
 from memsvc.rpc.settings import read_request_settings
 from memsvc.v1 import extraction_pb2 as pb
 
@@ -28,6 +30,7 @@ class ExtractionService:
     """Serves memsvc.v1.ExtractionService."""
 
     def __init__(self, application: Application) -> None:
+        self._application = application
         self._extractions = application.extractions
         self._traces = application.traces
         self._settings = application.settings
@@ -82,6 +85,11 @@ class ExtractionService:
         events = self._extractions.watch(scope, request.extraction_id, request.resume_token)
         async for event in _closed(events, scope):
             yield pb.WatchExtractionResponse(event=event)
+
+    def observe_conversation(
+        self, request: pb.ObserveConversationRequest, incoming: Incoming
+    ) -> AsyncGenerator[pb.ObserveConversationResponse, None]:
+        return Observer(self._application, request, incoming).replies()
 
     async def get_extraction(self, request: pb.GetExtractionRequest, context: Context) -> pb.GetExtractionResponse:
         scope = read_scope(request.scope)

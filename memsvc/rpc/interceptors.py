@@ -138,7 +138,7 @@ def coding(max_request_bytes: int) -> Wrapper:
 
         async def handle(raw: bytes, context: Context) -> bytes | None:
             if len(raw) > max_request_bytes:
-                raise _too_large(len(raw), max_request_bytes)
+                raise too_large(len(raw), max_request_bytes)
             try:
                 request = parse(raw)
             except DecodeError:
@@ -156,7 +156,8 @@ def coding(max_request_bytes: int) -> Wrapper:
     return wrapper
 
 
-def _too_large(size: int, limit: int) -> ResourceExhausted:
+def too_large(size: int, limit: int) -> ResourceExhausted:
+    """Return the error for a request that is larger than the server takes."""
     message = f"request is {size / 2**20:.1f} MiB of {limit / 2**20:.1f} MiB"
     return ResourceExhausted(Reason.REQUEST_TOO_LARGE, message, metadata={"bytes": str(size), "limit": str(limit)})
 

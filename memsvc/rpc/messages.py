@@ -41,11 +41,12 @@ def read_messages(messages: Sequence[message_pb2.Message], path: str) -> tuple[t
     """Return messages and their size in bytes."""
     if len(messages) > RUN_MESSAGES:
         raise invalid(path, f"must be at most {RUN_MESSAGES}")
-    read = tuple(_read_message(message, f"{path}[{index}]") for index, message in enumerate(messages))
+    read = tuple(read_message(message, f"{path}[{index}]") for index, message in enumerate(messages))
     return read, check_messages(read, path)
 
 
-def _read_message(message: message_pb2.Message, path: str) -> Message:
+def read_message(message: message_pb2.Message, path: str) -> Message:
+    """Return a message as it was given, limits not checked yet."""
     return Message(
         role=read_enum(f"{path}.role", message.role, ROLES),
         parts=_read_parts(message.parts, f"{path}.parts"),
@@ -155,6 +156,7 @@ def proto_run(run: Run, learning: LearningState) -> session_pb2.Run:
         extraction_id=run.extraction_id,
         context_memory_ids=run.context_memory_ids,
         metadata=run.metadata,
+        observed_number=run.observed_number,
     )
 
 

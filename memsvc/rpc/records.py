@@ -118,6 +118,7 @@ def _read_run(given: session_pb2.Run, path: str, place: int) -> GivenRun:
         index=_read_number(f"{path}.index", given.index),
         create_time=_read_time(f"{path}.create_time", given, given.create_time),
         extraction_id=given.extraction_id,
+        observed_number=_read_number(f"{path}.observed_number", given.observed_number),
     )
     learning = read_enum(f"{path}.learning", given.learning, _LEARNINGS, LearningState.OFF)
     return GivenRun(place, run, size_bytes, learning)

@@ -23,19 +23,26 @@ class Room:
         self.make_room: Callable[[int], None] = lambda count: None
         """Asked where so many bytes do not fit: whoever can do without lets go of what is held."""
 
-    def hold(self, task: asyncio.Task[Any], count: int) -> None:
+    def hold(self, task: asyncio.Task[Any], count: int, own: int | None = None) -> None:
         """Count bytes of a call. Raises Unavailable (TOO_MANY_CALLS) where they do not fit and are not few.
 
-        What is larger than all of the room fits while nobody else holds anything.
+        What is larger than all of the room fits while nobody else holds anything. `own`: how much of what the call
+        holds is of the same thing; None: all.
         """
-        if not self._has(task, count):
+        own = self._held.get(task, 0) if own is None else own
+        if not self._has(own, count):
             self.make_room(count)
-        if not self._has(task, count) and count > SMALL_BYTES:
+        if not self._has(own, count) and count > SMALL_BYTES:
             raise full(f"calls under way hold {self.held_bytes >> 20} of {self.max_bytes >> 20} MiB")
         self._add(task, count)
 
-    def _has(self, task: asyncio.Task[Any], count: int) -> bool:
-        return self.held_bytes + count <= self.max_bytes or self.held_bytes == self._held.get(task, 0)
+    def _has(self, own: int, count: int) -> bool:
+        return self.held_bytes + count <= self.max_bytes or self.held_bytes == own
+
+    def release(self, task: asyncio.Task[Any], count: int) -> None:
+        """The call no longer holds so many of its bytes."""
+        released = min(count, self._held.get(task, 0))
+        self._add(task, -released)
 
     def let_go(self, task: asyncio.Task[Any] | None) -> None:
         """The call holds nothing any more."""

@@ -21,6 +21,7 @@ from memsvc.rpc.authorization import CredentialsOf
 from memsvc.rpc.calling import Handler, Rpc, Wrapper, method_handler, wrapped
 from memsvc.rpc.config_service import ConfigService
 from memsvc.rpc.context_service import ContextService
+from memsvc.rpc.conversing import conversing
 from memsvc.rpc.draining import Draining
 from memsvc.rpc.extraction_service import ExtractionService
 from memsvc.rpc.interceptors import chain, streaming
@@ -82,7 +83,7 @@ def methods(
             rpc,
             message_factory.GetMessageClass(service.methods_by_name[rpc.name].output_type),
             _is_safe(service.methods_by_name[rpc.name]),
-            _handler(rpc, servicers[service.name], wrappers, admitting),
+            _handler(rpc, servicers[service.name], wrappers, admitting, settings.max_request_bytes),
         )
         for service in SERVICES
         for rpc in rpcs(service)
@@ -108,16 +109,20 @@ def rpcs(service: ServiceDescriptor) -> Iterator[Rpc]:
     for method in service.methods:
         request = message_factory.GetMessageClass(method.input_type)
         reads = _is_safe(method) or method.name in _READS
-        yield Rpc(service.full_name, method.name, request, method.server_streaming, not reads)
+        yield Rpc(service.full_name, method.name, request, method.server_streaming, method.client_streaming, not reads)
 
 
 def _is_safe(method: MethodDescriptor) -> bool:
     return bool(method.GetOptions().idempotency_level == MethodOptions.NO_SIDE_EFFECTS)
 
 
-def _handler(rpc: Rpc, servicer: object, wrappers: tuple[Wrapper, ...], admitting: Admission) -> Handler:
+def _handler(
+    rpc: Rpc, servicer: object, wrappers: tuple[Wrapper, ...], admitting: Admission, max_request_bytes: int
+) -> Handler:
     """Return the handler of a method, which the servicer has under its name in snake case."""
     behaviour = getattr(servicer, re.sub(r"(?<!^)(?=[A-Z])", "_", rpc.name).lower())
-    if rpc.streams:
+    if rpc.converses:
+        behaviour = conversing(rpc, behaviour, admitting, max_request_bytes)
+    elif rpc.streams:
         behaviour = streaming(behaviour, admitting.room)
     return wrapped(rpc, behaviour, wrappers)

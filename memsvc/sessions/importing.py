@@ -27,6 +27,8 @@ from memsvc.search.embedders.contract import InstantEmbedder
 from memsvc.search.said import said_in
 from memsvc.search.text import shared_analyzer
 from memsvc.sessions.commands import MAX_JOINED_RUNS, Quiet, check_room, run_exists
+from memsvc.settings import NamespaceSettings
+from memsvc.settings.accepting import Terms
 from memsvc.storage.driver import Driver, RecordKind, Row, RowKey, RowKind
 
 PART_RUNS = 100
@@ -72,6 +74,7 @@ class ImportRunsCommand(Command[Sequence[ImportedRun]]):
     runs: Sequence[GivenRun]
     mode: ImportMode
     quiet: Quiet
+    settings: NamespaceSettings
     extraction_id: str
     """The id for the extraction, should one be needed."""
     whole_request: Request | None = None
@@ -120,13 +123,14 @@ class ImportRunsCommand(Command[Sequence[ImportedRun]]):
             run = replace(each.run, create_time=each.run.create_time or moment.time)
             if there is not None and there.extraction_id in state.core.open:
                 run = replace(run, extraction_id=there.extraction_id, learning=None)
-            elif each.learning is LearningState.PENDING:
+            elif each.learning is LearningState.PENDING and self.settings.of(run.agent_id).learns_from_runs:
                 run = replace(run, extraction_id=self.extraction_id, learning=None)
                 pending.append(each)
             elif each.learning is LearningState.OFF:
                 run = replace(run, extraction_id="", learning=None)
             else:
-                run = replace(run, learning=each.learning)
+                skipped = each.learning is LearningState.PENDING
+                run = replace(run, learning=LearningState.SKIPPED if skipped else each.learning)
             index = work.add(run) if there is None else work.rewrite(there, run)
             result = ImportResult.CREATED if there is None else ImportResult.OVERWRITTEN
             outcomes.append(ImportedRun(run.run_id, index, result))
@@ -148,7 +152,7 @@ class ImportRunsCommand(Command[Sequence[ImportedRun]]):
 
     def _extraction(self, pending: Sequence[GivenRun], state: State, moment: Moment) -> Extraction:
         last = pending[-1].run
-        return Extraction(
+        extraction = Extraction(
             extraction_id=self.extraction_id,
             kind=ExtractionKind.RUNS,
             next_attempt_time=moment.now + int(self.quiet.seconds * 1_000_000),
@@ -160,6 +164,7 @@ class ImportRunsCommand(Command[Sequence[ImportedRun]]):
             create_time=moment.now,
             size_bytes=sum(each.size_bytes for each in pending),
         )
+        return Terms.of(self.settings.of(last.agent_id)).put_on(extraction)
 
     def _rows(self, work: _Work) -> tuple[list[Row], list[RowKey]]:
         puts: list[Row] = []
@@ -206,6 +211,7 @@ class _Work:
                 run_count=session.run_count + 1,
                 message_count=session.message_count + len(run.messages),
                 last_index=run.index,
+                observed_number=max(session.observed_number, run.observed_number),
                 agent_id=run.agent_id or session.agent_id,
                 team_id=run.team_id or session.team_id,
                 update_time=max(session.update_time, run.create_time),

@@ -19,6 +19,7 @@ from memsvc.redaction import Redactor
 from memsvc.sessions.commands import AppendRunCommand, DeleteSessionCommand, RunReceipt, SessionDeleted
 from memsvc.sessions.history import History, read_history
 from memsvc.sessions.learning import learnings_of
+from memsvc.sessions.observing import Stretch
 from memsvc.sessions.walking import walk_runs
 from memsvc.storage.driver import PageOf, RowKind
 from memsvc.users import Users
@@ -36,6 +37,16 @@ class Sessions(Struct):
         """Store a run, without secrets; durable, with its extraction, on return. Raises AlreadyExists (RUN_EXISTS)."""
         command = structs.replace(command, run=self.redactor.run(command.run))
         return await self.writer.write(scope, command)
+
+    async def stretch(self, scope: Scope, session_id: str) -> Stretch:
+        """Return where an observed conversation stands."""
+        state = (await self.users.latest(scope)).state
+        session = state.sessions.get(session_id)
+        if session is None:
+            rows = await self.users.driver.get(scope, RowKind.SESSION, (session_id,))
+            session = decode(rows[session_id].body, Session) if session_id in rows else None
+        open_ones = (each.extraction_id for each in state.core.open.values() if each.session_id == session_id)
+        return Stretch(session.observed_number if session is not None else 0, tuple(open_ones))
 
     async def delete(
         self,

@@ -292,7 +292,8 @@ class ExportRecord(_message.Message):
     @_builtins.property
     def run(self) -> _session_pb2.Run:
         """A run. In an import `replaced` is ignored: it follows from replaces_run_id. The index is kept where it is above
-        those of all runs of the user. One that is PENDING is learned from here; all others keep their `learning`.
+        those of all runs of the user. One that is PENDING is learned from here, or SKIPPED where runs are not learned from;
+        all others keep their `learning`.
         """
 
     def __init__(

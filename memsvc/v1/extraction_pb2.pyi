@@ -395,6 +395,285 @@ class WatchExtractionResponse(_message.Message):
 Global___WatchExtractionResponse: _TypeAlias = WatchExtractionResponse  # noqa: Y015
 
 @_typing.final
+class ObserveConversationRequest(_message.Message):
+    """Request of ObserveConversation."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCOPE_FIELD_NUMBER: _builtins.int
+    START_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def scope(self) -> _common_pb2.Scope:
+        """Whose conversation: in the first request, and not in others. user_id is required."""
+
+    @_builtins.property
+    def start(self) -> Global___ObservationStart:
+        """The first request, and no other."""
+
+    @_builtins.property
+    def message(self) -> Global___ObservedMessage:
+        """A message of the conversation."""
+
+    def __init__(
+        self,
+        *,
+        scope: _common_pb2.Scope | None = ...,
+        start: Global___ObservationStart | None = ...,
+        message: Global___ObservedMessage | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "request", b"request", "scope", b"scope", "start", b"start"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "request", b"request", "scope", b"scope", "start", b"start"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_request: _TypeAlias = _typing.Literal["start", "message"]  # noqa: Y015
+    _WhichOneofArgType_request: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_request) -> _WhichOneofReturnType_request | None: ...
+
+Global___ObserveConversationRequest: _TypeAlias = ObserveConversationRequest  # noqa: Y015
+
+@_typing.final
+class ObservationStart(_message.Message):
+    """Begins to observe a conversation, or goes on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    AGENT_ID_FIELD_NUMBER: _builtins.int
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    LEARNING_MODE_FIELD_NUMBER: _builtins.int
+    EXTRACTIONS_FIELD_NUMBER: _builtins.int
+    session_id: _builtins.str
+    """The session: the client's, unique per user. Required."""
+    agent_id: _builtins.str
+    """The agent that is talking."""
+    team_id: _builtins.str
+    """The team of agents it belongs to."""
+    learning_mode: _common_pb2.LearningMode.ValueType
+    """Overrides the configured mode."""
+    @_builtins.property
+    def extractions(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExtractionPosition]:
+        """Extractions to go on watching, which an earlier stream told of; at most 100. Those of the session that have not
+        ended are watched in any case, from their start.
+        """
+
+    def __init__(
+        self,
+        *,
+        session_id: _builtins.str = ...,
+        agent_id: _builtins.str = ...,
+        team_id: _builtins.str = ...,
+        learning_mode: _common_pb2.LearningMode.ValueType = ...,
+        extractions: _abc.Iterable[Global___ExtractionPosition] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "extractions", b"extractions", "learning_mode", b"learning_mode", "session_id", b"session_id", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ObservationStart: _TypeAlias = ObservationStart  # noqa: Y015
+
+@_typing.final
+class ExtractionPosition(_message.Message):
+    """An extraction, and how much of it was seen."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXTRACTION_ID_FIELD_NUMBER: _builtins.int
+    RESUME_TOKEN_FIELD_NUMBER: _builtins.int
+    extraction_id: _builtins.str
+    """Which. Required."""
+    resume_token: _builtins.str
+    """From its last event that was seen; empty: none was. One that is malformed, or of another extraction, is
+    INVALID_ARGUMENT, TOKEN_MISMATCH.
+    """
+    def __init__(
+        self,
+        *,
+        extraction_id: _builtins.str = ...,
+        resume_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["extraction_id", b"extraction_id", "resume_token", b"resume_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExtractionPosition: _TypeAlias = ExtractionPosition  # noqa: Y015
+
+@_typing.final
+class ObservedMessage(_message.Message):
+    """A message of an observed conversation."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    """Its number: one more than that of the message before. A number that is stored already is acknowledged, if the
+    message is the same; else it is INVALID_ARGUMENT, NUMBER_REUSED.
+    """
+    @_builtins.property
+    def message(self) -> _message_pb2.Message:
+        """The message. Required."""
+
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+        message: _message_pb2.Message | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "number", b"number"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ObservedMessage: _TypeAlias = ObservedMessage  # noqa: Y015
+
+@_typing.final
+class ObserveConversationResponse(_message.Message):
+    """Response of ObserveConversation."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STARTED_FIELD_NUMBER: _builtins.int
+    ACKNOWLEDGED_FIELD_NUMBER: _builtins.int
+    LEARNING_FIELD_NUMBER: _builtins.int
+    HEARTBEAT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def started(self) -> Global___ObservationStarted:
+        """The first response."""
+
+    @_builtins.property
+    def acknowledged(self) -> Global___ObservationAcknowledged:
+        """A message is stored."""
+
+    @_builtins.property
+    def learning(self) -> Global___ObservationLearning:
+        """Something happened to an extraction that learns from the session."""
+
+    @_builtins.property
+    def heartbeat(self) -> Global___ObservationHeartbeat:
+        """Nothing happened for 15 seconds."""
+
+    def __init__(
+        self,
+        *,
+        started: Global___ObservationStarted | None = ...,
+        acknowledged: Global___ObservationAcknowledged | None = ...,
+        learning: Global___ObservationLearning | None = ...,
+        heartbeat: Global___ObservationHeartbeat | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["acknowledged", b"acknowledged", "heartbeat", b"heartbeat", "learning", b"learning", "response", b"response", "started", b"started"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledged", b"acknowledged", "heartbeat", b"heartbeat", "learning", b"learning", "response", b"response", "started", b"started"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_response: _TypeAlias = _typing.Literal["started", "acknowledged", "learning", "heartbeat"]  # noqa: Y015
+    _WhichOneofArgType_response: _TypeAlias = _typing.Literal["response", b"response"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_response) -> _WhichOneofReturnType_response | None: ...
+
+Global___ObserveConversationResponse: _TypeAlias = ObserveConversationResponse  # noqa: Y015
+
+@_typing.final
+class ObservationStarted(_message.Message):
+    """Messages are awaited."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LAST_NUMBER_FIELD_NUMBER: _builtins.int
+    last_number: _builtins.int
+    """The number of the last message that is stored: the next new one has the number after it. 0: none is."""
+    def __init__(
+        self,
+        *,
+        last_number: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["last_number", b"last_number"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ObservationStarted: _TypeAlias = ObservationStarted  # noqa: Y015
+
+@_typing.final
+class ObservationAcknowledged(_message.Message):
+    """A message is stored, and all before it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    EXTRACTION_ID_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    """Its number."""
+    run_id: _builtins.str
+    """The run that it is."""
+    extraction_id: _builtins.str
+    """The extraction that learns from it; empty: learning is off."""
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+        run_id: _builtins.str = ...,
+        extraction_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["extraction_id", b"extraction_id", "number", b"number", "run_id", b"run_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ObservationAcknowledged: _TypeAlias = ObservationAcknowledged  # noqa: Y015
+
+@_typing.final
+class ObservationLearning(_message.Message):
+    """Something happened to an extraction."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXTRACTION_ID_FIELD_NUMBER: _builtins.int
+    EVENT_FIELD_NUMBER: _builtins.int
+    extraction_id: _builtins.str
+    """Which."""
+    @_builtins.property
+    def event(self) -> Global___ExtractionEvent:
+        """What. A stream that takes up another may repeat events: their numbers tell."""
+
+    def __init__(
+        self,
+        *,
+        extraction_id: _builtins.str = ...,
+        event: Global___ExtractionEvent | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "extraction_id", b"extraction_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ObservationLearning: _TypeAlias = ObservationLearning  # noqa: Y015
+
+@_typing.final
+class ObservationHeartbeat(_message.Message):
+    """Nothing happened for a while."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ObservationHeartbeat: _TypeAlias = ObservationHeartbeat  # noqa: Y015
+
+@_typing.final
 class ExtractionEvent(_message.Message):
     """Something that happened to an extraction. Accepted, Refused, Committed, Failed, Retried and Completed are derived
     from what is stored: numbered, neither lost nor doubled, on any replica. Progress and Proposed are live hints, never

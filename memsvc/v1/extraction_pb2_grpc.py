@@ -45,6 +45,11 @@ class ExtractionServiceStub(object):
                 request_serializer=memsvc_dot_v1_dot_extraction__pb2.WatchExtractionRequest.SerializeToString,
                 response_deserializer=memsvc_dot_v1_dot_extraction__pb2.WatchExtractionResponse.FromString,
                 _registered_method=True)
+        self.ObserveConversation = channel.stream_stream(
+                '/memsvc.v1.ExtractionService/ObserveConversation',
+                request_serializer=memsvc_dot_v1_dot_extraction__pb2.ObserveConversationRequest.SerializeToString,
+                response_deserializer=memsvc_dot_v1_dot_extraction__pb2.ObserveConversationResponse.FromString,
+                _registered_method=True)
         self.GetExtraction = channel.unary_unary(
                 '/memsvc.v1.ExtractionService/GetExtraction',
                 request_serializer=memsvc_dot_v1_dot_extraction__pb2.GetExtractionRequest.SerializeToString,
@@ -81,6 +86,18 @@ class ExtractionServiceServicer(object):
 
     def WatchExtraction(self, request, context):
         """Watch an extraction, from its start or from where an earlier stream ended.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ObserveConversation(self, request_iterator, context):
+        """Learn from a conversation while it goes on. The first request names the user and the session; each one after it
+        brings a message, numbered by the client: 1, 2, 3 and so on in a session, whatever streams they come by. A message is
+        acknowledged once it is stored, as a run of its own, with what learns from it; at most 64 wait for that, and no more
+        is read meanwhile. Half-closing the stream ends the quiet period: it ends after the last Completed. Cutting it off
+        cancels nothing, and loses nothing that was acknowledged: a new stream goes on where ObservationStarted says, on any
+        server; a message that is sent again is acknowledged and not stored twice. Secrets are redacted, as AppendRun does.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -128,6 +145,11 @@ def add_ExtractionServiceServicer_to_server(servicer, server):
                     servicer.WatchExtraction,
                     request_deserializer=memsvc_dot_v1_dot_extraction__pb2.WatchExtractionRequest.FromString,
                     response_serializer=memsvc_dot_v1_dot_extraction__pb2.WatchExtractionResponse.SerializeToString,
+            ),
+            'ObserveConversation': grpc.stream_stream_rpc_method_handler(
+                    servicer.ObserveConversation,
+                    request_deserializer=memsvc_dot_v1_dot_extraction__pb2.ObserveConversationRequest.FromString,
+                    response_serializer=memsvc_dot_v1_dot_extraction__pb2.ObserveConversationResponse.SerializeToString,
             ),
             'GetExtraction': grpc.unary_unary_rpc_method_handler(
                     servicer.GetExtraction,
@@ -205,6 +227,33 @@ class ExtractionService(object):
             '/memsvc.v1.ExtractionService/WatchExtraction',
             memsvc_dot_v1_dot_extraction__pb2.WatchExtractionRequest.SerializeToString,
             memsvc_dot_v1_dot_extraction__pb2.WatchExtractionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ObserveConversation(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/memsvc.v1.ExtractionService/ObserveConversation',
+            memsvc_dot_v1_dot_extraction__pb2.ObserveConversationRequest.SerializeToString,
+            memsvc_dot_v1_dot_extraction__pb2.ObserveConversationResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,6 +39,14 @@ class ExtractionServiceStub:
     """
     WatchExtraction: _grpc.UnaryStreamMultiCallable[_extraction_pb2.WatchExtractionRequest, _extraction_pb2.WatchExtractionResponse]
     """Watch an extraction, from its start or from where an earlier stream ended."""
+    ObserveConversation: _grpc.StreamStreamMultiCallable[_extraction_pb2.ObserveConversationRequest, _extraction_pb2.ObserveConversationResponse]
+    """Learn from a conversation while it goes on. The first request names the user and the session; each one after it
+    brings a message, numbered by the client: 1, 2, 3 and so on in a session, whatever streams they come by. A message is
+    acknowledged once it is stored, as a run of its own, with what learns from it; at most 64 wait for that, and no more
+    is read meanwhile. Half-closing the stream ends the quiet period: it ends after the last Completed. Cutting it off
+    cancels nothing, and loses nothing that was acknowledged: a new stream goes on where ObservationStarted says, on any
+    server; a message that is sent again is acknowledged and not stored twice. Secrets are redacted, as AppendRun does.
+    """
     GetExtraction: _grpc.UnaryUnaryMultiCallable[_extraction_pb2.GetExtractionRequest, _extraction_pb2.GetExtractionResponse]
     """Get an extraction."""
     ListExtractions: _grpc.UnaryUnaryMultiCallable[_extraction_pb2.ListExtractionsRequest, _extraction_pb2.ListExtractionsResponse]
@@ -63,6 +71,14 @@ class ExtractionServiceAsyncStub(ExtractionServiceStub):
     """
     WatchExtraction: _aio.UnaryStreamMultiCallable[_extraction_pb2.WatchExtractionRequest, _extraction_pb2.WatchExtractionResponse]  # type: ignore[assignment]
     """Watch an extraction, from its start or from where an earlier stream ended."""
+    ObserveConversation: _aio.StreamStreamMultiCallable[_extraction_pb2.ObserveConversationRequest, _extraction_pb2.ObserveConversationResponse]  # type: ignore[assignment]
+    """Learn from a conversation while it goes on. The first request names the user and the session; each one after it
+    brings a message, numbered by the client: 1, 2, 3 and so on in a session, whatever streams they come by. A message is
+    acknowledged once it is stored, as a run of its own, with what learns from it; at most 64 wait for that, and no more
+    is read meanwhile. Half-closing the stream ends the quiet period: it ends after the last Completed. Cutting it off
+    cancels nothing, and loses nothing that was acknowledged: a new stream goes on where ObservationStarted says, on any
+    server; a message that is sent again is acknowledged and not stored twice. Secrets are redacted, as AppendRun does.
+    """
     GetExtraction: _aio.UnaryUnaryMultiCallable[_extraction_pb2.GetExtractionRequest, _extraction_pb2.GetExtractionResponse]  # type: ignore[assignment]
     """Get an extraction."""
     ListExtractions: _aio.UnaryUnaryMultiCallable[_extraction_pb2.ListExtractionsRequest, _extraction_pb2.ListExtractionsResponse]  # type: ignore[assignment]
@@ -96,6 +112,20 @@ class ExtractionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_extraction_pb2.WatchExtractionResponse], _abc.AsyncIterator[_extraction_pb2.WatchExtractionResponse]]:
         """Watch an extraction, from its start or from where an earlier stream ended."""
+
+    @_abc_1.abstractmethod
+    def ObserveConversation(
+        self,
+        request_iterator: _MaybeAsyncIterator[_extraction_pb2.ObserveConversationRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_extraction_pb2.ObserveConversationResponse], _abc.AsyncIterator[_extraction_pb2.ObserveConversationResponse]]:
+        """Learn from a conversation while it goes on. The first request names the user and the session; each one after it
+        brings a message, numbered by the client: 1, 2, 3 and so on in a session, whatever streams they come by. A message is
+        acknowledged once it is stored, as a run of its own, with what learns from it; at most 64 wait for that, and no more
+        is read meanwhile. Half-closing the stream ends the quiet period: it ends after the last Completed. Cutting it off
+        cancels nothing, and loses nothing that was acknowledged: a new stream goes on where ObservationStarted says, on any
+        server; a message that is sent again is acknowledged and not stored twice. Secrets are redacted, as AppendRun does.
+        """
 
     @_abc_1.abstractmethod
     def GetExtraction(

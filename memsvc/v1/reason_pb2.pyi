@@ -142,6 +142,8 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     """Nothing is learned into the layer: `nothing is learned into profile`."""
     REASON_NOT_STATED: _Reason.ValueType  # 58
     """Only what the user stated is learned into the layer: `only what is stated is learned into profile`."""
+    REASON_NUMBER_REUSED: _Reason.ValueType  # 59
+    """Another message of the session has this number: `message 7 of the session is another one`."""
 
 class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
     """Why a call failed, an extraction waits or ended without effect, or something was refused.
@@ -271,4 +273,6 @@ REASON_LAYER_NOT_LEARNED: Reason.ValueType  # 57
 """Nothing is learned into the layer: `nothing is learned into profile`."""
 REASON_NOT_STATED: Reason.ValueType  # 58
 """Only what the user stated is learned into the layer: `only what is stated is learned into profile`."""
+REASON_NUMBER_REUSED: Reason.ValueType  # 59
+"""Another message of the session has this number: `message 7 of the session is another one`."""
 Global___Reason: _TypeAlias = Reason  # noqa: Y015

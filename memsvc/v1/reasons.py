@@ -186,3 +186,6 @@ class Reason(enum.StrEnum):
 
     NOT_STATED = "NOT_STATED"
     """Only what the user stated is learned into the layer: `only what is stated is learned into profile`."""
+
+    NUMBER_REUSED = "NUMBER_REUSED"
+    """Another message of the session has this number: `message 7 of the session is another one`."""

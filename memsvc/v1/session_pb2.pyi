@@ -64,6 +64,7 @@ class Run(_message.Message):
     EXTRACTION_ID_FIELD_NUMBER: _builtins.int
     CONTEXT_MEMORY_IDS_FIELD_NUMBER: _builtins.int
     METADATA_FIELD_NUMBER: _builtins.int
+    OBSERVED_NUMBER_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
     """The client's, unique per user. At most 256 bytes of printable Unicode, as every id here."""
     run_id: _builtins.str
@@ -84,6 +85,8 @@ class Run(_message.Message):
     """How far learning from it has come. Output only."""
     extraction_id: _builtins.str
     """The extraction that learns from it. Output only."""
+    observed_number: _builtins.int
+    """The number of its message, where it came by ObserveConversation; 0: it did not. Output only."""
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[_message_pb2.Message]:
         """The messages, in order; at least one, at most 1,000."""
@@ -116,10 +119,11 @@ class Run(_message.Message):
         extraction_id: _builtins.str = ...,
         context_memory_ids: _abc.Iterable[_builtins.str] | None = ...,
         metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        observed_number: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "context_memory_ids", b"context_memory_ids", "create_time", b"create_time", "extraction_id", b"extraction_id", "index", b"index", "learning", b"learning", "messages", b"messages", "metadata", b"metadata", "replaced", b"replaced", "replaces_run_id", b"replaces_run_id", "run_id", b"run_id", "session_id", b"session_id", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "context_memory_ids", b"context_memory_ids", "create_time", b"create_time", "extraction_id", b"extraction_id", "index", b"index", "learning", b"learning", "messages", b"messages", "metadata", b"metadata", "observed_number", b"observed_number", "replaced", b"replaced", "replaces_run_id", b"replaces_run_id", "run_id", b"run_id", "session_id", b"session_id", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -26,7 +26,7 @@ async def test_every_answer_is_one_that_the_api_allows(folder: Path) -> None:
     report = await fuzz(folder, REQUESTS, seed=7)
 
     assert report.findings == []
-    assert report.sent == REQUESTS
+    assert report.sent >= REQUESTS
     assert {"HTTP 200", "HTTP 400", "HTTP 404"} <= report.statuses.keys()
     assert {"OK", "INVALID_ARGUMENT", "NOT_FOUND", "UNIMPLEMENTED"} <= report.statuses.keys()
     assert report.longest_seconds < STALL_SECONDS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -39,6 +40,8 @@ class Call:
     request: JSON
     enough: Callable[[JSON], bool] = lambda reply: False
     seconds: float = CALL_SECONDS
+    more: tuple[JSON, ...] = ()
+    """What follows the request, where a method takes a stream of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,25 +50,33 @@ class Server:
 
     driver: str
     channel: grpc.aio.Channel
+    blocking: grpc.Channel
     names: Names = field(default_factory=Names)
 
     async def answer(self, call: Call) -> JSON:
         """Send a call; return the `replies`, and the `failure` if it failed, comparable with those of other servers."""
         method = METHODS[call.method]
-        request = ParseDict(self.names.for_server(call.request), message_factory.GetMessageClass(method.input_type)())
+        kind = message_factory.GetMessageClass(method.input_type)
+        request, *more = (ParseDict(self.names.for_server(each), kind()) for each in (call.request, *call.more))
         how = self.channel.unary_stream if method.server_streaming else self.channel.unary_unary
+        if method.client_streaming:
+            # The library's asyncio half loses the status of a stream that ends while it sends.
+            how = self.blocking.stream_stream
         send = how(
             f"/{method.containing_service.full_name}/{method.name}",
-            request_serializer=type(request).SerializeToString,
+            request_serializer=kind.SerializeToString,
             response_deserializer=message_factory.GetMessageClass(method.output_type).FromString,
         )
         answer: JSON = {"replies": []}
         try:
-            if method.server_streaming:
+            if method.client_streaming:
+                replies = await asyncio.to_thread(lambda: list(send(iter((request, *more)), timeout=call.seconds)))
+                answer["replies"] += map(self._comparable, in_order(replies))
+            elif method.server_streaming:
                 await self._read(send(request, timeout=call.seconds), call, answer["replies"])
             else:
                 answer["replies"].append(self._comparable(await send(request, timeout=call.seconds)))
-        except grpc.aio.AioRpcError as error:
+        except grpc.RpcError as error:
             answer["failure"] = self._failure(error)
         return answer
 
@@ -88,7 +99,7 @@ class Server:
             reply["text"] = _DAY.sub("now", reply["text"])
         return reply
 
-    def _failure(self, error: grpc.aio.AioRpcError) -> JSON:
+    def _failure(self, error: Any) -> JSON:
         details = [
             _unpacked(detail)
             for key, value in error.trailing_metadata() or ()
@@ -113,5 +124,22 @@ def _unpacked(packed: Any) -> JSON:
 async def connected(driver: str, target: str) -> AsyncIterator[Server]:
     """Connect to a server."""
     options = [("grpc.default_authority", "localhost"), ("grpc.max_receive_message_length", -1)]
-    async with grpc.aio.insecure_channel(target, options=options) as channel:
-        yield Server(driver, channel)
+    with grpc.insecure_channel(target, options=options) as blocking:
+        async with grpc.aio.insecure_channel(target, options=options) as channel:
+            yield Server(driver, channel, blocking)
+
+
+def in_order(replies: list[extraction_pb2.ObserveConversationResponse]) -> list[Any]:
+    """Return what an observed conversation said, without hints, and without the order of what happens at once."""
+    started = [reply for reply in replies if reply.HasField("started")]
+    acknowledged = [reply for reply in replies if reply.HasField("acknowledged")]
+    learning = [reply for reply in replies if reply.HasField("learning") and reply.learning.event.number]
+    accepted: dict[str, int] = {}
+    for reply in learning:
+        event = reply.learning.event
+        if event.HasField("accepted"):
+            accepted[reply.learning.extraction_id] = event.accepted.extraction.create_time.ToMicroseconds()
+            # As many as had come by then.
+            event.accepted.extraction.ClearField("run_ids")
+    learning.sort(key=lambda reply: (accepted[reply.learning.extraction_id], reply.learning.event.number))
+    return [*started, *acknowledged, *learning]

@@ -32,6 +32,7 @@ class Writing:
             self.learn_from_run: 4,
             self.extract: 4,
             self.extract_runs: 2,
+            self.observe: 4,
             self.cancel: 3,
             self.retry: 3,
             self.delete_session: 2,
@@ -113,6 +114,26 @@ class Writing:
         run_ids = {self._draw.world.run_id(user_id): None for _ in range(self._draw.random.randint(1, 3))}
         request = self._draw.repeatable({"runs": {"run_ids": list(run_ids)}})
         yield self._draw.call("ExtractMemories", request, user_id)
+
+    def observe(self) -> Action:
+        """Observe a session from where it stands, or a little before; now and then with a number that is missing."""
+        user_id = self._draw.world.user_id()
+        session_id = self._draw.session_id()
+        start = {"start": {"session_id": session_id, "learning_mode": self._draw.random.choice((0, 0, 1, 2))}}
+        answer = yield self._draw.call("ObserveConversation", start, user_id)
+        last = int(answer["replies"][0]["started"].get("last_number", 0)) if answer["replies"] else 0
+        said = self._draw.messages()
+        first = last + 1 + (self._draw.chance(0.1) and 1)
+        messages = tuple({"message": {"number": first + index, "message": each}} for index, each in enumerate(said))
+        if first > last + 1:
+            messages = messages[:1]
+        call = self._draw.call("ObserveConversation", start, user_id)
+        yield Call(call.method, call.request, more=messages)
+        if self._draw.chance(0.4):
+            # All of it once more, and then the same number for something else.
+            yield Call(call.method, call.request, more=messages)
+            other = {"number": first, "message": {"role": "ROLE_USER", "parts": [{"text": {"text": "Other"}}]}}
+            yield Call(call.method, call.request, more=({"message": other},))
 
     def cancel(self) -> Action:
         user_id = self._draw.world.user_id()

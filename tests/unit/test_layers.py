@@ -47,6 +47,7 @@ LAYERS_OF_EXTRACTION = [
     {"reconcile", "engines"},
     {"conversation"},
     {"jobs"},
+    {"observing"},
 ]
 
 EDGE = {"rpc", "http", "cli", "testing"}

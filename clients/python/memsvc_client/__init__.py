@@ -9,10 +9,12 @@
 
 from memsvc.v1.reasons import Reason
 from memsvc_client.async_client import AsyncConfig, AsyncExtractions, AsyncMemories, AsyncMemoryClient, AsyncUser
+from memsvc_client.async_conversation import AsyncConversation
 from memsvc_client.client import Config, Extractions, Memories, MemoryClient, User
 from memsvc_client.config_calls import MemoryConfig
 from memsvc_client.consolidation_calls import Consolidated
 from memsvc_client.context_calls import Context, ContextCut, ContextHistory, ContextSection
+from memsvc_client.conversation import Conversation
 from memsvc_client.enums import (
     ChangeCause,
     ChangeKind,
@@ -82,7 +84,7 @@ from memsvc_client.memory import (
     UserMemory,
 )
 from memsvc_client.message import Media, Message, MessageLike, ProviderPart, ToolCall, ToolResult
-from memsvc_client.moving_calls import ErasedNamespace, ExportRecord, Imported, ImportOutcome
+from memsvc_client.moving_calls import ErasedNamespace, ExportPage, ExportRecord, Imported, ImportOutcome
 from memsvc_client.selection import Consistency, MemoryFilter
 from memsvc_client.session_calls import DeletedSession, History, Run, RunReceipt, Session, SessionSummary, Summarized
 from memsvc_client.settings import ConfigFields, LayerSettings, MemorySettings, Settings
@@ -98,6 +100,7 @@ __all__ = [
     "Accepted",
     "AlreadyExists",
     "AsyncConfig",
+    "AsyncConversation",
     "AsyncExtractions",
     "AsyncListing",
     "AsyncMemories",
@@ -124,6 +127,7 @@ __all__ = [
     "ContextHistory",
     "ContextSection",
     "ContextSectionKind",
+    "Conversation",
     "CutReason",
     "DataLoss",
     "DeadlineExceeded",
@@ -131,6 +135,7 @@ __all__ = [
     "Erased",
     "ErasedNamespace",
     "ErasedUser",
+    "ExportPage",
     "ExportRecord",
     "Extraction",
     "ExtractionEvent",

@@ -13,6 +13,7 @@ from memsvc_client import (
     history_calls,
     memory_calls,
     moving_calls,
+    observation,
     session_calls,
     tool_calls,
     user_calls,
@@ -73,6 +74,7 @@ class AsyncUser(Handle[AsyncConnection]):
     append_run = method(session_calls.append_run, AsyncConnection.call)
     learn = method(extraction_calls.learn, AsyncConnection.gather)
     extract = method(extraction_calls.extract, AsyncConnection.stream)
+    observe = method(observation.observe, AsyncConnection.observe)
     get = method(user_calls.get, AsyncConnection.call)
     history = method(session_calls.history, AsyncConnection.call)
     search_history = method(history_calls.search_history, AsyncConnection.call)
@@ -89,6 +91,7 @@ class AsyncUser(Handle[AsyncConnection]):
     watch = method(watch_calls.watch, AsyncConnection.stream)
     stats = method(user_calls.stats, AsyncConnection.call)
     export = method(moving_calls.export, AsyncConnection.pages)
+    export_page = method(moving_calls.export_page, AsyncConnection.call)
     import_records = method(moving_calls.import_records, AsyncConnection.steps)
     erase = method(user_calls.erase, AsyncConnection.call)
 

@@ -9,22 +9,27 @@ from typing import Any, TypeVar
 import grpc
 import grpc.aio
 
+from memsvc_client.async_conversation import AsyncConversation
 from memsvc_client.calls import Call, Pages, Steps
 from memsvc_client.channel import Deadlines, Endpoint
 from memsvc_client.errors import (
     DeadlineExceeded,
     MemoryServiceError,
+    Unavailable,
     error_from_status,
     server_is_gone,
     service_is_down,
 )
 from memsvc_client.listing import AsyncListing, Page
+from memsvc_client.observation import Observation
 from memsvc_client.ownership import Ownership, other_event_loop
 from memsvc_client.rpcs import STREAMING, Rpc
-from memsvc_client.streams import Gathered, Stream, stream_cut
+from memsvc_client.streams import Gathered, Leg, Stream, stream_cut
 
 T = TypeVar("T")
 
+_ENDED_WHILE_SENDING = "Internal error from Core"
+"""What the library says instead of the status, where a stream ends while it sends."""
 _SPARE_SECONDS = 0.2
 """How long after its own deadline a call is waited for."""
 
@@ -95,7 +100,7 @@ class AsyncConnection:
             finally:
                 replies.cancel()
             if not stream.ended:
-                await self._wait_for_leg(stream, failure)
+                await self.wait_for_leg(stream, failure)
 
     async def gather(self, gathered: Gathered[T]) -> T:
         """Follow a stream to its last event and return what the whole of it says."""
@@ -125,7 +130,31 @@ class AsyncConnection:
         except grpc.RpcError as error:
             raise _failure(error) from error
 
-    async def _wait_for_leg(self, stream: Stream[Any], failure: MemoryServiceError) -> None:
+    def observe(self, observation: Observation) -> AsyncConversation:
+        """Return the conversation that is to be observed; it begins with its `async with`."""
+        return AsyncConversation(self, observation)
+
+    async def converse(self, leg: Leg, requests: AsyncIterator[Any]) -> Any:
+        """Begin a stream both ways."""
+        self._check()
+        if (method := self._methods.get(leg.rpc.path)) is None:
+            channel = await self._opened()
+            serializer = leg.rpc.request.SerializeToString
+            method = channel.stream_stream(leg.rpc.path, serializer, leg.rpc.reply.FromString)
+            self._methods[leg.rpc.path] = method
+        return method(requests, timeout=leg.timeout, metadata=self._endpoint.metadata)
+
+    def failure_of(self, error: Exception) -> MemoryServiceError:
+        """Return the typed error of a failed call. Raises what is none."""
+        if isinstance(error, grpc.RpcError):
+            if error.details() == _ENDED_WHILE_SENDING:
+                # Why it ended, the next stream is told as well.
+                return Unavailable("the stream ended while a message was sent")
+            return _failure(error)
+        raise error
+
+    async def wait_for_leg(self, stream: Stream[Any], failure: MemoryServiceError) -> None:
+        """Return when a broken stream is to be taken up. Raises its failure where it is not."""
         delay = stream.retry_delay(failure, self._deadlines.timeout_seconds)
         if delay is None:
             raise failure

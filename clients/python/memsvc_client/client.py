@@ -13,6 +13,7 @@ from memsvc_client import (
     history_calls,
     memory_calls,
     moving_calls,
+    observation,
     session_calls,
     tool_calls,
     user_calls,
@@ -69,6 +70,7 @@ class User(Handle[Connection]):
     append_run = method(session_calls.append_run, Connection.call)
     learn = method(extraction_calls.learn, Connection.gather)
     extract = method(extraction_calls.extract, Connection.stream)
+    observe = method(observation.observe, Connection.observe)
     get = method(user_calls.get, Connection.call)
     history = method(session_calls.history, Connection.call)
     search_history = method(history_calls.search_history, Connection.call)
@@ -85,6 +87,7 @@ class User(Handle[Connection]):
     watch = method(watch_calls.watch, Connection.stream)
     stats = method(user_calls.stats, Connection.call)
     export = method(moving_calls.export, Connection.pages)
+    export_page = method(moving_calls.export_page, Connection.call)
     import_records = method(moving_calls.import_records, Connection.steps)
     erase = method(user_calls.erase, Connection.call)
 

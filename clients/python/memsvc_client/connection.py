@@ -11,11 +11,13 @@ import grpc
 
 from memsvc_client.calls import Call, Pages, Steps
 from memsvc_client.channel import Deadlines, Endpoint
+from memsvc_client.conversation import Conversation
 from memsvc_client.errors import MemoryServiceError, error_from_status, server_is_gone, service_is_down
 from memsvc_client.listing import Listing, Page
+from memsvc_client.observation import Observation
 from memsvc_client.ownership import Ownership
 from memsvc_client.rpcs import STREAMING, Rpc
-from memsvc_client.streams import Gathered, Stream, stream_cut
+from memsvc_client.streams import Gathered, Leg, Stream, stream_cut
 
 T = TypeVar("T")
 
@@ -85,7 +87,7 @@ class Connection:
             finally:
                 replies.cancel()
             if not stream.ended:
-                self._wait_for_leg(stream, failure)
+                self.wait_for_leg(stream, failure)
 
     def gather(self, gathered: Gathered[T]) -> T:
         """Follow a stream to its last event and return what the whole of it says."""
@@ -123,7 +125,27 @@ class Connection:
         if self._sidecar is not None and server_is_gone(failure):
             threading.Thread(target=self._sidecar.revive, name="memsvc-revive", daemon=True).start()
 
-    def _wait_for_leg(self, stream: Stream[Any], failure: MemoryServiceError) -> None:
+    def observe(self, observation: Observation) -> Conversation:
+        """Return the conversation that is to be observed; it begins with its `with`."""
+        return Conversation(self, observation)
+
+    def converse(self, leg: Leg, requests: Iterator[Any]) -> Any:
+        """Begin a stream both ways."""
+        self._ownership.check()
+        if (method := self._methods.get(leg.rpc.path)) is None:
+            serializer = leg.rpc.request.SerializeToString
+            method = self._channel.stream_stream(leg.rpc.path, serializer, leg.rpc.reply.FromString)
+            self._methods[leg.rpc.path] = method
+        return method(requests, timeout=leg.timeout, metadata=self._endpoint.metadata)
+
+    def failure_of(self, error: Exception) -> MemoryServiceError:
+        """Return the typed error of a failed call. Raises what is none."""
+        if isinstance(error, grpc.RpcError):
+            return _failure(error)
+        raise error
+
+    def wait_for_leg(self, stream: Stream[Any], failure: MemoryServiceError) -> None:
+        """Return when a broken stream is to be taken up. Raises its failure where it is not."""
         delay = stream.retry_delay(failure, self._deadlines.timeout_seconds)
         if delay is None:
             raise failure

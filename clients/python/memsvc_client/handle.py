@@ -67,9 +67,11 @@ def method(
 def _answer(asked: str, carried_out_by: str) -> str:
     """Return what a method answers, as its signature says: `Call[Memory]` is a `Memory`."""
     connection, _, way = carried_out_by.partition(".")
-    inner = asked[asked.index("[") + 1 : -1]
+    inner = asked.partition("[")[2][:-1]
     is_async = connection.startswith("Async")
     match way:
+        case "observe":
+            return "AsyncConversation" if is_async else "Conversation"
         case "pages":
             return f"AsyncListing[{inner}]" if is_async else f"Listing[{inner}]"
         case "stream":

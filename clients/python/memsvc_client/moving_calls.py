@@ -34,9 +34,13 @@ class ExportRecord(Shown):
     wire: admin_pb2.ExportRecord = field(repr=False, compare=False)
     """All of it, as the service gave it."""
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the record as what JSON can hold, with the names of the protos."""
+        return json_format.MessageToDict(self.wire, preserving_proto_field_name=True)
+
     def to_json(self) -> str:
-        """Return the record as one line of JSON, with the names of the protos."""
-        return json.dumps(json_format.MessageToDict(self.wire, preserving_proto_field_name=True), ensure_ascii=False)
+        """Return the record as one line of JSON."""
+        return json.dumps(self.to_dict(), ensure_ascii=False)
 
     @classmethod
     def from_json(cls, given: str | Mapping[str, Any]) -> Self:
@@ -63,6 +67,20 @@ class ExportRecord(Shown):
         if wire.WhichOneof("record") == "memory":
             return cls(memory_of(wire.memory), None, wire)
         return cls(None, run_of(wire.run) if wire.HasField("run") else None, wire)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ExportPage(Shown):
+    """A part of an export."""
+
+    records: tuple[ExportRecord, ...]
+    next_page_token: str
+    """Empty: this was the last."""
+    revision: int
+    memory_count: int
+    """Of all pages; only on the first."""
+    run_count: int
+    """Of all pages at most; only on the first."""
 
 
 RecordLike: TypeAlias = ExportRecord | Mapping[str, Any] | str
@@ -106,6 +124,28 @@ def export(subject: Subject, *, page_size: int = 0, timeout: float | None = None
     """Iterate over all memories and runs of the user, as they were at the first of them."""
     request = admin_pb2.ExportUserRequest(scope=subject.scope, page_size=page_size)
     return pages(rpcs.EXPORT_USER, request, lambda reply: list(map(ExportRecord.of, reply.records)), timeout)
+
+
+def export_page(
+    subject: Subject, *, page_token: str = "", page_size: int = 0, timeout: float | None = None
+) -> Call[ExportPage]:
+    """Return a part of an export, the first or the one that a token names: an export can be taken up by its token.
+
+    Raises OutOfRange where what the first page saw can no longer be read: begin anew.
+    """
+    request = admin_pb2.ExportUserRequest(scope=subject.scope, page_token=page_token, page_size=page_size)
+    return call(
+        rpcs.EXPORT_USER,
+        request,
+        lambda reply: ExportPage(
+            tuple(map(ExportRecord.of, reply.records)),
+            reply.next_page_token,
+            reply.revision,
+            reply.memory_count,
+            reply.run_count,
+        ),
+        timeout,
+    )
 
 
 def import_records(

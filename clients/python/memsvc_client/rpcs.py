@@ -64,6 +64,11 @@ DELETE_SESSION = Rpc(_SESSIONS + "DeleteSession", session_pb2.DeleteSessionReque
 EXTRACT_MEMORIES = Rpc(
     _EXTRACTIONS + "ExtractMemories", extraction_pb2.ExtractMemoriesRequest, extraction_pb2.ExtractMemoriesResponse
 )
+OBSERVE_CONVERSATION = Rpc(
+    _EXTRACTIONS + "ObserveConversation",
+    extraction_pb2.ObserveConversationRequest,
+    extraction_pb2.ObserveConversationResponse,
+)
 WATCH_EXTRACTION = Rpc(
     _EXTRACTIONS + "WatchExtraction", extraction_pb2.WatchExtractionRequest, extraction_pb2.WatchExtractionResponse
 )
@@ -105,5 +110,5 @@ CONSOLIDATE_MEMORIES = Rpc(
 ERASE_USER = Rpc(_ADMIN + "EraseUser", admin_pb2.EraseUserRequest, admin_pb2.EraseUserResponse)
 GET_SERVER_INFO = Rpc(_ADMIN + "GetServerInfo", admin_pb2.GetServerInfoRequest, admin_pb2.GetServerInfoResponse)
 
-STREAMING = frozenset({WATCH_MEMORIES.path, EXTRACT_MEMORIES.path, WATCH_EXTRACTION.path})
+STREAMING = frozenset({WATCH_MEMORIES.path, EXTRACT_MEMORIES.path, WATCH_EXTRACTION.path, OBSERVE_CONVERSATION.path})
 """The RPCs that answer a stream: they resume by themselves, the others are retried by the channel."""

@@ -258,9 +258,13 @@ class Extractions(Struct):
             count += len(again)
         return count
 
+    async def hasten(self, scope: Scope, extraction_id: str) -> None:
+        """End the extraction's quiet period."""
+        await self.writer.write(scope, HastenCommand(extraction_id))
+
     async def wait(self, scope: Scope, extraction_id: str, seconds: float) -> tuple[Extraction, Commit | None]:
         """End the extraction's quiet period and wait for it to end, at most so long; return it as it is then."""
-        await self.writer.write(scope, HastenCommand(extraction_id))
+        await self.hasten(scope, extraction_id)
         deadline = time.monotonic() + seconds
         with self.users.moves.watch(scope) as moved:
             while True:

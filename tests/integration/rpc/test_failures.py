@@ -35,7 +35,7 @@ def call(server: Harness, name: str, **options: Any) -> Any:
 READS_NOTHING = {"GetServerInfo"}
 
 
-STREAMS = {"ExtractMemories", "WatchExtraction", "WatchMemories"}
+STREAMS = {"ExtractMemories", "ObserveConversation", "WatchExtraction", "WatchMemories"}
 
 
 @pytest.mark.parametrize("name", sorted(VALID.keys() - READS_NOTHING))

@@ -44,6 +44,7 @@ EXPECTED = {
     "WatchExtraction": READ,
     "GetExtraction": READ,
     "ListExtractions": READ,
+    "ObserveConversation": WRITE,
     "CancelExtraction": WRITE,
     "RetryExtractions": WRITE,
     "CompileContext": READ,

@@ -55,6 +55,9 @@ VALID: dict[str, Message] = {
         scope=SARAH, messages=extraction_pb2.MessageList(messages=[said("I ski")])
     ),
     "WatchExtraction": extraction_pb2.WatchExtractionRequest(scope=SARAH, extraction_id="e1"),
+    "ObserveConversation": extraction_pb2.ObserveConversationRequest(
+        scope=SARAH, start=extraction_pb2.ObservationStart(session_id="s1")
+    ),
     "GetExtraction": extraction_pb2.GetExtractionRequest(scope=SARAH, extraction_id="e1"),
     "ListExtractions": extraction_pb2.ListExtractionsRequest(scope=SARAH),
     "CancelExtraction": extraction_pb2.CancelExtractionRequest(scope=SARAH, extraction_id="e1"),
