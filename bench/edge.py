@@ -1,4 +1,4 @@
-"""What TLS and tokens cost a read, against the same read without them, measured in turn."""
+"""What TLS, tokens and the operator's port cost a read, against the same read without them, measured in turn."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from bench import requests
+from bench import http_port, requests
 from bench.comparison import AT_ONCE
 from bench.load import Calls, Load, Rounds, Turn
 from bench.measuring import Figure, at_least, at_most
@@ -76,6 +76,7 @@ def measure(scratch: Path) -> Iterator[Figure]:
                 f"edge.tokens.{name}.rate_share", pair.measured.rate_share(pair.base), "of no token's", at_least(0.95)
             )
             yield Figure(f"edge.tokens.{name}.processor_ratio", pair.processor_ratio, "of a call's without")
+    yield from http_port.measure(scratch)
 
 
 def _token(path: Path) -> str:

@@ -35,7 +35,9 @@ class _Measured:
     def __init__(self, driver: Driver, meters: Meters) -> None:
         self._driver = driver
         for operation in _ASKED:
-            if hasattr(driver, operation):
+            # Asked by every read: where it costs nothing, to measure it would cost more.
+            is_free = operation == "tips" and driver.capabilities().tips_cost_nothing
+            if hasattr(driver, operation) and not is_free:
                 setattr(self, operation, _timed(getattr(driver, operation), operation, meters))
 
     def __getattr__(self, name: str) -> Any:
