@@ -135,6 +135,12 @@ async def test_what_is_not_connect_is_refused_with_what_would_be(http: HttpHarne
     assert (unknown.status, unknown.json["code"], unknown.reason) == (404, "unimplemented", "NOT_SUPPORTED")
 
 
+async def test_what_speaks_both_ways_is_left_to_grpc(http: HttpHarness) -> None:
+    reply = await http.ask("POST", "/memsvc.v1.ExtractionService/ObserveConversation", enveloped({}), STREAM)
+
+    assert (reply.json["code"], reply.reason) == ("unimplemented", "NOT_SUPPORTED")
+
+
 async def test_a_stream_is_enveloped_and_ends_with_how_it_ended(http: HttpHarness) -> None:
     await http.call(CREATE, lisbon())
     client = await http.connect()
