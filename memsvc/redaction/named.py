@@ -52,12 +52,12 @@ _TRAILING: Final = ".,;:!?)]}'\"…"
 _PLACEHOLDER: Final = re.compile(
     r"[*•xX.#_?-]{2,}|\.{3}|…|\$(?:\{.*|[A-Z_]*)|%[A-Za-z_]\w*%|<.*|\{.*\}|\[.*\]|\(.*\)|(?:none|null|nil|true|false|undefined|empty|n/?a|str|string|text|int|integer"
     r"|bool|bytes|any|optional|secretstr|varchar|char|required|optional|redacted|hidden|secret|password|changeme|tbd|todo"
-    r"|your\S*|my\S*|the\S*|example|here|below|above|see|must|should|may|can|will|cannot|at|min\S*|max\S*|no|yes|not|it|i|a|an"
-    r"|if|in|on|when|where|what|how|why|for|to|from|with|and|or|is|are|use|enter|type|please|reset|forgot|change\S*|incorrect"
+    r"|your[^\s\d]*|my[^\s\d]*|the[^\s\d]*|example|here|below|above|see|must|should|may|can|will|cannot|at|min[^\s\d]*|max[^\s\d]*|no|yes|not|it|i|a|an"
+    r"|if|in|on|when|where|what|how|why|for|to|from|with|and|or|is|are|use|enter|type|please|reset|forgot|change[^\s\d]*|incorrect"
     r"|invalid|wrong|expired|missing|ok|okay|unchanged|protected|manager|policy|length|limit|limits)",
     re.IGNORECASE,
 )
-_CODE: Final = re.compile(r"[A-Za-z_][\w.]*(?:\(.*|\[.*|\.[A-Za-z_]\w*)|[A-Z][A-Z0-9_]*_[A-Z0-9_]*")
+_CODE: Final = re.compile(r"[A-Za-z_][\w.]*(?:\(.*|\[.*|\.[A-Za-z_]\w*)|[A-Z][A-Z0-9]*(?:_+[A-Z][A-Z0-9]*)+_?")
 # fmt: off
 _SAID_OF_THEM: Final = frozenset((
     "a", "about", "again", "all", "almost", "already", "also", "always", "an", "and", "annoying", "as", "at",

@@ -188,6 +188,17 @@ def test_a_password_that_is_named_goes(password: str) -> None:
             assert password not in Redactor().text(form.format(password)), form
 
 
+@pytest.mark.parametrize("password", ["MY0000", "the123", "your99!", "change1", "min1234", "PASS_2024", "A_1_B"])
+def test_a_password_that_begins_like_a_word_is_none(password: str) -> None:
+    for form in ("my password is {}", "password: {}", 'pwd="{}"'):
+        assert password not in Redactor().text(form.format(password)), form
+
+
+@pytest.mark.parametrize("text", ["password: DB_PASSWORD", "my password is myself-made", "password: minimum"])
+def test_a_name_or_a_word_is_no_password(text: str) -> None:
+    assert Redactor().text(text) == text
+
+
 @untimed
 @given(st.text(max_size=300))
 def test_any_text_can_be_redacted_and_twice_is_once(text: str) -> None:
