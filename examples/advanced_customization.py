@@ -25,42 +25,30 @@ def main() -> None:
             profile_schema=EngineerProfile,
             policies_prompt="Only standing wishes about code, reviews and answers.",
             feedback_learned=False,
-            feedback_shown=False,
             capture_instructions="Never keep salaries.",
             update_memory_on_run=True,
         )
         print("in force:", config.in_force.mode, list(config.settings.profile.schema["properties"]))
         reviewer = client.config.update(agent_id="reviewer", policies_shown=False, allow_delete=False)
         assert reviewer.in_force.feedback.learned is False  # the rest is the namespace's
-
         marcus = client.user("marcus")
         marcus.erase()
         said = "My name is Marcus. I'm a Staff Engineer. Please always keep it short."
-        receipt = marcus.append_run("s1", [("user", said)], wait=True)
-        assert receipt.commit is not None
-        assert {change.after.config_revision for change in receipt.commit.changes} == {reviewer.config_revision}
-
+        marcus.append_run("s1", [("user", said)], wait=True)
         marcus.memories.upsert("profile", "stack.languages", value=["Python", "Go"])
         try:
             marcus.memories.upsert("profile", "years", value="many")
         except InvalidArgument as error:
-            refused = error
-        assert refused.reason == Reason.SCHEMA_VIOLATION
-        print("refused:", refused.message)
+            refused = error.reason
+        assert refused == Reason.SCHEMA_VIOLATION
         document = marcus.get()
         assert document.profile["stack"] == {"languages": ["Python", "Go"]}
         assert "years" not in document.profile
-        print(document.to_dict())
-
         for_all = marcus.context().text
         assert "Python" in for_all
         assert "short" in for_all
         assert "short" not in client.user("marcus", agent_id="reviewer").context().text
         assert "Python" not in marcus.context(settings={"profile_shown": False}).text
-
-        marcus.append_run("s2", [("user", "I live in Lyon.")], settings={"mode": "off"}, wait=True)
-        assert "Lyon" not in marcus.context().text
-
         client.config.update(enabled=False)
         assert marcus.context().text == ""
         assert len(marcus.memories.list()) > 2  # what there is stays

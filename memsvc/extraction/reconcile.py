@@ -181,16 +181,16 @@ class _Reconciling:
             if self._draft.find(memory.memory_id) is None:
                 # It went with the memory that took its place.
                 continue
-            is_asked_for = is_wish and (self._rights.clear or tells_of(operation.quote, source.said, memory))
+            is_named = is_wish and (self._rights.clear or tells_of(operation.quote, source.said, memory))
             if reason := objection(memory, operation.trust, source.time):
                 self._refuse(reason)
-            elif is_wish and not is_asked_for and self._deletions >= self._vague_limit:
+            elif is_wish and not is_named and self._deletions >= self._vague_limit:
                 self._refuse(Reason.OPERATION_FORBIDDEN, CLEARING_IS_OFF)
             elif not is_wish and self._deletions >= self._rights.max_deletions:
                 self._refuse(Reason.TOO_MANY_DELETIONS)
             else:
-                self._deletions += not is_asked_for
-                if is_asked_for:
+                self._deletions += not is_named
+                if is_wish:
                     self._delete(memory)
                 else:
                     self._end(memory, operation.valid_to or source.time)

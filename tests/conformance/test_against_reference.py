@@ -17,6 +17,7 @@ from memsvc.storage.conformance import Place
 from memsvc.storage.conformance.items import (
     by_key,
     extraction,
+    former,
     history,
     item,
     memory,
@@ -25,6 +26,7 @@ from memsvc.storage.conformance.items import (
     said,
     session,
     state,
+    summary,
     tip_of,
     vector,
 )
@@ -272,6 +274,8 @@ class Comparison(RuleBasedStateMachine):
             RowKind.REQUEST: request,
             RowKind.VECTOR: vector,
             RowKind.SAID: said,
+            RowKind.FORMER: former,
+            RowKind.SUMMARY: summary,
         }
         return made[key.kind](key.row_id, place)
 

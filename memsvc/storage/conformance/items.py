@@ -130,6 +130,17 @@ def memory(row_id: str, text: str = "Skis at Tahoe", *, position: int = 1) -> Ro
     return Row(RowKind.MEMORY, row_id, body, position=position)
 
 
+def former(row_id: str, position: int) -> Row:
+    """Return a FORMER row as the service would write it."""
+    body = encode(Memory(memory_id=row_id, number=position, text="Lived in Rome", valid_to=1, update_time=1))
+    return Row(RowKind.FORMER, row_id, body, position=position)
+
+
+def summary(row_id: str, last_index: int) -> Row:
+    """Return a SUMMARY row."""
+    return Row(RowKind.SUMMARY, row_id, json.dumps({"text": "They ski."}).encode(), position=last_index)
+
+
 def run(row_id: str, index: int, *, session: str = "s1", text: str = "How do I clean data?") -> Row:
     """Return a RUN row as the service would write it."""
     messages = (Message(Role.USER, (TextPart(text),)),)
