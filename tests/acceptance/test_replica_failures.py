@@ -15,10 +15,11 @@ from memsvc.testing.fake_model import understand
 from memsvc.testing.fake_openai import FakeOpenAI
 from memsvc.testing.replies import Received, Reply, operations
 from memsvc_client import AsyncMemoryClient, AsyncUser, Completed
-from tests.acceptance.fleet import LEASE_SECONDS, Fleet, fleet
+from tests.acceptance.fleet import LEASE_SECONDS, Fleet, Member, fleet
 from tests.conftest import NETWORKED
 from tests.torture.checking import check
 from tests.torture.ledger import Book, Ledger, Lesson
+from tests.torture.process import ServerEnded
 from tests.torture.words import new_words
 
 pytestmark = pytest.mark.parametrize("store_url", ["sqlite", *NETWORKED], indirect=True)
@@ -93,8 +94,7 @@ async def test_a_replica_frozen_past_its_lease_commits_nothing(
     replies.append(operations(late, delay_seconds=LEASE_SECONDS))
     frozen = await replicas.start()
     extraction_id = await _begin(frozen.client, model)
-    frozen.server.freeze()
-    other = await replicas.start()
+    other = await _start_beside(replicas, frozen)
     await _completed(_sarah(other.client), extraction_id)
     assert len(model.requests) > 1
     frozen.server.thaw()
@@ -147,6 +147,17 @@ async def _harm(replicas: Fleet, ledger: Ledger, count: int) -> None:
             await replicas.start()
         finally:
             await freezing
+
+
+async def _start_beside(replicas: Fleet, frozen: Member) -> Member:
+    """Freeze a replica, and start another; SQLite's, frozen amid a write, would keep it out."""
+    while True:
+        frozen.server.freeze()
+        try:
+            return await replicas.start()
+        except ServerEnded:
+            frozen.server.thaw()
+            await asyncio.sleep(0.1)
 
 
 async def _begin(client: AsyncMemoryClient, model: FakeOpenAI) -> str:

@@ -20,7 +20,7 @@ Start = Callable[..., Awaitable[Replica]]
 
 WRITERS = 20
 WRITES = 800
-WORST_SHARE = 0.2
+WORST_SHARE = 0.05
 """Of what each would write if all were served alike, what the one served worst does write."""
 
 

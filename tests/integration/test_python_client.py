@@ -325,7 +325,7 @@ def test_the_readme_of_the_client_runs_as_it_stands(
     blocks = [part.partition("```")[0] for part in readme.read_text(encoding="utf-8").split("```python\n")[1:]]
     monkeypatch.chdir(tmp_path)
 
-    assert len(blocks) == 7
+    assert len(blocks) == 8
     names: dict[str, Any] = {}
     for block in blocks:
         code = block.replace("unix:///run/memsvc/memsvc.sock", target)
