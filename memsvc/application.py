@@ -18,6 +18,7 @@ from memsvc.config import DEFAULTS, Config
 from memsvc.consolidation.consolidating import Consolidator
 from memsvc.extraction.engine import Engine
 from memsvc.extraction.engines import model_of
+from memsvc.extraction.jobs.attempts import Attempts
 from memsvc.extraction.jobs.budget import Budgets
 from memsvc.extraction.jobs.events import Hints
 from memsvc.extraction.jobs.extractions import Extractions
@@ -152,6 +153,21 @@ def build_application(
     )
     reading = MemoryTools(users, memory_reader, sessions, history_search)
     tasks = Tasks(users, extractions, bool(model))
+    attempts = Attempts(
+        users,
+        writer,
+        engine,
+        hints,
+        settings_reader,
+        settings,
+        quotas,
+        budgets,
+        summarizer,
+        consolidator,
+        meaning,
+        meters,
+        traces,
+    )
     return Application(
         driver=driver,
         engine=engine,
@@ -171,23 +187,7 @@ def build_application(
         eraser=NamespaceEraser(administration),
         summarizer=summarizer,
         consolidator=consolidator,
-        worker=Worker(
-            users,
-            writer,
-            engine,
-            hints,
-            settings_reader,
-            Retention(users, writer, settings_reader),
-            settings,
-            meaning=meaning,
-            meters=meters,
-            traces=traces,
-            foreground=foreground,
-            quotas=quotas,
-            budgets=budgets,
-            summarizer=summarizer,
-            consolidator=consolidator,
-        ),
+        worker=Worker(users, writer, attempts, Retention(users, writer, settings_reader), foreground=foreground),
         redactor=redactor,
         settings_reader=settings_reader,
         config_writer=ConfigWriter(users, writer),

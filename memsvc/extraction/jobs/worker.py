@@ -1,4 +1,4 @@
-"""The worker: finds users with work, claims them one at a time, reads, commits.
+"""The worker: finds users with work, claims them one at a time, and has each claim carried out.
 
 Whatever happens to it, a job runs again until its effect is committed once: a claim that is not renewed expires, and
 everything done under it is refused from then on.
@@ -12,44 +12,29 @@ import math
 import random
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Collection, Sequence
+from collections.abc import Collection, Sequence
 
-from msgspec import Struct, field, structs
+from msgspec import Struct, field
 
-from memsvc.access.allowance import Quotas
-from memsvc.clock import in_words
-from memsvc.config import DEFAULTS, Config
-from memsvc.consolidation.commands import AcceptConsolidation, FinishConsolidation, PlanConsolidation
-from memsvc.consolidation.consolidating import Consolidator
-from memsvc.errors import Error, ExtractionError, Permanent, Reason, Retryable, Unavailable
-from memsvc.extraction.authority import rights_of
-from memsvc.extraction.conversation import read
-from memsvc.extraction.engine import Conversation, Engine, EngineEvent, Finished
-from memsvc.extraction.engine import Progress as EngineProgress
-from memsvc.extraction.engine import Proposal as EngineProposal
-from memsvc.extraction.jobs.budget import Budgets
-from memsvc.extraction.jobs.claims import ClaimCommand, Claimed, FinishCommand, Limits, PostponeCommand, RenewCommand
-from memsvc.extraction.jobs.events import Hints, Progress, Proposed
+from memsvc.config import Config
+from memsvc.consolidation.commands import AcceptConsolidation, PlanConsolidation
+from memsvc.errors import Error, Reason
+from memsvc.extraction.jobs.attempts import MENDED_OUTSIDE, Attempts
+from memsvc.extraction.jobs.claims import ClaimCommand, Claimed, RenewCommand
 from memsvc.extraction.jobs.queue import HastenCommand
 from memsvc.extraction.jobs.troubles import Troubles
 from memsvc.foreground import Foreground
 from memsvc.ids import new_id
-from memsvc.journal.lifecycle import has_waited_since
 from memsvc.journal.records import Claim
 from memsvc.journal.state import State, due_time
 from memsvc.log import Log
-from memsvc.meaning import Meaning
 from memsvc.meaning.commands import PlanVectors
 from memsvc.memories.sweeping import SweepCommand
-from memsvc.metrics.meters import Meters
-from memsvc.model import Extraction, ExtractionKind, ExtractionState, Scope, Usage
+from memsvc.model import Scope, Usage
 from memsvc.purge import purge
 from memsvc.retention import Retention
-from memsvc.settings import SettingsReader
 from memsvc.storage.crashpoints import reach
-from memsvc.summaries.commands import AcceptSummary, StoreSummary
-from memsvc.summaries.summarizing import Summarizer
-from memsvc.tracing import OFF, Traces
+from memsvc.summaries.commands import AcceptSummary
 from memsvc.users import Users
 from memsvc.writing.writer import Writer
 
@@ -65,8 +50,6 @@ _LARGE_BYTES = 128 << 10
 """A conversation of more than this is long: joined runs are shorter."""
 _LEAST_BETWEEN_HASTENINGS_SECONDS = 10.0
 """An endpoint that fails every other call is not asked for everything at once each time it answers."""
-_MENDED_OUTSIDE = frozenset({Reason.MODEL_UNAVAILABLE, Reason.MODEL_REJECTED})
-"""What keeps every extraction from being learned, until somebody mends it."""
 
 
 class _Sighting(Struct, frozen=True):
@@ -79,35 +62,15 @@ class _Sighting(Struct, frozen=True):
     """When it will, on this process's monotonic clock."""
 
 
-class _Spent(Struct):
-    """What an attempt has cost so far."""
-
-    usage: Usage = Usage()
-
-
 class Worker(Struct):
     """Runs extractions, sweeps and purges."""
 
     users: Users
     writer: Writer
-    engine: Engine
-    hints: Hints
-    settings_reader: SettingsReader
+    attempts: Attempts
     retention: Retention
-    settings: Config = DEFAULTS
     troubles: Troubles = field(default_factory=Troubles)
-    quotas: Quotas = Quotas(DEFAULTS.memory_quota)
-    budgets: Budgets | None = None
-    """None: learning may cost what it costs."""
-    summarizer: Summarizer | None = None
-    """Summarizes sessions; None: nobody does here."""
-    consolidator: Consolidator | None = None
-    """Tidies memories; None: nobody does here."""
-    meaning: Meaning | None = None
-    """Makes what vectors are missing; None: nobody does here."""
     foreground: Foreground = field(default_factory=Foreground)
-    meters: Meters | None = None
-    traces: Traces = OFF
     owner: str = field(default_factory=new_id)
     _busy: dict[Scope, asyncio.Task[None]] = field(default_factory=dict)
     _sightings: dict[Scope, _Sighting] = field(default_factory=dict)
@@ -116,16 +79,12 @@ class Worker(Struct):
     _due: deque[Scope] = field(default_factory=deque)
     """Users with work now, as the last look found them, in the order in which they have their turns."""
     _looked_at: float = -math.inf
-    _began: dict[Scope, float] = field(default_factory=dict)
-    """When those under way began, on the monotonic clock."""
     _others_wait: bool = False
     """Users have work for whom there is no room."""
     _turns: dict[Scope, int] = field(default_factory=dict)
     """The turn that each user had last; those who were served long ago are forgotten."""
     _large: set[Scope] = field(default_factory=set)
     """Whose long conversations are being read."""
-    _is_broken: bool = False
-    """The engine's last sign was a failure that is mended outside."""
     _hastened_at: float = -math.inf
     _budgets_version: int = 0
     _tasks: Sequence[asyncio.Task[None]] = ()
@@ -133,6 +92,7 @@ class Worker(Struct):
     def start(self) -> None:
         """Begin to look for work."""
         self.users.on_move = self._moved
+        self.attempts.on_answer = self._note_answer
         self._tasks = [asyncio.create_task(self._run()), asyncio.create_task(self._see_claims_ahead())]
 
     async def stop(self) -> None:
@@ -144,11 +104,12 @@ class Worker(Struct):
 
     @property
     def _concurrency(self) -> int:
-        return min(self.settings.extraction_concurrency, self.engine.concurrency)
+        return min(self.settings.extraction_concurrency, self.attempts.engine.concurrency)
 
     @property
-    def _limits(self) -> Limits:
-        return Limits(self.settings.max_attempts, self.settings.max_wait_seconds)
+    def settings(self) -> Config:
+        """The settings of the server."""
+        return self.attempts.settings
 
     def _moved(self, state: State) -> None:
         self.troubles.moved(state)
@@ -257,7 +218,6 @@ class Worker(Struct):
 
         def done(_: asyncio.Task[None]) -> None:
             del self._busy[scope]
-            self._began.pop(scope, None)
             self._wake.set()
 
         task.add_done_callback(done)
@@ -316,7 +276,7 @@ class Worker(Struct):
         core = (await self.users.latest(scope)).state.core
         if not 0 < core.consolidate_time <= self.users.clock():
             return
-        settings = await self.settings_reader.in_force(scope)
+        settings = await self.attempts.settings_reader.in_force(scope)
         if settings.enabled and settings.retention.consolidation_seconds:
             await self.writer.write(scope, AcceptConsolidation(new_id()))
         else:
@@ -326,9 +286,10 @@ class Worker(Struct):
         state = (await self.users.latest(scope)).state
         if not 0 < state.core.embed_time <= self.users.clock():
             return
-        if self.meaning is not None:
+        meaning = self.attempts.meaning
+        if meaning is not None:
             began = time.monotonic()
-            await self.meaning.serve(scope)
+            await meaning.serve(scope)
             await self.foreground.give_way(min(time.monotonic() - began, _LONGEST_PAUSE_SECONDS))
         else:
             # Another server asked for vectors, which nobody here makes: whoever searches by meaning asks again.
@@ -341,7 +302,7 @@ class Worker(Struct):
         if len(self._large) < max(1, self._concurrency // 2):
             self._large.add(scope)
             return True
-        await self._postpone(scope, claimed, "", "", Usage(), self.settings.poll_seconds, counts=False)
+        await self.attempts.postpone(scope, claimed, "", "", Usage(), self.settings.poll_seconds, counts=False)
         return False
 
     async def _claim(self, scope: Scope, command: ClaimCommand) -> Claimed | None:
@@ -362,12 +323,12 @@ class Worker(Struct):
         expired = state.core.claim_seq if self._free_at(state) <= time.monotonic() else 0
         settings = self.settings
         generation = self.users.driver.generation
-        return ClaimCommand(self.owner, generation, settings.lease_seconds, self._limits, expired)
+        return ClaimCommand(self.owner, generation, settings.lease_seconds, self.attempts.limits, expired)
 
     async def _work(self, scope: Scope, claimed: Claimed) -> None:
         """Carry out one claim, as long as it stands."""
         started = time.monotonic()
-        attempt = asyncio.create_task(self._traced_attempt(scope, claimed))
+        attempt = asyncio.create_task(self.attempts.carry_out(scope, claimed))
         keeper = asyncio.create_task(self._keep(scope, claimed.claim, started))
         try:
             await asyncio.wait((attempt, keeper), return_when=asyncio.FIRST_COMPLETED)
@@ -381,7 +342,7 @@ class Worker(Struct):
 
     async def _hand_back(self, scope: Scope, claimed: Claimed) -> None:
         with contextlib.suppress(Error):
-            await self._postpone(scope, claimed, "", "", Usage(), delay_seconds=0.0, counts=False)
+            await self.attempts.postpone(scope, claimed, "", "", Usage(), delay_seconds=0.0, counts=False)
 
     async def _keep(self, scope: Scope, claim: Claim, started: float) -> None:
         """Renew the claim; return when it no longer stands, or may not, by this worker's own clock."""
@@ -400,156 +361,11 @@ class Worker(Struct):
                 if time.monotonic() + claim.lease_seconds / 3 >= valid_until:
                     return
 
-    async def _traced_attempt(self, scope: Scope, claimed: Claimed) -> None:
-        ids = [extraction.extraction_id for extraction in claimed.extractions]
-        with self.traces.extraction(scope.namespace, ids):
-            await self._attempt(scope, claimed)
-
-    async def _attempt(self, scope: Scope, claimed: Claimed) -> None:
-        """Carry out what a claim is for; whatever keeps it from that becomes part of its extractions."""
-        spent = _Spent()
-        self._began[scope] = time.monotonic()
-        self._tell(claimed.extractions, Progress(claimed.extractions[0].attempt, ExtractionState.RUNNING))
-        try:
-            if await self._waits_for_budget(scope, claimed):
-                return
-            kind = claimed.extractions[0].kind
-            if kind is ExtractionKind.SUMMARY:
-                await self._summarize(scope, claimed, spent)
-            elif kind is ExtractionKind.CONSOLIDATION:
-                await self._consolidate(scope, claimed, spent)
-            else:
-                await self._learn(scope, claimed, spent)
-        except ExtractionError as error:
-            await self._failed(scope, claimed, error)
-            await self._spend(scope, error.usage)
-        except Error as error:
-            # A database that was away is no fault of the job, and no reason to wait longer; anything else would recur.
-            away = isinstance(error, Unavailable)
-            delay = self.settings.retry_seconds * random.uniform(0.75, 1.25) if away else None
-            await self._postpone(scope, claimed, error.reason, error.message, spent.usage, delay, counts=not away)
-            await self._spend(scope, spent.usage)
-        except Exception as error:
-            log.error("extraction_broke", error, **_told(scope, claimed))
-            await self._postpone(scope, claimed, Reason.INTERNAL, "internal error", Usage())
-
-    async def _summarize(self, scope: Scope, claimed: Claimed, spent: _Spent) -> None:
-        assert self.summarizer is not None
-        extraction = claimed.extractions[0]
-        while True:
-            spent.usage = Usage()
-            part, spent.usage = await self.summarizer.next_part(scope, extraction)
-            reach("worker.before_finish")
-            stands = await self.writer.write(scope, StoreSummary(claimed.claim, part, spent.usage))
-            reach("worker.after_finish")
-            if not stands or part is None or not part.more:
-                break
-            await self._spend(scope, spent.usage)
-        await self._done(scope, claimed, spent.usage)
-        log.info("summarized", **_told(scope, claimed), calls=spent.usage.calls)
-
-    async def _consolidate(self, scope: Scope, claimed: Claimed, spent: _Spent) -> None:
-        assert self.consolidator is not None
-        found = await self.consolidator.find(scope, claimed.extractions[0].reason)
-        spent.usage = found.usage
-        reach("worker.before_finish")
-        await self.writer.write(scope, FinishConsolidation(claimed.claim, found.operations, found.usage))
-        reach("worker.after_finish")
-        await self._done(scope, claimed, found.usage)
-        log.info("consolidated", **_told(scope, claimed), operations=len(found.operations), calls=found.usage.calls)
-
-    async def _learn(self, scope: Scope, claimed: Claimed, spent: _Spent) -> None:
-        extractions = claimed.extractions
-        finished = Finished(())
-        settings = await self.settings_reader.of_extraction(scope.namespace, extractions[0])
-        reading = await read(self.users, scope, extractions, self.meaning, settings)
-        if reading.runs:
-            async with contextlib.aclosing(self._events(reading.conversation)) as events:
-                async for event in events:
-                    if isinstance(event, EngineProposal):
-                        self._tell(extractions, Proposed(extractions[0].attempt, event.operation))
-                    elif isinstance(event, EngineProgress):
-                        running = ExtractionState.RUNNING
-                        progress = Progress(extractions[0].attempt, running, "", event.output_bytes)
-                        self._tell(extractions, progress)
-                    else:
-                        finished = event
-        spent.usage = finished.usage
-        sources = reading.sources(extractions, self.engine.name, finished.model)
-        operations = reading.trusted(finished.operations)
-        finish = FinishCommand(
-            claimed.claim,
-            operations,
-            sources,
-            finished.usage,
-            self.quotas.of(scope.namespace),
-            rights_of(settings, self.settings.max_unasked_deletions),
-            finished.refusals,
-        )
-        reach("worker.before_finish")
-        part = await self.writer.write(scope, finish)
-        while part is not None and part.more:
-            part = await self.writer.write(scope, structs.replace(finish, before=part.reconciled))
-        reach("worker.after_finish")
-        await self._done(scope, claimed, finished.usage)
-        if self.meters is not None:
-            self.meters.proposals.cell().add(len(operations))
-        log.info("extracted", **_told(scope, claimed), operations=len(operations), calls=finished.usage.calls)
-
-    async def _done(self, scope: Scope, claimed: Claimed, usage: Usage) -> None:
-        """Count what an attempt that has succeeded has cost."""
-        await self._spend(scope, usage)
-        if usage.calls:
-            self._note_answer()
-        self._note_attempt(scope, claimed, "succeeded", "", usage)
-
-    async def _events(self, conversation: Conversation) -> AsyncGenerator[EngineEvent, None]:
-        """Yield what the engine says; the call of a model has a span where the extraction has one."""
-        if not self.traces.is_recording:
-            async with contextlib.aclosing(self.engine.extract(conversation)) as events:
-                async for event in events:
-                    yield event
-            return
-        with self.traces.span("chat", "CLIENT", gen_ai__operation__name="chat") as span:
-            async with contextlib.aclosing(self.engine.extract(conversation)) as events:
-                async for event in events:
-                    if isinstance(event, Finished):
-                        span.set_attribute("gen_ai.request.model", event.model or self.engine.name)
-                        span.set_attribute("gen_ai.usage.input_tokens", event.usage.input_tokens)
-                        span.set_attribute("gen_ai.usage.output_tokens", event.usage.output_tokens)
-                    yield event
-
-    def _note_attempt(self, scope: Scope, claimed: Claimed, outcome: str, reason: str, usage: Usage) -> None:
-        if self.meters is not None:
-            seconds = time.monotonic() - self._began.get(scope, time.monotonic())
-            self.meters.attempted(scope.namespace, outcome, reason, seconds, len(claimed.extractions), usage)
-
-    async def _waits_for_budget(self, scope: Scope, claimed: Claimed) -> bool:
-        """Let the extractions wait for the next day where their namespace has spent what it may; tell whether so."""
-        if self.budgets is None:
-            return False
-        until, why = await self.budgets.spent_until(scope.namespace)
-        if not until:
-            return False
-        detail = f"{why}; learning goes on at {in_words(until)}"
-        delay = max(0.0, (until - self.users.clock()) / 1_000_000)
-        await self._postpone(scope, claimed, Reason.BUDGET_EXHAUSTED, detail, Usage(), delay, counts=False)
-        return True
-
-    async def _spend(self, scope: Scope, usage: Usage) -> None:
-        if self.budgets is None:
-            return
-        try:
-            await self.budgets.spend(scope.namespace, usage)
-        except Error as error:
-            # What was learned stands all the same.
-            log.warning("spending_not_counted", scope=scope, reason=error.reason)
-
     def _note_answer(self) -> None:
         """Where the engine answers again, let all that waits for that be tried now, and not only when it is due."""
-        if self._is_broken and time.monotonic() >= self._hastened_at + _LEAST_BETWEEN_HASTENINGS_SECONDS:
-            self._is_broken, self._hastened_at = False, time.monotonic()
-            self._tasks = [*filter(_is_at_work, self._tasks), asyncio.create_task(self._hasten(_MENDED_OUTSIDE))]
+        if self.attempts.is_broken and time.monotonic() >= self._hastened_at + _LEAST_BETWEEN_HASTENINGS_SECONDS:
+            self.attempts.is_broken, self._hastened_at = False, time.monotonic()
+            self._tasks = [*filter(_is_at_work, self._tasks), asyncio.create_task(self._hasten(MENDED_OUTSIDE))]
 
     async def _hasten(self, reasons: Collection[str]) -> None:
         for scope in self.troubles.waiting_for(reasons):
@@ -558,64 +374,11 @@ class Worker(Struct):
 
     async def _see_changed_budgets(self) -> None:
         """Where limits were changed, let what waits for its budget be tried now."""
-        if self.budgets is not None and self.budgets.allowances.version != self._budgets_version:
-            self._budgets_version = self.budgets.allowances.version
+        budgets = self.attempts.budgets
+        if budgets is not None and budgets.allowances.version != self._budgets_version:
+            self._budgets_version = budgets.allowances.version
             await self._hasten({Reason.BUDGET_EXHAUSTED})
-
-    def _tell(self, extractions: Sequence[Extraction], hint: Progress | Proposed) -> None:
-        for extraction in extractions:
-            self.hints.publish(extraction.extraction_id, hint)
-
-    async def _failed(self, scope: Scope, claimed: Claimed, error: ExtractionError) -> None:
-        wished = error.retry_after_seconds if isinstance(error, Retryable) else 0.0
-        counts = error.counts if isinstance(error, Retryable) else True
-        self._is_broken = self._is_broken or (not counts and error.reason in _MENDED_OUTSIDE)
-        delay = max(wished, self._backoff_seconds(claimed))
-        fails = isinstance(error, Permanent)
-        await self._postpone(scope, claimed, error.reason, error.detail, error.usage, delay, counts, fails)
-
-    def _backoff_seconds(self, claimed: Claimed) -> float:
-        """Return a delay that doubles, in effect, with each try: half the time waited so far, with jitter."""
-        waited = (self.users.clock() - has_waited_since(claimed.extractions[0])) / 2_000_000
-        settings = self.settings
-        delay = min(max(waited, settings.retry_seconds), settings.max_retry_seconds)
-        return delay * random.uniform(0.75, 1.25)
-
-    async def _postpone(
-        self,
-        scope: Scope,
-        claimed: Claimed,
-        reason: str,
-        detail: str,
-        usage: Usage,
-        delay_seconds: float | None = None,
-        counts: bool = True,
-        fails: bool = False,
-    ) -> None:
-        delay = self._backoff_seconds(claimed) if delay_seconds is None else delay_seconds
-        command = PostponeCommand(claimed.claim, reason, detail, usage, delay, counts, fails, self._limits)
-        reach("worker.before_postpone")
-        await self.writer.write(scope, command)
-        reach("worker.after_postpone")
-        if reason:
-            has_failed = fails or (counts and claimed.extractions[0].attempt >= self.settings.max_attempts)
-            self._note_attempt(scope, claimed, "failed" if has_failed else "retried", reason, usage)
-            next_attempt = "" if fails else in_words(self.users.clock() + int(delay * 1_000_000))
-            told = _told(scope, claimed)
-            log.warning("extraction_failed", **told, reason=reason, detail=detail, next_attempt=next_attempt)
 
 
 def _is_at_work(task: asyncio.Task[None]) -> bool:
     return not task.done()
-
-
-def _told(scope: Scope, claimed: Claimed) -> dict[str, object]:
-    """Return what a log line says of an extraction under way."""
-    first = claimed.extractions[0]
-    return {
-        "scope": scope,
-        "session": first.session_id,
-        "extraction": first.extraction_id,
-        "joined": len(claimed.extractions) - 1 or "",
-        "attempt": first.attempt,
-    }

@@ -7,6 +7,7 @@ from replica import MakeReplica, Parrot, Replica
 
 from memsvc.access.allowance import Quotas
 from memsvc.config import Config
+from memsvc.extraction.jobs.attempts import Attempts
 from memsvc.extraction.jobs.events import Hints
 from memsvc.extraction.jobs.extractions import Extractions
 from memsvc.extraction.jobs.worker import Worker
@@ -40,7 +41,8 @@ async def make_replica(driver: Driver) -> AsyncIterator[MakeReplica]:
         hints = Hints()
         chosen = Config(**{"lease_seconds": 0.3, "poll_seconds": 0.02, "retry_seconds": 0.01, **settings})  # type: ignore[arg-type]
         reader = SettingsReader(users)
-        worker = Worker(users, writer, engine, hints, reader, Retention(users, writer, reader), chosen)
+        attempts = Attempts(users, writer, engine, hints, reader, chosen)
+        worker = Worker(users, writer, attempts, Retention(users, writer, reader))
         replica = Replica(
             driver,
             engine,

@@ -14,7 +14,7 @@ from memsvc.model import Extraction, ExtractionState, Layer
 @pytest.fixture
 async def replica(make_replica: MakeReplica) -> Replica:
     made = make_replica()
-    made.worker.engine = RulesEngine()
+    made.worker.attempts.engine = RulesEngine()
     made.worker.start()
     return made
 

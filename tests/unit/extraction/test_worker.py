@@ -81,7 +81,7 @@ async def test_a_user_is_never_claimed_twice_by_sixteen_workers(make_replica: Ma
 
 async def test_a_worker_frozen_past_its_lease_commits_nothing(make_replica: MakeReplica) -> None:
     frozen, other = make_replica(), make_replica()
-    frozen.worker.settings = Config(lease_seconds=0.2, poll_seconds=0.02)
+    frozen.worker.attempts.settings = Config(lease_seconds=0.2, poll_seconds=0.02)
     frozen.engine.gate.clear()
     frozen.worker.start()
     receipt = await frozen.say("I ski")
