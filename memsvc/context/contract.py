@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
-from typing import TYPE_CHECKING, Final, Protocol
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from typing import Final, Protocol
 
 import msgspec
 
 from memsvc.model import Layer, Memory
-
-if TYPE_CHECKING:
-    from memsvc.search.hybrid import Asked
+from memsvc.search.together import Searchable
 
 DEFAULT_MAX_CHARACTERS: Final = 8_000
 MAX_CUT_IDS: Final = 50
@@ -26,7 +24,7 @@ def utf8_bytes(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode())
 
 
-class Source(Protocol):
+class Source(Searchable, Protocol):
     """A user's memories at one revision."""
 
     @property
@@ -44,9 +42,6 @@ class Source(Protocol):
 
     def newest(self) -> Iterable[Memory]:
         """Yield the visible memories of all layers, last changed first."""
-
-    def find(self, asked: Asked, limit: int, allowed: Callable[[str], bool] | None = None) -> Iterator[str]:
-        """Yield the ids of the memories that fit best among those that are `allowed`, best first."""
 
 
 class ContextFormat(enum.StrEnum):

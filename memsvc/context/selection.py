@@ -2,9 +2,9 @@
 
 The user's own policies and profile come first, then those of shared users, in stable order. What is left goes to the
 layers of which a part is chosen: knowledge and feedback. Where a user's fit whole, they go in whole, and the query is
-not asked. Where they do not, the nearest to the query go in, of several users in turn, and then the newest. As long as
-the user's own do not fit whole, shared users get, of what the query has no say in, at most half of what the user's own
-policies and profile leave.
+not asked. Where they do not, the nearest to the query go in, of several users ranked as one, and then the newest. As
+long as the user's own do not fit whole, shared users get, of what the query has no say in, at most half of what the
+user's own policies and profile leave.
 
 An agent asks with another query in every turn. What is chosen before a query has a say is kept between calls.
 """
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
-from itertools import zip_longest
+from itertools import islice
 from typing import Final, NamedTuple
 
 from msgspec import Struct
@@ -25,6 +25,7 @@ from memsvc.context.outranking import outranked
 from memsvc.invisible import hides
 from memsvc.model import Layer, Memory
 from memsvc.search.hybrid import Asked
+from memsvc.search.together import Part, nearest_together
 
 FIXED: Final = (Layer.POLICY, Layer.PROFILE)
 RANKED: Final = (Layer.KNOWLEDGE, Layer.FEEDBACK)
@@ -208,7 +209,7 @@ def select(
         for block in ranked:
             block.contest()
         if request.query and selection.room > _TYPICAL:
-            selection.take(_nearest([Owned(own, ranked)], Asked(request.query, request.vector), selection.room))
+            selection.take(_nearest([own], [Owned(own, ranked)], Asked(request.query, request.vector), selection.room))
         selection.take_written({block.layer: block for block in ranked}, opening.newest)
         return [*opening.blocks, *ranked], True
     sources = list({source.user_id: source for source in (*reversed(shared), own)}.values())[::-1]
@@ -226,7 +227,7 @@ def select(
     if alone and contested and not any(memory.expire_time for block in fixed for memory in block.memories.values()):
         newest = Newest(_newest(contested[0]), measure)
         own.cache[_CACHE_KEY] = Opening(shape, fixed, selection.copy(), newest)
-    _take_contested(selection, contested, Asked(request.query, request.vector))
+    _take_contested(selection, sources, contested, Asked(request.query, request.vector))
     return [block for owned in users for block in owned.blocks], bool(contested)
 
 
@@ -256,41 +257,44 @@ def _take_ranked_whole(selection: Selection, own: Source, users: Sequence[Owned]
     return contested if own_fit else [ranked[0], *contested]
 
 
-def _take_contested(selection: Selection, contested: Sequence[Owned], asked: Asked) -> None:
+def _take_contested(selection: Selection, sources: Sequence[Source], contested: Sequence[Owned], asked: Asked) -> None:
     for owned in contested:
         for block in owned.blocks:
             block.contest()
     if asked.text and selection.room > _TYPICAL:
-        selection.take(_nearest(contested, asked, selection.room))
+        selection.take(_nearest(sources, contested, asked, selection.room))
     for owned in contested:
         selection.take(_newest(owned))
 
 
-def _nearest(contested: Sequence[Owned], asked: Asked, room: int) -> Iterator[tuple[Block, Memory]]:
-    """Yield what is nearest to the query, of the users in turn: scores of different users do not compare."""
+def _nearest(
+    sources: Sequence[Source], contested: Sequence[Owned], asked: Asked, room: int
+) -> Iterator[tuple[Block, Memory]]:
+    """Yield what of the contested users is nearest to the query, all users ranked as one."""
     limit = min(_MAX_HITS, room // _TYPICAL + 1)
-    found = [_found(owned, asked, limit) for owned in contested if owned.blocks]
-    for hits in zip_longest(*found):
-        yield from filter(None, hits)
+    owned_by = {owned.source.user_id: owned for owned in contested if owned.blocks}
+    parts = [
+        Part(source, _allowed(owned_by[source.user_id])) if source.user_id in owned_by else Part(source, returned=False)
+        for source in sources
+    ]
+    for each in islice(nearest_together(parts, asked, limit), limit):
+        index, memory = each.item
+        for block in owned_by[sources[index].user_id].blocks:
+            if memory.memory_id in block.memories:
+                yield block, memory
 
 
-def _found(owned: Owned, asked: Asked, limit: int) -> Iterator[tuple[Block, Memory]]:
+def _allowed(owned: Owned) -> Callable[[str], bool] | None:
+    """Return which memories may go into the blocks; None: about all, and the others do not matter."""
     source, blocks = owned
     first, last = blocks[0].memories, blocks[-1].memories
     ranked = {layer: source.layer(layer) for layer in RANKED}
     whole = len(first) + (len(last) if last is not first else 0) == sum(map(len, ranked.values()))
     others = sum(len(source.layer(layer)) for layer in FIXED)
-
-    def allowed(memory_id: str) -> bool:
-        return memory_id in first or memory_id in last
-
     # A predicate costs the search more than some hits in layers that are not asked for.
-    few_others = others * 4 <= sum(map(len, ranked.values()))
-    for memory_id in source.find(asked, limit, None if whole and few_others else allowed):
-        for block in blocks:
-            memory = block.memories.get(memory_id)
-            if memory is not None:
-                yield block, memory
+    if whole and others * 4 <= sum(map(len, ranked.values())):
+        return None
+    return lambda memory_id: memory_id in first or memory_id in last
 
 
 def _newest(owned: Owned) -> Iterator[tuple[Block, Memory]]:

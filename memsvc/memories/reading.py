@@ -21,11 +21,11 @@ from memsvc.memories.choosing import MOST_SHOWN, chosen
 from memsvc.memories.writing import Target
 from memsvc.model import Layer, Memory, Scope, Usage, encode
 from memsvc.paging import binding, make_token, read_token
-from memsvc.search.corpus import Corpus
 from memsvc.search.embedders.contract import EmbeddingFailed
 from memsvc.search.filter import MemoryFilter, matcher
-from memsvc.search.hybrid import Asked, Candidate, Ranked, fuse
+from memsvc.search.hybrid import Asked, Ranked
 from memsvc.search.scores import shown_scores
+from memsvc.search.together import Part, nearest_together
 from memsvc.users import LATEST, Consistency, HotUser, Users
 from memsvc.users.world import with_past
 
@@ -341,20 +341,10 @@ def _by_time(
 def _nearest(
     sources: Mapping[str, HotUser], asked: Asked, limit: int, matches: Callable[[Memory], bool] | None
 ) -> list[Ranked[tuple[str, Memory]]]:
-    """Return what fits best of all users together, best first; of equals the newest."""
-    corpus = None
-    if len(sources) > 1 and asked.by_words:
-        corpus = Corpus.together(source.corpus(asked.text) for source in sources.values())
-    found: list[Candidate[tuple[str, Memory]]] = []
-    for shared_user_id, source in sources.items():
-        for each in source.candidates(asked, limit, _allowed(source, matches), corpus):
-            memory = source.get(each.item)
-            if memory is not None:
-                item = shared_user_id, memory
-                found.append(Candidate(item, each.words, each.by_context, each.similarity))
-    if len(sources) > 1 or asked.vector:
-        found.sort(key=lambda each: (-each.item[1].update_time, each.item[1].memory_id))
-    return fuse(found)
+    """Return what fits best of all users together, best first, each with whose it is; of equals the newest."""
+    names = list(sources)
+    found = nearest_together([Part(source, _allowed(source, matches)) for source in sources.values()], asked, limit)
+    return [Ranked((names[each.item[0]], each.item[1]), each.score, each.sure) for each in found]
 
 
 def _allowed(source: HotUser, matches: Callable[[Memory], bool] | None) -> Callable[[str], bool] | None:

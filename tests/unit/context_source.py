@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 
 from memsvc.model import Layer, Memory, Polarity, Trust
-from memsvc.search.hybrid import Asked
+from memsvc.search.corpus import Corpus
+from memsvc.search.hybrid import Asked, Candidate, candidates
 from memsvc.search.lexical import LexicalIndex
 
 
@@ -29,11 +30,26 @@ class UserSource:
     def newest(self) -> Iterable[Memory]:
         return iter(self._newest)
 
-    def find(self, asked: Asked, limit: int, allowed: Callable[[str], bool] | None = None) -> Iterator[str]:
+    def get(self, memory_id: str) -> Memory | None:
+        return next((layer[memory_id] for layer in self._layers.values() if memory_id in layer), None)
+
+    def corpus(self, query: str) -> Corpus:
+        return self._searched().corpus(query)
+
+    def candidates(
+        self,
+        asked: Asked,
+        limit: int,
+        allowed: Callable[[str], bool] | None = None,
+        corpus: Corpus | None = None,
+    ) -> Sequence[Candidate[str]]:
         self.searches.append(asked.text)
+        return candidates(self._searched(), None, asked, limit, allowed, corpus)
+
+    def _searched(self) -> LexicalIndex:
         if self._index is None:
             self._index = LexicalIndex.build(self._newest)
-        return (hit.memory_id for hit in self._index.search(asked.text, limit, allowed))
+        return self._index
 
 
 class Notebook:

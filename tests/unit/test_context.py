@@ -281,6 +281,32 @@ def test_of_a_crowded_user_and_a_crowded_team_both_show_what_is_nearest():
     )
 
 
+def test_of_several_crowded_users_the_nearest_of_all_go_in_first():
+    team, own = Notebook(), Notebook()
+    for index in range(100):
+        own.knows(f"Bought a lamp, number {index}")
+        team.knows(f"Ticket {index} was closed")
+    for index in range(8):
+        team.knows(f"A broken lamp gets a refund, rule {index}")
+
+    context = compile_context(own.source(), [team.source("team:support")], tight("refund for a broken lamp"))
+
+    assert context.text.count("gets a refund") == 8
+
+
+def test_a_word_that_a_shared_user_says_all_the_time_is_common_to_all():
+    team, own = Notebook(), Notebook()
+    for index in range(100):
+        own.knows(f"Filler {index} of some length")
+        team.knows(f"Invoice {index} was paid by the customer")
+    own.knows("The violin of the neighbour")
+    own.knows("The invoice of the plumber")
+    room_for_one = ContextRequest(query="violin invoice", max_characters=115)
+
+    assert "violin" in compile_context(own.source(), [team.source("team:support")], room_for_one).text
+    assert "plumber" in compile_context(own.source(), (), room_for_one).text
+
+
 def test_a_team_never_takes_more_than_half_of_what_a_crowded_user_needs():
     team = Notebook()
     for index in range(100):

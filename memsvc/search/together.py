@@ -1,0 +1,62 @@
+"""Several users searched as one: a word counts for as much in each, so that their scores compare."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from memsvc.model import Memory
+from memsvc.search.corpus import Corpus
+from memsvc.search.hybrid import Asked, Candidate, Ranked, fuse
+
+
+class Searchable(Protocol):
+    """The memories of one user."""
+
+    def corpus(self, query: str) -> Corpus:
+        """Return what these memories add to how much each term of the query counts."""
+
+    def candidates(
+        self,
+        asked: Asked,
+        limit: int,
+        allowed: Callable[[str], bool] | None = None,
+        corpus: Corpus | None = None,
+    ) -> Sequence[Candidate[str]]:
+        """Return the ids of the visible memories that may be among the `limit` best."""
+
+    def get(self, memory_id: str) -> Memory | None:
+        """Return a visible memory."""
+
+
+class Part(msgspec.Struct, frozen=True):
+    """One user of those who are searched together."""
+
+    source: Searchable
+    allowed: Callable[[str], bool] | None = None
+    """Whether a memory may be returned; what may not still counts for how rare its words are."""
+    returned: bool = True
+    """Whether any may: the memories of the others count for how rare words are, and no more."""
+
+
+def nearest_together(parts: Sequence[Part], asked: Asked, limit: int) -> list[Ranked[tuple[int, Memory]]]:
+    """Return the memories that may be among the `limit` best of all parts, each with its part's index.
+
+    Best first; of equals the newest, then the smaller id.
+    """
+    corpus = None
+    if len(parts) > 1 and asked.by_words:
+        corpus = Corpus.together(part.source.corpus(asked.text) for part in parts)
+    found: list[Candidate[tuple[int, Memory]]] = []
+    for index, part in enumerate(parts):
+        if not part.returned:
+            continue
+        for each in part.source.candidates(asked, limit, part.allowed, corpus):
+            memory = part.source.get(each.item)
+            if memory is not None:
+                found.append(Candidate((index, memory), each.words, each.by_context, each.similarity))
+    if len(parts) > 1 or asked.vector:
+        found.sort(key=lambda each: (-each.item[1].update_time, each.item[1].memory_id))
+    return fuse(found)
