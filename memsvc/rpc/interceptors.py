@@ -44,7 +44,7 @@ from memsvc.rpc.overdue import Call, Overdue
 from memsvc.rpc.room import Room
 from memsvc.rpc.status import wire_status
 from memsvc.rpc.tracing import describing, tracing
-from memsvc.rpc.unknown_fields import check_write, filters_check
+from memsvc.rpc.unknown_fields import check_write, read_check
 from memsvc.rpc.whole import Whole
 from memsvc.tracing import OFF, Traces
 
@@ -134,7 +134,7 @@ def coding(max_request_bytes: int) -> Wrapper:
 
     def wrapper(rpc: Rpc, handler: Handler) -> Handler:
         parse = rpc.request.FromString
-        check = check_write if rpc.writes else filters_check(rpc.request)
+        check = check_write if rpc.writes else read_check(rpc.request)
 
         async def handle(raw: bytes, context: Context) -> bytes | None:
             if len(raw) > max_request_bytes:

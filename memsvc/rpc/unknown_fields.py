@@ -1,7 +1,8 @@
-"""Fields that this server does not know: refused in every write and in every filter.
+"""Fields that this server does not know: refused in every write, and in the filter and the settings of a read.
 
 An older server must not do more than a newer client asked for: to clear what a filter names, without the condition that
-it does not know, deletes what was to stay. protobuf keeps what it does not know and says nothing; so a request is
+it does not know, deletes what was to stay; to show what settings hide, because it does not know them, is no better.
+protobuf keeps what it does not know and says nothing; so a request is
 written again without it, and compared. Most requests come as they would be written, and are through then:
 
     ClearMemoriesRequest{filter: {layers: [FEEDBACK], 99: 1}}  ->  filter.99: is no field that this server knows
@@ -20,8 +21,8 @@ from memsvc.errors import InvalidArgument, Reason, invalid
 Check = Callable[[Any, bytes], None]
 """Raise for a request, and the bytes it was read from, that holds what is not known here."""
 
-_FILTER: Final = "Filter"
-"""The names of messages that say which things are meant end so."""
+_BINDING: Final = ("Filter", "MemorySettings")
+"""The names of messages that say which things are meant, and what may be shown of them, end so."""
 _DEEPEST: Final = 4
 
 
@@ -39,17 +40,17 @@ def check_write(request: Message, raw: bytes) -> None:
         raise _unknown(whole, "")
 
 
-def filters_check(request: type[Message]) -> Check | None:
-    """Return the check of the filters that a request can have; None where it can have none."""
-    paths = list(_filter_paths(request.DESCRIPTOR, ()))
+def read_check(request: type[Message]) -> Check | None:
+    """Return the check of the filters and settings that a read can have; None where it can have none."""
+    paths = list(_binding_paths(request.DESCRIPTOR, ()))
     if not paths:
         return None
 
     def check(request: Any, raw: bytes) -> None:
         for path in paths:
-            filter_ = _at(request, path)
-            if filter_ is not None:
-                _check_part(filter_, ".".join(path))
+            part = _at(request, path)
+            if part is not None:
+                _check_part(part, ".".join(path))
 
     return check
 
@@ -71,7 +72,7 @@ def _at(request: Message, path: tuple[str, ...]) -> Message | None:
     return request
 
 
-def _filter_paths(message: Any, above: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+def _binding_paths(message: Any, above: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     if len(above) == _DEEPEST:
         return
     for field in message.fields:
@@ -79,10 +80,10 @@ def _filter_paths(message: Any, above: tuple[str, ...]) -> Iterator[tuple[str, .
         if kind is None or field.is_repeated or kind.file.package != message.file.package:
             continue
         path = (*above, field.name)
-        if kind.name.endswith(_FILTER):
+        if kind.name.endswith(_BINDING):
             yield path
         else:
-            yield from _filter_paths(kind, path)
+            yield from _binding_paths(kind, path)
 
 
 def _unknown(message: Message, path: str) -> InvalidArgument:

@@ -1,4 +1,4 @@
-"""What this server does not know is refused in every write and every filter, and ignored elsewhere in reads."""
+"""What this server does not know is refused in every write, every filter and all settings, and ignored elsewhere."""
 
 from __future__ import annotations
 
@@ -14,12 +14,24 @@ from test_bad_input import send
 from valid_requests import MASK, MEMORY, RPCS, VALID
 
 from memsvc.model import Scope
-from memsvc.rpc.unknown_fields import filters_check
-from memsvc.v1 import common_pb2, context_pb2, extraction_pb2, memory_pb2, message_pb2, session_pb2
+from memsvc.rpc.unknown_fields import read_check
+from memsvc.v1 import (
+    common_pb2,
+    config_pb2,
+    context_pb2,
+    extraction_pb2,
+    memory_pb2,
+    message_pb2,
+    session_pb2,
+    tool_pb2,
+)
 
 UNKNOWN = b"\xb8\x3e\x01"
 """Field 999, a bool."""
 FILTER = common_pb2.MemoryFilter(layers=[common_pb2.LAYER_FEEDBACK], topics_any=["sport"])
+SETTINGS = config_pb2.MemorySettings(
+    feedback=config_pb2.LayerSettings(shown=False), operations=config_pb2.OperationSettings(clear=False)
+)
 OPERATION = memory_pb2.BatchWriteOperation
 FULL: dict[str, Message] = {
     **VALID,
@@ -41,8 +53,9 @@ FULL: dict[str, Message] = {
     "ListTopics": memory_pb2.ListTopicsRequest(scope=SARAH, filter=FILTER),
     "WatchMemories": memory_pb2.WatchMemoriesRequest(scope=SARAH, filter=FILTER),
     "CompileContext": context_pb2.CompileContextRequest(
-        scope=SARAH, filter=FILTER, budget=context_pb2.ContextBudget(max_characters=500)
+        scope=SARAH, filter=FILTER, settings=SETTINGS, budget=context_pb2.ContextBudget(max_characters=500)
     ),
+    "ListTools": tool_pb2.ListToolsRequest(scope=SARAH, settings=SETTINGS),
     "AppendRun": session_pb2.AppendRunRequest(
         scope=SARAH,
         run=session_pb2.Run(
@@ -93,8 +106,9 @@ def spoilt(name: str) -> Iterator[tuple[str, bytes]]:
         yield path, request.SerializeToString()
 
 
-def in_filter(path: str) -> bool:
-    return "filter" in path.split(".")
+def binds(path: str) -> bool:
+    """Whether a part of a read says which things are meant, or what may be shown of them."""
+    return path.split(".")[0] in ("filter", "settings")
 
 
 @pytest.mark.parametrize("name", [name for name, rpc in RPCS.items() if rpc.writes])
@@ -110,10 +124,10 @@ async def test_a_write_with_a_field_that_is_not_known_is_refused_and_changes_not
 
 
 @pytest.mark.parametrize("name", [name for name, rpc in RPCS.items() if not rpc.writes])
-async def test_a_read_ignores_what_it_does_not_know_but_for_its_filter(server: Harness, name: str) -> None:
+async def test_a_read_ignores_what_it_does_not_know_but_for_its_filter_and_settings(server: Harness, name: str) -> None:
     rpc = RPCS[name]
     for path, raw in spoilt(name):
-        if in_filter(path):
+        if binds(path):
             failure = await send(server, rpc, raw)
             assert (failure.reason, failure.fields) == ("UNKNOWN_FIELD", (f"{path}.999",))
         elif rpc.streams and name == "WatchMemories":
@@ -160,24 +174,24 @@ async def test_unpacked_lists_do_not_hide_a_field_of_the_same_length(server: Har
     assert failure.reason == "UNKNOWN_FIELD"
 
 
-def test_every_filter_of_every_read_is_checked() -> None:
-    """Walk the descriptors: a filter that a new read has, wherever, must be one that is found."""
+def test_every_filter_and_all_settings_of_every_read_are_checked() -> None:
+    """Walk the descriptors: those that a new read has, wherever, must be found."""
     for name, rpc in RPCS.items():
-        filters = set(filters_in(rpc.request.DESCRIPTOR, ()))
-        assert not any("[]" in part for path in filters for part in path), f"{name}: a filter in a list is not checked"
-        if filters and not rpc.writes:
-            assert filters_check(rpc.request) is not None
-            assert filters == {("filter",)}, f"{name}: add a request with this filter to the tests above"
-            assert any(in_filter(path) for path, _ in messages_in(FULL[name], ""))
+        parts = set(parts_in(rpc.request.DESCRIPTOR, ()))
+        assert not any("[]" in part for path in parts for part in path), f"{name}: what is in a list is not checked"
+        if parts and not rpc.writes:
+            assert read_check(rpc.request) is not None
+            assert parts <= {("filter",), ("settings",)}, f"{name}: add a request with this to the tests above"
+            assert {path[0] for path in parts} <= {path for path, _ in messages_in(FULL[name], "")}
 
 
-def filters_in(message: Any, above: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+def parts_in(message: Any, above: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     for field in message.fields:
         kind = field.message_type
         if kind is None or kind.full_name.startswith("google.") or len(above) > 4:
             continue
         path = (*above, field.name + "[]" * field.is_repeated)
-        if kind.name.endswith("Filter"):
+        if kind.name.endswith(("Filter", "MemorySettings")):
             yield path
         else:
-            yield from filters_in(kind, path)
+            yield from parts_in(kind, path)
