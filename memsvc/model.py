@@ -353,6 +353,11 @@ class ToolName(enum.StrEnum):
     SEARCH_HISTORY = "search_history"
 
 
+READING_TOOLS = frozenset(
+    (ToolName.SEARCH_MEMORIES, ToolName.GET_MEMORIES, ToolName.READ_CHAT_HISTORY, ToolName.SEARCH_HISTORY)
+)
+"""Those that change nothing."""
+
 TOOL_ENGINE = "tool"
 """The engine, in its origin, of what a tool wrote."""
 

@@ -4,6 +4,7 @@
 | --- | --- |
 | what reads one user's memory, history, context or extractions | `read` |
 | what changes them | `write` |
+| CallTool | `read` for a tool that only reads, else `write` |
 | what concerns all of a namespace, or cannot be undone | `admin`; its configuration can be read with `read` |
 | GetServerInfo | to be identified |
 
@@ -34,6 +35,8 @@ class Need(Struct, frozen=True):
     """What it needs where it concerns all users of the namespace; None: it never does."""
     has_user: bool = True
     """Whether it is about a user, if not about all."""
+    of_reading_tools: Right | None = None
+    """What it needs where it calls a tool that only reads; None: the same."""
 
 
 class Asked(Struct, frozen=True):
@@ -43,6 +46,8 @@ class Asked(Struct, frozen=True):
     user_id: str = ""
     shared_user_ids: tuple[str, ...] = ()
     all_users: bool = False
+    calls_reading_tool: bool = False
+    """Whether it calls a tool that only reads. A tool that there is not is none of these."""
 
 
 _READ: Final = Need(Right.READ)
@@ -83,7 +88,7 @@ NEEDS: Final[Mapping[str, Need]] = {
     "ConfigService/GetMemoryConfig": Need(Right.READ, of_all_users=Right.READ, has_user=False),
     "ConfigService/UpdateMemoryConfig": _ADMIN_OF_ALL,
     "ToolService/ListTools": _READ,
-    "ToolService/CallTool": _WRITE,
+    "ToolService/CallTool": Need(Right.WRITE, of_reading_tools=Right.READ),
     "AdminService/ListUsers": _ADMIN_OF_ALL,
     "AdminService/GetStats": _READ,
     "AdminService/ExportUser": _READ,
@@ -110,6 +115,8 @@ def authorize(caller: Caller, need: Need, asked: Asked) -> str:
     if need.right is None:
         return namespace
     right = need.of_all_users if asked.all_users or not need.has_user else need.right
+    if asked.calls_reading_tool:
+        right = need.of_reading_tools or right
     if right is None or right not in caller.rights:
         raise _denied(f"needs the right {right or Right.ADMIN}")
     if not any_matches(caller.namespaces, namespace):

@@ -22,8 +22,9 @@ from memsvc.access.caller import Caller, Right, begin_call, current_caller
 from memsvc.access.gate import Credentials, Gate
 from memsvc.access.rights import DEFAULT_NAMESPACE, Asked, authorize, need_of
 from memsvc.errors import Error, PermissionDenied, Unauthenticated
-from memsvc.model import Scope
+from memsvc.model import READING_TOOLS, Scope
 from memsvc.rpc.calling import Context, Handler, Rpc, Wrapper
+from memsvc.v1.tool_pb2 import CallToolRequest
 
 LOOK_SECONDS: Final = 0.25
 """A stream whose caller may no longer read it ends after so long."""
@@ -138,6 +139,8 @@ class Reading(Struct, frozen=True):
     namespace: bool
     shared: bool
     all_users: bool
+    tool: bool
+    """It calls a tool by its name."""
 
     def asked(self, request: Any) -> Asked:
         scope = request.scope if self.scope else None
@@ -147,6 +150,7 @@ class Reading(Struct, frozen=True):
             scope.user_id if scope is not None else "",
             tuple(request.shared_user_ids) if self.shared else (),
             request.all_users if self.all_users else False,
+            request.name in READING_TOOLS if self.tool else False,
         )
 
     def put_namespace(self, request: Any, namespace: str) -> None:
@@ -161,7 +165,13 @@ class Reading(Struct, frozen=True):
 def reading_of(kind: type[Message]) -> Reading:
     """Return how to read requests of a kind."""
     names = kind.DESCRIPTOR.fields_by_name
-    return Reading("scope" in names, "namespace" in names, "shared_user_ids" in names, "all_users" in names)
+    return Reading(
+        scope="scope" in names,
+        namespace="namespace" in names,
+        shared="shared_user_ids" in names,
+        all_users="all_users" in names,
+        tool=kind is CallToolRequest,
+    )
 
 
 class _Stream(Struct, eq=False):

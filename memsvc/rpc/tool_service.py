@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import Final
 
+from memsvc.access.caller import Right, current_caller
 from memsvc.application import Application
 from memsvc.limits import check_id
 from memsvc.model import ToolName
@@ -45,6 +46,9 @@ class ToolService:
         shape = read_enum("format", request.format, _FORMATS, ToolFormat.GENERIC)
         settings = await self._settings.in_force(scope, request.agent_id, overrides)
         tools = self._tools.list(permissions_in(settings))
+        if Right.WRITE not in current_caller().rights:
+            # What would be refused is not offered.
+            tools = [tool for tool in tools if tool.read_only]
         return pb.ListToolsResponse(tools=[_proto_tool(tool, shape) for tool in tools])
 
     async def call_tool(self, request: pb.CallToolRequest, context: Context) -> pb.CallToolResponse:

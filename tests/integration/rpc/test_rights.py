@@ -14,8 +14,11 @@ from rpc_harness import Failure, Harness, failure_of, served
 from valid_requests import RPCS, VALID
 
 from memsvc.access.rights import NEEDS
+from memsvc.model import READING_TOOLS, ToolName
 from memsvc.storage.driver import Driver
-from memsvc.v1 import common_pb2, context_pb2, extraction_pb2, memory_pb2
+from memsvc.tools.catalog import tools_for
+from memsvc.tools.permissions import Permissions
+from memsvc.v1 import common_pb2, context_pb2, extraction_pb2, memory_pb2, tool_pb2
 
 READ, WRITE, ADMIN, NONE = "read", "write", "admin", ""
 EXPECTED = {
@@ -49,7 +52,7 @@ EXPECTED = {
     "RetryExtractions": WRITE,
     "CompileContext": READ,
     "ListTools": READ,
-    "CallTool": WRITE,
+    "CallTool": READ,  # of a tool that reads, as the valid request does
     "ListUsers": ADMIN,
     "GetMemoryConfig": READ,
     "UpdateMemoryConfig": ADMIN,
@@ -62,6 +65,20 @@ EXPECTED = {
     "GetServerInfo": NONE,
 }
 """One row for each RPC: the right that it needs."""
+
+TOOLS = {
+    "save_memory": WRITE,
+    "update_memory": WRITE,
+    "forget": WRITE,
+    "update_user_memory": WRITE,
+    "search_memories": READ,
+    "get_memories": READ,
+    "read_chat_history": READ,
+    "search_history": READ,
+    "no_such_tool": WRITE,
+    "": WRITE,
+}
+"""One row for each tool: the right that a call of it needs."""
 
 REFUSALS = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
 SUBSETS = [rights for count in range(1, 4) for rights in itertools.combinations((READ, WRITE, ADMIN), count)]
@@ -119,6 +136,47 @@ async def test_an_rpc_needs_its_right_and_no_other(name: str, guarded: Harness, 
         assert is_refused(failure) is not allowed, f"{name} with {rights}: {failure}"
         if failure is not None and not allowed:
             assert (failure.code, failure.reason) == (grpc.StatusCode.PERMISSION_DENIED, "PERMISSION_DENIED")
+
+
+def test_every_tool_has_one_row() -> None:
+    assert {tool.value for tool in ToolName} | {"no_such_tool", ""} == set(TOOLS)
+    listed = tools_for(Permissions(), ())
+    assert {tool.name for tool in listed if tool.read_only} == READING_TOOLS
+    assert {tool.name.value for tool in listed if TOOLS[tool.name] == READ} == {tool.value for tool in READING_TOOLS}
+
+
+@pytest.mark.parametrize("tool", sorted(TOOLS))
+async def test_a_call_of_a_tool_needs_the_tools_right_and_no_other(
+    tool: str, guarded: Harness, callers: Callers
+) -> None:
+    for rights in SUBSETS:
+        request = tool_pb2.CallToolRequest(scope=VALID["CallTool"].scope, name=tool)
+        failure = await outcome(guarded, "CallTool", request, callers.metadata(*rights))
+        assert is_refused(failure) is (TOOLS[tool] not in rights), f"{tool} with {rights}: {failure}"
+
+
+async def test_a_reader_learns_by_no_tool_what_there_is_of_others(guarded: Harness, callers: Callers) -> None:
+    everything = callers.metadata()
+    await outcome(guarded, "CreateMemory", of_user("CreateMemory", "support", "staff-1"), everything)
+    reader = callers.metadata("read", namespaces=("support",), users=("cust-*",))
+    for tool in sorted(TOOLS):
+        refused = []
+        for user in ("staff-1", "staff-2"):
+            scope = common_pb2.Scope(namespace="support", user_id=user)
+            refused.append(await outcome(guarded, "CallTool", tool_pb2.CallToolRequest(scope=scope, name=tool), reader))
+        assert is_refused(refused[0])
+        assert refused[0] == refused[1]
+
+
+async def test_a_caller_is_offered_the_tools_that_it_may_call(guarded: Harness, callers: Callers) -> None:
+    request = tool_pb2.ListToolsRequest(scope=VALID["ListTools"].scope)
+    request.settings.mode = common_pb2.LEARNING_MODE_BOTH
+    offered = {}
+    for rights in (("read",), ("read", "write")):
+        reply = await guarded.tools.ListTools(request, metadata=callers.metadata(*rights))
+        offered[rights] = {tool.name for tool in reply.tools}
+    assert offered["read",] == {tool.value for tool in READING_TOOLS}
+    assert offered["read", "write"] == {tool.value for tool in ToolName}
 
 
 @pytest.mark.parametrize("name", sorted(EXPECTED))
