@@ -15,6 +15,7 @@ from memsvc.errors import invalid
 from memsvc.http.connect import JSON, Connect
 from memsvc.http.connection import Connection, Exchange, Headers
 from memsvc.http.errors import error_body, plain_status
+from memsvc.http.page_files import PageFiles
 from memsvc.log import Log
 from memsvc.rpc.addresses import Address, TcpAddress, UnixAddress, parse_address
 from memsvc.rpc.listeners import Edge, missing_protection
@@ -48,6 +49,8 @@ class Port:
         self._edge = edge
         self._tls = tls
         self._api = Connect(edge.methods, edge.admission) if settings.http_api else None
+        # The page is of no use without the API.
+        self._files = PageFiles() if settings.http_api else None
         self._pages = {"/livez": self._live, "/readyz": self._ready, **pages}
         self._hosts = Hosts(settings.http_hosts)
         self._origins = frozenset(settings.http_origins)
@@ -172,15 +175,22 @@ class Port:
                 self._preflight(exchange, headers)
                 return None
             return self._kept(self._api.answer(exchange, headers))
+        self._page(exchange, headers)
+        return None
+
+    def _page(self, exchange: Exchange, headers: Headers) -> None:
+        head = exchange.head
         page = self._pages.get(head.path)
-        if page is None:
+        is_file = page is None and self._files is not None and self._files.has(head.path)
+        if page is None and not is_file:
             self._refuse(exchange, 404, "there is nothing here")
         elif head.method not in ("GET", "HEAD"):
             self._refuse(exchange, 405, "GET it", {"Allow": "GET, HEAD"})
-        else:
+        elif page is not None:
             status, content_type, body = page()
             exchange.respond(status, {"Content-Type": content_type, **headers}, body)
-        return None
+        elif self._files is not None and not self._files.answer(exchange):
+            self._refuse(exchange, 404, "there is nothing here")
 
     def _kept(self, task: asyncio.Task[None] | None) -> asyncio.Task[None] | None:
         if task is not None:

@@ -1,0 +1,96 @@
+"""The page to see and manage memories, as its files are served: under /ui/, beside the API that it calls.
+
+Whoever reaches the port may have the files: they hold nothing of anybody. What they show comes by calls of the API,
+with the token that the reader gives them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Final
+
+from msgspec import Struct
+
+from memsvc.http.connection import Exchange, Headers
+
+ROOT: Final = "/ui/"
+POLICY: Final = "; ".join(
+    (
+        "default-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+        "object-src 'none'",
+        # What is stored is text: nothing may be made into markup or script, not even by mistake.
+        "require-trusted-types-for 'script'",
+        "trusted-types 'none'",
+    )
+)
+"""What a browser lets the page do: call this server, and run no script but its files."""
+_HEADERS: Final[Headers] = {
+    "Content-Security-Policy": POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    # Kept, and asked for with each view: another version of the server has other files.
+    "Cache-Control": "no-cache",
+}
+_TYPES: Final[Mapping[str, str]] = {
+    "html": "text/html; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "css": "text/css; charset=utf-8",
+    "svg": "image/svg+xml",
+}
+
+
+class _File(Struct, frozen=True):
+    body: bytes
+    headers: Headers
+
+
+class PageFiles:
+    """Answers requests for the page; it is read when it is first asked for."""
+
+    def __init__(self) -> None:
+        self._files: Mapping[str, _File] | None = None
+
+    def has(self, path: str) -> bool:
+        return path in ("/", ROOT[:-1]) or path.startswith(ROOT)
+
+    def answer(self, exchange: Exchange) -> bool:
+        """Answer a GET or HEAD; False: there is no such file."""
+        head = exchange.head
+        if not head.path.startswith(ROOT):
+            exchange.respond(308, {**_HEADERS, "Location": ROOT}, b"")
+            return True
+        if self._files is None:
+            self._files = _read()
+        file = self._files.get(head.path.removeprefix(ROOT) or "index.html")
+        if file is None:
+            return False
+        if _is_held(head.headers.get("if-none-match", ""), file.headers["ETag"]):
+            exchange.respond(304, file.headers, b"")
+        else:
+            exchange.respond(200, file.headers, file.body)
+        return True
+
+
+def _read() -> Mapping[str, _File]:
+    folder = files("memsvc.http") / "page"
+    read = {}
+    for entry in folder.iterdir():
+        kind = _TYPES.get(entry.name.rpartition(".")[2])
+        if kind is not None:
+            body = entry.read_bytes()
+            tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+            read[entry.name] = _File(body, {**_HEADERS, "Content-Type": kind, "ETag": tag})
+    return read
+
+
+def _is_held(asked: str, tag: str) -> bool:
+    """Whether a client holds the file already, by its header If-None-Match."""
+    return any(each.strip().removeprefix("W/") in ("*", tag) for each in asked.split(","))
