@@ -47,6 +47,7 @@ from memsvc.tracing import OFF, Traces, build_traces, traced_driver
 from memsvc.users import Users
 from memsvc.users.population import Population
 from memsvc.waits import waited_for
+from memsvc.writing.part import VectorPlan
 from memsvc.writing.writer import Writer
 
 
@@ -123,8 +124,9 @@ def build_application(
     users = Users(driver, settings.cache_bytes)
     if meters is not None:
         users.on_lag = meters.journal_lag.cell().observe
-    writer = Writer(users, embed_after_seconds=_embed_after_seconds(settings, embedder))
-    meaning = Meaning(users, writer, embedder) if embedder is not None else None
+    plan = _vector_plan(settings, embedder) if embedder is not None else None
+    writer = Writer(users, vectors=plan)
+    meaning = Meaning(users, writer, embedder, plan) if embedder is not None and plan is not None else None
     writer.traces = traces
     hints = Hints()
     allowances = Allowances(settings.limits_file)
@@ -207,7 +209,7 @@ def build_application(
     )
 
 
-def _embed_after_seconds(settings: Config, embedder: Embedder | None) -> float | None:
-    if embedder is None:
-        return None
-    return settings.store_vectors_after_seconds if embedder.instant else settings.embed_after_seconds
+def _vector_plan(settings: Config, embedder: Embedder) -> VectorPlan:
+    if embedder.instant:
+        return VectorPlan(settings.store_vectors_after_seconds, settings.store_vectors_from_memories)
+    return VectorPlan(settings.embed_after_seconds)

@@ -26,6 +26,7 @@ from memsvc.storage.crashpoints import reach
 from memsvc.storage.driver import Row, RowKind
 from memsvc.users import HotUser, Users
 from memsvc.users.vectors import StoredVector, Vectors
+from memsvc.writing.part import STORE_ALL, VectorPlan
 from memsvc.writing.writer import Writer
 
 log = Log(__name__)
@@ -45,8 +46,9 @@ _decoder = msgspec.json.Decoder(StoredVector)
 class Meaning:
     """Vectors of all users of a process, made by one embedder."""
 
-    def __init__(self, users: Users, writer: Writer, embedder: Embedder) -> None:
+    def __init__(self, users: Users, writer: Writer, embedder: Embedder, plan: VectorPlan = STORE_ALL) -> None:
         self.embedder = embedder
+        self._vectors = plan
         self._users = users
         self._writer = writer
         self._queries: OrderedDict[str, bytes] = OrderedDict()
@@ -112,7 +114,7 @@ class Meaning:
             for memory, vector in zip(missing, await self.embedder.embed(_texts(missing)), strict=True):
                 if user.state.memory(memory.memory_id) is memory:
                     vectors.keep(memory.memory_id, vector)
-        if missing and not user.state.core.embed_time:
+        if missing and not user.state.core.embed_time and self._vectors.applies(user.state.memory_count):
             # They were there before there was an embedder, or are of another model.
             asyncio.get_running_loop().create_task(self._plan(user.state.scope))
         self._users.recount(user)
@@ -133,8 +135,8 @@ class Meaning:
         if vectors is None:
             return True
         made = {
-            memory.memory_id: Made(memory.etag, vector)
-            for memory_id, vector in vectors.unstored.items()
+            memory.memory_id: Made(memory.etag, vectors.index.vector_of(memory_id))
+            for memory_id in vectors.unstored
             if (memory := user.state.memory(memory_id)) is not None
         }
         missing = vectors.missing(user.state)

@@ -86,11 +86,6 @@ class VectorIndex:
         return Similarities(nearness, self._slots, self._ids)
 
     @property
-    def vector_bytes(self) -> int:
-        """The bytes of one vector; 0: there was none yet."""
-        return self._rows.shape[1] if self._rows is not None else 0
-
-    @property
     def size_bytes(self) -> int:
         """The bytes that it takes, about."""
         rows = self._rows.nbytes if self._rows is not None else 0

@@ -11,8 +11,8 @@ from memsvc.journal.state import State
 from memsvc.model import Memory
 from memsvc.search.vectors import VectorIndex
 
-_UNSTORED_BYTES = 150
-"""Of one that is to be stored, beside the vector."""
+_UNSTORED_BYTES = 64
+"""Of the name of one that nobody has stored."""
 
 
 class StoredVector(msgspec.Struct, frozen=True, gc=False):
@@ -32,8 +32,8 @@ class Vectors:
         self.index = VectorIndex()
         self.unread: set[str] = set()
         """Memories whose vectors were stored, by this process or another, since the rows were read."""
-        self.unstored: dict[str, bytes] = {}
-        """What a search has made: a copy is to be stored."""
+        self.unstored: set[str] = set()
+        """Memories whose vectors a search has made, and nobody has stored."""
 
     def take(self, state: State, stored: Iterable[StoredVector], memory_ids: Iterable[str]) -> None:
         """Take in stored vectors, each with the id of its memory; of another model, or another text, they are void."""
@@ -42,21 +42,22 @@ class Vectors:
             memory = state.memory(memory_id)
             if memory is not None and each.model == self.model and each.etag == memory.etag:
                 fitting.append((memory_id, each.vector))
-                self.unstored.pop(memory_id, None)
+                self.unstored.discard(memory_id)
         self.index.put_all(fitting)
 
     def keep(self, memory_id: str, vector: bytes) -> None:
         """Take in a vector that nobody has stored yet."""
         self.index.put_all([(memory_id, vector)])
-        self.unstored[memory_id] = vector
+        self.unstored.add(memory_id)
 
     def move(self, body: Body) -> bool:
         """Forget what a record made void, and note what it stored; return whether that is not in RAM yet."""
         for change in body.changes:
             self.index.remove(change.memory_id)
             self.unread.discard(change.memory_id)
-            self.unstored.pop(change.memory_id, None)
-        new = [memory_id for memory_id in body.embedded if self.unstored.pop(memory_id, None) is None]
+            self.unstored.discard(change.memory_id)
+        new = set(body.embedded) - self.unstored
+        self.unstored.difference_update(body.embedded)
         self.unread.update(new)
         return bool(new)
 
@@ -69,4 +70,4 @@ class Vectors:
 
     @property
     def size_bytes(self) -> int:
-        return self.index.size_bytes + len(self.unstored) * (self.index.vector_bytes + _UNSTORED_BYTES)
+        return self.index.size_bytes + len(self.unstored) * _UNSTORED_BYTES

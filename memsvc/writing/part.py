@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from memsvc.clock import now_micros
@@ -34,16 +35,32 @@ class _Later(Exception):
     """The command has to be decided on another state: one that is fresher, or durable, or with more read from rows."""
 
 
+class VectorPlan(Struct, frozen=True):
+    """When vectors are made, or only stored, after memories have changed."""
+
+    after_seconds: float = 0.0
+    from_memories: int = 0
+    """Of users with at least so many memories."""
+
+    def applies(self, memory_count: int) -> bool:
+        """Tell whether a user with so many memories has vectors stored."""
+        return memory_count >= self.from_memories
+
+
+STORE_ALL = VectorPlan()
+"""At once, of everybody."""
+
+
 class Part:
     """Grows by a command at a time, until it is appended whole or not at all."""
 
     __slots__ = (
         "_consolidate_after_seconds",
         "_deletes",
-        "_embed_after_seconds",
         "_puts",
         "_records",
         "_size",
+        "_vectors",
         "before",
         "decided",
         "erases",
@@ -53,16 +70,14 @@ class Part:
         "state",
     )
 
-    def __init__(
-        self, hot: HotUser, embed_after_seconds: float | None = None, consolidate_after_seconds: float = 0.0
-    ) -> None:
-        """`embed_after_seconds`: how soon what changed has to be embedded; None: nobody embeds.
+    def __init__(self, hot: HotUser, vectors: VectorPlan | None = None, consolidate_after_seconds: float = 0.0) -> None:
+        """`vectors`: None: nobody makes any.
 
         `consolidate_after_seconds`: how soon it is to be consolidated; 0: not by itself.
         """
         self._consolidate_after_seconds = consolidate_after_seconds
         self.hot = hot
-        self._embed_after_seconds = embed_after_seconds
+        self._vectors = vectors
         self.before = self.state = hot.state
         """After what is decided so far."""
         self.decided: list[Decided] = []
@@ -159,11 +174,13 @@ class Part:
         return replace(body, consolidate_time=moment.now + int(seconds * 1_000_000))
 
     def _asking_for_vectors(self, body: Body, moment: Moment) -> Body:
-        if self._embed_after_seconds is None or self.state.core.embed_time:
+        plan = self._vectors
+        if plan is None or self.state.core.embed_time:
             return body
-        if all(change.after is None for change in body.changes):
+        written = sum(change.after is not None for change in body.changes)
+        if not written or not plan.applies(self.state.memory_count + written):
             return body
-        return replace(body, embed_time=moment.now + int(self._embed_after_seconds * 1_000_000))
+        return replace(body, embed_time=moment.now + int(plan.after_seconds * 1_000_000))
 
     def _merge(self, puts: list[Row], deletes: list[RowKey]) -> None:
         for deleted in deletes:

@@ -34,7 +34,7 @@ from memsvc.storage.driver import Append, Outcome, RecordKind, RowKind, Truncate
 from memsvc.tracing import OFF
 from memsvc.users import HotUser, Users
 from memsvc.waits import current_waits
-from memsvc.writing.part import Part, erased_since
+from memsvc.writing.part import Part, VectorPlan, erased_since
 from memsvc.writing.waiting import Decided, Waiting, internal
 
 log = Log(__name__)
@@ -61,10 +61,10 @@ class _Lane(Struct):
 class Writer:
     """Appends to journals, for all users of a process."""
 
-    def __init__(self, users: Users, *, max_waiting: int = 20_000, embed_after_seconds: float | None = None) -> None:
-        """`embed_after_seconds`: how soon vectors have to be made of what changed; None: nobody makes any."""
+    def __init__(self, users: Users, *, max_waiting: int = 20_000, vectors: VectorPlan | None = None) -> None:
+        """`vectors`: when they are made of what changed; None: nobody makes any."""
         self._users = users
-        self._embed_after_seconds = embed_after_seconds
+        self._vectors = vectors
         self._driver = users.driver
         self._max_waiting = max_waiting
         self._lanes: dict[Scope, _Lane] = {}
@@ -198,7 +198,7 @@ class Writer:
         if hot is None:
             self._spawn(self._prepare(scope))
             return None
-        part = Part(hot, self._embed_after_seconds, self._consolidate_after_seconds(scope.namespace))
+        part = Part(hot, self._vectors, self._consolidate_after_seconds(scope.namespace))
         while lane.waiting and not part.is_full:
             waiting = lane.waiting[0]
             if not waiting.future.done() and not part.decide(waiting, self._users.clock()):

@@ -223,7 +223,7 @@ async def test_a_server_that_dies_while_it_makes_its_tables_can_be_started_again
 @pytest.mark.parametrize("when", BEFORE_AND_AFTER)
 async def test_vectors_are_there_once_where_a_server_dies_as_it_stores_them(when: str, tmp_path: Path) -> None:
     # Late enough for the client to hear what was written.
-    settings = {**SETTINGS, "embedder": "static", "store_vectors_after_seconds": 2}
+    settings = {**SETTINGS, "embedder": "static", "store_vectors_after_seconds": 2, "store_vectors_from_memories": 0}
     installation = Installation(tmp_path, sqlite(tmp_path).url, settings)
     doomed = await installation.launch(environment={"MEMSVC_CRASH_POINT": f"meaning.{when}_store"})
     await doomed.ready()

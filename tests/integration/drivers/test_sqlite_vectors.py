@@ -16,6 +16,7 @@ from memsvc.sessions import AppendRunCommand, Quiet, Sessions
 from memsvc.storage.driver import RowKind
 from memsvc.storage.registry import connect
 from memsvc.users import Users
+from memsvc.writing.part import STORE_ALL
 from memsvc.writing.writer import Writer
 
 SARAH = Scope("default", "sarah")
@@ -36,7 +37,7 @@ async def test_the_vector_of_a_purged_memory_is_in_no_file(tmp_path: Path) -> No
     driver = connect(f"sqlite:///{tmp_path}/memory.db", {})
     await driver.open()
     users = Users(driver)
-    writer = Writer(users, embed_after_seconds=0.0)
+    writer = Writer(users, vectors=STORE_ALL)
     memories = MemoryWriter(users, writer, Quotas(100))
     texts = [f"Keeps secret number {number} in a drawer" for number in range(30)]
     known = [Memory(memory_id=text, number=0, text=text) for text in texts]

@@ -20,6 +20,7 @@ from memsvc.search.filter import MemoryFilter
 from memsvc.storage.driver import RowKind
 from memsvc.storage.memory import MemoryDriver
 from memsvc.users import Users
+from memsvc.writing.part import STORE_ALL, VectorPlan
 from memsvc.writing.writer import Writer
 
 SARAH = Scope("default", "sarah")
@@ -47,11 +48,13 @@ class SlowEmbedder(Struct):
 class House:
     """One process on a store."""
 
-    def __init__(self, driver: MemoryDriver, embedder: StaticEmbedder | SlowEmbedder | None) -> None:
+    def __init__(
+        self, driver: MemoryDriver, embedder: StaticEmbedder | SlowEmbedder | None, plan: VectorPlan = STORE_ALL
+    ) -> None:
         self.driver = driver
         self.users = Users(driver)
-        self.writer = Writer(self.users, embed_after_seconds=0.0 if embedder is not None else None)
-        self.meaning = Meaning(self.users, self.writer, embedder) if embedder is not None else None
+        self.writer = Writer(self.users, vectors=plan if embedder is not None else None)
+        self.meaning = Meaning(self.users, self.writer, embedder, plan) if embedder is not None else None
         self.memories = MemoryWriter(self.users, self.writer, Quotas(10_000))
         self.reader = MemoryReader(self.users, meaning=self.meaning)
 
@@ -138,6 +141,25 @@ async def test_without_an_embedder_search_goes_by_words_and_says_so(driver: Memo
         with pytest.raises(FailedPrecondition) as raised:
             await house.search("tea", method)
         assert raised.value.reason is Reason.NO_EMBEDDER
+    assert not await house.embed_time()
+
+
+async def test_the_vectors_of_few_memories_are_made_for_the_search_and_stored_once_they_are_many(
+    driver: MemoryDriver,
+) -> None:
+    plan = VectorPlan(from_memories=len(FACTS) + 1)
+    house = House(driver, STATIC, plan)
+    await house.add(*FACTS)
+    assert (await house.found("winter sports"))[0] == "Skis at Tahoe"
+    another = House(driver, STATIC, plan)
+    assert (await another.found("winter sports"))[0] == "Skis at Tahoe"
+    assert not await house.embed_time()
+
+    await house.add("Plays the cello")
+    assert await house.embed_time()
+    await house.serve()
+
+    assert await house.stored() == {*FACTS, "Plays the cello"}
     assert not await house.embed_time()
 
 
