@@ -18,7 +18,7 @@ from memsvc.storage.registry import plugins, scheme_of
 from tests.kubernetes.rendering import ROOT
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
-EXTRAS = ("all", "otel")
+EXTRAS = ("all", "kubernetes", "otel")
 """As tools/pin-requirements has them."""
 COMPOSE: Mapping[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
 
