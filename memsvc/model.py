@@ -512,6 +512,8 @@ class Extraction(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_o
     """Of what was in force for learning then: extractions of one digest may be worked on together."""
     overrides: str = ""
     """The settings that its request brought, as `memsvc.configuration.written` has them; empty: none."""
+    trace: str = ""
+    """The sampled call that it was accepted in, as a traceparent; empty: none. Of several runs the first one's."""
 
 
 _T = TypeVar("_T")

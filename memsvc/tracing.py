@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections import OrderedDict
+import sys
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, cast
@@ -19,7 +19,6 @@ from memsvc.errors import Error, ExtractionError, Reason, invalid
 from memsvc.storage.driver import Driver
 
 _TRACEPARENT: Final = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
-_LINKS_KEPT: Final = 10_000
 _ASKED: Final = ("append", "load", "records", "rows", "get", "users", "truncate", "redact")
 """What of a driver is worth a span: not whether a journal still ends where it did, which each read asks."""
 
@@ -32,8 +31,6 @@ class Traces:
         self.shows_content = shows_content
         self._tracer = tracer
         self._share = share
-        self._accepted: OrderedDict[str, Any] = OrderedDict()
-        """Which call's span an extraction was accepted in."""
 
     def sampled(self, metadata: Iterable[tuple[str, Any]]) -> Any | None:
         """Return the context that a call's span belongs to; None: the call is not sampled."""
@@ -43,7 +40,7 @@ class Traces:
         parts = _TRACEPARENT.fullmatch(given) if isinstance(given, str) else None
         if parts is None or not int(parts[3], 16) & 1:
             return None
-        return _remote(int(parts[1], 16), int(parts[2], 16))
+        return _remote(parts)
 
     @property
     def is_recording(self) -> bool:
@@ -77,33 +74,39 @@ class Traces:
                 span.set_status(Status(StatusCode.ERROR))
                 raise
 
-    def accepted(self, extraction_id: str) -> None:
-        """Let the extraction's span link to the call that it was accepted in."""
-        if not self.is_recording or not extraction_id:
-            return
-        from opentelemetry import trace
-
-        self._accepted[extraction_id] = trace.get_current_span().get_span_context()
-        while len(self._accepted) > _LINKS_KEPT:
-            self._accepted.popitem(last=False)
-
     @contextmanager
-    def extraction(self, namespace: str, extraction_ids: Iterable[str]) -> Iterator[None]:
-        """Make the span of an attempt at extractions, where one of the calls they come from was sampled."""
-        found = [self._accepted.get(each) for each in extraction_ids] if self.is_on else []
-        contexts = [each for each in found if each is not None]
-        if not contexts:
+    def extraction(self, namespace: str, accepted_in: Iterable[str]) -> Iterator[None]:
+        """Make the span of an attempt at extractions, linked to the sampled calls that they were accepted in, if any.
+
+        `accepted_in`: traceparents; empty ones are of calls that were not sampled.
+        """
+        found = [_TRACEPARENT.fullmatch(each) for each in dict.fromkeys(accepted_in)] if self.is_on else []
+        callers = [_span_context(parts) for parts in found if parts is not None]
+        if not callers:
             yield
             return
         from opentelemetry.trace import Link
 
         names = {"gen_ai__operation__name": "upsert_memory", "gen_ai__memory__store__id": namespace}
-        links = [Link(each) for each in contexts]
+        links = [Link(each) for each in callers]
         with self.span("upsert_memory", context=_root(), links=links, **names):
             yield
 
 
 OFF: Final = Traces()
+
+
+def traceparent() -> str:
+    """Return the span of the sampled call that this runs in, as W3C writes it; empty: none.
+
+    It is kept with what is accepted now and done later, perhaps by another server.
+    """
+    trace = sys.modules.get("opentelemetry.trace")
+    span = None if trace is None else trace.get_current_span()
+    if span is None or not span.is_recording():
+        return ""
+    found = span.get_span_context()
+    return f"00-{found.trace_id:032x}-{found.span_id:016x}-01"
 
 
 def build_traces(settings: Config) -> Traces:
@@ -166,9 +169,15 @@ def _root() -> Any:
     return Context()
 
 
-def _remote(trace_id: int, span_id: int) -> Any:
+def _remote(parts: re.Match[str]) -> Any:
     from opentelemetry import trace
     from opentelemetry.context import Context
 
-    parent = trace.SpanContext(trace_id, span_id, is_remote=True, trace_flags=trace.TraceFlags(1))
-    return trace.set_span_in_context(trace.NonRecordingSpan(parent), Context())
+    return trace.set_span_in_context(trace.NonRecordingSpan(_span_context(parts)), Context())
+
+
+def _span_context(parts: re.Match[str]) -> Any:
+    """Return the span that a traceparent names, of somebody else and sampled."""
+    from opentelemetry import trace
+
+    return trace.SpanContext(int(parts[1], 16), int(parts[2], 16), is_remote=True, trace_flags=trace.TraceFlags(1))

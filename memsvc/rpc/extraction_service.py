@@ -32,7 +32,6 @@ class ExtractionService:
     def __init__(self, application: Application) -> None:
         self._application = application
         self._extractions = application.extractions
-        self._traces = application.traces
         self._settings = application.settings
 
     async def extract_memories(
@@ -74,7 +73,6 @@ class ExtractionService:
             extraction_id = await self._extractions.accept_messages(
                 scope, messages, size_bytes, agent_id, team_id, known, overrides
             )
-        self._traces.accepted(extraction_id)
         return self._extractions.watch(scope, extraction_id)
 
     async def watch_extraction(

@@ -85,7 +85,6 @@ class SessionService:
             extraction_id=receipt.extraction_id,
             learning=LEARNING_NUMBERS[LearningState.PENDING if receipt.extraction_id else LearningState.OFF],
         )
-        self._application.traces.accepted(receipt.extraction_id)
         if receipt.extraction_id and wait is not None:
             del storing
             await self._wait(scope, reply, wait, context)

@@ -188,6 +188,7 @@ class AppendRunCommand(Command[RunReceipt]):
                     run_ids=(*waiting.run_ids, run.run_id),
                     size_bytes=waiting.size_bytes + self.size_bytes,
                     next_attempt_time=start,
+                    trace=waiting.trace or self.terms.trace,
                 )
         check_room(state)
         extraction = Extraction(

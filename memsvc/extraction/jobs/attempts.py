@@ -82,10 +82,9 @@ class Attempts(Struct):
 
     async def carry_out(self, scope: Scope, claimed: Claimed) -> None:
         """Carry out what a claim is for; whatever keeps it from that becomes part of its extractions."""
-        ids = [extraction.extraction_id for extraction in claimed.extractions]
         self._began[scope] = time.monotonic()
         try:
-            with self.traces.extraction(scope.namespace, ids):
+            with self.traces.extraction(scope.namespace, [each.trace for each in claimed.extractions]):
                 await self._attempt(scope, claimed)
         finally:
             del self._began[scope]

@@ -45,13 +45,14 @@ class Traced:
 
 
 @asynccontextmanager
-async def traced(driver: Driver, folder: Path, **settings: Any) -> AsyncIterator[Traced]:
+async def traced(driver: Driver, folder: Path, *, learns: bool = True, **settings: Any) -> AsyncIterator[Traced]:
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     config = Config(storage_url="memory://", traces=True, quiet_seconds=0.0, max_quiet_seconds=0.0, **settings)
     application = build_application(driver, Learner(), config, traces=traces_of(provider, config))
-    application.worker.start()
+    if learns:
+        application.worker.start()
     address = f"unix://{folder}/s"
     async with serving(application, [address]):
         async with grpc.aio.insecure_channel(address, options=[("grpc.default_authority", "localhost")]) as channel:
@@ -128,6 +129,27 @@ async def test_what_is_said_is_in_no_span_unless_that_is_switched_on(driver: Dri
 
     assert ("secret" in shown[0], "sarah" in shown[0]) == (False, False)
     assert "gen_ai.memory.query.text" in shown[1]
+
+
+async def test_the_link_is_there_after_a_restart_and_on_another_server(driver: Driver, folder: Path) -> None:
+    from memsvc.v1 import common_pb2, session_pb2
+    from tests.integration.rpc.rpc_harness import said
+
+    scope = common_pb2.Scope(user_id="sarah")
+    async with traced(driver, folder, learns=False) as first:
+        for session, traceparent in (("s1", SAMPLED), ("s2", "")):
+            run = session_pb2.Run(session_id=session, messages=[said("I ski in Tahoe")])
+            request = session_pb2.AppendRunRequest(scope=scope, run=run)
+            await first.call("/memsvc.v1.SessionService/AppendRun", request, traceparent)
+    accepted = first.spans["AppendRun"]
+    async with traced(driver, folder) as second:
+        waited = session_pb2.AppendRunRequest(scope=scope, run=session_pb2.Run(session_id="s3", messages=[said("Hi")]))
+        waited.wait_for_learning.FromSeconds(30)
+        await second.call("/memsvc.v1.SessionService/AppendRun", waited, NOT_SAMPLED)
+    learned = [span for span in second.exporter.get_finished_spans() if span.name == "upsert_memory"]
+
+    links = [(link.context.trace_id, link.context.span_id) for span in learned for link in span.links]
+    assert links == [(accepted.context.trace_id, accepted.context.span_id)]
 
 
 async def test_an_extraction_links_to_the_call_it_comes_from(driver: Driver, folder: Path) -> None:
