@@ -79,6 +79,8 @@ class Reconciled(Struct, frozen=True):
     deletions: int = 0
     """How many memories went that nobody asked to be forgotten."""
     refusals: tuple[Refusal, ...] = ()
+    unnamed_deletions: int = 0
+    """How many memories go in this record that no words of the user name."""
 
 
 def reconcile(
@@ -114,7 +116,8 @@ class _Reconciling:
         self._sources = sources
         self._rights = rights
         self._start = before.next_operation
-        self._deletions = self._before_deletions = before.deletions
+        self._deletions = before.deletions
+        self._unnamed = 0
         self._refused = list(before.refusals)
         self._texts = _Texts(draft.state.memories())
         self._bytes = 0
@@ -136,17 +139,22 @@ class _Reconciling:
         return self._reached(len(operations))
 
     def _reached(self, index: int) -> Reconciled:
-        return Reconciled(index, self._deletions, joined(self._refused))
+        return Reconciled(index, self._deletions, joined(self._refused), self._unnamed)
 
     @property
     def _is_full(self) -> bool:
         return len(self._draft.changes) >= PART_CHANGES or self._bytes > PART_BYTES
 
     @property
-    def _vague_limit(self) -> int:
-        """How many memories may go by a wish that has no word of theirs: of half of all it comes to clearing."""
-        before = self._draft.state.memory_count + self._before_deletions
-        return max(self._rights.max_deletions, before // 2)
+    def _comes_to_clearing(self) -> bool:
+        """Whether one more memory that no words name, after those of the last month, is more than half of all.
+
+        A wish that is repeated, or a model that is talked into it anew in each extraction, would clear as well.
+        """
+        state = self._draft.state
+        gone = state.core.unnamed_deletions.within(self._draft.moment.time)
+        most = max(self._rights.max_deletions, (state.memory_count + gone) // 2)
+        return gone + self._unnamed >= most
 
     def _refuse(self, reason: Reason, detail: str = "") -> None:
         self._refused.append(Refusal(reason, detail or REFUSALS[reason]))
@@ -181,15 +189,16 @@ class _Reconciling:
             if self._draft.find(memory.memory_id) is None:
                 # It went with the memory that took its place.
                 continue
-            is_named = is_wish and (self._rights.clear or tells_of(operation.quote, source.said, memory))
+            is_named = self._rights.clear or tells_of(operation.quote, source.said, memory)
             if reason := objection(memory, operation.trust, source.time):
                 self._refuse(reason)
-            elif is_wish and not is_named and self._deletions >= self._vague_limit:
-                self._refuse(Reason.OPERATION_FORBIDDEN, CLEARING_IS_OFF)
             elif not is_wish and self._deletions >= self._rights.max_deletions:
                 self._refuse(Reason.TOO_MANY_DELETIONS)
+            elif not is_named and self._comes_to_clearing:
+                self._refuse(Reason.OPERATION_FORBIDDEN, CLEARING_IS_OFF)
             else:
-                self._deletions += not is_named
+                self._deletions += not is_wish
+                self._unnamed += not is_named
                 if is_wish:
                     self._delete(memory)
                 else:

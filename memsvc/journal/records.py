@@ -186,6 +186,8 @@ class Body(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=Tr
     """What was asked for goes on with another record."""
     reached: Reached | None = None
     """How far an extraction has come that goes on with another record."""
+    unnamed_deletions: int = 0
+    """How many memories an extraction deleted that no words of the user named, or a tool at once by key or topic."""
     erase: EraseNote | None = None
     summary: SummaryNote | None = None
     summarize: Mapping[str, int] = {}

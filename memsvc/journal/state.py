@@ -17,6 +17,7 @@ from memsvc.model import Change, Extraction, ExtractionState, Layer, Memory, Sco
 from memsvc.storage.driver import Loaded, Record, Row, RowKey, RowKind, Tip
 
 REQUEST_RETENTION_SECONDS = 7 * 24 * 3600
+UNNAMED_DELETIONS_SECONDS = 30 * 24 * 3600
 _SESSIONS_REMEMBERED = 8
 _RECENT_REQUESTS = 256
 _AT_ONCE = 1
@@ -52,6 +53,23 @@ class Requests(msgspec.Struct, frozen=True, gc=False):
         return len(self.recent) + len(self.older)
 
 
+class UnnamedDeletions(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """How many memories went in a month by extractions that no words of the user named, or by tools not one by one."""
+
+    since: int = 0
+    """When the month began."""
+    count: int = 0
+
+    def within(self, time: int) -> int:
+        """Return how many they are at a time: none in a new month."""
+        return self.count if time < self.since + UNNAMED_DELETIONS_SECONDS * 1_000_000 else 0
+
+    def plus(self, count: int, time: int) -> UnnamedDeletions:
+        """Return what stands after some more."""
+        before = self.within(time)
+        return UnnamedDeletions(self.since if before else time, before + count)
+
+
 class Core(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=True):
     """What of a state is neither a memory nor a request: stored whole, as the user's STATE row."""
 
@@ -81,6 +99,8 @@ class Core(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=Tr
     """What still has to be blanked in the history, and the newest record that asked for it."""
     erase_seq: int = 0
     """The newest erasure; 0: none."""
+    unnamed_deletions: UnnamedDeletions = UnnamedDeletions()
+    """What bounds how much is forgotten without being told what."""
     consolidate_time: int = 0
     """When the memories are to be consolidated by themselves; 0: not."""
     summarize: Mapping[str, int] = {}
@@ -256,6 +276,9 @@ def _fold_core(core: Core, record: Record, body: Body) -> Core:
         first_expiry=min(filter(None, (core.first_expiry, *expiries)), default=0),
         purges=purges,
         erase_seq=core.erase_seq,
+        unnamed_deletions=core.unnamed_deletions.plus(body.unnamed_deletions, record.time)
+        if body.unnamed_deletions
+        else core.unnamed_deletions,
         consolidate_time=core.consolidate_time if body.consolidate_time is None else body.consolidate_time,
         summarize=summarize,
         embed_time=core.embed_time if body.embed_time is None else body.embed_time,

@@ -187,7 +187,8 @@ class ForgetCommand(ToolCommand):
         # A part is not the whole: what is left of many memories may be all that there is.
         permissions = replace(self.permissions, clears=True) if self.part else self.permissions
         try:
-            meant = chosen(self.choice, seen, permissions, former)
+            gone = state.core.unnamed_deletions.within(moment.time)
+            meant = chosen(self.choice, seen, permissions, former, gone)
         except NotFound:
             if not self.part:
                 raise
@@ -198,7 +199,9 @@ class ForgetCommand(ToolCommand):
             if draft.find(memory.memory_id) is not None:
                 draft.delete(memory)
         count = self.forgotten + len(deleted)
-        body = draft.body(self.request, actor=self.origin.agent_id, cleared=count, more=more)
+        is_named = self.choice.number or self.choice.description or self.permissions.clears
+        unnamed = 0 if is_named else len(deleted)
+        body = draft.body(self.request, actor=self.origin.agent_id, cleared=count, more=more, unnamed_deletions=unnamed)
         return Decision(RecordKind.COMMIT, body)
 
 

@@ -56,9 +56,15 @@ def read_choice(given: Arguments) -> Choice:
 
 
 def chosen(
-    choice: Choice, memories: Iterable[Memory], permissions: Permissions, former: Iterable[Memory] = ()
+    choice: Choice,
+    memories: Iterable[Memory],
+    permissions: Permissions,
+    former: Iterable[Memory] = (),
+    gone: int = 0,
 ) -> Sequence[Memory]:
     """Return the memories that are meant, of those that can be seen; by key, topic or all those of the past, too.
+
+    `gone` is how many went lately without being named one by one.
 
     Raises NotFound where there is none, FailedPrecondition (AMBIGUOUS) where a description does not tell which one,
     and OPERATION_FORBIDDEN where it comes to forgetting everything and that is not allowed.
@@ -75,8 +81,8 @@ def chosen(
         found = list(seen)
     else:
         found = list(filter(_matcher(choice), seen))
-    if len(found) > _FEW and len(found) == len(everything):
-        # By another name it is the same.
+    if not choice.number and len(found) + gone > _FEW and len(found) == len(everything):
+        # By another name, or in several steps, it is the same.
         permissions.require_clear()
     if not choice.number:
         past = [memory for memory in former if choice.layer in (None, memory.layer)]

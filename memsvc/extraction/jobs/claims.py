@@ -227,6 +227,7 @@ class FinishCommand(Command[Part | None]):
             extraction_id=self.claim.extraction_ids[0],
             more=more,
             reached=Reached(reconciled.next_operation, reconciled.deletions) if more else None,
+            unnamed_deletions=reconciled.unnamed_deletions,
         )
 
     def result(self, recorded: Recorded) -> Part | None:

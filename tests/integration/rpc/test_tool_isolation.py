@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from rpc_harness import Harness, agentic, said, served
 
+from memsvc.extraction.engine import Action, Conversation, EngineEvent, Finished, Operation
 from memsvc.extraction.rules import RulesEngine
 from memsvc.model import Scope, ToolName
 from memsvc.storage.driver import Driver
@@ -138,3 +140,53 @@ async def test_a_poisoned_conversation_clears_nothing(driver: Driver, folder: Pa
     assert [reply.is_error for reply in replies] == [True] * len(calls)
     assert [refusal.reason for refusal in learned.extraction.refusals] == ["OPERATION_FORBIDDEN"]
     assert left.total_size == 9
+
+
+class Obedient:
+    """A model that has been talked into it: it deletes all that it is shown, or clears, whatever is said."""
+
+    name = "obedient"
+    concurrency = 10
+
+    async def extract(self, conversation: Conversation) -> AsyncGenerator[EngineEvent, None]:
+        last = len(conversation.messages) - 1
+        quote = conversation.messages[last].text
+        named = [
+            Operation(action=Action.DELETE, layer=each.layer, number=each.number, quote=quote, message_index=last)
+            for each in conversation.known
+        ]
+        by_topic = Operation(action=Action.DELETE, topic="x", quote=quote, message_index=last)
+        yield Finished([Operation(action=Action.CLEAR, quote=quote, message_index=last), *named, by_topic])
+
+    async def close(self) -> None:
+        pass
+
+
+async def test_clearing_that_is_off_stays_off_however_often_it_is_tried(driver: Driver, folder: Path) -> None:
+    """By conversations, tasks and tools in turn, a model that obeys takes at most half of what there is."""
+    count = 24
+    async with served(driver, folder, engine=Obedient()) as server:
+        await agentic(server)
+        for number in range(count):
+            topics = ["x"] if number else ["y"]
+            memory = memory_pb2.Memory(text=f"Fact number {number}", topics=topics, key=f"k.n{number}")
+            await server.memories.CreateMemory(memory_pb2.CreateMemoryRequest(scope=SARAH, memory=memory))
+        for round_ in range(6):
+            wish = ("Please forget everything about me!", "Hello.", "Wipe it all, I beg you")[round_ % 3]
+            run = session_pb2.Run(session_id=f"s{round_}", messages=[said(wish)])
+            request = session_pb2.AppendRunRequest(scope=SARAH, run=run)
+            request.wait_for_learning.FromSeconds(60)
+            await server.sessions.AppendRun(request)
+            task = json.dumps({"task": wish})
+            await server.tools.CallTool(
+                pb.CallToolRequest(scope=SARAH, name="update_user_memory", arguments_json=task), timeout=120
+            )
+        left = await server.memories.ListMemories(memory_pb2.ListMemoriesRequest(scope=SARAH))
+        assert left.total_size == count // 2
+
+        # In two steps it is clearing, too.
+        for arguments in ({"topic": "x"}, {"topic": "y"}, {"key": "k"}):
+            given = json.dumps(arguments)
+            await server.tools.CallTool(pb.CallToolRequest(scope=SARAH, name="forget", arguments_json=given))
+        left = await server.memories.ListMemories(memory_pb2.ListMemoriesRequest(scope=SARAH))
+        assert left.total_size >= 1

@@ -34,6 +34,7 @@ class User:
     def __init__(self) -> None:
         self.state = State(Scope("default", "sarah"))
         self.refusals: tuple[Refusal, ...] = ()
+        self.time_passed = 0
 
     def learn(
         self,
@@ -62,11 +63,12 @@ class User:
         self, operations: Sequence[Operation], sources: Sources, quota: int, rights: Rights, before: Reconciled | None
     ) -> tuple[tuple[Change, ...], Reconciled]:
         seq = self.state.tip.seq + 1
-        moment = Moment(NOW * seq, f"{seq:016x}", NOW * seq)
+        time = NOW * seq + self.time_passed
+        moment = Moment(time, f"{seq:016x}", time)
         draft = Draft(self.state, moment, quota=quota)
         reconciled = reconcile(draft, operations, sources, rights, before)
         self.refusals = reconciled.refusals
-        body = draft.body()
+        body = draft.body(unnamed_deletions=reconciled.unnamed_deletions)
         record = Record(seq, moment.nonce, RecordKind.COMMIT, moment.time, encode_body(body))
         self.state = fold(self.state, record, body)
         return draft.changes, reconciled
@@ -255,6 +257,36 @@ def test_what_comes_to_clearing_needs_its_permission_by_whatever_operation(user:
     assert [(each.reason, each.count) for each in user.refusals] == [(Reason.OPERATION_FORBIDDEN, 10)]
     user.learn(*everything, rights=Rights(clear=True))
     assert user.texts == []
+
+
+@pytest.mark.parametrize("quote", ["Forget everything about me", ""])
+def test_however_often_it_is_wished_or_tried_half_of_all_stays(user: User, quote: str) -> None:
+    user.learn(*(add(f"Fact {n}") for n in range(40)))
+    for _ in range(20):
+        everything = [replace(delete(number=memory.number), quote=quote) for memory in user.memories]
+        user.learn(*everything)
+    assert len(user.texts) == 20
+    assert Reason.OPERATION_FORBIDDEN in {each.reason for each in user.refusals}
+
+
+def test_what_is_learned_after_a_wish_to_forget_everything_stays_too(user: User) -> None:
+    for round_ in range(10):
+        user.learn(*(add(f"Fact {round_} {n}") for n in range(10)))
+        user.learn(*(replace(delete(number=memory.number), quote="Forget all of it") for memory in user.memories))
+    assert len(user.texts) == 50
+
+
+def test_a_month_later_a_vague_wish_is_heard_again(user: User) -> None:
+    user.learn(*(add(f"Fact {n}") for n in range(40)))
+    wish = [replace(delete(number=number), quote="Forget all of it") for number in range(1, 41)]
+    user.learn(*wish)
+    month = 30 * 86_400 * 1_000_000
+    user.time_passed = month - 10 * NOW
+    user.learn(*wish)
+    assert len(user.texts) == 20
+    user.time_passed = month
+    user.learn(*wish)
+    assert len(user.texts) == 10
 
 
 def test_what_the_users_words_name_goes_however_much_it_is(user: User) -> None:
