@@ -119,7 +119,8 @@ class AsyncConnection:
     async def _send(self, rpc: Rpc[Any, Any], request: Any, seconds: float) -> Any:
         method, metadata = await self._method(rpc), self._endpoint.metadata
         try:
-            return await method(request, timeout=seconds, metadata=metadata)
+            waits = self._deadlines.wait_for_ready
+            return await method(request, timeout=seconds, metadata=metadata, wait_for_ready=waits or None)
         except grpc.RpcError as error:
             failure = _failure(error)
             if self._sidecar is None or not server_is_gone(failure):

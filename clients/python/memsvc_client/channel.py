@@ -39,14 +39,23 @@ KEEPALIVE_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """How long a client's calls last, and what becomes of a context that does not come."""
+    """How long calls last, whether they look for a server meanwhile, and what becomes of a context that fails."""
 
     timeout_seconds: float = TIMEOUT_SECONDS
     context_timeout_seconds: float = CONTEXT_TIMEOUT_SECONDS
     context_or_empty: bool = False
+    wait_for_ready: bool = False
+    """Whether a call looks for a server until its deadline; else it gives up after five attempts."""
 
     @classmethod
-    def of(cls, timeout_seconds: float, context_timeout_seconds: float, *, context_or_empty: bool) -> Deadlines:
+    def of(
+        cls,
+        timeout_seconds: float,
+        context_timeout_seconds: float,
+        *,
+        context_or_empty: bool,
+        wait_for_ready: bool = False,
+    ) -> Deadlines:
         """Return these, checked."""
         given = {"timeout_seconds": timeout_seconds, "context_timeout_seconds": context_timeout_seconds}
         for name, value in given.items():
@@ -54,7 +63,8 @@ class Deadlines:
             if not value:
                 raise ValueError(f"{name} must be more than 0")
         boolean("context_or_empty", context_or_empty)
-        return cls(timeout_seconds, context_timeout_seconds, context_or_empty)
+        boolean("wait_for_ready", wait_for_ready)
+        return cls(timeout_seconds, context_timeout_seconds, context_or_empty, wait_for_ready)
 
     def seconds(self, call: Call[Any]) -> float:
         """Return how long a call lasts."""

@@ -105,7 +105,8 @@ class Connection:
         self._ownership.check()
         method, metadata = self._method(rpc), self._endpoint.metadata
         try:
-            return method(request, timeout=seconds, metadata=metadata)
+            waits = self._deadlines.wait_for_ready
+            return method(request, timeout=seconds, metadata=metadata, wait_for_ready=waits or None)
         except grpc.RpcError as error:
             failure = _failure(error)
             if self._sidecar is None or not revive or not server_is_gone(failure):

@@ -94,6 +94,7 @@ class Client(Handle[C], Generic[C, U]):
         credentials: grpc.ChannelCredentials | None = None,
         context_timeout_seconds: float = CONTEXT_TIMEOUT_SECONDS,
         context_or_empty: bool = False,
+        wait_for_ready: bool = False,
         ca_file: str | os.PathLike[str] | None = None,
         certificate_file: str | os.PathLike[str] | None = None,
         key_file: str | os.PathLike[str] | None = None,
@@ -109,11 +110,16 @@ class Client(Handle[C], Generic[C, U]):
 
         `context`, for which a user waits, ends after `context_timeout_seconds`; with `context_or_empty` it answers an
         empty context where the service is down, instead of raising.
+
+        With `wait_for_ready` a call looks for a server until its deadline: a restart is waited for. Without it, it is
+        tried five times, within about two seconds.
         """
         subject = Subject(string("namespace", namespace))
         if default_user is not None:
             string("default_user", default_user)
-        deadlines = Deadlines.of(timeout_seconds, context_timeout_seconds, context_or_empty=context_or_empty)
+        deadlines = Deadlines.of(
+            timeout_seconds, context_timeout_seconds, context_or_empty=context_or_empty, wait_for_ready=wait_for_ready
+        )
         self._endpoint = Endpoint.of(target, token, credentials, TlsFiles(ca_file, certificate_file, key_file))
         super().__init__(self._connect(self._endpoint, deadlines), subject)
         self._default_user = default_user

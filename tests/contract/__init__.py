@@ -1,0 +1,1 @@
+"""Runs clients/contract against every client there is."""
