@@ -6,7 +6,7 @@ import socket
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.servers.go_tools import go_program
+from tests.servers.go_tools import cached_program, go_program
 from tests.servers.process import DatabaseServer
 
 _SOURCES = Path(__file__).parent / "ferretdb"
@@ -41,3 +41,8 @@ class FerretDB(DatabaseServer):
 def binary() -> Path:
     """Return the server's program; the first time it is built, which takes a minute or two. Raises ServerMissing."""
     return go_program(FerretDB.title, _SOURCES)
+
+
+def cached_binary() -> Path:
+    """Return where it is once it is built."""
+    return cached_program(FerretDB.title, _SOURCES)
