@@ -1,0 +1,191 @@
+"""One turn of an agent: context in, tools meanwhile, the run out. Adapters to agent frameworks are made of it.
+
+    turn = Turn(client, "sarah", "session-7")
+    prompt = turn.context(query="How do I clean data?")
+    ...  # the model answers
+    turn.append([("user", "How do I clean data?"), ("assistant", "With pandas.")])
+
+An agent answers without its memory where that is down: the context is empty, the run is not stored, and one line of
+the log says so. Each method has a twin for asyncio (`acontext`), which takes a blocking client too: in a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, TypeAlias, cast
+
+from memsvc_client.async_client import AsyncMemoryClient, AsyncUser
+from memsvc_client.client import MemoryClient, User
+from memsvc_client.context_calls import Context
+from memsvc_client.errors import AlreadyExists, ClientMisused, MemoryServiceError, service_is_down
+from memsvc_client.message import MessageLike
+from memsvc_client.session_calls import RunReceipt
+from memsvc_client.settings import Settings
+from memsvc_client.tool_calls import ToolDefinition
+
+AnyMemoryClient: TypeAlias = MemoryClient | AsyncMemoryClient
+
+APPEND_TIMEOUT_SECONDS = 3.0
+"""The user has the answer by then, but frameworks wait for what follows it."""
+QUERY_BYTES = 8 << 10
+UNAVAILABLE = "Memory is not available right now. Answer without it."
+"""What a model is told that calls a tool meanwhile."""
+MODES_WITH_TOOLS = ("agentic", "both")
+
+log = logging.getLogger("memsvc")
+
+
+class Turn:
+    """What one turn asks of memory, for one user. Not to be shared between threads."""
+
+    def __init__(
+        self,
+        client: AnyMemoryClient,
+        user_id: str | None,
+        session_id: str,
+        *,
+        agent_id: str = "",
+        team_id: str = "",
+        mode: str | None = None,
+        append_timeout: float = APPEND_TIMEOUT_SECONDS,
+    ) -> None:
+        """`mode` overrules what is configured: "automatic", "agentic", "both", "off".
+
+        A user_id of None is the client's default user. Raises ValueError where nobody is meant.
+        """
+        self.session_id = session_id
+        self.user: User | AsyncUser = client.user(user_id, agent_id=agent_id, team_id=team_id)
+        self.failure: MemoryServiceError | None = None
+        """Why memory did not answer, where it did not; it is logged once."""
+        self.shown_memory_ids: tuple[str, ...] = ()
+        """What the model saw."""
+        self._settings: Settings | None = None if mode is None else {"mode": mode}
+        self._append_timeout = append_timeout
+
+    def context(self, query: str = "", **options: Any) -> str:
+        """Return what is known of the user, for a system prompt; "" where memory is down. Options as `user.context`."""
+        return self._shown(self._blocking.context(_question(query), **self._asked(options)))
+
+    async def acontext(self, query: str = "", **options: Any) -> str:
+        return self._shown(await self._awaited(self.user.context, _question(query), **self._asked(options)))
+
+    def tools(self) -> list[ToolDefinition]:
+        """List the tools that the configuration allows: name, description, parameters; none where memory is down."""
+        if self.failure is not None:
+            return []
+        try:
+            return self._blocking.tools("generic", settings=self._settings)
+        except MemoryServiceError as failure:
+            self._missed(failure)
+            return []
+
+    async def atools(self) -> list[ToolDefinition]:
+        if self.failure is not None:
+            return []
+        try:
+            listed = await self._awaited(self.user.tools, "generic", settings=self._settings)
+        except MemoryServiceError as failure:
+            self._missed(failure)
+            return []
+        return cast("list[ToolDefinition]", listed)
+
+    def call_tool(self, name: str, arguments: Any, call_id: str = "", **options: Any) -> str:
+        """Carry out a call of the model's; return what to tell it."""
+        try:
+            return self._blocking.call_tool(name, arguments, **self._called(call_id, options)).text
+        except MemoryServiceError as failure:
+            self._missed(failure)
+            return UNAVAILABLE
+
+    async def acall_tool(self, name: str, arguments: Any, call_id: str = "", **options: Any) -> str:
+        try:
+            answer = await self._awaited(self.user.call_tool, name, arguments, **self._called(call_id, options))
+        except MemoryServiceError as failure:
+            self._missed(failure)
+            return UNAVAILABLE
+        return cast("str", answer.text)
+
+    def append(self, messages: Iterable[MessageLike], run_id: str = "", **options: Any) -> RunReceipt | None:
+        """Store the run, to be learned from; None where that cannot be. Options as `user.append_run`."""
+        given = list(messages)
+        try:
+            try:
+                return self._blocking.append_run(self.session_id, given, run_id=run_id, **self._stored(options))
+            except AlreadyExists:
+                # A run that was taken up again: what it holds already is not stored twice.
+                return self._blocking.append_run(self.session_id, given, **self._stored(options))
+        except (MemoryServiceError, ValueError, TypeError) as failure:
+            self._not_stored(failure)
+            return None
+
+    async def aappend(self, messages: Iterable[MessageLike], run_id: str = "", **options: Any) -> RunReceipt | None:
+        given, append = list(messages), self.user.append_run
+        try:
+            try:
+                stored = await self._awaited(append, self.session_id, given, run_id=run_id, **self._stored(options))
+            except AlreadyExists:
+                stored = await self._awaited(append, self.session_id, given, **self._stored(options))
+        except (MemoryServiceError, ValueError, TypeError) as failure:
+            self._not_stored(failure)
+            return None
+        return cast("RunReceipt", stored)
+
+    @property
+    def _blocking(self) -> User:
+        if isinstance(self.user, AsyncUser):
+            raise ClientMisused("an AsyncMemoryClient is for agents that run with asyncio: give a MemoryClient")
+        return self.user
+
+    async def _awaited(self, method: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        if isinstance(self.user, AsyncUser):
+            return await cast("Awaitable[Any]", method(*args, **options))
+        return await asyncio.to_thread(method, *args, **options)
+
+    def _asked(self, options: dict[str, Any]) -> dict[str, Any]:
+        return {"or_empty": True, "settings": self._settings, **options}
+
+    def _shown(self, context: Context) -> str:
+        if context.failure is not None:
+            self._missed(context.failure)
+        self.shown_memory_ids = context.memory_ids
+        return context.text
+
+    def _called(self, call_id: str, options: dict[str, Any]) -> dict[str, Any]:
+        return {"call_id": call_id, "session_id": self.session_id, "settings": self._settings, **options}
+
+    def _stored(self, options: dict[str, Any]) -> dict[str, Any]:
+        given = {"settings": self._settings, "timeout": self._append_timeout}
+        return {**given, "context_memory_ids": self.shown_memory_ids, "request_id": str(uuid.uuid4()), **options}
+
+    def _missed(self, failure: MemoryServiceError) -> None:
+        """Say once that memory is down. Raises what is an error of the caller's."""
+        if not service_is_down(failure):
+            raise failure
+        if self.failure is None:
+            log.warning("memory_down: the agent goes on without it: %s", _short(failure))
+        self.failure = failure
+
+    def _not_stored(self, failure: Exception) -> None:
+        """Say that a run is lost to memory, unless that is clear already. The answer is not lost for it."""
+        if isinstance(failure, ClientMisused):
+            raise failure
+        if isinstance(failure, MemoryServiceError) and service_is_down(failure):
+            self._missed(failure)
+        else:
+            log.error("run_not_stored: %s", _short(failure))
+
+
+def _question(said: str) -> str:
+    """Return as much of what was said as a query may hold: the end, where people ask."""
+    return said.replace("\0", "").encode()[-QUERY_BYTES:].decode(errors="ignore")
+
+
+def _short(failure: Exception) -> str:
+    """Say what failed, without a word of what was said."""
+    if isinstance(failure, MemoryServiceError):
+        fields = ", ".join(f"{each.field} {each.description}" for each in failure.fields)
+        return f"{type(failure).__name__} {failure.reason} {fields or failure.message}".replace("  ", " ")
+    return type(failure).__name__

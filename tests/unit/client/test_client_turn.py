@@ -1,0 +1,80 @@
+"""One turn of an agent: its memory may be down, the agent is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from fake_memory_service import FakeMemoryService, Running
+
+from memsvc_client import AsyncMemoryClient, ClientMisused, MemoryClient
+from memsvc_client.turn import QUERY_BYTES, UNAVAILABLE, Turn
+
+SAID = [("user", "I ski"), ("assistant", "Nice")]
+
+
+@pytest.fixture
+def nowhere() -> Iterator[MemoryClient]:
+    with MemoryClient("127.0.0.1:1") as client:
+        yield client
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.name == "memsvc"]
+
+
+def test_without_memory_everything_is_empty_and_one_line_says_so(
+    nowhere: MemoryClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    turn = Turn(nowhere, "sarah", "s1", append_timeout=0.2)
+    assert turn.context("Where do I ski?") == ""
+    assert turn.tools() == []
+    assert turn.call_tool("save_memory", {"text": "Skis"}) == UNAVAILABLE
+    assert turn.append(SAID) is None
+    assert turn.failure is not None
+    assert len(lines(caplog)) == 1
+    assert "memory_down" in lines(caplog)[0]
+
+
+async def test_without_memory_the_same_holds_for_asyncio(caplog: pytest.LogCaptureFixture) -> None:
+    async with AsyncMemoryClient("127.0.0.1:1") as client:
+        turn = Turn(client, "sarah", "s1", append_timeout=0.2)
+        assert await turn.acontext("Where do I ski?") == ""
+        assert await turn.atools() == []
+        assert await turn.acall_tool("save_memory", {"text": "Skis"}) == UNAVAILABLE
+        assert await turn.aappend(SAID) is None
+    assert len(lines(caplog)) == 1
+
+
+async def test_a_blocking_client_is_called_in_a_thread(service: FakeMemoryService, client: MemoryClient) -> None:
+    turn = Turn(client, "sarah", "s1", mode="both")
+    await turn.acontext("Where do I ski?")
+    receipt = await turn.aappend(SAID)
+    assert receipt is not None
+    assert (turn.failure, receipt.run_id != "") == (None, True)
+
+
+async def test_an_asyncio_client_is_refused_where_nothing_can_await_it(running: Running) -> None:
+    async with AsyncMemoryClient(running.target) as client:
+        with pytest.raises(ClientMisused, match="give a MemoryClient"):
+            Turn(client, "sarah", "s1").context()
+        with pytest.raises(ClientMisused, match="give a MemoryClient"):
+            Turn(client, "sarah", "s1").append(SAID)
+
+
+def test_a_long_question_is_cut_at_its_beginning(service: FakeMemoryService, client: MemoryClient) -> None:
+    Turn(client, "sarah", "s1").context("é" * QUERY_BYTES + " Where do I ski?")
+    asked = service.received("CompileContext")[-1].request.query
+    assert asked.endswith("Where do I ski?")
+    assert len(asked.encode()) <= QUERY_BYTES
+
+
+def test_a_run_that_cannot_be_stored_costs_no_answer(client: MemoryClient, caplog: pytest.LogCaptureFixture) -> None:
+    turn = Turn(client, "sarah", "s1")
+    assert turn.append([("user", "a secret"), ("nobody", "b")]) is None
+    assert lines(caplog) == ["run_not_stored: ValueError"]
+
+
+def test_nobody_named_is_an_error(client: MemoryClient) -> None:
+    with pytest.raises(ValueError, match="no user"):
+        Turn(client, None, "s1")
