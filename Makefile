@@ -9,7 +9,7 @@ MINUTES ?= 30
 WORKERS ?= 4
 FROZEN := protos/frozen.binpb
 
-.PHONY: demo picture test examples check proto-languages gen lint types charts bench torture torture-rules fuzz soak clean
+.PHONY: demo picture test examples integrations check proto-languages gen lint types charts bench torture torture-rules fuzz soak clean
 
 # What tests and checks need, once for each state of pyproject.toml.
 $(VENV)/.installed: pyproject.toml
@@ -45,6 +45,10 @@ test: $(VENV)/.installed
 # Run every example against a scripted model; EXAMPLES_MODEL=gpt-5-mini asks a real one.
 examples: $(VENV)/.installed
 	$(BIN)/python tools/run-examples $(ONLY)
+
+# The adapters to agent frameworks, each against the real package in an environment of its own, kept in ~/.cache/memsvc.
+integrations: $(VENV)/.installed
+	$(BIN)/python tools/integrations $(ONLY)
 
 # What CI checks besides the tests.
 check: lint types
