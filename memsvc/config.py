@@ -71,7 +71,7 @@ class Config(Struct, frozen=True, kw_only=True):
     line, made by `memsvc token create`. Changes count at once. None: whoever can reach the server may do everything."""
     socket_users: bool = False
     """Ask the kernel which user is at the other end of a unix socket, for `memsvc token bind --socket-user`: a pod's
-    agent then needs no token and can name no other tenant. Off: it costs each call a hop within the server."""
+    agent then needs no token and can name no other tenant. Off: it costs each call over gRPC a hop in the server."""
     limits_file: File = ""
     """What namespaces may take: a TOML file with a table for each, "*" for the others: calls_per_second,
     bytes_in_flight, open_streams, users, memories (of each user), model_tokens_a_day. Changes count at once."""

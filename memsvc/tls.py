@@ -48,8 +48,7 @@ class TlsFiles:
         self._lock = threading.Lock()
         self._complained = ""
         self._stamps: Sequence[object] = ()
-        self._pems = self._read()
-        self._contexts: list[ssl.SSLContext] = []
+        self._pems, self._shown = self._read()
 
     @property
     def asks_clients(self) -> bool:
@@ -64,15 +63,23 @@ class TlsFiles:
             return self._pems
 
     def context(self) -> ssl.SSLContext:
-        """Return a context for a server of one's own; `refresh` brings it up to date."""
-        with self._lock:
-            context = self._context()
-            context.set_alpn_protocols(["http/1.1"])
-            self._contexts.append(context)
-            return context
+        """Return a context for a server of one's own; `refresh` brings it up to date.
+
+        Each handshake takes over what was read last, whole: in a context that is changed, certificate and key could be
+        of two pairs for a moment, and a CA that is in the file no more would go on to be trusted.
+        """
+        context = self._context()
+        context.set_alpn_protocols(["http/1.1"])
+
+        def take_over(connection: ssl.SSLSocket | ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
+            connection.context = self._shown
+
+        # It is asked by every client, whether it names a server or not.
+        context.sni_callback = take_over
+        return context
 
     def refresh(self) -> None:
-        """Let the contexts that were given out use what the files say now. To be called now and then."""
+        """Let the contexts that were given out show what the files say now. To be called now and then."""
         with self._lock:
             self._refresh()
 
@@ -80,7 +87,7 @@ class TlsFiles:
         try:
             if self._stamps and self._stamps == self._seen():
                 return
-            pems = self._read()
+            pems, shown = self._read()
         except (OSError, InvalidArgument) as error:
             because = error.message if isinstance(error, InvalidArgument) else str(error.strerror)
             if because != self._complained:
@@ -89,19 +96,17 @@ class TlsFiles:
             return
         self._complained = ""
         if pems != self._pems:
-            self._pems = pems
-            for context in self._contexts:
-                self._load(context)
+            self._pems, self._shown = pems, shown
             log.info("certificates_reloaded")
 
-    def _read(self) -> Pems:
+    def _read(self) -> tuple[Pems, ssl.SSLContext]:
         before = self._seen()
         contents = [self._content(setting) for setting in self._files]
-        self._context()
+        context = self._context()
         if before != self._seen():
             raise invalid("tls_certificate_file", "changes right now")
         self._stamps = before if self._settled() else ()
-        return Pems(*contents)
+        return Pems(*contents), context
 
     def _context(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -19,6 +19,7 @@ from memsvc.http.page_files import PageFiles
 from memsvc.log import Log
 from memsvc.rpc.addresses import Address, TcpAddress, UnixAddress, parse_address
 from memsvc.rpc.listeners import Edge, missing_protection
+from memsvc.rpc.relaying import SocketUsers
 from memsvc.rpc.socket_lock import SOCKET_MODE, SocketLock
 from memsvc.tls import TlsFiles
 
@@ -55,6 +56,8 @@ class Port:
         self._hosts = Hosts(settings.http_hosts)
         self._origins = frozenset(settings.http_origins)
         self._max_connections = settings.http_max_connections
+        self._users: SocketUsers | None = None
+        """Who is at the other ends, where that is asked."""
         self._connections: dict[Connection, None] = {}
         """Those that were opened first come first."""
         self._tasks: set[asyncio.Task[None]] = set()
@@ -76,6 +79,7 @@ class Port:
         loop = asyncio.get_running_loop()
         try:
             if isinstance(address, UnixAddress):
+                self._users = self._edge.socket_users
                 self._lock = SocketLock(address.path)
                 self._lock.acquire()
                 mask = os.umask(0o777 & ~SOCKET_MODE)
@@ -127,6 +131,8 @@ class Port:
         return Connection(self, self._opened, self._connections_pop)
 
     def _opened(self, connection: Connection) -> bool:
+        if self._users is not None:
+            connection.peer = self._users.enter(connection.transport)
         if len(self._connections) >= self._max_connections:
             idle = next((each for each in self._connections if each.is_idle), None)
             if idle is None:
@@ -139,6 +145,8 @@ class Port:
 
     def _connections_pop(self, connection: Connection) -> None:
         self._connections.pop(connection, None)
+        if self._users is not None:
+            self._users.leave(connection.peer)
 
     def _sweep(self) -> None:
         if self._tls is not None:

@@ -98,8 +98,9 @@ class Edge:
         self._draining = Draining()
         self._health = Health(service.full_name for service in SERVICES)
         self._locks: list[SocketLock] = []
-        self._tells_users_apart = application.settings.socket_users and application.gate is not None
-        self._socket_users = SocketUsers()
+        tells_users_apart = application.settings.socket_users and application.gate is not None
+        self.socket_users = SocketUsers() if tells_users_apart else None
+        """Who is at the ends of unix sockets; None: that is not asked."""
         self._relays: list[tuple[Relay, SocketLock]] = []
         """Those of unix sockets, where their users are told apart."""
         over_tcp = any(isinstance(address, TcpAddress) for address in addresses)
@@ -118,7 +119,7 @@ class Edge:
         )
         self.admission = admitting
         credentials_of = credentials_by(
-            self._socket_users if self._tells_users_apart else None,
+            self.socket_users,
             certificates=application.tls is not None and application.tls.asks_clients,
         )
         self.methods = methods(application, self._draining, admitting, credentials_of)
@@ -149,8 +150,8 @@ class Edge:
             lock = SocketLock(address.path)
             lock.acquire()
             self._locks.append(lock)
-            if self._tells_users_apart:
-                relay = Relay(self._socket_users)
+            if self.socket_users is not None:
+                relay = Relay(self.socket_users)
                 self._relays.append((relay, lock))
                 _add_port(server, UnixAddress(relay.inner), None)
                 return str(address)

@@ -20,6 +20,7 @@ import shutil
 import socket
 import struct
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -46,6 +47,18 @@ class SocketUsers:
 
     def discard(self, name: str) -> None:
         self._users.pop(name, None)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._users)
+
+    def enter(self, transport: Any) -> str:
+        """Ask who is at the other end of a connection of one's own, and return how it is called until it `leave`s."""
+        name = new_name()
+        self.add(name, user_at(transport))
+        return f"{_PREFIX}{name}"
+
+    def leave(self, peer: str) -> None:
+        self.discard(peer.removeprefix(_PREFIX))
 
 
 class Relay:
@@ -86,7 +99,7 @@ class Relay:
         """Connect a client to gRPC."""
         self._clients.add(client)
         loop = asyncio.get_running_loop()
-        client.name = f"memsvc-{secrets.token_hex(16)}"
+        client.name = new_name()
         own = socket.socket(socket.AF_UNIX)
         try:
             own.setblocking(False)
@@ -154,9 +167,7 @@ class _Client(_End):
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
         transport.pause_reading()
-        peer = transport.get_extra_info("socket")
-        _, user, _ = _PEER.unpack(peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
-        self._connecting = asyncio.create_task(self._relay.connected(self, user))
+        self._connecting = asyncio.create_task(self._relay.connected(self, user_at(transport)))
 
     def connection_lost(self, error: Exception | None) -> None:
         super().connection_lost(error)
@@ -164,3 +175,15 @@ class _Client(_End):
 
     def abort(self) -> None:
         self.transport.abort()
+
+
+def new_name() -> str:
+    """Return a name for an end that nobody guesses."""
+    return f"memsvc-{secrets.token_hex(16)}"
+
+
+def user_at(transport: Any) -> int:
+    """Return the id of the user at the other end of a unix socket, as the kernel says it."""
+    peer = transport.get_extra_info("socket")
+    _, user, _ = _PEER.unpack(peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
+    return int(user)

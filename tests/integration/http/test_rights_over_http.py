@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import os
 import ssl
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from memsvc.errors import InvalidArgument
 from memsvc.rpc.calling import Rpc
 from memsvc.rpc.services import SERVICES, rpcs
 from memsvc.storage.driver import Driver
-from tests.certificates import Authority
+from tests.certificates import Authority, replace
 from tests.integration.http.http_harness import JSON, Client, HttpHarness, enveloped, messages_in, served_http
 from tests.integration.rpc.callers import Callers
 
@@ -128,3 +129,122 @@ async def _raw(http: HttpHarness) -> bytes:
         return await http.raw(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
     except ConnectionError:
         return b""
+
+
+async def test_the_user_of_a_socket_has_its_namespace_without_a_token_and_no_other(
+    driver: Driver, folder: Path
+) -> None:
+    callers, statuses = Callers(folder), []
+    callers.file.add(Entry(id="pod", socket_user=os.getuid(), namespaces=["team-7"], rights=[Right.READ]))
+    settings = {"tokens_file": str(callers.path), "http_listen": f"unix://{folder}/http"}
+    for asks in (True, False):
+        async with served_http(driver, folder, socket_users=asks, **settings) as http:
+            for namespace in ("team-7", "team-8"):
+                client = Client(*await asyncio.open_unix_connection(f"{folder}/http"))
+                http.clients.append(client)
+                asked = json.dumps({"scope": {"namespace": namespace, "userId": "sarah"}}).encode()
+                statuses.append((await client.ask("POST", f"/memsvc.v1.{LIST}", asked, JSON)).status)
+
+    assert statuses == [200, 403, 401, 401]
+
+
+async def test_who_it_was_is_forgotten_with_the_connection(driver: Driver, folder: Path) -> None:
+    callers = Callers(folder)
+    callers.file.add(Entry(id="pod", socket_user=os.getuid(), namespaces=["team-7"], rights=[Right.READ]))
+    settings = {"tokens_file": str(callers.path), "http_listen": f"unix://{folder}/http", "socket_users": True}
+    async with served_http(driver, folder, **settings) as http:
+        client = Client(*await asyncio.open_unix_connection(f"{folder}/http"))
+        assert (await client.ask("GET", "/livez")).status == 200
+        users = http.rpc.edge.socket_users
+        assert users is not None
+        (known,) = users
+        await client.close()
+        async with asyncio.timeout(30):
+            while known in users:
+                await asyncio.sleep(0.01)
+
+
+async def test_changed_certificates_are_shown_to_new_connections_and_no_call_fails(
+    driver: Driver, folder: Path
+) -> None:
+    before, after, stopped, calls = Authority("before"), Authority("after"), asyncio.Event(), 0
+    certificate, key = before.write(folder, "server", "localhost", "127.0.0.1")
+    both = ssl.create_default_context(cadata=(before.pem + after.pem).decode())
+
+    async def called(http: HttpHarness, trusted: ssl.SSLContext, *, standing: bool) -> None:
+        """Call until told to stop: on one connection that stands, or on a new one each time."""
+        nonlocal calls
+        client = await secured(http, trusted)
+        while not stopped.is_set():
+            reply = await client.ask("POST", f"/memsvc.v1.{LIST}", json.dumps(SCOPE).encode(), JSON)
+            assert reply.status == 200
+            calls += 1
+            if not standing:
+                await client.close()
+                client = await secured(http, trusted)
+
+    async def more_calls() -> None:
+        seen = calls
+        while calls < seen + 20:
+            await asyncio.sleep(0.01)
+
+    files = {"tls_certificate_file": str(certificate), "tls_key_file": str(key)}
+    async with served_http(driver, folder, **files) as http:
+        async with asyncio.timeout(120), asyncio.TaskGroup() as group:
+            for standing in (True, True, False):
+                group.create_task(called(http, both, standing=standing))
+            for issuer in (before, after, before, after):
+                pems = issuer.issue("localhost", "127.0.0.1")
+                # Until the key follows, the pair does not fit, and what was there before is shown.
+                for path, content in zip((certificate, key), pems, strict=True):
+                    replace(path, content)
+                    await more_calls()
+            only_after = ssl.create_default_context(cadata=after.pem.decode())
+            while True:
+                # The files are looked at twice a second.
+                try:
+                    await (await secured(http, only_after)).close()
+                    break
+                except ssl.SSLCertVerificationError:
+                    await more_calls()
+            stopped.set()
+        with pytest.raises(ssl.SSLCertVerificationError):
+            await secured(http, ssl.create_default_context(cadata=before.pem.decode()))
+
+
+async def test_a_client_ca_that_was_taken_out_of_its_file_is_trusted_no_more(driver: Driver, folder: Path) -> None:
+    authority, former = Authority("server"), Authority("former")
+    clients = folder / "clients.pem"
+    clients.write_bytes(authority.pem + former.pem)
+    certificate, key = authority.write(folder, "server", "localhost", "127.0.0.1")
+    files = {
+        "tls_certificate_file": str(certificate),
+        "tls_key_file": str(key),
+        "tls_client_ca_file": str(clients),
+    }
+
+    def shown(issuer: Authority, stem: str) -> ssl.SSLContext:
+        context = ssl.create_default_context(cadata=authority.pem.decode())
+        context.load_cert_chain(*issuer.write(folder, stem, "agent.example"))
+        return context
+
+    async def is_let_in(http: HttpHarness, context: ssl.SSLContext) -> bool:
+        try:
+            return (await (await secured(http, context)).ask("GET", "/livez")).status == 200
+        except (ssl.SSLError, ConnectionError, asyncio.IncompleteReadError):
+            return False
+
+    async with served_http(driver, folder, **files) as http:
+        assert await is_let_in(http, shown(former, "former"))
+        replace(clients, authority.pem)
+        async with asyncio.timeout(60):
+            while await is_let_in(http, shown(former, "former")):
+                await asyncio.sleep(0.05)
+        assert await is_let_in(http, shown(authority, "ours"))
+
+
+async def secured(http: HttpHarness, trusted: ssl.SSLContext) -> Client:
+    host, _, port = http.port.address.rpartition(":")
+    client = Client(*await asyncio.open_connection(host, int(port), ssl=trusted, server_hostname="localhost"))
+    http.clients.append(client)
+    return client
