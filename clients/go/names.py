@@ -15,7 +15,9 @@ INITIALISMS = {"ID": "ID", "JSON": "JSON", "XML": "XML", "MCP": "MCP", "OPENAI":
 
 def main(protos: Path, folder: Path) -> None:
     described = FileDescriptorSet.FromString((protos / "descriptors.binpb").read_bytes())
-    found = [(file, index) for file in described.file if file.package == "memsvc.v1" for index in range(len(file.enum_type))]
+    found = [
+        (file, index) for file in described.file if file.package == "memsvc.v1" for index in range(len(file.enum_type))
+    ]
     reasons = [each for each in found if each[0].enum_type[each[1]].name == "Reason"]
     others = [each for each in found if each not in reasons]
     (folder / "reasons.go").write_text("\n".join([HEAD, *reason_lines(*reasons[0])]) + "\n", encoding="utf-8")
