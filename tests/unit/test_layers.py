@@ -34,7 +34,7 @@ LAYERS = [
     {"rpc"},
     {"http"},
     {"opening", "testing"},
-    {"server"},
+    {"mcp", "server"},
     {"cli"},
     {"__main__"},
 ]
@@ -50,7 +50,7 @@ LAYERS_OF_EXTRACTION = [
     {"observing"},
 ]
 
-EDGE = {"rpc", "http", "cli", "testing"}
+EDGE = {"rpc", "http", "cli", "mcp", "testing"}
 """Only these may use protobuf or gRPC, or the client."""
 
 
