@@ -185,7 +185,9 @@ def build_application(
         tools=Tools(users, writer, reading, tasks, quotas, redactor),
         administration=administration,
         exporter=Exporter(users),
-        importer=Importer(writer, quotas, settings_reader, quiet, instant(embedder), redactor),
+        importer=Importer(
+            writer, quotas, settings_reader, quiet, instant(embedder), redactor, settings.summarize_every_runs
+        ),
         eraser=NamespaceEraser(administration),
         summarizer=summarizer,
         consolidator=consolidator,

@@ -98,10 +98,10 @@ class Exporter(Struct):
         return Export(memories, found, token, pin.revision, *_counts(first, count, state.core.runs))
 
     async def _memories(self, user: HotUser, pin: _Pin) -> Sequence[Memory]:
-        """Return all memories of the export, in the order of their numbers."""
+        """Return all memories of the export, with the facts of the past, in the order of their numbers."""
         if user.revision != pin.revision:
             user = await self.users.read(user.state.scope, Consistency(as_of=AsOf(pin.revision)))
-        visible = (each for each in user.state.memories() if not each.expire_time or each.expire_time > pin.time)
+        visible = (each for each in user.state.all_memories() if not each.expire_time or each.expire_time > pin.time)
         return sorted(visible, key=lambda memory: memory.number)
 
     async def _runs(

@@ -97,15 +97,18 @@ class ImportCommand(Command[_Memories]):
         memory = validated(memory, self.settings.of(memory.origin.agent_id))
         there = draft.find(memory.memory_id)
         holders = [] if there is None else [there]
-        if memory.key:
+        # A fact of the past has the key that it had, and no place at it.
+        has_place = bool(memory.key) and not memory.superseded
+        if has_place:
             at_key = draft.at(memory.layer, memory.key)
             if at_key is not None and at_key is not there:
                 holders.append(at_key)
         if self.mode is ImportMode.OVERWRITE:
             for holder in holders:
-                draft.delete(holder)
+                # What was so before stays with the memory that takes its own place.
+                draft.delete(holder, forgets=holder is not there)
             replaced = bool(holders)
-            while memory.key and (clash := draft.conflicting_key(memory.layer, memory.key)) is not None:
+            while has_place and (clash := draft.conflicting_key(memory.layer, memory.key)) is not None:
                 in_the_way = draft.at(memory.layer, clash)
                 assert in_the_way is not None
                 if draft.touches(in_the_way.memory_id):
@@ -116,7 +119,7 @@ class ImportCommand(Command[_Memories]):
             result = ImportResult.OVERWRITTEN if replaced else ImportResult.CREATED
             return Imported(brought.memory_id, brought.number, result)
         if self.mode is ImportMode.SKIP:
-            if memory.key and (clash := draft.conflicting_key(memory.layer, memory.key)) is not None:
+            if has_place and (clash := draft.conflicting_key(memory.layer, memory.key)) is not None:
                 holders.append(draft.at(memory.layer, clash) or memory)
             if holders:
                 return Imported(holders[0].memory_id, holders[0].number, ImportResult.SKIPPED)
@@ -151,6 +154,8 @@ class Importer(Struct):
     quiet: Quiet
     embedder: InstantEmbedder | None = None
     redactor: Redactor = field(default_factory=Redactor)
+    summarize_every: int = 0
+    """A session is summarized after so many new runs; 0: only when asked for."""
 
     async def bring_in(
         self, scope: Scope, records: Sequence[Record], mode: ImportMode, request: Request | None
@@ -185,6 +190,7 @@ class Importer(Struct):
                     extraction_id=new_id(),
                     whole_request=request.of_part(number) if request is not None else None,
                     embedder=self.embedder,
+                    summarize_every=self.summarize_every,
                 ),
             )
             for given, run in zip(part, stored, strict=True):

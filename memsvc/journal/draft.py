@@ -133,9 +133,11 @@ class Draft:
     def bring_in(self, memory: Memory, above: int) -> Memory:
         """Add a memory from elsewhere, at its own times and with its own number unless another memory has that.
 
-        Then it gets one above all that were given, and above `above`. Raises as `restore` does.
+        Then it gets one above all that were given, and above `above`. Of too many facts of the past the one that ended
+        first goes. Raises as `restore` does.
         """
-        self._check_new(memory)
+        if not memory.superseded:
+            self._check_new(memory)
         if self._numbers is None:
             self._numbers = {each.number: each.memory_id for each in self.state.all_memories()}
         holder = self._numbers.get(memory.number)
@@ -155,7 +157,10 @@ class Draft:
             observe_time=memory.observe_time or memory.create_time or time,
             etag=self.etag,
         )
-        self._count += 1
+        if brought.superseded:
+            self._make_room_for_former()
+        else:
+            self._count += 1
         self._put(None, brought)
         return brought
 
@@ -203,11 +208,16 @@ class Draft:
         )
         self._formers_made += 1
         self._next_number += 1
-        if self._former_count >= MAX_FORMER:
-            kept = (each for each in self.state.former.values() if self.find(each.memory_id) is not None)
-            self.delete(min(kept, key=lambda each: each.valid_to))
-        self._former_count += 1
+        self._make_room_for_former()
         self._changes[before.memory_id] = msgspec.structs.replace(change, former=former)
+
+    def _make_room_for_former(self) -> None:
+        """Count one more fact of the past, and let the one that ended first go where there are too many."""
+        if self._former_count >= MAX_FORMER:
+            kept = [each for each in self.state.former.values() if self.find(each.memory_id) is not None]
+            if kept:
+                self.delete(min(kept, key=lambda each: each.valid_to))
+        self._former_count += 1
 
     def body(self, request: Request | None = None, **parts: object) -> Body:
         """Return the record's body; the revision is raised if anything changed."""

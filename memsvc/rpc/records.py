@@ -70,7 +70,7 @@ def _read_record(record: admin_pb2.ExportRecord, place: int, seen: dict[object, 
     if kind == "memory":
         memory = _read_memory(record.memory, path)
         _check_first(f"{path}.memory_id", ("memory", memory.memory_id), place, seen)
-        if memory.key:
+        if memory.key and not memory.superseded:
             _check_first(f"{path}.key", (memory.layer, memory.key), place, seen)
         return memory
     if kind == "run":
@@ -94,7 +94,12 @@ def _read_memory(given: memory_pb2.Memory, path: str) -> Memory:
         create_time=_read_time(f"{path}.create_time", given, given.create_time),
         update_time=_read_time(f"{path}.update_time", given, given.update_time),
         origin=_read_origin(given.origin, f"{path}.origin"),
+        superseded=given.superseded,
+        successor_id=given.successor_id,
     )
+    check_id(f"{path}.successor_id", given.successor_id, required=False)
+    if given.successor_id and not given.superseded:
+        raise invalid(f"{path}.successor_id", "is of a fact of the past: superseded must be true")
     if given.trust == common_pb2.TRUST_UNSPECIFIED:
         memory = replace(memory, trust=Trust.IMPORTED)
     check_memory(memory, path)

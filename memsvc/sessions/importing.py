@@ -26,7 +26,7 @@ from memsvc.model import (
 from memsvc.search.embedders.contract import InstantEmbedder
 from memsvc.search.said import said_in
 from memsvc.search.text import shared_analyzer
-from memsvc.sessions.commands import MAX_JOINED_RUNS, Quiet, check_room, run_exists
+from memsvc.sessions.commands import MAX_JOINED_RUNS, Quiet, check_room, open_summary, run_exists
 from memsvc.settings import NamespaceSettings
 from memsvc.settings.accepting import Terms
 from memsvc.storage.driver import Driver, RecordKind, Row, RowKey, RowKind
@@ -79,6 +79,8 @@ class ImportRunsCommand(Command[Sequence[ImportedRun]]):
     """The id for the extraction, should one be needed."""
     whole_request: Request | None = None
     embedder: InstantEmbedder | None = None
+    summarize_every: int = 0
+    """A session is summarized after so many new runs; 0: only when asked for."""
     _known: Mapping[str, Run] = {}
     """Stored runs that have these ids, that these replace, or that replaced those."""
     _sessions: Mapping[str, Session] = {}
@@ -147,8 +149,25 @@ class ImportRunsCommand(Command[Sequence[ImportedRun]]):
             rewritten=tuple(work.rewritten),
             extractions=extractions,
             imported_runs=tuple(outcomes),
+            summarize=self._summarize(work, state, moment),
         )
         return Decision(RecordKind.RUN, body, puts, deletes)
+
+    def _summarize(self, work: _Work, state: State, moment: Moment) -> Mapping[str, int]:
+        """Return when sessions are to be summarized, of those that have grown by enough.
+
+        Summaries are not exported: they are made anew. Runs whose learning is OFF are for no model to read.
+        """
+        read = {each.run.session_id for each in self.runs if each.learning is not LearningState.OFF}
+        time = moment.now + int(self.quiet.seconds * 1_000_000)
+        return {
+            name: time
+            for name in work.moved
+            if name in read
+            and 0 < self.summarize_every <= work.sessions[name].run_count - work.sessions[name].summarized_runs
+            and name not in state.core.summarize
+            and open_summary(state, name) is None
+        }
 
     def _extraction(self, pending: Sequence[GivenRun], state: State, moment: Moment) -> Extraction:
         last = pending[-1].run
@@ -176,6 +195,7 @@ class ImportRunsCommand(Command[Sequence[ImportedRun]]):
                 puts.append(Row(RowKind.SAID, run.run_id, encode(said), "", run.index))
             elif run.run_id in self._known:
                 deletes.append(RowKey(RowKind.SAID, run.run_id))
+        deletes += [RowKey(RowKind.SUMMARY, name) for name in work.outdated_summaries]
         return puts, deletes
 
     def result(self, recorded: Recorded) -> Sequence[ImportedRun]:
@@ -191,6 +211,8 @@ class _Work:
         self.rewritten: list[str] = []
         self.moved: dict[str, None] = {}
         """Sessions that are not as they were."""
+        self.outdated_summaries: dict[str, None] = {}
+        """Sessions whose summary has what is no longer said in them."""
         self._runs = runs
         self._changed: dict[str, None] = {}
         self._next_index = next_index
@@ -233,8 +255,15 @@ class _Work:
         session = self.sessions.get(run.session_id)
         if session is not None and not run.replaced:
             more = len(run.messages) - len(there.messages)
-            self._move(replace(session, message_count=session.message_count + more))
+            self._move(self._summarized_anew(replace(session, message_count=session.message_count + more), there))
         return run.index
+
+    def _summarized_anew(self, session: Session, gone: Run) -> Session:
+        """Return a session without its summary, where that covers what is gone."""
+        if gone.index > session.summarized_through:
+            return session
+        self.outdated_summaries[session.session_id] = None
+        return replace(session, summarized_through=0, summarized_runs=0)
 
     def _replaced(self, run: Run) -> str:
         """Let the run that this one replaces leave the history; return which one was in it until now."""
@@ -245,7 +274,7 @@ class _Work:
         while last.replaced_by in self._runs:
             last = self._runs[last.replaced_by]
         if not last.replaced:
-            session = self.sessions[run.session_id]
+            session = self._summarized_anew(self.sessions[run.session_id], last)
             self._move(
                 replace(
                     session,

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
-from rpc_harness import SARAH, Harness, failing, new_request_id, said
+from rpc_harness import SARAH, Harness, failing, new_request_id, said, served
 from valid_requests import put
 
+from memsvc.storage.driver import Driver
 from memsvc.v1 import admin_pb2 as pb
 from memsvc.v1 import common_pb2, context_pb2, memory_pb2, session_pb2
 
@@ -226,6 +229,57 @@ async def test_what_is_there_already_fails_is_skipped_or_overwritten(
     assert [each.result for each in written.outcomes] == [3]
     assert "Other" in texts
     assert len(texts) == len(after)
+
+
+async def test_facts_of_the_past_are_exported_and_imported_as_they_were(each_server: Harness) -> None:
+    place = {"layer": common_pb2.LAYER_PROFILE, "key": "location"}
+    past = remembered("Lives in Rome", memory_id="m1", number=3, superseded=True, successor_id="m2", **place)
+    past.memory.valid_from.FromSeconds(1_000_000)
+    past.memory.valid_to.FromSeconds(2_000_000)
+    now = remembered("Lives in Oslo", memory_id="m2", number=1, **place)
+    await bring_in(each_server, [past, now])
+    records, _ = await export(each_server)
+    for scope, mode in ((BEN, pb.IMPORT_MODE_FAIL), (SARAH, pb.IMPORT_MODE_OVERWRITE), (SARAH, pb.IMPORT_MODE_SKIP)):
+        await bring_in(each_server, records, mode, scope=scope)
+        again, _ = await export(each_server, scope)
+        assert comparable(again) == comparable(records)
+
+        async def texts(scope: common_pb2.Scope = scope, **wanted: object) -> list[str]:
+            filter_ = common_pb2.MemoryFilter(**wanted)  # type: ignore[arg-type]
+            request = memory_pb2.ListMemoriesRequest(scope=scope, filter=filter_)
+            return sorted(each.text for each in (await each_server.memories.ListMemories(request)).memories)
+
+        assert await texts() == ["Lives in Oslo"]
+        assert await texts(include_superseded=True) == ["Lives in Oslo", "Lives in Rome"]
+        assert await texts(valid_at={"seconds": 1_500_000}) == ["Lives in Rome"]
+
+
+async def test_what_was_summarized_is_summarized_anew_where_it_is_imported(driver: Driver, folder: Path) -> None:
+    async with served(driver, folder, summarize_every_runs=2) as server:
+        texts = ("The offsite in Lisbon is in June, and Priya books the flights.", "Good. That is all for the offsite.")
+        runs = [told("s1", text, learning=common_pb2.LEARNING_STATE_LEARNED) for text in texts]
+        unread = [told("s2", text, learning=common_pb2.LEARNING_STATE_OFF) for text in texts]
+        await bring_in(server, [*runs, *unread])
+        async with asyncio.timeout(60):
+            while not (history := await history_of(server, "s1")).HasField("summary"):
+                await asyncio.sleep(0.05)
+        assert "Lisbon" in history.summary.text
+        assert not (await history_of(server, "s2")).HasField("summary")
+
+        # What it says is no longer so: it goes at once.
+        again = told("s1", "The offsite is off.", run_id=(await exported_runs(server))[0].run_id)
+        await bring_in(server, [again], pb.IMPORT_MODE_OVERWRITE)
+        assert "Lisbon" not in (await history_of(server, "s1")).summary.text
+
+
+async def history_of(server: Harness, session_id: str) -> session_pb2.GetHistoryResponse:
+    request = session_pb2.GetHistoryRequest(scope=SARAH, session_id=session_id, last_runs=1)
+    reply: session_pb2.GetHistoryResponse = await server.sessions.GetHistory(request)
+    return reply
+
+
+async def exported_runs(server: Harness) -> list[session_pb2.Run]:
+    return [each.run for each in (await export(server))[0] if each.HasField("run")]
 
 
 async def test_an_overwritten_run_is_found_by_its_new_words(server: Harness) -> None:
