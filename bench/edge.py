@@ -1,4 +1,4 @@
-"""What TLS, tokens and the operator's port cost a read, against the same read without them, measured in turn."""
+"""What TLS, tokens, traces and the operator's port cost a read, against the same one without them, in turn."""
 
 from __future__ import annotations
 
@@ -76,6 +76,15 @@ def measure(scratch: Path) -> Iterator[Figure]:
                 f"edge.tokens.{name}.rate_share", pair.measured.rate_share(pair.base), "of no token's", at_least(0.95)
             )
             yield Figure(f"edge.tokens.{name}.processor_ratio", pair.processor_ratio, "of a call's without")
+        # Traces are on, and nobody samples these calls: what is left is a look at each call's headers.
+        traced = stack.enter_context(memsvc(scratch, "--traces"))
+        requests.fill(load, traced, [(_USER, _MEMORIES)])
+        _, traced_ids = requests.list_pages(traced, _USER, 100)
+        base = Calls(plain.address, *reads["get"])
+        measured = Calls(traced.address, requests.GET_MEMORY, requests.gets(_USER, traced_ids))
+        pair = _compared(load, base, measured, plain, traced)
+        yield Figure("edge.traces.get.rate_share", pair.measured.rate_share(pair.base), "of no traces'", at_least(0.98))
+        yield Figure("edge.traces.get.processor_ratio", pair.processor_ratio, "of a call's without")
     yield from http_port.measure(scratch)
 
 
