@@ -9,7 +9,7 @@ MINUTES ?= 30
 WORKERS ?= 4
 FROZEN := protos/frozen.binpb
 
-.PHONY: demo picture test examples integrations check proto-languages gen lint types charts bench torture torture-rules fuzz soak clean
+.PHONY: demo picture test examples integrations check proto-languages gen lint types charts alerts sbom bench torture torture-rules fuzz soak clean
 
 # What tests and checks need, once for each state of pyproject.toml.
 $(VENV)/.installed: pyproject.toml
@@ -79,6 +79,14 @@ gen: $(VENV)/.installed
 # with Helm's library; here Helm itself renders them as well (built by Go, once: minutes), or the one of MEMSVC_TEST_HELM.
 charts: $(VENV)/.installed
 	MEMSVC_TEST_HELM="$${MEMSVC_TEST_HELM:-build}" $(BIN)/python -m pytest -q tests/kubernetes/test_charts.py
+
+# Prometheus' own parser on the alerts and the dashboard's queries: built by Go, once.
+alerts: $(VENV)/.installed
+	MEMSVC_TEST_PROMETHEUS=build $(BIN)/python -m pytest -q tests/integration/http/test_metrics.py -k "queries or query"
+
+# What the image installs, as CycloneDX has it: dist/memsvc-sbom.json.
+sbom: $(VENV)/.installed
+	tools/sbom dist/memsvc-sbom.json
 
 # ONLY=reads picks one; CHECK=1 fails where a goal is missed.
 bench: $(VENV)/.installed

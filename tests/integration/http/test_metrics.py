@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import promql_parser
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
@@ -17,10 +20,13 @@ from memsvc.metrics.instruments import MAX_SERIES, Counts, Distributions, exposi
 from memsvc.metrics.meters import FEW_NAMESPACES, OTHERS, Meters
 from memsvc.model import Usage
 from memsvc.storage.driver import Driver
+from tests.conftest import must_have
 from tests.integration.http.http_harness import HttpHarness, served_http
 from tests.integration.rpc.rpc_harness import new_request_id
+from tests.servers.go_tools import go_program
 
 OPERATIONS = Path(__file__).parents[3] / "docs" / "operations"
+SERVERS = Path(__file__).parents[2] / "servers"
 SCOPE = {"userId": "sarah"}
 LIST = "MemoryService/ListMemories"
 CREATE = "MemoryService/CreateMemory"
@@ -156,6 +162,34 @@ def queries() -> Iterator[tuple[str, str]]:
             yield panel["title"], target["expr"]
     for rule in yaml.safe_load((OPERATIONS / "alerts.yaml").read_text())["groups"][0]["rules"]:
         yield rule["alert"], rule["expr"]
+
+
+@pytest.mark.parametrize(("where", "query"), list(queries()))
+def test_every_query_is_one(where: str, query: str) -> None:
+    # As Grafana puts in its variables.
+    promql_parser.parse(query.replace("$__rate_interval", "5m").replace("$job", "memsvc"))
+
+
+def test_a_query_that_is_none_is_found() -> None:
+    with pytest.raises(ValueError, match="invalid promql query"):
+        promql_parser.parse("sum by job (rate(memsvc_rpc_calls_total[5m]))")
+
+
+def test_prometheus_itself_reads_rules_and_queries() -> None:
+    """As promtool does: its own rules and parser, in a program that is built by Go, once (`make alerts`)."""
+    if not os.environ.get("MEMSVC_TEST_PROMETHEUS"):
+        pytest.skip("Prometheus' parser: make alerts builds it")
+    program = must_have(go_program, "rules-check", SERVERS / "rules_check")
+    texts = [query.replace("$__rate_interval", "5m").replace("$job", "memsvc") for _, query in queries()]
+
+    def checked(lines: list[str], *files: Path) -> tuple[int, str]:
+        result = subprocess.run(
+            [program, *files], input="\n".join(lines), capture_output=True, text=True, timeout=60, check=False
+        )
+        return result.returncode, result.stdout
+
+    assert checked(texts, OPERATIONS / "alerts.yaml") == (0, "")
+    assert "parse error" in checked(["sum by job (up)"])[1]
 
 
 SELECTOR = re.compile(r"\b((?:memsvc|process|python)_\w+|up)\b(?:\{([^}]*)\})?")
