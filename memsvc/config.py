@@ -164,9 +164,12 @@ class Config(Struct, frozen=True, kw_only=True):
     """How many memories one extraction deletes without having been asked to forget: contradictions are few."""
     rules_patterns: File = ""
     """A TOML file of patterns that the rules engine uses besides its own."""
-    embedder: Literal["auto", "none", "static", "openai"] = "auto"
-    """What finds by meaning: static (a table that ships with memsvc: nothing is sent anywhere), openai (an endpoint for
-    embeddings), or none. auto: static where numpy is installed, else none."""
+    embedder: Literal["auto", "none", "static", "folder", "openai"] = "auto"
+    """What finds by meaning: static (a table that ships with memsvc: nothing is sent anywhere), folder (another such
+    table, see embedding_folder), openai (an endpoint for embeddings), or none. auto: static where numpy is installed,
+    else none."""
+    embedding_folder: File = ""
+    """A static model in model2vec's form, for `embedder = folder`: it has model.safetensors and tokenizer.json."""
     embedding_base_url: Secret = ""
     """An OpenAI-compatible endpoint for embeddings. None: openai_base_url. It may hold a password: never logged."""
     embedding_api_key: Secret = ""

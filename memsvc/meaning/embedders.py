@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from pathlib import Path
 
 from memsvc.config import Config
 from memsvc.errors import invalid
@@ -27,6 +28,15 @@ def build_embedder(settings: Config) -> Embedder | None:
         from memsvc.search.embedders.static import StaticEmbedder
 
         return StaticEmbedder()
+    if name == "folder":
+        from memsvc.search.embedders.folder import FolderEmbedder, UnusableFolder
+
+        if not settings.embedding_folder:
+            raise invalid("embedding_folder", "must be set for embedder = folder")
+        try:
+            return FolderEmbedder(Path(settings.embedding_folder))
+        except UnusableFolder as error:
+            raise invalid("embedding_folder", str(error)) from error
     from memsvc.endpoint.client import OPENAI_URL
     from memsvc.meaning.openai import EmbeddingSettings, OpenAIEmbedder
 
