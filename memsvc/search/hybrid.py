@@ -7,8 +7,10 @@ a little less than meaning alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from heapq import nlargest
 from itertools import islice
+from operator import attrgetter
 from typing import Generic, TypeVar
 
 import msgspec
@@ -78,23 +80,26 @@ def candidates(
     return list(found.values())
 
 
-def fuse(found: Iterable[Candidate[T]]) -> list[Ranked[T]]:
-    """Return the candidates with their scores, best first; of equals the order that they came in."""
-    found = list(found)
+def fuse(found: Sequence[Candidate[T]], limit: int | None = None) -> list[Ranked[T]]:
+    """Return the candidates with their scores, best first; of equals the order that they came in.
+
+    With a limit: the `limit` best, and all equals of the last.
+    """
     most_words = max((each.words for each in found), default=0.0)
     most_similar = max((each.similarity for each in found), default=0.0)
-    if not most_similar:
-        ranked = [Ranked(each.item, each.words, sure_score(each.words, each.by_context)) for each in found]
-    elif not most_words:
-        ranked = [Ranked(each.item, each.similarity, each.similarity) for each in found]
+    if not most_similar or not most_words:
+        of_words, of_meaning = 1.0, 1.0
     else:
         # The better half says how sure the best hit is.
         certainty = max(min(1.0, most_words), most_similar)
-        of_words, of_meaning = LEXICAL_SHARE / most_words, (1 - LEXICAL_SHARE) / most_similar
-        ranked = []
-        for each in found:
-            meaning = of_meaning * each.similarity
-            score = of_words * each.words + meaning
-            sure = of_words * sure_score(each.words, each.by_context) + meaning
-            ranked.append(Ranked(each.item, certainty * score, certainty * sure))
-    return sorted(ranked, key=lambda each: -each.score)
+        of_words = certainty * LEXICAL_SHARE / most_words
+        of_meaning = certainty * (1 - LEXICAL_SHARE) / most_similar
+    scores = [of_words * each.words + of_meaning * each.similarity for each in found]
+    least = nlargest(limit, scores)[-1] if limit and len(scores) > limit else 0.0
+    ranked = []
+    for score, each in zip(scores, found, strict=True):
+        if score >= least:
+            sure = of_words * sure_score(each.words, each.by_context) + of_meaning * each.similarity
+            ranked.append(Ranked(each.item, score, sure))
+    ranked.sort(key=attrgetter("score"), reverse=True)
+    return ranked

@@ -49,14 +49,19 @@ def nearest_together(parts: Sequence[Part], asked: Asked, limit: int) -> list[Ra
     corpus = None
     if len(parts) > 1 and asked.by_words:
         corpus = Corpus.together(part.source.corpus(asked.text) for part in parts)
-    found: list[Candidate[tuple[int, Memory]]] = []
+    found: list[Candidate[tuple[int, str]]] = []
     for index, part in enumerate(parts):
-        if not part.returned:
-            continue
-        for each in part.source.candidates(asked, limit, part.allowed, corpus):
-            memory = part.source.get(each.item)
-            if memory is not None:
-                found.append(Candidate((index, memory), each.words, each.by_context, each.similarity))
-    if len(parts) > 1 or asked.vector:
-        found.sort(key=lambda each: (-each.item[1].update_time, each.item[1].memory_id))
-    return fuse(found)
+        if part.returned:
+            found += [
+                Candidate((index, each.item), each.words, each.by_context, each.similarity)
+                for each in part.source.candidates(asked, limit, part.allowed, corpus)
+            ]
+    # A memory is read for those alone that may be returned: there are many more candidates.
+    best = []
+    for ranked in fuse(found, limit):
+        index, memory_id = ranked.item
+        memory = parts[index].source.get(memory_id)
+        if memory is not None:
+            best.append(Ranked((index, memory), ranked.score, ranked.sure))
+    best.sort(key=lambda each: (-each.score, -each.item[1].update_time, each.item[1].memory_id))
+    return best

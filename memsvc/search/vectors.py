@@ -145,10 +145,10 @@ class Similarities:
     def nearest(self, least: float, allowed: Callable[[str], bool] | None) -> Iterator[tuple[str, float]]:
         """Yield the ids of what is at least so near and allowed, nearest first."""
         for slots in self._by_nearness(least):
-            for slot in slots:
+            for slot, nearness in zip(slots.tolist(), self._nearness[slots].tolist(), strict=True):
                 memory_id = self._ids[slot]
                 if memory_id is not None and (allowed is None or allowed(memory_id)):
-                    yield memory_id, float(self._nearness[slot])
+                    yield memory_id, nearness
 
     def _by_nearness(self, least: float) -> Iterator[NDArray[np.intp]]:
         """Yield the slots of what is at least so near, nearest first: the first of them alone, since few go further."""
