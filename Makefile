@@ -9,7 +9,7 @@ MINUTES ?= 30
 WORKERS ?= 4
 FROZEN := protos/frozen.binpb
 
-.PHONY: demo picture test examples integrations check proto-languages gen lint types charts alerts sbom bench torture torture-rules fuzz soak clean
+.PHONY: demo picture test page-test screenshots examples integrations check proto-languages gen lint types charts alerts sbom bench torture torture-rules fuzz soak clean
 
 # What tests and checks need, once for each state of pyproject.toml.
 $(VENV)/.installed: pyproject.toml
@@ -41,6 +41,16 @@ picture: $(VENV)/.serving
 # Every test. Most of them wait for servers and disks: so several run at once.
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+# The page to see and manage memories, in browsers. Needs Debian's chromium (/usr/bin/chromium); no part of CI.
+page-test: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/page/requirements.txt
+	MEMSVC_TEST_PAGE=1 $(BIN)/python -m pytest -q tests/page $(ARGS)
+
+# Take the pictures of docs/page.md anew.
+screenshots: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/page/requirements.txt
+	MEMSVC_TEST_PAGE=screenshots $(BIN)/python -m pytest -q tests/page/test_screenshots.py
 
 # Run every example against a scripted model; EXAMPLES_MODEL=gpt-5-mini asks a real one.
 examples: $(VENV)/.installed

@@ -32,6 +32,10 @@ class Answerer:
         )
 
     @property
+    def has_model(self) -> bool:
+        return self._client is not None
+
+    @property
     def summary(self) -> str:
         """Who answers, in a sentence."""
         if self._client is None:

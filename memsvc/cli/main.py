@@ -15,6 +15,7 @@ _COMMANDS = {
     "demo": ("memsvc.cli.demo", "Watch a sidecar learn from a conversation."),
     "chat": ("memsvc.cli.chat", "Talk to memsvc and see what it learns."),
     "mcp": ("memsvc.cli.mcp", "Serve memory to hosts of the Model Context Protocol."),
+    "ui": ("memsvc.cli.ui", "Serve a page to see and manage memories."),
     "doctor": ("memsvc.cli.doctor", "Check configuration, database, model and a running server."),
     "healthcheck": ("memsvc.cli.healthcheck", "Ask a running server whether it serves."),
     "inject": ("memsvc.cli.inject", "Put a sidecar into the pods of Kubernetes manifests."),

@@ -6,6 +6,7 @@ with the token that the reader gives them.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 from collections.abc import Mapping
 from importlib.resources import files
@@ -38,12 +39,14 @@ _HEADERS: Final[Headers] = {
     "X-Frame-Options": "DENY",
     # Kept, and asked for with each view: another version of the server has other files.
     "Cache-Control": "no-cache",
+    "Vary": "Accept-Encoding",
 }
 _TYPES: Final[Mapping[str, str]] = {
     "html": "text/html; charset=utf-8",
     "js": "text/javascript; charset=utf-8",
     "css": "text/css; charset=utf-8",
     "svg": "image/svg+xml",
+    "json": "application/json",
 }
 
 
@@ -52,11 +55,17 @@ class _File(Struct, frozen=True):
     headers: Headers
 
 
+class _Forms(Struct, frozen=True):
+    plain: _File
+    packed: _File
+    """By gzip, a third of the size: there is no secret in it whose length could tell."""
+
+
 class PageFiles:
     """Answers requests for the page; it is read when it is first asked for."""
 
     def __init__(self) -> None:
-        self._files: Mapping[str, _File] | None = None
+        self._files: Mapping[str, _Forms] | None = None
 
     def has(self, path: str) -> bool:
         return path in ("/", ROOT[:-1]) or path.startswith(ROOT)
@@ -69,9 +78,10 @@ class PageFiles:
             return True
         if self._files is None:
             self._files = _read()
-        file = self._files.get(head.path.removeprefix(ROOT) or "index.html")
-        if file is None:
+        forms = self._files.get(head.path.removeprefix(ROOT) or "index.html")
+        if forms is None:
             return False
+        file = forms.packed if _takes_gzip(head.headers.get("accept-encoding", "")) else forms.plain
         if _is_held(head.headers.get("if-none-match", ""), file.headers["ETag"]):
             exchange.respond(304, file.headers, b"")
         else:
@@ -79,16 +89,30 @@ class PageFiles:
         return True
 
 
-def _read() -> Mapping[str, _File]:
+def _read() -> Mapping[str, _Forms]:
     folder = files("memsvc.http") / "page"
     read = {}
     for entry in folder.iterdir():
         kind = _TYPES.get(entry.name.rpartition(".")[2])
         if kind is not None:
             body = entry.read_bytes()
-            tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-            read[entry.name] = _File(body, {**_HEADERS, "Content-Type": kind, "ETag": tag})
+            tag = hashlib.sha256(body).hexdigest()[:32]
+            headers = {**_HEADERS, "Content-Type": kind}
+            plain = _File(body, {**headers, "ETag": f'"{tag}"'})
+            packed = gzip.compress(body, mtime=0)
+            read[entry.name] = _Forms(
+                plain, _File(packed, {**headers, "ETag": f'"{tag}-gzip"', "Content-Encoding": "gzip"})
+            )
     return read
+
+
+def _takes_gzip(accepted: str) -> bool:
+    """Whether a client unpacks gzip, by its header Accept-Encoding."""
+    for each in accepted.split(","):
+        coding, _, quality = each.partition(";")
+        if coding.strip().lower() == "gzip":
+            return quality.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
+    return False
 
 
 def _is_held(asked: str, tag: str) -> bool:

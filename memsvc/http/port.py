@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 import ipaddress
 import os
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import Final
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import Final, Protocol
 
 from memsvc.application import Application
 from memsvc.config import Config
@@ -18,8 +18,10 @@ from memsvc.http.errors import error_body, plain_status
 from memsvc.http.page_files import PageFiles
 from memsvc.log import Log
 from memsvc.rpc.addresses import Address, TcpAddress, UnixAddress, parse_address
+from memsvc.rpc.admission import Admission
 from memsvc.rpc.listeners import Edge, missing_protection
 from memsvc.rpc.relaying import SocketUsers
+from memsvc.rpc.services import Method
 from memsvc.rpc.socket_lock import SOCKET_MODE, SocketLock
 from memsvc.tls import TlsFiles
 
@@ -38,12 +40,37 @@ _READ_HEADERS: Final = "Retry-After, WWW-Authenticate"
 
 Page = Callable[[], tuple[int, str, bytes]]
 """Answers status, content type and body."""
+Post = Callable[[Exchange, Headers], Awaitable[None]]
+"""Answers what is posted; the headers go along."""
+
+
+class Served(Protocol):
+    """What a port serves as the API: that of this server, or of one elsewhere."""
+
+    @property
+    def methods(self) -> Sequence[Method]: ...
+
+    @property
+    def admission(self) -> Admission: ...
+
+    @property
+    def is_draining(self) -> bool: ...
+
+    @property
+    def socket_users(self) -> SocketUsers | None: ...
 
 
 class Port:
     """A server of HTTP for one address."""
 
-    def __init__(self, settings: Config, edge: Edge, pages: Mapping[str, Page], tls: TlsFiles | None) -> None:
+    def __init__(
+        self,
+        settings: Config,
+        edge: Served,
+        pages: Mapping[str, Page],
+        tls: TlsFiles | None,
+        posts: Mapping[str, Post] | None = None,
+    ) -> None:
         self.max_body_bytes = _RECEIVED * settings.max_request_bytes
         self.address = ""
         """Where it listens; a port that was 0 is the real one."""
@@ -53,6 +80,7 @@ class Port:
         # The page is of no use without the API.
         self._files = PageFiles() if settings.http_api else None
         self._pages = {"/livez": self._live, "/readyz": self._ready, **pages}
+        self._posts = posts or {}
         self._hosts = Hosts(settings.http_hosts)
         self._origins = frozenset(settings.http_origins)
         self._max_connections = settings.http_max_connections
@@ -183,6 +211,9 @@ class Port:
                 self._preflight(exchange, headers)
                 return None
             return self._kept(self._api.answer(exchange, headers))
+        post = self._posts.get(head.path)
+        if post is not None and head.method == "POST":
+            return self._kept(asyncio.get_running_loop().create_task(_posted(post, exchange, headers)))
         self._page(exchange, headers)
         return None
 
@@ -228,6 +259,10 @@ class Port:
     def _ready(self) -> tuple[int, str, bytes]:
         # Never asks the database: an agent is not cut off from what is in RAM because a database is slow.
         return (503, _TEXT, b"draining\n") if self._edge.is_draining else (200, _TEXT, b"ok\n")
+
+
+async def _posted(post: Post, exchange: Exchange, headers: Headers) -> None:
+    await post(exchange, headers)
 
 
 class Hosts:

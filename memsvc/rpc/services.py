@@ -82,7 +82,7 @@ def methods(
         Method(
             rpc,
             message_factory.GetMessageClass(service.methods_by_name[rpc.name].output_type),
-            _is_safe(service.methods_by_name[rpc.name]),
+            is_safe(service.methods_by_name[rpc.name]),
             _handler(rpc, servicers[service.name], wrappers, admitting, settings.max_request_bytes),
         )
         for service in SERVICES
@@ -108,11 +108,12 @@ def rpcs(service: ServiceDescriptor) -> Iterator[Rpc]:
     """Yield the methods of a service."""
     for method in service.methods:
         request = message_factory.GetMessageClass(method.input_type)
-        reads = _is_safe(method) or method.name in _READS
+        reads = is_safe(method) or method.name in _READS
         yield Rpc(service.full_name, method.name, request, method.server_streaming, method.client_streaming, not reads)
 
 
-def _is_safe(method: MethodDescriptor) -> bool:
+def is_safe(method: MethodDescriptor) -> bool:
+    """Whether the protos say that a method has no side effects."""
     return bool(method.GetOptions().idempotency_level == MethodOptions.NO_SIDE_EFFECTS)
 
 

@@ -11,56 +11,61 @@ const SPANS = [[60, "second", 1], [3600, "minute", 60], [86400, "hour", 3600], [
 
 export const LAYERS = ["LAYER_PROFILE", "LAYER_POLICY", "LAYER_KNOWLEDGE", "LAYER_FEEDBACK"];
 export const MEANINGS = {
-  LAYER_PROFILE: "Who they are",
-  LAYER_POLICY: "How they want to be served",
-  LAYER_KNOWLEDGE: "Facts and context",
-  LAYER_FEEDBACK: "What worked, or did not",
+	LAYER_PROFILE: "Who they are",
+	LAYER_POLICY: "How they want to be served",
+	LAYER_KNOWLEDGE: "Facts and context",
+	LAYER_FEEDBACK: "What worked, or did not",
 };
 const PREFIXES =
-  /^(LAYER|TRUST|POLARITY|ROLE|LEARNING_MODE|LEARNING_STATE|CHANGE_KIND|CHANGE_CAUSE|EXTRACTION_KIND|EXTRACTION_STATE|SEARCH_METHOD|MEMORY_ORDER|CONTEXT_SECTION_KIND|CONTEXT_FORMAT|CUT_REASON|IMPORT_RESULT)_/;
+	/^(LAYER|TRUST|POLARITY|ROLE|LEARNING_MODE|LEARNING_STATE|CHANGE_KIND|CHANGE_CAUSE|EXTRACTION_KIND|EXTRACTION_STATE|SEARCH_METHOD|MEMORY_ORDER|CONTEXT_SECTION_KIND|CONTEXT_FORMAT|CUT_REASON|IMPORT_RESULT)_/;
 
 /** Returns an enum's name as a word: LEARNING_STATE_PENDING is "Pending". */
 export function word(name) {
-  const bare = (name ?? "").replace(PREFIXES, "").replaceAll("_", " ").toLowerCase();
-  return bare && bare !== "unspecified" ? bare[0].toUpperCase() + bare.slice(1) : "";
+	const bare = (name ?? "").replace(PREFIXES, "").replaceAll("_", " ").toLowerCase();
+	return bare && bare !== "unspecified" ? bare[0].toUpperCase() + bare.slice(1) : "";
+}
+
+/** Returns a layer's name in its colour. */
+export function layerName(layer) {
+	return h("span", { class: `layer ${layer}` }, word(layer));
 }
 
 export function count(number, one = "", many = `${one}s`) {
-  const shown = numbers.format(Number(number ?? 0));
-  return one ? `${shown} ${Number(number) === 1 ? one : many}` : shown;
+	const shown = numbers.format(Number(number ?? 0));
+	return one ? `${shown} ${Number(number) === 1 ? one : many}` : shown;
 }
 
 /** Returns a moment: how long ago it was, or its date; all of it when pointed at. */
 export function time(stamp, { exact = false } = {}) {
-  const moment = new Date(stamp ?? NaN);
-  if (Number.isNaN(moment.getTime())) return h("span", null, "–");
-  return h("time", { datetime: stamp, title: whole.format(moment) }, exact ? short.format(moment) : near(moment));
+	const moment = new Date(stamp ?? NaN);
+	if (Number.isNaN(moment.getTime())) return h("span", "–");
+	return h("time", { datetime: stamp, title: whole.format(moment) }, exact ? short.format(moment) : near(moment));
 }
 
 function near(moment) {
-  const seconds = (moment.getTime() - Date.now()) / 1000;
-  for (const [limit, unit, size] of SPANS) {
-    if (Math.abs(seconds) < limit) return ago.format(Math.trunc(seconds / size), unit);
-  }
-  return day.format(moment);
+	const seconds = (moment.getTime() - Date.now()) / 1000;
+	for (const [limit, unit, size] of SPANS) {
+		if (Math.abs(seconds) < limit) return ago.format(Math.trunc(seconds / size), unit);
+	}
+	return day.format(moment);
 }
 
 /** Returns JSON as people read it; what is no JSON as it is. */
 export function pretty(json) {
-  try {
-    return JSON.stringify(JSON.parse(json), null, 2);
-  } catch {
-    return json;
-  }
+	try {
+		return JSON.stringify(JSON.parse(json), null, 2);
+	} catch {
+		return json;
+	}
 }
 
 /** Returns a value in one line. */
 export function value(json) {
-  try {
-    const read = JSON.parse(json);
-    if (Array.isArray(read) && read.every((each) => typeof each !== "object")) return read.join(", ");
-    return typeof read === "string" ? read : JSON.stringify(read);
-  } catch {
-    return json;
-  }
+	try {
+		const read = JSON.parse(json);
+		if (Array.isArray(read) && read.every((each) => typeof each !== "object")) return read.join(", ");
+		return typeof read === "string" ? read : JSON.stringify(read);
+	} catch {
+		return json;
+	}
 }

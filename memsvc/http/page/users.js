@@ -14,123 +14,119 @@ const MOST_PAGES = 25;
 const MOST_SORTED = 500;
 
 export function usersView({ signal }) {
-  const view = new Users(signal);
-  view.load();
-  return view.element;
+	const view = new Users(signal);
+	view.load();
+	return view.element;
 }
 
 class Users {
-  constructor(signal) {
-    this.signal = signal;
-    this.ids = [];
-    this.shown = [];
-    this.token = "";
-    this.byTime = false;
-    this.stats = new Stats(signal, (userId) => this.list.renew(this.shown.indexOf(userId)));
-    this.list = new VirtualList({ label: "Users", rowHeight: 56, row: (index) => this.row(index) });
-    this.search = h("input", {
-      type: "search", placeholder: "Name begins with…", "aria-label": "Find users by how their name begins", dir: "auto",
-      autocomplete: "off", spellcheck: "false", oninput: () => this.narrow(),
-    });
-    this.order = h("button", { "aria-pressed": "false", onclick: () => this.turn() }, "Recently active first");
-    this.note = h("p", { class: "muted", role: "status" });
-    this.body = h("div", { class: "fill" });
-    const open = (event) => {
-      event.preventDefault();
-      if (this.search.value) navigate(["user", this.search.value]);
-    };
-    this.element = h(
-      "section",
-      { class: "view tall" },
-      h("div", { class: "heading" }, h("h1", { tabindex: "-1" }, "Users"), this.note),
-      h("form", { class: "toolbar", onsubmit: open, role: "search" }, this.search, h("button", { type: "submit" }, "Open"), this.order),
-      this.body,
-    );
-  }
+	constructor(signal) {
+		this.signal = signal;
+		this.ids = [];
+		this.shown = [];
+		this.token = "";
+		this.byTime = false;
+		this.stats = new Stats(signal, (userId) => this.list.renew(this.shown.indexOf(userId)));
+		this.list = new VirtualList({ label: "Users", rowHeight: 56, row: (index) => this.row(index) });
+		this.search = h("input", {
+			type: "search", placeholder: "Name begins with…", "aria-label": "Find users by how their name begins", dir: "auto",
+			autocomplete: "off", spellcheck: "false", oninput: () => this.narrow(),
+		});
+		this.order = h("button", { "aria-pressed": "false", onclick: () => this.turn() }, "Recently active first");
+		this.note = h("p.muted", { role: "status" });
+		this.body = h("div.fill");
+		const open = (event) => {
+			event.preventDefault();
+			if (this.search.value) navigate(["user", this.search.value]);
+		};
+		this.element = h("section.view.tall",
+			h("div.heading", h("h1", { tabindex: "-1" }, "Users"), this.note),
+			h("form.toolbar", { onsubmit: open, role: "search" }, this.search, h("button", { type: "submit" }, "Open"), this.order),
+			this.body,
+		);
+	}
 
-  async load() {
-    put(this.body, loading(6));
-    try {
-      await this.more();
-      await this.narrow();
-    } catch (error) {
-      if (this.signal.aborted) return;
-      this.search.placeholder = "Name of a user";
-      const hint = error.code === "permission_denied" ? h("p", { class: "center muted" }, "Type the name of a user, and press Open.") : null;
-      put(this.body, failure(error, () => this.load()), hint);
-    }
-  }
+	async load() {
+		put(this.body, loading(6));
+		try {
+			await this.more();
+			await this.narrow();
+		} catch (error) {
+			if (this.signal.aborted) return;
+			this.search.placeholder = "Name of a user";
+			const hint = error.code === "permission_denied" ? h("p.center.muted", "Type the name of a user, and press Open.") : null;
+			put(this.body, failure(error, () => this.load()), hint);
+		}
+	}
 
-  async more() {
-    const request = { namespace: namespace(), pageSize: PAGE, pageToken: this.token };
-    const page = await call("AdminService/ListUsers", request, { signal: this.signal });
-    this.ids.push(...(page.userIds ?? []));
-    this.token = page.nextPageToken ?? "";
-  }
+	async more() {
+		const request = { namespace: namespace(), pageSize: PAGE, pageToken: this.token };
+		const page = await call("AdminService/ListUsers", request, { signal: this.signal });
+		this.ids.push(...(page.userIds ?? []));
+		this.token = page.nextPageToken ?? "";
+	}
 
-  /** Shows those that begin as was typed; names come in order, so that no more pages are read than it takes. */
-  async narrow() {
-    const prefix = this.search.value;
-    const passed = () => prefix && this.ids.length && this.ids.at(-1) > prefix && !this.ids.at(-1).startsWith(prefix);
-    try {
-      for (let pages = 0; this.token && pages < MOST_PAGES && (prefix ? !passed() : !this.ids.length); pages++) {
-        await this.more();
-        if (prefix !== this.search.value) return;
-      }
-    } catch (error) {
-      if (!this.signal.aborted) put(this.body, failure(error, () => this.narrow()));
-      return;
-    }
-    this.show(this.ids.filter((id) => id.startsWith(prefix)));
-  }
+	/** Shows those that begin as was typed; names come in order, so that no more pages are read than it takes. */
+	async narrow() {
+		const prefix = this.search.value;
+		const passed = () => prefix && this.ids.length && this.ids.at(-1) > prefix && !this.ids.at(-1).startsWith(prefix);
+		try {
+			for (let pages = 0; this.token && pages < MOST_PAGES && (prefix ? !passed() : !this.ids.length); pages++) {
+				await this.more();
+				if (prefix !== this.search.value) return;
+			}
+		} catch (error) {
+			if (!this.signal.aborted) put(this.body, failure(error, () => this.narrow()));
+			return;
+		}
+		this.show(this.ids.filter((id) => id.startsWith(prefix)));
+	}
 
-  show(ids) {
-    this.shown = ids;
-    const more = this.token !== "";
-    put(this.note, `${count(ids.length)}${more ? "+" : ""} ${ids.length === 1 ? "user" : "users"}`);
-    if (!ids.length) {
-      const asked = this.search.value;
-      put(this.body, empty(asked ? "Nobody of that name" : "Nobody is known here yet", asked ? "" : "A user appears with the first memory or conversation."));
-      return;
-    }
-    const further = more && h("button", { onclick: () => this.more().then(() => this.narrow()) }, "More users");
-    if (!this.body.contains(this.list.element)) put(this.body, this.list.element, further);
-    this.list.resize(ids.length, true);
-  }
+	show(ids) {
+		this.shown = ids;
+		const more = this.token !== "";
+		put(this.note, `${count(ids.length)}${more ? "+" : ""} ${ids.length === 1 ? "user" : "users"}`);
+		if (!ids.length) {
+			const asked = this.search.value;
+			put(this.body, empty(asked ? "Nobody of that name" : "Nobody is known here yet", asked ? "" : "A user appears with the first memory or conversation."));
+			return;
+		}
+		const further = more && h("button", { onclick: () => this.more().then(() => this.narrow()) }, "More users");
+		if (!this.body.contains(this.list.element)) put(this.body, this.list.element, further);
+		this.list.resize(ids.length, true);
+	}
 
-  async turn() {
-    this.byTime = !this.byTime;
-    this.order.setAttribute("aria-pressed", String(this.byTime));
-    if (!this.byTime) return this.narrow();
-    this.order.disabled = true;
-    // What is read of each user is in its own place: so only so many are asked.
-    const asked = this.shown.slice(0, MOST_SORTED);
-    await Promise.all(asked.map((id) => this.stats.get(id)));
-    this.order.disabled = false;
-    if (this.signal.aborted) return undefined;
-    const timeOf = (id) => this.stats.known.get(id)?.updateTime ?? "";
-    this.show([...asked.toSorted((one, other) => timeOf(other).localeCompare(timeOf(one))), ...this.shown.slice(MOST_SORTED)]);
-    return undefined;
-  }
+	async turn() {
+		this.byTime = !this.byTime;
+		this.order.setAttribute("aria-pressed", String(this.byTime));
+		if (!this.byTime) return this.narrow();
+		this.order.disabled = true;
+		// What is read of each user is in its own place: so only so many are asked.
+		const asked = this.shown.slice(0, MOST_SORTED);
+		await Promise.all(asked.map((id) => this.stats.get(id)));
+		this.order.disabled = false;
+		if (this.signal.aborted) return undefined;
+		const timeOf = (id) => this.stats.known.get(id)?.updateTime ?? "";
+		this.show([...asked.toSorted((one, other) => timeOf(other).localeCompare(timeOf(one))), ...this.shown.slice(MOST_SORTED)]);
+		return undefined;
+	}
 
-  row(index) {
-    const userId = this.shown[index];
-    const stats = this.stats.known.get(userId);
-    if (!stats) this.stats.get(userId);
-    const open = stats?.openExtractionCount ?? 0;
-    const failed = stats?.failedExtractionCount ?? 0;
-    return h(
-      "div",
-      { class: "row user" },
-      h("a", { href: href(["user", userId]), class: "name" }, said(userId)),
-      h("span", { class: "user-facts" },
-        failed ? h("span", { class: "badge bad" }, `${count(failed)} failed`) : null,
-        open ? h("span", { class: "badge" }, `${count(open)} learning`) : null,
-        h("span", { class: "figure" }, stats ? count(stats.memoryCount, "memory", "memories") : ""),
-        h("span", { class: "figure wide-only" }, stats ? count(stats.runCount, "run") : ""),
-        h("span", { class: "figure when" }, stats?.updateTime ? time(stats.updateTime) : ""),
-      ),
-    );
-  }
+	row(index) {
+		const userId = this.shown[index];
+		const stats = this.stats.known.get(userId);
+		if (!stats) this.stats.get(userId);
+		const open = stats?.openExtractionCount ?? 0;
+		const failed = stats?.failedExtractionCount ?? 0;
+		return h("div.row.user",
+			h("a", { href: href(["user", userId]), class: "name" }, said(userId)),
+			h("span.user-facts",
+				failed ? h("span.badge.bad", `${count(failed)} failed`) : null,
+				open ? h("span.badge", `${count(open)} learning`) : null,
+				h("span.figure", stats ? count(stats.memoryCount, "memory", "memories") : ""),
+				h("span.figure.wide-only", stats ? count(stats.runCount, "run") : ""),
+				h("span.figure.when", stats?.updateTime ? time(stats.updateTime) : ""),
+			),
+		);
+	}
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,19 @@ async def test_what_a_browser_holds_is_not_sent_again(http: HttpHarness) -> None
         again = await http.ask("GET", "/ui/main.js", headers={"If-None-Match": held})
         assert (again.status, again.body, again.headers["etag"]) == (304, b"", tag)
     assert (await http.ask("GET", "/ui/main.js", headers={"If-None-Match": '"other"'})).status == 200
+
+
+async def test_files_are_packed_for_those_who_unpack_them(http: HttpHarness) -> None:
+    plain = await http.ask("GET", "/ui/main.js")
+    packed = await http.ask("GET", "/ui/main.js", headers={"Accept-Encoding": "br, gzip;q=0.5"})
+    refused = await http.ask("GET", "/ui/main.js", headers={"Accept-Encoding": "gzip;q=0"})
+
+    assert packed.headers["content-encoding"] == "gzip"
+    assert gzip.decompress(packed.body) == plain.body == refused.body
+    assert packed.headers["etag"] != plain.headers["etag"]
+    assert packed.headers["vary"] == plain.headers["vary"] == "Accept-Encoding"
+    again = {"Accept-Encoding": "gzip", "If-None-Match": packed.headers["etag"]}
+    assert (await http.ask("GET", "/ui/main.js", headers=again)).status == 304
 
 
 async def test_a_head_has_no_body(http: HttpHarness) -> None:
