@@ -6,7 +6,6 @@ import asyncio
 import heapq
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Container, Iterable, Mapping
 from operator import attrgetter
 
@@ -15,9 +14,9 @@ import msgspec
 from memsvc.model import Memory
 from memsvc.search.bm25 import LENGTHS, Shares, length_class
 from memsvc.search.corpus import Corpus
-from memsvc.search.memory_terms import memory_terms, searchable_text
+from memsvc.search.memory_terms import memory_codes, searchable_text
 from memsvc.search.neighbours import Neighbours, Place
-from memsvc.search.postings import MAX_SLOTS, Gathered, Postings, term_codes
+from memsvc.search.postings import CODE_BYTES, MAX_SLOTS, Gathered, Postings, tallied
 from memsvc.search.ranking import Ranking
 from memsvc.search.stop_phrase import StopPhrase
 from memsvc.search.text import Analyzer, shared_analyzer
@@ -213,23 +212,23 @@ class LexicalIndex:
         """Take in a memory that is not here yet, but for its postings."""
         slot = self._take_slot(memory)
         self._neighbours.insert(slot, _place(memory))
-        terms = memory_terms(memory, self._analyzer)
-        its_class = length_class(len(terms))
-        counts = Counter(terms)
-        gathered.add(term_codes(counts), bytes(min(count, 255) for count in counts.values()), slot, its_class)
+        codes = memory_codes(memory, self._analyzer)
+        length = len(codes) // CODE_BYTES
+        its_class = length_class(length)
+        gathered.add(codes, b"\1" * length, slot, its_class)
         self._total_length += LENGTHS[its_class]
 
     def _note_terms(self, slot: int, memory: Memory) -> None:
-        terms = memory_terms(memory, self._analyzer)
-        its_class = length_class(len(terms))
-        self._postings.add(Counter(terms), slot, its_class)
+        codes = memory_codes(memory, self._analyzer)
+        its_class = length_class(len(codes) // CODE_BYTES)
+        self._postings.add(*tallied(codes), slot, its_class)
         self._total_length += LENGTHS[its_class]
 
     def _forget_terms(self, slot: int, memory: Memory) -> None:
         # Analysed once more rather than kept: it takes microseconds, and a list of terms would double the index.
-        terms = memory_terms(memory, self._analyzer)
-        self._postings.remove(set(terms), slot)
-        self._total_length -= LENGTHS[length_class(len(terms))]
+        codes = memory_codes(memory, self._analyzer)
+        self._postings.remove(tallied(codes)[0], slot)
+        self._total_length -= LENGTHS[length_class(len(codes) // CODE_BYTES)]
 
     def _memory(self, slot: int) -> Memory:
         memory = self._memories[slot]

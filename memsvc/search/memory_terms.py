@@ -11,12 +11,12 @@ from memsvc.model import Memory
 from memsvc.search.text import Analyzer
 
 
-def memory_terms(memory: Memory, analyzer: Analyzer) -> list[str]:
-    """Return the terms of a memory, repeated as they are in it. The same memory has the same terms for ever."""
-    terms = analyzer.document_terms(searchable_text(memory))
+def memory_codes(memory: Memory, analyzer: Analyzer) -> bytes:
+    """Return the codes of a memory's terms, repeated as they are in it. The same memory has the same for ever."""
+    codes = analyzer.document_codes(searchable_text(memory))
     if memory.observe_time:
-        terms += day_terms(analyzer, memory.observe_time)
-    return terms
+        codes += day_codes(analyzer, memory.observe_time)
+    return codes
 
 
 def searchable_text(memory: Memory) -> str:
@@ -46,18 +46,18 @@ def _plain_value(value_json: str) -> str:
         return value_json
 
 
-def day_terms(analyzer: Analyzer, time: int) -> list[str]:
-    """Return the terms of the day of a time, microseconds since the epoch."""
-    return _day_terms(analyzer, time // _DAY_MICROSECONDS)
+def day_codes(analyzer: Analyzer, time: int) -> bytes:
+    """Return the codes of the terms of the day of a time, microseconds since the epoch."""
+    return _day_codes(analyzer, time // _DAY_MICROSECONDS)
 
 
 @lru_cache(maxsize=1024)
-def _day_terms(analyzer: Analyzer, day: int) -> list[str]:
+def _day_codes(analyzer: Analyzer, day: int) -> bytes:
     try:
         said = date(1970, 1, 1) + timedelta(days=day)
     except OverflowError:
-        return []
-    return analyzer.document_terms(f"{said.year} {_MONTHS[said.month - 1]} {said.day}")
+        return b""
+    return analyzer.document_codes(f"{said.year} {_MONTHS[said.month - 1]} {said.day}")
 
 
 _DAY_MICROSECONDS = 86_400_000_000

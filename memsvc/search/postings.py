@@ -16,6 +16,7 @@ import asyncio
 import sys
 from array import array
 from bisect import bisect_left, insort
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from zlib import crc32
@@ -24,6 +25,7 @@ import msgspec
 
 from memsvc.search.bm25 import MAX_OCCURRENCES, first_tally
 
+CODE_BYTES = 4
 MAX_SLOTS = 1 << 24
 SLOT_SHIFT = 8
 TALLY_MASK = 0xFF
@@ -50,6 +52,21 @@ def term_codes(terms: Iterable[str]) -> bytes:
     return codes.tobytes()
 
 
+def tallied(codes: bytes, most: int = 0) -> tuple[bytes, bytes]:
+    """Return the distinct codes, and how often each is among `codes`, at most 255 times.
+
+    Of more than `most` codes, if that is not 0, so many that are there most often.
+    """
+    numbers = memoryview(codes).cast("I")
+    count = len(numbers)
+    if (not most or count <= most) and len(set(numbers)) == count:
+        return codes, b"\1" * count
+    counted: Mapping[int, int] = Counter(numbers)
+    if most and count > most:
+        counted = dict(Counter(numbers).most_common(most))
+    return array("I", counted).tobytes(), bytes(min(each, 255) for each in counted.values())
+
+
 class Gathered:
     """Postings of many documents, to be noted at once: gathered as bytes, and put in order by numpy."""
 
@@ -62,7 +79,10 @@ class Gathered:
         """What else was gathered of the documents, by name."""
 
     def add(self, codes: bytes, counts: bytes, slot: int, length_class: int) -> None:
-        """Add a document's: its terms' codes, little-endian, and how often each is in it, at most 255 times."""
+        """Add a document's: its terms' codes, little-endian, and how often each is in it, at most 255 times.
+
+        A code may come several times, each with the count 1.
+        """
         self._codes += codes
         self._counts += counts
         self._terms.append(len(counts))
@@ -71,16 +91,24 @@ class Gathered:
     def ordered(self) -> array[int]:
         """Return the postings in order."""
         if len(self._counts) < _MANY_POSTINGS:
-            return array("Q", sorted(self._keys()))
+            return array("Q", _merged(sorted(self._keys())))
         try:
             import numpy as np
         except ModuleNotFoundError:
-            return array("Q", sorted(self._keys()))
+            return array("Q", _merged(sorted(self._keys())))
         lows = np.repeat(np.frombuffer(self._lows, np.uint32), np.frombuffer(self._terms, np.uint32))
         codes = np.frombuffer(self._codes, "<u4").astype(np.uint64)
         counts = np.minimum(np.frombuffer(self._counts, np.uint8), MAX_OCCURRENCES)
         keys = codes << np.uint64(_TERM_SHIFT) | (lows + counts - np.uint32(1)).astype(np.uint64)
         keys.sort()
+        documents = keys >> np.uint64(SLOT_SHIFT)
+        first = np.empty(len(keys), np.bool_)
+        first[:1] = True
+        np.not_equal(documents[1:], documents[:-1], out=first[1:])
+        if not first.all():
+            starts = np.flatnonzero(first)
+            times = np.minimum(np.diff(starts, append=len(keys)), MAX_OCCURRENCES)
+            keys = keys[starts] + (times - 1).astype(np.uint64)
         found = array("Q")
         found.frombytes(keys.tobytes())
         return found
@@ -92,14 +120,35 @@ class Gathered:
         return await asyncio.to_thread(self.ordered)
 
     def _keys(self) -> Iterator[int]:
-        codes = array("I", bytes(self._codes))
-        if sys.byteorder == "big":
-            codes.byteswap()
+        codes = _read(self._codes)
         at = 0
         for low, terms in zip(self._lows, self._terms, strict=True):
             for number in range(at, at + terms):
                 yield codes[number] << _TERM_SHIFT | low + min(self._counts[number], MAX_OCCURRENCES) - 1
             at += terms
+
+
+def _merged(ordered: Iterable[int]) -> Iterator[int]:
+    """Yield one posting for each that comes several times, with how often that is."""
+    last = document = -1
+    for key in ordered:
+        if key >> SLOT_SHIFT == document:
+            times = (last & TALLY_MASK) % MAX_OCCURRENCES
+            last += times < MAX_OCCURRENCES - 1
+            continue
+        if last >= 0:
+            yield last
+        last, document = key, key >> SLOT_SHIFT
+    if last >= 0:
+        yield last
+
+
+def _read(codes: bytes | bytearray) -> array[int]:
+    """Return codes as numbers."""
+    numbers = array("I", bytes(codes))
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers
 
 
 class Postings:
@@ -110,14 +159,14 @@ class Postings:
         self._bucket_shift = 64
         self._count = 0
 
-    def add(self, occurrences: Mapping[str, int], slot: int, length_class: int) -> None:
+    def add(self, codes: bytes, counts: bytes, slot: int, length_class: int) -> None:
         """Note how often each term is in the document at `slot`, of which there are no postings yet."""
         low = slot << SLOT_SHIFT | first_tally(length_class)
         buckets, shift = self._buckets, self._bucket_shift
-        for term, count in occurrences.items():
-            prefix = term_code(term) << _TERM_SHIFT
+        for code, count in zip(_read(codes), counts, strict=True):
+            prefix = code << _TERM_SHIFT
             insort(buckets[prefix >> shift], prefix | low + (count if count < MAX_OCCURRENCES else MAX_OCCURRENCES) - 1)
-        self._count += len(occurrences)
+        self._count += len(counts)
         while self._count > _BUCKET_POSTINGS * len(self._buckets):
             self._split_buckets()
 
@@ -135,10 +184,10 @@ class Postings:
             buckets[number] = array("Q", sorted(buckets[number] + part)) if buckets[number] else part
             start = end
 
-    def remove(self, terms: Iterable[str], slot: int) -> None:
+    def remove(self, codes: bytes, slot: int) -> None:
         """Forget the document at `slot`, which holds just these terms."""
-        for term in terms:
-            key = term_code(term) << _TERM_SHIFT | slot << SLOT_SHIFT
+        for code in _read(codes):
+            key = code << _TERM_SHIFT | slot << SLOT_SHIFT
             bucket = self._buckets[key >> self._bucket_shift]
             del bucket[bisect_left(bucket, key)]
             self._count -= 1

@@ -6,14 +6,12 @@ bits that stand for a term in any index, not its letters.
 
 from __future__ import annotations
 
-from collections import Counter
-
 import msgspec
 
 from memsvc.model import Message, Role, Run
 from memsvc.search.embedders.contract import InstantEmbedder
-from memsvc.search.memory_terms import day_terms
-from memsvc.search.postings import term_codes
+from memsvc.search.memory_terms import day_codes
+from memsvc.search.postings import CODE_BYTES, tallied
 from memsvc.search.text import Analyzer
 
 MOST_TERMS = 256
@@ -67,11 +65,10 @@ def said_in(run: Run, analyzer: Analyzer, embedder: InstantEmbedder | None = Non
 def _said(
     position: int, message: Message, time: int, analyzer: Analyzer, embedder: InstantEmbedder | None
 ) -> SaidMessage:
-    terms = analyzer.document_terms("\n".join(filter(None, (message.text, message.author_id, message.name))))
-    if terms:
-        terms += day_terms(analyzer, time)
-    length = len(terms)
-    counts = dict(Counter(terms).most_common(MOST_TERMS)) if length > MOST_TERMS else Counter(terms)
+    codes = analyzer.document_codes("\n".join(filter(None, (message.text, message.author_id, message.name))))
+    if codes:
+        codes += day_codes(analyzer, time)
+    distinct, counts = tallied(codes, MOST_TERMS)
     # What others said is found by its words, and beside what the user said.
     embeds = embedder is not None and message.role is Role.USER
     vector = embedder.vector(message.text) if embedder is not None and embeds else b""
@@ -79,8 +76,8 @@ def _said(
         position,
         message.role,
         time,
-        length,
-        term_codes(counts),
-        bytes(min(count, 255) for count in counts.values()),
+        len(codes) // CODE_BYTES,
+        distinct,
+        counts,
         vector,
     )

@@ -18,6 +18,7 @@ from memsvc.search.languages import (
     stem,
     stop_languages,
 )
+from memsvc.search.postings import term_codes
 
 
 class Analyzer:
@@ -31,6 +32,7 @@ class Analyzer:
         self._stem = stem
         self._cached_words = cached_words
         self._words: dict[str, _Word] = {}
+        self._chunks: dict[str, bytes | None] = {}
 
     def document_terms(self, text: str) -> list[str]:
         """Return the terms of a text to be found, repeated as they are in it."""
@@ -41,6 +43,23 @@ class Analyzer:
                 terms.extend(run)
             terms.extend(_pairs(run))
         return terms
+
+    def document_codes(self, text: str) -> bytes:
+        """Return the codes of what `document_terms` returns, in order, as `term_codes` has them.
+
+        Most of English is what its words are, one by one: then each of them is looked up, with its commas and quotes.
+        """
+        if text.isascii() and len(text) <= _MOST_CHARACTERS and not text.isupper():
+            chunks = text.split()
+            try:
+                codes = b"".join(map(self._chunks.get, chunks))  # type: ignore[arg-type]
+            except TypeError:
+                # One of them is new, or depends on its text.
+                parts = list(map(self._learn_chunk, chunks))
+                codes = b"" if None in parts else b"".join(filter(None, parts))
+            if codes:
+                return codes
+        return term_codes(self.document_terms(text))
 
     def query_terms(self, text: str) -> list[str]:
         """Return the distinct terms to look for, in order."""
@@ -84,6 +103,20 @@ class Analyzer:
         if len(token) <= _LONGEST_WORD:
             self._words[token] = word
         return word
+
+    def _learn_chunk(self, chunk: str) -> bytes | None:
+        """Return the codes of what stands between two spaces; None: they depend on the language of its text."""
+        if chunk in self._chunks:
+            return self._chunks[chunk]
+        words = [self._words.get(token) or self._learn(token) for token in _ASCII_WORD.findall(chunk)]
+        codes = None
+        if all(word.stop_bits & 1 for word in words if word.stop_bits):
+            codes = term_codes(term for word in words if not word.stop_bits for term in word.terms)
+        if len(self._chunks) >= self._cached_words:
+            self._chunks.clear()
+        if len(chunk) <= _LONGEST_WORD:
+            self._chunks[chunk] = codes
+        return codes
 
     def _analyse(self, token: str) -> _Word:
         folded = token.casefold()

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import itertools
 import random
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
@@ -14,7 +15,8 @@ from hypothesis import strategies as st
 from memsvc.model import Memory, Origin
 from memsvc.search import bm25
 from memsvc.search.lexical import Hit, LexicalIndex
-from memsvc.search.memory_terms import memory_terms
+from memsvc.search.memory_terms import memory_codes
+from memsvc.search.postings import term_code
 from memsvc.search.text import Analyzer
 
 NOVEMBER_21 = 1_795_219_200_000_000
@@ -346,17 +348,17 @@ def reference(
     memories: Sequence[Memory], query: str, limit: int, allowed: Callable[[str], bool] = lambda _: True
 ) -> list[Hit]:
     analyzer = Analyzer()
-    occurrences = {memory.memory_id: Counter(memory_terms(memory, analyzer)) for memory in memories}
+    occurrences = {memory.memory_id: Counter(array("I", memory_codes(memory, analyzer))) for memory in memories}
     lengths = {memory_id: bm25.LENGTHS[bm25.length_class(terms.total())] for memory_id, terms in occurrences.items()}
     holders = Counter(term for terms in occurrences.values() for term in terms)
-    asked = analyzer.query_terms(query)
+    asked = [term_code(term) for term in analyzer.query_terms(query)]
     mean = max(1, round(sum(lengths.values()) / len(lengths))) if lengths else 1
     sessions: dict[str, list[str]] = {}
     for memory in sorted(memories, key=lambda memory: (memory.observe_time, memory.number)):
         if memory.origin.session_id:
             sessions.setdefault(memory.origin.session_id, []).append(memory.memory_id)
 
-    def weight(memory_id: str, term: str, b: float) -> float:
+    def weight(memory_id: str, term: int, b: float) -> float:
         count = min(occurrences[memory_id][term], 8)
         return count / (1 - b + b * lengths[memory_id] / mean)
 

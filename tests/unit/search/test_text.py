@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import random
+from array import array
+from collections import Counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from memsvc.search.languages import Language, dominant_language, fold, stop_languages
+from memsvc.search.postings import CODE_BYTES, Gathered, Postings, tallied, term_codes
 from memsvc.search.text import Analyzer
 
 analyzer = Analyzer()
@@ -187,3 +192,84 @@ def test_any_text_finds_itself(text: str) -> None:
 @pytest.mark.parametrize("unit", ["a", "a-", "é", "é.", "猫", "ก", "🍕", "a'", "x+", "\u0301", "\ufdfa", "़", "İ"])
 def test_long_runs_of_anything_are_analysed_in_linear_time(unit: str) -> None:
     assert len(analyzer.document_terms(unit * 8192)) <= 40 * 8192
+
+
+WORDS = [
+    "The",
+    "user's",
+    "skis",
+    "at",
+    "Tahoe.",
+    "IT",
+    "US",
+    "us",
+    "de",
+    "la",
+    "casa",
+    "no",
+    "wi-fi,",
+    "C++",
+    "node.js",
+]
+WORDS += [
+    "don't",
+    "I",
+    "café",
+    "東京",
+    "12",
+    "3.5",
+    "(hello)",
+    "--",
+    "a_b",
+    "NASA's",
+    "x" * 70,
+    "\x1c",
+    "der",
+    "und",
+    "ist",
+]
+
+
+@given(st.lists(st.sampled_from(WORDS), max_size=12), st.sampled_from([" ", "\n", "  ", "\t", "\x1d"]))
+def test_the_codes_of_a_text_are_those_of_its_terms(words: list[str], between: str) -> None:
+    text = between.join(words)
+    assert analyzer.document_codes(text) == term_codes(analyzer.document_terms(text))
+    assert analyzer.document_codes(text.upper()) == term_codes(analyzer.document_terms(text.upper()))
+
+
+@given(st.text())
+def test_the_codes_of_any_text_are_those_of_its_terms(text: str) -> None:
+    small = Analyzer(cached_words=3)
+    for _ in range(2):
+        assert small.document_codes(text) == term_codes(analyzer.document_terms(text))
+
+
+def test_a_long_text_is_cut_where_its_terms_are() -> None:
+    text = "likes skiing in winter, and tea " * 2_000
+    assert analyzer.document_codes(text) == term_codes(analyzer.document_terms(text))
+
+
+@given(st.lists(st.integers(0, 5), max_size=600), st.sampled_from([0, 3]))
+def test_codes_are_counted(numbers: list[int], most: int) -> None:
+    codes, counts = tallied(array("I", numbers).tobytes(), most)
+    found = dict(zip(array("I", codes), counts, strict=True))
+    expected = Counter(numbers)
+    if most and len(numbers) > most:
+        expected = Counter(dict(expected.most_common(most)))
+    assert found == {number: min(count, 255) for number, count in expected.items()}
+
+
+@pytest.mark.parametrize("documents", [10, 3_000])
+def test_what_is_gathered_at_once_is_what_is_noted_one_by_one(documents: int) -> None:
+    """Of many postings numpy makes one of those that come several times, of few nobody but Python."""
+    source = random.Random(documents)
+    gathered, at_once, one_by_one = Gathered(), Postings(), Postings()
+    for slot in range(documents):
+        numbers = [source.choice((3, 5, 7, 11)) << 8 | slot % 3 for _ in range(source.randint(0, 20))]
+        codes = array("I", numbers).tobytes()
+        gathered.add(codes, b"\1" * (len(codes) // CODE_BYTES), slot, slot % 32)
+        one_by_one.add(*tallied(codes), slot, slot % 32)
+    ordered = gathered.ordered()
+    at_once.add_all(ordered)
+    assert (len(ordered) > 8_192) is (documents > 10)
+    assert [list(bucket) for bucket in at_once._buckets] == [list(bucket) for bucket in one_by_one._buckets]
