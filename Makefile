@@ -9,7 +9,7 @@ MINUTES ?= 30
 WORKERS ?= 4
 FROZEN := protos/frozen.binpb
 
-.PHONY: demo picture test page-test screenshots examples integrations check proto-languages gen lint types charts alerts sbom bench torture torture-rules fuzz soak clean
+.PHONY: demo picture test page-test screenshots examples integrations check proto-languages clients gen lint types charts alerts sbom bench torture torture-rules fuzz soak clean
 
 # What tests and checks need, once for each state of pyproject.toml.
 $(VENV)/.installed: pyproject.toml
@@ -76,6 +76,11 @@ types: $(VENV)/.installed
 # Generate Go, TypeScript and Java from protos/, and compile it. Needs Go, Node 20 and Maven with a JDK of 17.
 proto-languages: $(VENV)/.installed
 	tools/proto-languages
+
+# What each client has to pass by the tools of its own language, then the contract, over all of them. Needs Go, Node 20 and Maven.
+clients: $(VENV)/.installed
+	for each in clients/*/check; do $$each || exit 1; done
+	$(BIN)/python -m tests.contract --check-table
 
 # Generate memsvc/v1 and docs/openapi.yaml from protos/, compile the SQL of the SQL drivers, write the reference of the configuration.
 gen: $(VENV)/.installed

@@ -38,7 +38,7 @@ func (u *User) Erase(ctx context.Context, options *EraseOptions) (*ErasedUser, e
 	if err := u.check(); err != nil {
 		return nil, err
 	}
-	request := &memsvcv1.EraseUserRequest{Scope: u.scope(), RequestId: requestIDOrNew(or(options).RequestID)}
+	request := &memsvcv1.EraseUserRequest{Scope: u.scope(), RequestId: or(options).RequestID}
 	return u.client.rpc.admin.EraseUser(ctx, request)
 }
 
@@ -83,7 +83,7 @@ func (u *User) Import(ctx context.Context, records []*ExportRecord, options *Imp
 	for most := importRecords; len(imported.Outcomes) < len(records); {
 		part := partOf(records[len(imported.Outcomes):], most)
 		reply, err := u.client.rpc.admin.ImportMemories(ctx, &memsvcv1.ImportMemoriesRequest{
-			Scope: u.scope(), Records: part, Mode: options.Mode, RequestId: requestIDOrNew(""),
+			Scope: u.scope(), Records: part, Mode: options.Mode,
 		})
 		var failure *Error
 		if errors.As(err, &failure) {

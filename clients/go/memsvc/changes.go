@@ -33,7 +33,7 @@ func (m *Memories) Batch(ctx context.Context, operations []*Operation, options *
 		Scope:            m.user.scope(),
 		Operations:       owned,
 		ExpectedRevision: options.ExpectedRevision,
-		RequestId:        requestIDOrNew(options.RequestID),
+		RequestId:        options.RequestID,
 	})
 	return reply.GetCommit(), err
 }
@@ -84,7 +84,7 @@ func (m *Memories) Clear(ctx context.Context, options *ClearOptions) (cleared in
 		Purge:            options.Purge,
 		ValidateOnly:     options.ValidateOnly,
 		ExpectedRevision: options.ExpectedRevision,
-		RequestId:        requestIDOrNew(options.RequestID),
+		RequestId:        options.RequestID,
 	})
 	return int(reply.GetClearedCount()), err
 }
@@ -113,7 +113,7 @@ func (m *Memories) Undo(ctx context.Context, options *UndoOptions) (*Restored, e
 		Target:           &memsvcv1.RestoreMemoriesRequest_RevertRevision{RevertRevision: options.Revision},
 		ValidateOnly:     options.ValidateOnly,
 		ExpectedRevision: options.ExpectedRevision,
-		RequestId:        requestIDOrNew(options.RequestID),
+		RequestId:        options.RequestID,
 	})
 }
 
@@ -147,7 +147,7 @@ func (m *Memories) Restore(ctx context.Context, revision int64, options *Restore
 		All:              options.All,
 		ValidateOnly:     options.ValidateOnly,
 		ExpectedRevision: options.ExpectedRevision,
-		RequestId:        requestIDOrNew(options.RequestID),
+		RequestId:        options.RequestID,
 	})
 }
 
@@ -175,7 +175,7 @@ func (m *Memories) Consolidate(ctx context.Context, options *ConsolidateOptions)
 		Scope:                m.user.scope(),
 		ValidateOnly:         options.ValidateOnly,
 		WaitForConsolidation: waiting,
-		RequestId:            requestIDOrNew(options.RequestID),
+		RequestId:            options.RequestID,
 	})
 }
 

@@ -73,7 +73,7 @@ func (c *Client) Close() error {
 }
 
 // Connection returns the connection itself, for the generated clients of package memsvcv1: calls over it have the client's
-// token, deadlines and retries.
+// token, deadlines, request ids and retries; their errors are *Error, but for those of streams.
 func (c *Client) Connection() grpc.ClientConnInterface {
 	return c.connection
 }
@@ -135,10 +135,6 @@ func (u *User) String() string {
 
 func (u *User) scope() *memsvcv1.Scope {
 	return &memsvcv1.Scope{Namespace: u.client.settings.namespace, UserId: u.ID}
-}
-
-func (u *User) origin(sessionID string) *memsvcv1.Origin {
-	return &memsvcv1.Origin{AgentId: u.agent, TeamId: u.team, SessionId: sessionID}
 }
 
 // check refuses a user without an id: the server has no default user either.

@@ -66,7 +66,7 @@ func (c *Config) Update(
 		UpdateMask:   &fieldmaskpb.FieldMask{Paths: paths},
 		Etag:         options.Etag,
 		ValidateOnly: options.ValidateOnly,
-		RequestId:    requestIDOrNew(options.RequestID),
+		RequestId:    options.RequestID,
 	})
 	if err != nil {
 		return nil, err

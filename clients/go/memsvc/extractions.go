@@ -63,7 +63,11 @@ func (u *User) Extract(ctx context.Context, from Source, options *ExtractOptions
 		TeamId:       u.team,
 		ValidateOnly: options.ValidateOnly,
 		Settings:     options.Settings,
-		RequestId:    requestIDOrNew(options.RequestID),
+		RequestId:    options.RequestID,
+	}
+	if request.RequestId == "" {
+		// A stream that is begun again asks for the same extraction.
+		request.RequestId = newRequestID()
 	}
 	refused := u.check()
 	if refused == nil {
@@ -162,7 +166,7 @@ func (e *Extractions) Cancel(ctx context.Context, extractionID string, options *
 		return nil, err
 	}
 	reply, err := e.user.client.rpc.extractions.CancelExtraction(ctx, &memsvcv1.CancelExtractionRequest{
-		Scope: e.user.scope(), ExtractionId: extractionID, RequestId: requestIDOrNew(or(options).RequestID),
+		Scope: e.user.scope(), ExtractionId: extractionID, RequestId: or(options).RequestID,
 	})
 	return reply.GetExtraction(), err
 }
@@ -182,7 +186,7 @@ func (e *Extractions) Retry(
 		return nil, err
 	}
 	reply, err := e.user.client.rpc.extractions.RetryExtractions(ctx, &memsvcv1.RetryExtractionsRequest{
-		Scope: e.user.scope(), ExtractionIds: extractionIDs, RequestId: requestIDOrNew(or(options).RequestID),
+		Scope: e.user.scope(), ExtractionIds: extractionIDs, RequestId: or(options).RequestID,
 	})
 	return reply.GetExtractions(), err
 }

@@ -42,7 +42,7 @@ func (m *Memories) Add(ctx context.Context, memory *Memory, options *AddOptions)
 		Memory:           m.user.own(memory),
 		MergeSameText:    !options.Duplicate,
 		ExpectedRevision: options.ExpectedRevision,
-		RequestId:        requestIDOrNew(options.RequestID),
+		RequestId:        options.RequestID,
 	})
 	return reply.GetMemory(), err
 }
@@ -141,7 +141,7 @@ func (m *Memories) update(
 		UpdateMask:       mask,
 		AllowMissing:     allowMissing,
 		ExpectedRevision: options.ExpectedRevision,
-		RequestId:        requestIDOrNew(options.RequestID),
+		RequestId:        options.RequestID,
 	})
 	return reply.GetMemory(), err
 }
@@ -172,7 +172,7 @@ func (m *Memories) Delete(ctx context.Context, which Which, options *DeleteOptio
 		AllowMissing:     options.AllowMissing,
 		Purge:            options.Purge,
 		ExpectedRevision: options.ExpectedRevision,
-		RequestId:        requestIDOrNew(options.RequestID),
+		RequestId:        options.RequestID,
 	}
 	if request.Target = (&memsvcv1.DeleteMemoryRequest_MemoryId{MemoryId: which.id}); which.address != nil {
 		request.Target = &memsvcv1.DeleteMemoryRequest_Address{Address: which.address}

@@ -95,11 +95,8 @@ func or[Options any](given *Options) *Options {
 	return given
 }
 
-// requestIDOrNew returns the caller's request id or a new one, a random UUID.
-func requestIDOrNew(given string) string {
-	if given != "" {
-		return given
-	}
+// newRequestID returns a random UUID.
+func newRequestID() string {
 	var id [16]byte
 	rand.Read(id[:]) // never fails: crypto/rand says so
 	id[6] = id[6]&0x0f | 0x40

@@ -8,6 +8,8 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	memsvcv1 "github.com/memsvc/memsvc/clients/go/memsvc/v1"
 )
@@ -18,7 +20,7 @@ const (
 	maxDelay    = time.Second
 )
 
-// retrying carries out a call with its deadline, and sends it again where nobody has answered it. Every write has a request
+// retrying carries out a call with its deadline, and sends it again where nobody has answered it. Every write gets a request
 // id, so that a repeat happens once. The service config of gRPC could do the five attempts, but not outlive a restart that
 // takes longer than these.
 func (s *settings) retrying(
@@ -27,6 +29,7 @@ func (s *settings) retrying(
 ) error {
 	ctx, cancel := s.withDeadline(ctx, method, request)
 	defer cancel()
+	request = repeatable(request)
 	// What callers give last counts.
 	options = append([]grpc.CallOption{grpc.WaitForReady(!s.failFast)}, options...)
 	for attempt := 1; ; attempt++ {
@@ -43,6 +46,31 @@ func (s *settings) retrying(
 			return err
 		}
 	}
+}
+
+// repeatable returns a request with an id, where it takes one and has none: its request_id, or the call_id of a tool's call.
+func repeatable(request any) any {
+	given, is := request.(proto.Message)
+	if !is {
+		return request
+	}
+	message := given.ProtoReflect()
+	for _, name := range []protoreflect.Name{"request_id", "call_id"} {
+		field := message.Descriptor().Fields().ByName(name)
+		if field == nil || message.Has(field) {
+			continue
+		}
+		// The caller's own stays without: used again, it is another call.
+		identified := message.New()
+		message.Range(func(each protoreflect.FieldDescriptor, value protoreflect.Value) bool {
+			identified.Set(each, value)
+			return true
+		})
+		identified.SetUnknown(message.GetUnknown())
+		identified.Set(field, protoreflect.ValueOfString(newRequestID()))
+		return identified.Interface()
+	}
+	return request
 }
 
 // withDeadline gives a context without a deadline that of its call.

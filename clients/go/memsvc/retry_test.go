@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	memsvcv1 "github.com/memsvc/memsvc/clients/go/memsvc/v1"
@@ -46,6 +47,41 @@ func TestACallGivesUpAfterFiveAttempts(t *testing.T) {
 			var failure *Error
 			if attempts != 5 || !errors.As(err, &failure) || failure.Code != codes.Unavailable {
 				t.Errorf("%s: %d attempts, %v", name, attempts, err)
+			}
+		})
+	}
+}
+
+func TestARepeatHasTheSameIDAndAnotherCallAnotherOne(t *testing.T) {
+	for name, each := range map[string]struct {
+		request proto.Message
+		id      func(any) string
+	}{
+		"a write":        {&memsvcv1.CreateMemoryRequest{Memory: &Memory{Text: "Skis"}}, func(sent any) string { return sent.(*memsvcv1.CreateMemoryRequest).GetRequestId() }},
+		"a tool's call":  {&memsvcv1.CallToolRequest{Name: "forget"}, func(sent any) string { return sent.(*memsvcv1.CallToolRequest).GetCallId() }},
+		"an id of one's": {&memsvcv1.EraseUserRequest{RequestId: "mine"}, func(sent any) string { return sent.(*memsvcv1.EraseUserRequest).GetRequestId() }},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			ids := map[string]int{}
+			before := proto.Clone(each.request)
+			for range 2 {
+				s, attempts := defaults(), 0
+				invoke := func(_ context.Context, _ string, sent, _ any, _ *grpc.ClientConn, _ ...grpc.CallOption) error {
+					ids[each.id(sent)]++
+					if attempts++; attempts < 3 {
+						return status.Error(codes.Unavailable, "connection refused")
+					}
+					return nil
+				}
+				if err := s.retrying(t.Context(), "", each.request, nil, nil, invoke); err != nil {
+					t.Error(err)
+				}
+			}
+			if !proto.Equal(each.request, before) {
+				t.Errorf("%s: the caller's request was changed to %v", name, each.request)
+			}
+			if name == "an id of one's" && ids["mine"] != 6 || name != "an id of one's" && (len(ids) != 2 || ids[""] != 0) {
+				t.Errorf("%s: %v", name, ids)
 			}
 		})
 	}

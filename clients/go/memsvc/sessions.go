@@ -56,7 +56,7 @@ func (u *User) AppendRun(
 		WaitForLearning: wait(options.Wait),
 		SkipStored:      !options.KeepAll,
 		Settings:        options.Settings,
-		RequestId:       requestIDOrNew(options.RequestID),
+		RequestId:       options.RequestID,
 	})
 }
 
@@ -173,7 +173,7 @@ func (u *User) Summarize(ctx context.Context, sessionID string, options *Summari
 		Scope:          u.scope(),
 		SessionId:      sessionID,
 		WaitForSummary: wait(options.Wait),
-		RequestId:      requestIDOrNew(options.RequestID),
+		RequestId:      options.RequestID,
 	})
 }
 
@@ -203,6 +203,6 @@ func (u *User) DeleteSession(
 		ForgetLearned: options.ForgetLearned,
 		Purge:         options.Purge,
 		AllowMissing:  options.AllowMissing,
-		RequestId:     requestIDOrNew(options.RequestID),
+		RequestId:     options.RequestID,
 	})
 }

@@ -74,8 +74,7 @@ func (u *User) CallTool(
 		Scope:         u.scope(),
 		Name:          name,
 		ArgumentsJson: written,
-		// A call that is sent again, for its answer was lost, is still one call.
-		CallId:        requestIDOrNew(options.CallID),
+		CallId:        options.CallID,
 		AgentId:       u.agent,
 		TeamId:        u.team,
 		SessionId:     options.SessionID,
