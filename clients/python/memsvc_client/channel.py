@@ -190,7 +190,10 @@ def _checked(token: str | None) -> str | None:
 
 
 def _service_config() -> str:
-    """Retry unary calls on UNAVAILABLE only: each write carries a request id, so a repeat happens once."""
+    """Retry unary calls that nobody answered: each write carries a request id, so a repeat happens once.
+
+    A server of memsvc never answers CANCELLED. It is how gRPC ends calls that a server had not taken yet as it stopped.
+    """
     paths = [rpc.path for rpc in vars(rpcs).values() if isinstance(rpc, rpcs.Rpc) and rpc.path not in rpcs.STREAMING]
     names = [path.strip("/").split("/") for path in paths]
     policy = {
@@ -198,7 +201,7 @@ def _service_config() -> str:
         "initialBackoff": "0.1s",
         "maxBackoff": "1s",
         "backoffMultiplier": 2,
-        "retryableStatusCodes": ["UNAVAILABLE"],
+        "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
     }
     methods = [{"service": service, "method": method} for service, method in names]
     return json.dumps({"methodConfig": [{"name": methods, "retryPolicy": policy}]})

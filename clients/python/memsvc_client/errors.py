@@ -150,10 +150,16 @@ class ExtractionFailed(MemoryServiceError):
     state: ExtractionState = ExtractionState.FAILED
 
 
+_NOT_TAKEN = "CANCELLED"
+"""What is said of calls that a server had not taken yet as it stopped; where the caller cancels, it is told so."""
+
+
 def error_from_status(code: grpc.StatusCode, message: str, trailers: Iterable[Any] | None) -> MemoryServiceError:
     """Return the typed error for a status and its trailing metadata (`google.rpc.Status` in the details key)."""
     info, request, retry = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest(), error_details_pb2.RetryInfo()
     found = _unpack(trailers, (info, request, retry))
+    if code is grpc.StatusCode.CANCELLED and message == _NOT_TAKEN:
+        return Unavailable("the server stopped before it took the call")
     return _BY_CODE.get(code, Unknown)(
         message=message,
         reason=info.reason,

@@ -54,6 +54,8 @@ class Faults:
 
     unavailable: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     """How often each method is still to fail, before it does anything."""
+    not_taken: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    """The same, as gRPC ends calls that a server had not taken yet as it stopped."""
     lose_reply: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     """The same, after it did it."""
     hang: set[str] = field(default_factory=set)
@@ -338,6 +340,9 @@ class FakeMemoryService(
         if self.faults.unavailable[method]:
             self.faults.unavailable[method] -= 1
             context.abort(grpc.StatusCode.UNAVAILABLE, "not now")
+        if self.faults.not_taken[method]:
+            self.faults.not_taken[method] -= 1
+            context.abort(grpc.StatusCode.CANCELLED, "CANCELLED")
 
     def _cut(self, replies: list[Any], context: Any) -> Iterator[Any]:
         after = self.faults.cut_streams_after.pop(0) if self.faults.cut_streams_after else None

@@ -108,6 +108,16 @@ def test_only_unavailable_is_retried_and_not_for_ever(sarah: User, service: Fake
     assert len(service.received("GetStats")) == 5
 
 
+def test_what_a_server_had_not_taken_as_it_stopped_is_sent_again(sarah: User, service: FakeMemoryService) -> None:
+    service.faults.not_taken["CreateMemory"] = 2
+    sarah.memories.add("Likes tea")
+    assert len(service.received("CreateMemory")) == 3
+
+    service.faults.not_taken["GetStats"] = 100
+    with pytest.raises(Unavailable, match="stopped before it took the call"):
+        sarah.stats()
+
+
 def test_a_call_to_nobody_ends_as_unavailable(short_path: object) -> None:
     with MemoryClient(f"unix://{short_path}/nobody.sock") as client, pytest.raises(Unavailable) as raised:
         client.server_info()
