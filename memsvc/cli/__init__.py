@@ -20,5 +20,6 @@ def main() -> None:
         library = (error.name or "").partition(".")[0]
         if library in ("memsvc", "memsvc_drivers", "memsvc_client", ""):
             raise
-        extra = {"openai": "openai", "jwt": "jwt", "ruamel": "kubernetes", "mcp": "mcp"}.get(library, "server")
+        extras = {"openai": "openai", "jwt": "jwt", "ruamel": "kubernetes", "cryptography": "kubernetes", "mcp": "mcp"}
+        extra = extras.get(library, "server")
         sys.exit(f"memsvc: needs {library}, which is not installed: pip install 'memsvc[{extra}]'")

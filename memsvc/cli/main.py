@@ -20,6 +20,7 @@ _COMMANDS = {
     "healthcheck": ("memsvc.cli.healthcheck", "Ask a running server whether it serves."),
     "inject": ("memsvc.cli.inject", "Put a sidecar into the pods of Kubernetes manifests."),
     "webhook": ("memsvc.cli.webhook", "Serve an admission webhook that injects a sidecar."),
+    "webhook-certificate": ("memsvc.cli.webhook_certificate", "Make the webhook's certificate, in a cluster."),
     "token": ("memsvc.cli.token", "Make, list and revoke tokens."),
     "retry": ("memsvc.cli.retry", "Make failed extractions wait again."),
     "migrate": ("memsvc.cli.storage", "Bring a database's schema up to date."),
@@ -41,7 +42,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        function = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name
+        function = f"{cmd_name}_" if keyword.iskeyword(cmd_name) else cmd_name.replace("-", "_")
         command = getattr(importlib.import_module(_COMMANDS[cmd_name][0]), function)
         assert isinstance(command, click.Command)
         return command

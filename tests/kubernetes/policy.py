@@ -50,7 +50,7 @@ def environment(container: Manifest) -> dict[str, str]:
 
 def _of_pod(where: str, pod: Manifest) -> Iterator[str]:
     spec = pod["spec"]
-    if spec.get("automountServiceAccountToken") is not False:
+    if spec.get("automountServiceAccountToken") is not False and not _asks_the_api_server(spec):
         yield f"{where}: gets a token of its service account"
     for container in containers(pod):
         yield from _of_container(f"{where}, {container['name']}", spec, container)
@@ -62,6 +62,11 @@ def _of_pod(where: str, pod: Manifest) -> Iterator[str]:
     if len(set(ports)) != len(ports):
         yield f"{where}: a port is used twice: {ports}"
     yield from _of_sidecar(where, spec)
+
+
+def _asks_the_api_server(spec: Manifest) -> bool:
+    """Whether a pod is the hook's, which keeps the webhook's certificate in a Secret, and runs for a moment."""
+    return [each.get("args", [""])[0] for each in containers({"spec": spec})] == ["webhook-certificate"]
 
 
 def _of_container(where: str, spec: Manifest, container: Manifest) -> Iterator[str]:
@@ -134,6 +139,7 @@ def _of_sidecar(where: str, spec: Manifest) -> Iterator[str]:
 def _of_references(manifests: Sequence[Manifest], given: set[str]) -> Iterator[str]:
     made = {(each["kind"], each["metadata"]["name"]) for each in manifests}
     made |= {("Secret", each["spec"]["secretName"]) for each in manifests if each["kind"] == "Certificate"}
+    made |= {("Secret", name) for _, pod in pods(manifests) for name in _made_by_hook(pod)}
     for where, pod in pods(manifests):
         for kind, name in _named_by(pod):
             if (kind, name) not in made and name not in given:
@@ -143,6 +149,12 @@ def _of_references(manifests: Sequence[Manifest], given: set[str]) -> Iterator[s
             target = manifest["spec"]["scaleTargetRef"]
             if (target["kind"], target["name"]) not in made:
                 yield f"scales {target}, which is not there"
+
+
+def _made_by_hook(pod: Manifest) -> Iterator[str]:
+    if _asks_the_api_server(pod["spec"]):
+        options = [argument.partition("=") for argument in containers(pod)[0]["args"]]
+        yield from (value for name, _, value in options if name == "--secret")
 
 
 def _named_by(pod: Manifest) -> Iterator[tuple[str, str]]:

@@ -15,7 +15,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
 
 {{- define "injector.secret" -}}
-{{- if .Values.certManager.enabled }}{{ include "injector.fullname" . }}-tls{{ else }}{{ required "memsvc-injector: name a certificate: tls.secret, or certManager.enabled" .Values.tls.secret }}{{ end }}
+{{- if or .Values.certManager.enabled .Values.selfSigned.enabled }}{{ include "injector.fullname" . }}-tls{{ else }}{{ required "memsvc-injector: name a certificate: tls.secret, or certManager.enabled, or selfSigned.enabled" .Values.tls.secret }}{{ end }}
 {{- end }}
 
 {{- define "injector.image" -}}
@@ -24,6 +24,22 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- else -}}
 {{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
 {{- end }}
+{{- end }}
+
+{{- define "injector.hook" -}}
+helm.sh/hook: {{ .when }}
+helm.sh/hook-weight: {{ .weight | quote }}
+helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+{{- end }}
+
+{{/* A pod of the injector: what its Deployment's and its hook's have in common. */}}
+{{- define "injector.container" -}}
+image: {{ include "injector.image" . }}
+imagePullPolicy: {{ .Values.image.pullPolicy }}
+resources:
+  {{- toYaml .Values.resources | nindent 2 }}
+securityContext:
+  {{- toYaml .Values.securityContext | nindent 2 }}
 {{- end }}
 
 {{/* One webhook: what both have in common. */}}
@@ -36,8 +52,8 @@ failurePolicy: {{ .Values.failurePolicy }}
 reinvocationPolicy: IfNeeded
 matchPolicy: Equivalent
 clientConfig:
-  {{- if not .Values.certManager.enabled }}
-  caBundle: {{ required "memsvc-injector: tls.caBundle is needed where cert-manager does not tell it" .Values.tls.caBundle }}
+  {{- if not (or .Values.certManager.enabled .Values.selfSigned.enabled) }}
+  caBundle: {{ required "memsvc-injector: tls.caBundle is needed where neither cert-manager nor the hook tells it" .Values.tls.caBundle }}
   {{- end }}
   service:
     name: {{ include "injector.fullname" . }}
@@ -45,9 +61,5 @@ clientConfig:
     path: /mutate
     port: 443
 rules:
-  - apiGroups: [""]
-    apiVersions: [v1]
-    operations: [CREATE]
-    resources: [pods]
-    scope: Namespaced
+  - {{- include "injector.pods" . | nindent 4 }}
 {{- end }}

@@ -1,0 +1,1 @@
+../../memsvc-sidecar/templates/_sidecar.tpl
