@@ -82,13 +82,15 @@ clients: $(VENV)/.installed
 	for each in clients/*/check; do $$each || exit 1; done
 	$(BIN)/python -m tests.contract --check-table
 
-# Generate memsvc/v1 and docs/openapi.yaml from protos/, compile the SQL of the SQL drivers, write the reference of the configuration.
+# Generate memsvc/v1 and docs/openapi.yaml from protos/, compile the SQL of the SQL drivers, write the reference of the configuration,
+# the charts' schemas, and what an admission policy makes of the settings' names.
 gen: $(VENV)/.installed
 	tools/generate .
 	tools/openapi
 	tools/compile-sql drivers/memsvc_drivers
 	tools/configuration-reference
 	tools/chart-schemas
+	MEMSVC_UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q tests/kubernetes/test_charts.py -k "golden_file and policy"
 
 # What the charts render, for each file under their ci/, against what a platform team demands. `make test` does that too,
 # with Helm's library; here Helm itself renders them as well (built by Go, once: minutes), or the one of MEMSVC_TEST_HELM.
