@@ -1,0 +1,132 @@
+"""`memsvc ui`: the page, and what it asks relayed to a server elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from memsvc.testing.fake_openai import FakeOpenAI
+from memsvc.testing.replies import Reply
+from tests.servers.process import ends_with_its_parent
+from tests.torture.process import Installation
+
+SECONDS = 60.0
+
+
+@pytest.fixture
+async def target() -> AsyncIterator[str]:
+    with tempfile.TemporaryDirectory(prefix="memsvc") as folder:
+        installation = Installation(Path(folder), f"sqlite:///{folder}/memsvc.db", {"engine": "rules"})
+        async with installation.serving() as server:
+            yield server.target
+
+
+@asynccontextmanager
+async def ui(target: str, environment: Mapping[str, str] | None = None) -> AsyncIterator[str]:
+    """Run the command, and hand out what it prints: where the page is."""
+    arguments = ("-m", "memsvc", "ui", "--target", target, "--listen", "127.0.0.1:0")
+    process = await asyncio.create_subprocess_exec(
+        *(*ends_with_its_parent(), sys.executable, *arguments),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "OPENAI_API_KEY": "", **(environment or {})},
+    )
+    try:
+        assert process.stdout is not None
+        async with asyncio.timeout(SECONDS):
+            yield (await process.stdout.readline()).decode().strip()
+        process.send_signal(signal.SIGINT)
+        async with asyncio.timeout(SECONDS):
+            assert await process.wait() == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def ask(url: str, body: Any = None, **headers: str) -> tuple[int, Any, Mapping[str, str]]:
+    def asked() -> tuple[int, Any, Mapping[str, str]]:
+        data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        given = {"Content-Type": "application/json", **{name.replace("_", "-"): text for name, text in headers.items()}}
+        try:
+            with urllib.request.urlopen(urllib.request.Request(url, data, given), timeout=SECONDS) as reply:
+                return reply.status, reply.read(), dict(reply.headers)
+        except urllib.error.HTTPError as error:
+            return error.code, error.read(), dict(error.headers)
+
+    return await asyncio.to_thread(asked)
+
+
+async def test_the_page_and_the_api_of_a_server_elsewhere_are_served(target: str) -> None:
+    async with ui(target) as page:
+        api = page.removesuffix("ui/") + "memsvc.v1."
+        scope = {"scope": {"userId": "sarah"}}
+        status, body, headers = await ask(page)
+        assert (status, headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+        assert b"main.js" in body
+        status, body, _ = await ask(f"{api}MemoryService/CreateMemory", {**scope, "memory": {"text": "Skis"}})
+        assert (status, json.loads(body)["memory"]["text"]) == (200, "Skis")
+        status, body, _ = await ask(f"{api}MemoryService/GetMemory", {**scope, "memoryId": "none"})
+        error = json.loads(body)
+        assert (status, error["code"]) == (404, "not_found")
+        assert error["details"][0]["debug"]["domain"] == "memsvc.dev"
+        assert (await ask(f"{page}model.json"))[1] == b'{"name":""}'
+        assert (await ask(page, Host="evil.example"))[0] == 421
+        assert (await ask(f"{page}answer", {}, Origin="http://evil.example"))[0] == 403
+
+
+async def test_streams_are_relayed_as_they_come(target: str) -> None:
+    message = {"role": "ROLE_USER", "parts": [{"text": {"text": "I live in Porto."}}]}
+    request = json.dumps({"scope": {"userId": "sarah"}, "messages": {"messages": [message]}}).encode()
+    async with ui(target) as page:
+        url = page.removesuffix("ui/") + "memsvc.v1.ExtractionService/ExtractMemories"
+        framed = struct.pack(">BI", 0, len(request)) + request
+        status, body, _ = await ask(url, framed, Content_Type="application/connect+json")
+
+    seen = []
+    while body:
+        flags, length = struct.unpack_from(">BI", body)
+        seen.append((flags, json.loads(body[5 : 5 + length])))
+        body = body[5 + length :]
+    events = [next(key for key in each["event"] if key not in ("number", "resumeToken")) for _, each in seen[:-1]]
+    assert status == 200
+    assert (events[0], events[-2:]) == ("accepted", ["committed", "completed"])
+    assert seen[-1] == (2, {})
+
+
+async def test_a_server_that_is_not_there_is_said_to_be_unavailable() -> None:
+    async with ui("127.0.0.1:1") as page:
+        url = page.removesuffix("ui/") + "memsvc.v1.AdminService/GetServerInfo"
+        status, body, _ = await ask(url, {}, Connect_Timeout_Ms="5000")
+
+    assert (status, json.loads(body)["code"]) in ((503, "unavailable"), (504, "deadline_exceeded"))
+
+
+async def test_a_model_of_the_readers_own_answers(target: str) -> None:
+    async with FakeOpenAI([Reply(content="In Porto, then.")]) as fake:
+        keys = {"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": fake.base_url, "MEMSVC_OPENAI_MODEL": "small"}
+        async with ui(target, keys) as page:
+            named = await ask(f"{page}model.json")
+            said = {"role": "ROLE_USER", "parts": [{"text": {"text": "Where shall we eat?"}}]}
+            answered = await ask(f"{page}answer", {"context": "home: Porto", "messages": [said]})
+            wrong = await ask(f"{page}answer", b"no json")
+
+        assert json.loads(named[1]) == {"name": "small"}
+        assert json.loads(answered[1]) == {"text": "In Porto, then."}
+        assert json.loads(wrong[1]) == {"error": "this is no conversation"}
+        assert "home: Porto" in fake.requests[0].prompt
+        assert "Where shall we eat?" in fake.requests[0].prompt
