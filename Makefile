@@ -90,6 +90,7 @@ gen: $(VENV)/.installed
 	tools/compile-sql drivers/memsvc_drivers
 	tools/configuration-reference
 	tools/chart-schemas
+	tools/chart-readmes
 	MEMSVC_UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q tests/kubernetes/test_charts.py -k "golden_file and policy"
 
 # What the charts render, for each file under their ci/, against what a platform team demands. `make test` does that too,

@@ -253,6 +253,15 @@ def test_the_policy_finds_secrets_that_nobody_makes() -> None:
     assert {sentence.rpartition(" ")[2] for sentence in found} == {"memory-database", "model", "memory-tokens"}
 
 
+def test_the_readmes_say_what_the_values_do(tmp_path: Path) -> None:
+    subprocess.run([ROOT / "tools" / "chart-readmes", str(tmp_path)], check=True, timeout=60)
+    for chart in ("memsvc", "memsvc-injector", "memsvc-sidecar"):
+        written = (HELM / chart / "README.md").read_text()
+        assert (tmp_path / chart / "README.md").read_text() == written
+        for value in yaml.safe_load((HELM / chart / "values.yaml").read_text()):
+            assert re.search(rf"^\| `{value}[.`]", written, re.MULTILINE), value
+
+
 def test_the_schemas_are_made_of_the_settings(tmp_path: Path) -> None:
     subprocess.run([ROOT / "tools" / "chart-schemas", str(tmp_path)], check=True, timeout=60)
     for chart in ("memsvc", "memsvc-sidecar"):
