@@ -46,7 +46,7 @@ func New(target string, options ...Option) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	dialOptions, err := chosen.dialOptions(useTLS)
+	dialOptions, err := chosen.dialOptions(address, useTLS)
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
@@ -115,7 +116,7 @@ func (s *settings) check() error {
 	return nil
 }
 
-func (s *settings) dialOptions(useTLS bool) ([]grpc.DialOption, error) {
+func (s *settings) dialOptions(address string, useTLS bool) ([]grpc.DialOption, error) {
 	transport, err := s.credentials(useTLS)
 	if err != nil {
 		return nil, err
@@ -125,11 +126,14 @@ func (s *settings) dialOptions(useTLS bool) ([]grpc.DialOption, error) {
 		grpc.WithTransportCredentials(transport),
 		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoffs, MinConnectTimeout: 5 * time.Second}),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessageBytes), grpc.MaxCallSendMsgSize(maxMessageBytes)),
-		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: keepaliveTime, Timeout: 20 * time.Second}),
 		grpc.WithChainUnaryInterceptor(s.retrying),
 		grpc.WithDisableRetry(),
 		grpc.WithDisableServiceConfig(),
 		grpc.WithUserAgent("memsvc-go"),
+	}
+	if !strings.HasPrefix(address, "unix") {
+		alive := keepalive.ClientParameters{Time: keepaliveTime, Timeout: 20 * time.Second}
+		options = append(options, grpc.WithKeepaliveParams(alive))
 	}
 	if *s.token != "" {
 		options = append(options, grpc.WithPerRPCCredentials(bearer(*s.token)))

@@ -25,11 +25,7 @@ func TestMain(m *testing.M) {
 
 // withSidecar runs tests beside a real server: the one that MEMSVC_BIN names, else that of the checkout.
 func withSidecar(run func() int) int {
-	binary := os.Getenv("MEMSVC_BIN")
-	if binary == "" {
-		binary, _ = filepath.Abs("../../../.venv/bin/memsvc")
-	}
-	if _, err := os.Stat(binary); err != nil {
+	if _, err := os.Stat(binary()); err != nil {
 		if os.Getenv("CI") != "" {
 			fmt.Println("no memsvc to test against:", err)
 			return 1
@@ -43,7 +39,8 @@ func withSidecar(run func() int) int {
 		panic(err)
 	}
 	defer os.RemoveAll(folder)
-	stop, err := startSidecar(binary, folder)
+	address = "unix://" + filepath.Join(folder, "memsvc.sock")
+	stop, err := startSidecar(folder, "--listen", address)
 	if err != nil {
 		fmt.Println("memsvc serve did not start:", err)
 		return 1
@@ -52,9 +49,18 @@ func withSidecar(run func() int) int {
 	return run()
 }
 
-// startSidecar starts a server, and returns what ends it. It ends with this process, too, however that ends: it exits when
+// binary is the program of the server.
+func binary() string {
+	if named := os.Getenv("MEMSVC_BIN"); named != "" {
+		return named
+	}
+	own, _ := filepath.Abs("../../../.venv/bin/memsvc")
+	return own
+}
+
+// startSidecar starts a server, whose addresses are in the file "ready" of the folder then, and returns what ends it. It ends with this process, too, however that ends: it exits when
 // nobody holds the lock.
-func startSidecar(binary, folder string) (stop func(), err error) {
+func startSidecar(folder string, flags ...string) (stop func(), err error) {
 	lock, err := os.Create(filepath.Join(folder, "lock"))
 	if err != nil {
 		return nil, err
@@ -62,11 +68,11 @@ func startSidecar(binary, folder string) (stop func(), err error) {
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_SH); err != nil {
 		return nil, err
 	}
-	address = "unix://" + filepath.Join(folder, "memsvc.sock")
 	ready := filepath.Join(folder, "ready")
-	server := exec.Command(binary, "serve", "--listen", address,
-		"--storage-url", "sqlite:///"+filepath.Join(folder, "memsvc.db"), "--ready-file", ready,
-		"--exit-when-unlocked", lock.Name(), "--quiet-seconds", "0", "--engine", "rules", "--log-level", "warning")
+	server := exec.Command(binary(), append([]string{"serve",
+		"--storage-url", "sqlite:///" + filepath.Join(folder, "memsvc.db"), "--ready-file", ready,
+		"--exit-when-unlocked", lock.Name(), "--quiet-seconds", "0", "--engine", "rules", "--log-level", "warning",
+	}, flags...)...)
 	for _, each := range os.Environ() {
 		if !strings.HasPrefix(each, "MEMSVC_") {
 			server.Env = append(server.Env, each)
