@@ -103,6 +103,24 @@ def test_what_is_over_is_a_fact_of_the_past_and_what_was_to_be_forgotten_is_gone
     assert at_place(sarah, "company", day(2026, 1, 1)) is None
 
 
+@pytest.mark.parametrize(
+    ("said", "fact", "since", "until"),
+    [
+        ("I worked at Siemens until March.", "Worked at Siemens", None, (2026, 4, 1)),
+        ("I worked at Siemens from March 2019 to June 2021.", "Worked at Siemens", (2019, 3, 1), (2021, 7, 1)),
+        ("I was a nurse from 2019 to 2021", "Worked as a nurse", (2019, 1, 1), (2022, 1, 1)),
+        ("We lived in Oslo until last year", "Lived in Oslo", None, (2026, 1, 1)),
+    ],
+)
+def test_a_span_that_is_over_is_a_fact_with_its_dates(
+    sarah: User, said: str, fact: str, since: tuple[int, ...] | None, until: tuple[int, ...]
+) -> None:
+    tell(sarah, said, 2026, 5, 8)
+    (memory,) = sarah.memories.list()
+    assert (memory.memory, memory.key) == (fact, "")
+    assert (memory.valid_from, memory.valid_to) == (day(*since) if since else None, day(*until))
+
+
 def test_an_undo_takes_back_what_was_kept(sarah: User) -> None:
     tell(sarah, "I live in Rome", 2024, 1, 5)
     tell(sarah, "I moved to Oslo in March", 2025, 5, 8)

@@ -6,12 +6,14 @@ is turned away here is not read at all: what a sentence hides is still found in 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Final
 
 import msgspec
 
+from memsvc.extraction.rules.dates import TIME_WORD
 from memsvc.extraction.rules.lexicon import Lexicon
 from memsvc.extraction.rules.sentences import BRACKET, Sentence, Token, words_of
 
@@ -66,6 +68,9 @@ class _Start(msgspec.Struct, frozen=True, gc=False):
 
 
 def _is_supposed(words: Sequence[str], lexicon: Lexicon) -> bool:
+    if not lexicon.words("past_verbs").isdisjoint(words):
+        # "I worked there until March" supposes nothing.
+        words = [word for word, next_ in pairwise([*words, ""]) if not (word in _UP_TO and _TIME.fullmatch(next_))]
     return not lexicon.words("supposing").isdisjoint(words)
 
 
@@ -180,6 +185,8 @@ def _is_comma(tokens: list[Token], at: int) -> bool:
     return at < len(tokens) and tokens[at].word == ","
 
 
+_UP_TO: Final = ("until", "till")
+_TIME: Final = re.compile(TIME_WORD)
 _OWN: Final = ("i", "my", "we", "our", "mine")
 _VERB_GROUP: Final = frozenset({"am", "was", "have", "been", "do", "not", "are", "were", "had", "is"})
 _COPULAS: Final = frozenset({"is", "are", "am", "was"})
