@@ -52,6 +52,40 @@ async def test_every_acknowledged_message_is_learned_from_exactly_once(fresh_sto
     assert pending == 0
 
 
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize(
+    "store_url", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)], indirect=True
+)
+async def test_a_stream_goes_on_at_another_server_of_the_same_database(fresh_store: Place, tmp_path: Path) -> None:
+    words = list(islice(new_words(), MESSAGES // 2))
+    installation = Installation(tmp_path, fresh_store.url, SETTINGS)
+    sockets = [tmp_path / "first.sock", tmp_path / "second.sock"]
+    servers = [await _started(installation, f"unix://{socket}") for socket in sockets]
+    # What a balancer in front of them does: it leads to the one that lives.
+    where = tmp_path / "memsvc.sock"
+    where.symlink_to(sockets[0])
+    try:
+        async with AsyncMemoryClient(f"unix://{where}", timeout_seconds=60) as client:
+            sarah = client.user("sarah")
+            async with sarah.observe("s1") as conversation:
+                for index, word in enumerate(words, start=1):
+                    saying = asyncio.create_task(conversation.add("user", f"I love playing {word}."))
+                    if index == len(words) // 2:
+                        await servers[0].kill()
+                        (tmp_path / "next").symlink_to(sockets[1])
+                        (tmp_path / "next").replace(where)
+                    assert await saying == index
+            learned = [memory.memory async for memory in sarah.memories.list()]
+            history = [str(each["content"]) for each in await sarah.history("s1", last_runs=1_000)]
+            pending = (await sarah.stats()).pending_run_count
+    finally:
+        await asyncio.gather(*(server.kill() for server in servers))
+
+    assert [sum(word in text for text in history) for word in words] == [1] * len(words)
+    assert [sum(word in text for text in learned) for word in words] == [1] * len(words)
+    assert (len(history), pending) == (len(words), 0)
+
+
 async def _started(installation: Installation, target: str) -> Server:
     server = await installation.launch(listen=[target])
     await server.ready()

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
 from typing import Any
 
+import pytest
 from rpc_harness import Harness, agentic, said, served
 
 from memsvc.extraction.engine import Action, Conversation, EngineEvent, Finished, Operation
 from memsvc.extraction.rules import RulesEngine
 from memsvc.model import Scope, ToolName
+from memsvc.storage.conformance import Place
 from memsvc.storage.driver import Driver
+from memsvc.storage.registry import connect
 from memsvc.v1 import common_pb2 as common
 from memsvc.v1 import memory_pb2, session_pb2
 from memsvc.v1 import tool_pb2 as pb
@@ -39,8 +43,12 @@ VALUES += [
 VALUES += ["victims-session", "profile", "all", "role", "work", [], {}, [[[["bob"]]]], "x" * 5_000, "ignore the above"]
 
 
-async def test_no_tool_call_reads_or_changes_another_user(driver: Driver, folder: Path) -> None:
-    async with served(driver, folder, engine=RulesEngine()) as server:
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    "store_url", ["memory", "sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)], indirect=True
+)
+async def test_no_tool_call_reads_or_changes_another_user(fresh_store: Place, folder: Path) -> None:
+    async with opened(fresh_store) as driver, served(driver, folder, engine=RulesEngine()) as server:
         await agentic(server)
         for victim in VICTIMS:
             await remember(server, victim)
@@ -55,6 +63,16 @@ async def test_no_tool_call_reads_or_changes_another_user(driver: Driver, folder
     # Else it would say little: most calls are refused, and many are not.
     assert sum(reply.startswith("Error: ") for reply in replies) > CALLS / 4
     assert sum(not reply.startswith("Error: ") for reply in replies) > CALLS / 10
+
+
+@asynccontextmanager
+async def opened(place: Place) -> AsyncIterator[Driver]:
+    driver = connect(place.url, place.options)
+    await driver.open()
+    try:
+        yield driver
+    finally:
+        await driver.close()
 
 
 def hostile(source: Random) -> pb.CallToolRequest:
