@@ -54,6 +54,15 @@ _NOT_KEPT: Final = frozenset(
     )
 )
 """Keywords that would bind values, and that are not understood here."""
+_EXPRESSION: Final = ": some regular expressions take for ever, and values would be checked while others wait"
+_INSTEAD: Final = {
+    "pattern": f"{_EXPRESSION}. Use enum, const, minLength and maxLength, or say it in capture_instructions",
+    "patternProperties": f"{_EXPRESSION}. Name the keys in properties",
+    "propertyNames": ". Name the keys in properties, and set additionalProperties to false",
+    "not": ". Say what is allowed, by enum or anyOf",
+    "contains": ". Say what each element is, by items",
+}
+"""What to do in place of some of them."""
 _LEAST_AND_MOST: Final = {
     "minimum": lambda value, bound: value >= bound,
     "maximum": lambda value, bound: value <= bound,
@@ -296,7 +305,7 @@ class _Reader:
             raise invalid(path, f"must not be nested deeper than {_DEEPEST}")
         for name in schema:
             if name in _NOT_KEPT:
-                raise invalid(f"{path}.{name}", "is not supported")
+                raise invalid(f"{path}.{name}", f"is not supported{_INSTEAD.get(name, '')}")
 
         def sub(name: str) -> _Node | None:
             return self.read(schema[name], f"{path}.{name}", depth + 1) if name in schema else None

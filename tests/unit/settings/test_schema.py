@@ -162,6 +162,15 @@ def test_what_is_no_schema_or_would_not_be_kept_is_refused(text: str, field: str
     assert [each.field for each in refused.value.fields] == [field]
 
 
+def test_who_gives_a_pattern_is_told_why_not_and_what_to_do_instead() -> None:
+    with pytest.raises(InvalidArgument) as refused:
+        compile_schema('{"properties": {"code": {"type": "string", "pattern": "^[A-Z]{3}$"}}}', "schema_json")
+    (violation,) = refused.value.fields
+    assert violation.field == "schema_json.properties.code.pattern"
+    assert "is not supported" in violation.description
+    assert "minLength and maxLength" in violation.description
+
+
 def test_a_small_schema_that_grows_without_end_is_read_soon_and_bound_in_time() -> None:
     doubled = {f"D{n}": {"allOf": [{"$ref": f"#/$defs/D{n + 1}"}] * 2} for n in range(14)}
     doubled["D14"] = {"type": "array", "items": {"anyOf": [{"$ref": "#/$defs/D14"}] * 2}}
