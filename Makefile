@@ -94,9 +94,10 @@ gen: $(VENV)/.installed
 	MEMSVC_UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q tests/kubernetes/test_charts.py -k "golden_file and policy"
 
 # What the charts render, for each file under their ci/, against what a platform team demands. `make test` does that too,
-# with Helm's library; here Helm itself renders them as well (built by Go, once: minutes), or the one of MEMSVC_TEST_HELM.
+# with Helm's library; here Helm itself renders them as well, or the one of MEMSVC_TEST_HELM, and kube-score reads them (built by
+# Go, once: minutes).
 charts: $(VENV)/.installed
-	MEMSVC_TEST_HELM="$${MEMSVC_TEST_HELM:-build}" $(BIN)/python -m pytest -q tests/kubernetes/test_charts.py
+	MEMSVC_TEST_HELM="$${MEMSVC_TEST_HELM:-build}" MEMSVC_TEST_KUBE_SCORE=build $(BIN)/python -m pytest -q tests/kubernetes/test_charts.py
 
 # Prometheus' own parser on the alerts and the dashboard's queries: built by Go, once.
 alerts: $(VENV)/.installed

@@ -31,6 +31,7 @@ SINCE = {"MutatingAdmissionPolicy": 36, "MutatingAdmissionPolicyBinding": 36, "V
 SINCE |= {"ValidatingAdmissionPolicyBinding": 30}
 """Kinds that came after the oldest."""
 HELM_VERSION = "v3.19.0"
+KUBE_SCORE_VERSION = "v1.20.0"
 OF_OPERATORS = ("cert-manager.io/", "monitoring.coreos.com/")
 SHARED, AGENT, INJECTOR = HELM / "memsvc", HELM / "examples" / "agent", HELM / "memsvc-injector"
 INSECURE: dict[str, Any] = {"insecure": True, "settings": {"storage_url": "postgresql://db/memsvc"}}
@@ -107,6 +108,34 @@ def test_helm_itself_renders_the_same_and_finds_nothing_to_complain_of(case: Cas
         printed = subprocess.run(template, check=True, capture_output=True, timeout=60, text=True).stdout
     found = [each for each in yaml.safe_load_all(printed) if each]
     assert sorted(found, key=name_of) == sorted(case.manifests(), key=name_of)
+
+
+NOT_ASKED = {
+    "container-image-pull-policy": "an image is named by version or digest, and is the same whenever it is pulled",
+    "container-ephemeral-storage-request-and-limit": "root file systems are read-only, and volumes have a size",
+    "pod-networkpolicy": "the shared deployment has one; other pods are left to who runs the cluster",
+    "pod-probes-identical": "the webhook has one answer; it is given up later than it is taken out of service",
+    "deployment-has-host-podantiaffinity": "topology spread constraints do that",
+    "deployment-has-poddisruptionbudget": "some of the files of values turn it off",
+    "container-security-context-user-group-id": "the example's agent is of uid 1000, as its image may be",
+}
+"""What kube-score would have, and why it is not so here."""
+
+
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_kube_score_finds_nothing_that_is_not_so_on_purpose(case: Case) -> None:
+    if not os.environ.get("MEMSVC_TEST_KUBE_SCORE"):
+        pytest.skip("kube-score: make charts builds it")
+    kube_score = must_have(go_tool, "github.com/zegl/kube-score/cmd/kube-score", KUBE_SCORE_VERSION)
+    command = [kube_score, "score", "--output-format", "ci", "--kubernetes-version", f"v1.{MINORS[-1]}", "-"]
+    command += [option for check in NOT_ASKED for option in ("--ignore-test", check)]
+    score = subprocess.run(
+        command, input=yaml.safe_dump_all(case.manifests()), capture_output=True, text=True, timeout=60, check=False
+    )
+    assert [line for line in score.stdout.splitlines() if line.startswith("[CRITICAL]")] == []
+    assert score.returncode == 0, score.stderr
+    assert "[OK]" in score.stdout or case.values.get("mode") == "policy"
 
 
 def name_of(manifest: Mapping[str, Any]) -> tuple[str, str]:
