@@ -1,8 +1,8 @@
 """By words and by meaning: what either finds, fused.
 
-A weighted sum of scores, each divided by its maximum. (Sums of reciprocal ranks lose where one half is weak.) Of the
-first ten it finds more than the better half alone; of the first five, where question and answer share no word, it finds
-a little less than meaning alone.
+A weighted sum of scores, each divided by its maximum. (Sums of reciprocal ranks lose where one half is weak.) Where
+even the best hit holds little of what is asked, words count for less: a question that is put in other words than its
+answer always shares some of them with something else.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from memsvc.search.vectors import VectorIndex
 T = TypeVar("T")
 
 LEXICAL_SHARE = 0.6
+LEAST_BEST_WORDS = 0.4
+"""From here on the best hit by words counts in full: it holds so much of the query."""
 LEAST_SIMILARITY = 0.1
 """What is less near is found by its words, or not at all."""
 _CANDIDATES = 50
@@ -92,7 +94,7 @@ def fuse(found: Sequence[Candidate[T]], limit: int | None = None) -> list[Ranked
     else:
         # The better half says how sure the best hit is.
         certainty = max(min(1.0, most_words), most_similar)
-        of_words = certainty * LEXICAL_SHARE / most_words
+        of_words = certainty * LEXICAL_SHARE / max(most_words, LEAST_BEST_WORDS)
         of_meaning = certainty * (1 - LEXICAL_SHARE) / most_similar
     scores = [of_words * each.words + of_meaning * each.similarity for each in found]
     least = nlargest(limit, scores)[-1] if limit and len(scores) > limit else 0.0

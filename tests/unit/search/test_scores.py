@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from memsvc.search.hybrid import Candidate, fuse
 from memsvc.search.scores import shown_scores, sure_score
 
 
@@ -22,3 +23,10 @@ def test_scores_are_in_order_and_within_bounds(sure: list[float]) -> None:
     assert shown == sorted(shown, reverse=True)
     assert all(0 <= score <= 1 for score in shown)
     assert shown_scores(sorted(sure, reverse=True)) == [min(1.0, score) for score in sorted(sure, reverse=True)]
+
+
+def test_a_hit_that_shares_a_word_in_passing_does_not_outweigh_what_is_meant() -> None:
+    in_passing, meant = Candidate("the week", words=0.1), Candidate("an answer in other words", similarity=0.6)
+    assert [each.item for each in fuse([in_passing, meant])] == [meant.item, in_passing.item]
+    by_its_words = Candidate("an answer in the same words", words=0.6)
+    assert [each.item for each in fuse([by_its_words, meant])] == [by_its_words.item, meant.item]
