@@ -9,7 +9,7 @@ MINUTES ?= 30
 WORKERS ?= 4
 FROZEN := protos/frozen.binpb
 
-.PHONY: demo picture test page-test screenshots examples integrations check proto-languages clients gen lint types charts alerts sbom bench torture torture-rules fuzz soak clean
+.PHONY: demo picture test page-test screenshots examples integrations check clients gen lint types charts alerts sbom bench torture torture-rules fuzz soak clean
 
 # What tests and checks need, once for each state of pyproject.toml.
 $(VENV)/.installed: pyproject.toml
@@ -72,10 +72,6 @@ lint: $(VENV)/.installed
 
 types: $(VENV)/.installed
 	$(BIN)/mypy
-
-# Generate Go, TypeScript and Java from protos/, and compile it. Needs Go, Node 20 and Maven with a JDK of 17.
-proto-languages: $(VENV)/.installed
-	tools/proto-languages
 
 # What each client has to pass by the tools of its own language, then the contract, over all of them. Needs Go, Node 20 and Maven.
 clients: $(VENV)/.installed

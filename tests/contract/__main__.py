@@ -43,9 +43,10 @@ def main() -> None:
     print(f"{len(outcomes)} runs of {len(chosen)} cases, {len(failed)} failed, {time.monotonic() - begun:.0f} s")
     if failed:
         sys.exit(1)
+    before = PAGE.read_text(encoding="utf-8")
     if options.table:
-        PAGE.write_text(page(outcomes), encoding="utf-8")
-    elif options.check_table and page(outcomes) != PAGE.read_text(encoding="utf-8"):
+        PAGE.write_text(page(outcomes, before), encoding="utf-8")
+    elif options.check_table and page(outcomes, before) != before:
         sys.exit(f"{PAGE.relative_to(CLIENTS.parent)} says something else: python -m tests.contract --table")
 
 
@@ -57,7 +58,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--case", action="append", metavar="TEXT", help="only cases that have this in their name")
     parser.add_argument("--kills", type=int, default=2, help="how often cases kill the server that do so repeatedly")
     parser.add_argument("--at-once", type=int, default=3, help="how many servers there are at once")
-    parser.add_argument("--table", action="store_true", help=f"write {PAGE.relative_to(CLIENTS.parent)}")
+    parser.add_argument(
+        "--table", action="store_true", help=f"write {PAGE.relative_to(CLIENTS.parent)}: the languages that were run"
+    )
     parser.add_argument("--check-table", action="store_true", help="fail where it says something else")
     parser.add_argument("--verbose", action="store_true", help="name each case and how long it took")
     options = parser.parse_args()
@@ -102,7 +105,10 @@ async def _run(wanted: Wanted, language: str, opened: World) -> list[Outcome]:
             how = "failed" if outcome.failure else f"{time.monotonic() - begun:.2f} s"
             print(f"{language} over {opened.transport}: {case.name}: {how}", flush=True)
     for executor in pair:
-        await executor.stop()
+        try:
+            await executor.stop()
+        except ExecutorFailed as failure:
+            outcomes[-1].failure = str(failure)
     return outcomes
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tests.contract.cases import Case
-from tests.contract.executor import CLIENTS
+from tests.contract.cases import Case, cases
+from tests.contract.executor import CLIENTS, languages
 from tests.contract.world import TRANSPORTS
 
 PAGE = CLIENTS / "README.md"
@@ -34,24 +35,42 @@ class Outcome:
     """Why the client does not offer it; empty: it does."""
 
 
-def page(outcomes: Sequence[Outcome]) -> str:
-    """Return the page for outcomes of which none failed."""
-    languages = list(dict.fromkeys(each.language for each in outcomes))
-    cases = list(dict.fromkeys((each.case.group, each.case.name) for each in outcomes))
-    links = ", ".join(f"[{_TITLES[each]}]({each}/README.md)" for each in languages)
+def page(outcomes: Sequence[Outcome], before: str) -> str:
+    """Return the page for outcomes of which none failed; columns of languages that were not run stay as `before`."""
+    cells = {**_cells(before), **_seen(outcomes)}
+    there = [each for each in languages() if any(language == each for _, language in cells)]
+    links = ", ".join(f"[{_TITLES[each]}]({each}/README.md)" for each in there)
     lines = [_HEAD.format(links=links)]
-    for group in dict.fromkeys(group for group, _ in cases):
-        lines += [
-            f"| {group} | {' | '.join(_TITLES[each] for each in languages)} |",
-            "| --- |" + " --- |" * len(languages),
-        ]
-        for name in (name for its, name in cases if its == group):
-            cells = [
-                _cell([each for each in outcomes if (each.case.name, each.language) == (name, it)]) for it in languages
-            ]
-            lines.append(f"| {name} | {' | '.join(cells)} |")
+    by_group = itertools.groupby(cases(), key=lambda case: case.group)
+    for group, its in by_group:
+        lines += [f"| {group} | {' | '.join(_TITLES[each] for each in there)} |", "| --- |" + " --- |" * len(there)]
+        for case in its:
+            row = " | ".join(cells.get((case.name, each), "not run") for each in there)
+            lines.append(f"| {case.name} | {row} |")
         lines.append("")
     return "\n".join(lines)
+
+
+def _seen(outcomes: Sequence[Outcome]) -> dict[tuple[str, str], str]:
+    """Return what is to be said of each case in each language."""
+    together: dict[tuple[str, str], list[Outcome]] = {}
+    for each in outcomes:
+        together.setdefault((each.case.name, each.language), []).append(each)
+    return {key: _cell(its) for key, its in together.items()}
+
+
+def _cells(page: str) -> dict[tuple[str, str], str]:
+    """Return what a page says of each case in each language."""
+    names = {title: language for language, title in _TITLES.items()}
+    cells: dict[tuple[str, str], str] = {}
+    columns: list[str] = []
+    for line in page.splitlines():
+        first, *rest = [each.strip() for each in line.strip("|").split("|")]
+        if rest and all(each in names for each in rest):
+            columns = [names[each] for each in rest]
+        elif len(rest) == len(columns):
+            cells |= {(first, language): each for language, each in zip(columns, rest, strict=True)}
+    return cells
 
 
 def _cell(outcomes: Sequence[Outcome]) -> str:

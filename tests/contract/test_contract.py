@@ -9,6 +9,8 @@ import pytest
 from tests.contract.cases import cases
 from tests.contract.matching import Mismatch, check, filled
 from tests.contract.running import _check_gapless
+from tests.contract.table import Outcome, page
+from tests.contract.world import TRANSPORTS
 
 
 @pytest.mark.parametrize(
@@ -70,3 +72,15 @@ def test_events_that_came_once_each_are_gapless() -> None:
 
 def test_all_cases_can_be_read() -> None:
     assert len(cases()) > 50
+
+
+def test_a_page_keeps_the_columns_that_were_not_run_anew() -> None:
+    seen = [Outcome(case, "python", each) for case in cases() for each in case.transports or TRANSPORTS]
+    first = page(seen, "")
+    assert "| a stale etag is refused | yes |" in first
+    assert "| a token is asked for | yes (TLS) |" in first
+    case = next(case for case in cases() if case.name == "a stale etag is refused")
+    second = page([Outcome(case, "go", "tcp", unsupported="it has none")], first)
+    assert "| a stale etag is refused | yes | no: it has none |" in second
+    assert "| a token is asked for | yes (TLS) | not run |" in second
+    assert page(seen, second) == second

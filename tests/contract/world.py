@@ -24,6 +24,8 @@ from tests.torture.process import Installation, Server
 TRANSPORTS = ("unix", "tcp", "tls")
 _PIECE_SECONDS = 0.005
 """What a piece of the model's answer takes: an extraction can be met in the middle, and is over soon."""
+_PATIENCE = 10
+"""How often half a minute is waited for a server."""
 _SETTINGS = {
     "engine": "openai",
     "openai_model": "fake-model",
@@ -115,9 +117,18 @@ class World:
     async def start(self) -> None:
         """Start the server, if it does not run."""
         assert self._installation
-        if self._server is None:
-            self._server = await self._installation.launch(listen=[self._address])
-            await self._server.ready()
+        if self._server is not None:
+            return
+        self._server = await self._installation.launch(listen=[self._address])
+        # The machine may be busy with other things: what is slow today is no failure of a client.
+        for patience in reversed(range(_PATIENCE)):
+            try:
+                await self._server.ready()
+            except TimeoutError:
+                if not patience:
+                    raise
+            else:
+                break
 
     async def kill(self) -> None:
         if self._server is not None:
