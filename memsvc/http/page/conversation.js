@@ -22,6 +22,9 @@ export function conversationView({ user, path, params, signal }) {
 	view.body = h("div", loading(6));
 	view.summary = h("div");
 	const button = (label, action, kind = "") => h("button", { class: kind, onclick: action }, label);
+	view.learn = button("Learn now…", () => learnDialog(user, view.runs.map((run) => run.runId), () => load(view)), "primary");
+	// Until it is known what there is to learn from.
+	view.learn.disabled = true;
 	let planned = 0;
 	user.live.on(({ commit, missed }) => {
 		if (!commit && !missed) return;
@@ -33,7 +36,7 @@ export function conversationView({ user, path, params, signal }) {
 		h("div.toolbar",
 			h("a", { href: href(["user", user.userId, "conversations"]) }, "All conversations"),
 			said(sessionId, "h2"), h("span.spring"),
-			button("Learn now…", () => learnDialog(user, view.runs.map((run) => run.runId), () => load(view)), "primary"),
+			view.learn,
 			button("Summarize", () => attempt(() => summarize(view))),
 			button("Refresh", () => load(view)),
 			button("Delete…", () => remove(view), "danger-text"),
@@ -75,6 +78,7 @@ async function page(view) {
 }
 
 function show(view) {
+	view.learn.disabled = !view.runs.length;
 	if (!view.runs.length) return void put(view.body, empty("There is nothing in this conversation"));
 	const more = view.token && h("button", { onclick: () => attempt(async () => (await page(view), show(view))) }, "More runs");
 	const folded = [...view.body.querySelectorAll("details")].map((each) => each.open);
