@@ -94,7 +94,7 @@ def database(_environment: None) -> Path:
 @pytest.fixture(scope="session")
 def memory(database: Path) -> Iterator[MemoryClient]:
     """A client of a real server."""
-    with MemoryClient.local(database) as client:
+    with MemoryClient.local(database, context_timeout_seconds=30) as client:
         client.server_info()
         yield client
 

@@ -28,8 +28,8 @@ from memsvc_client.tool_calls import ToolDefinition
 
 AnyMemoryClient: TypeAlias = MemoryClient | AsyncMemoryClient
 
-APPEND_TIMEOUT_SECONDS = 3.0
-"""The user has the answer by then, but frameworks wait for what follows it."""
+LATE_APPEND_SECONDS = 1.0
+"""Where memory did not answer before in the turn: frameworks wait for what follows the answer."""
 QUERY_BYTES = 8 << 10
 UNAVAILABLE = "Memory is not available right now. Answer without it."
 """What a model is told that calls a tool meanwhile."""
@@ -50,7 +50,6 @@ class Turn:
         agent_id: str = "",
         team_id: str = "",
         mode: str | None = None,
-        append_timeout: float = APPEND_TIMEOUT_SECONDS,
     ) -> None:
         """`mode` overrules what is configured: "automatic", "agentic", "both", "off".
 
@@ -63,7 +62,6 @@ class Turn:
         self.shown_memory_ids: tuple[str, ...] = ()
         """What the model saw."""
         self._settings: Settings | None = None if mode is None else {"mode": mode}
-        self._append_timeout = append_timeout
 
     def context(self, query: str = "", **options: Any) -> str:
         """Return what is known of the user, for a system prompt; "" where memory is down. Options as `user.context`."""
@@ -79,7 +77,7 @@ class Turn:
         try:
             return self._blocking.tools("generic", settings=self._settings)
         except MemoryServiceError as failure:
-            self._missed(failure)
+            self.missed(failure)
             return []
 
     async def atools(self) -> list[ToolDefinition]:
@@ -88,7 +86,7 @@ class Turn:
         try:
             listed = await self._awaited(self.user.tools, "generic", settings=self._settings)
         except MemoryServiceError as failure:
-            self._missed(failure)
+            self.missed(failure)
             return []
         return cast("list[ToolDefinition]", listed)
 
@@ -97,14 +95,14 @@ class Turn:
         try:
             return self._blocking.call_tool(name, arguments, **self._called(call_id, options)).text
         except MemoryServiceError as failure:
-            self._missed(failure)
+            self.missed(failure)
             return UNAVAILABLE
 
     async def acall_tool(self, name: str, arguments: Any, call_id: str = "", **options: Any) -> str:
         try:
             answer = await self._awaited(self.user.call_tool, name, arguments, **self._called(call_id, options))
         except MemoryServiceError as failure:
-            self._missed(failure)
+            self.missed(failure)
             return UNAVAILABLE
         return cast("str", answer.text)
 
@@ -149,7 +147,7 @@ class Turn:
 
     def _shown(self, context: Context) -> str:
         if context.failure is not None:
-            self._missed(context.failure)
+            self.missed(context.failure)
         self.shown_memory_ids = context.memory_ids
         return context.text
 
@@ -157,10 +155,10 @@ class Turn:
         return {"call_id": call_id, "session_id": self.session_id, "settings": self._settings, **options}
 
     def _stored(self, options: dict[str, Any]) -> dict[str, Any]:
-        given = {"settings": self._settings, "timeout": self._append_timeout}
+        given = {"settings": self._settings, "timeout": None if self.failure is None else LATE_APPEND_SECONDS}
         return {**given, "context_memory_ids": self.shown_memory_ids, "request_id": str(uuid.uuid4()), **options}
 
-    def _missed(self, failure: MemoryServiceError) -> None:
+    def missed(self, failure: MemoryServiceError) -> None:
         """Say once that memory is down. Raises what is an error of the caller's."""
         if not service_is_down(failure):
             raise failure
@@ -173,7 +171,7 @@ class Turn:
         if isinstance(failure, ClientMisused):
             raise failure
         if isinstance(failure, MemoryServiceError) and service_is_down(failure):
-            self._missed(failure)
+            self.missed(failure)
         else:
             log.error("run_not_stored: %s", _short(failure))
 

@@ -44,9 +44,7 @@ class MemsvcMiddleware(AgentMiddleware[MemoryState, Any, Any]):
 
     state_schema = MemoryState
 
-    def __init__(
-        self, client: AnyMemoryClient, *, mode: str | None = None, agent_id: str = "", **context: Any
-    ) -> None:
+    def __init__(self, client: AnyMemoryClient, *, mode: str | None = None, agent_id: str = "", **context: Any) -> None:
         super().__init__()
         self.tools: Sequence[Any] = []
         self._client = client

@@ -24,7 +24,10 @@ PIECE_BYTES = 3_800
 """Metadata has 4 KiB."""
 MAX_PARTS = 700
 """Of one request: at most 4 MiB, in 1,000 operations."""
-TEXT_BYTES = 8 << 10
+TEXT_BYTES = 4 << 10
+"""Half of what a text may have: where a secret is taken out, the mark that stands there may be longer."""
+SHORT_TEXT_BYTES = 256
+"""Of a text that is nothing but secrets."""
 LAYER = "knowledge"
 NOTHING_TO_FIND = "item"
 """The text of an item that no search is to find."""
@@ -92,7 +95,7 @@ class Unpacked:
         return {"created_at": created, "updated_at": datetime.fromisoformat(written) if written else touched}
 
 
-def writes(op: PutOp, place: Place, fields: Sequence[str] | None) -> list[Operation]:
+def writes(op: PutOp, place: Place, fields: Sequence[str] | None, text_bytes: int = TEXT_BYTES) -> list[Operation]:
     """Return what writes an item. Raises TypeError for what JSON does not hold, ValueError for what is too large."""
     document = _json([list(op.namespace), op.key, op.value])
     expiring: dict[str, Any] = {"expire_time": None} if op.ttl is None else {"ttl": op.ttl * 60}
@@ -107,7 +110,7 @@ def writes(op: PutOp, place: Place, fields: Sequence[str] | None) -> list[Operat
                 f"value is too large: {len(document)} bytes, compressed more than {MAX_PARTS * PIECE_BYTES}"
             )
         metadata |= {"parts": str(len(pieces)), "generation": uuid.uuid4().hex}
-    text = _text(op, fields)
+    text = _text(op, fields, text_bytes)
     if text == NOTHING_TO_FIND:
         metadata["unindexed"] = "true"
     head = update(
@@ -183,7 +186,7 @@ def _pieces(text: str) -> Iterator[str]:
         yield text[start : start + PIECE_BYTES]
 
 
-def _text(op: PutOp, fields: Sequence[str] | None) -> str:
+def _text(op: PutOp, fields: Sequence[str] | None, text_bytes: int) -> str:
     """Return what a search finds an item by: the words at its fields, or all of it."""
     if op.index is False or op.value is None:
         return NOTHING_TO_FIND
@@ -192,7 +195,7 @@ def _text(op: PutOp, fields: Sequence[str] | None) -> str:
         words = list(_words(op.value))
     else:
         words = [text for path in paths for text in get_text_at_path(op.value, tokenize_path(path))]
-    text = "\n".join(words).replace("\0", " ").encode("utf-8", "replace")[:TEXT_BYTES].decode(errors="ignore")
+    text = "\n".join(words).replace("\0", " ").encode("utf-8", "replace")[:text_bytes].decode(errors="ignore")
     return text if text.strip() else NOTHING_TO_FIND
 
 

@@ -20,9 +20,28 @@ from langgraph.store.base import (
     validate_op_namespace,
 )
 
-from memsvc_client import Aborted, AsyncMemoryClient, ClientMisused, Memory, MemoryClient, NotFound, Operation, delete
+from memsvc_client import (
+    Aborted,
+    AsyncMemoryClient,
+    ClientMisused,
+    InvalidArgument,
+    Memory,
+    MemoryClient,
+    NotFound,
+    Operation,
+    delete,
+)
 from memsvc_langgraph.conditions import common_prefix, fits, is_below, matches
-from memsvc_langgraph.packing import LAYER, Packed, Unpacked, is_worth_refreshing, refreshes, writes
+from memsvc_langgraph.packing import (
+    LAYER,
+    SHORT_TEXT_BYTES,
+    TEXT_BYTES,
+    Packed,
+    Unpacked,
+    is_worth_refreshing,
+    refreshes,
+    writes,
+)
 from memsvc_langgraph.places import Namespace, Place, Places
 from memsvc_langgraph.plans import Plan, Request, Take, acarry_out, carry_out
 
@@ -104,24 +123,27 @@ class MemsvcStore(BaseStore):
             yield self._put(user_id, puts)
 
     def _put(self, user_id: str, puts: dict[Place, PutOp]) -> Plan[None]:
-        packed = [
-            writes(op, place, self._index)
-            if op.value is not None
-            else [delete(layer=LAYER, key=place.key, allow_missing=True)]
-            for place, op in puts.items()
-        ]
-        sizes = {place.key: len(operations) - 1 for place, operations in zip(puts, packed, strict=True)}
-        places = {place.key: place for place in puts}
-        for operations in _requests(packed):
-            commit = yield _batch(user_id, operations)
-            stale = [
-                delete(layer=LAYER, key=places[change.before.key].part(number), allow_missing=True)
-                for change in commit.changes
-                if change.before is not None and change.before.key in places
-                for number in range(sizes[change.before.key], Packed(change.before).part_count)
-            ]
-            for several in _requests([[each] for each in stale]):
-                yield _batch(user_id, several)
+        for several in _requests({place: self._packed(place, op, TEXT_BYTES) for place, op in puts.items()}):
+            try:
+                commit = yield _batch(user_id, several)
+            except InvalidArgument as failure:
+                if not any(each.field.endswith("memory.text") for each in failure.fields):
+                    raise
+                several = {place: self._packed(place, puts[place], SHORT_TEXT_BYTES) for place in several}
+                commit = yield _batch(user_id, several)
+            by_key = {place.key: place for place in several}
+            for change in commit.changes:
+                if change.before is not None and (place := by_key.get(change.before.key)) is not None:
+                    # What was larger before has parts that nobody reads any more.
+                    stale = range(len(several[place]) - 1, Packed(change.before).part_count)
+                    if stale:
+                        parts = [delete(layer=LAYER, key=place.part(number), allow_missing=True) for number in stale]
+                        yield _batch(user_id, {place: parts})
+
+    def _packed(self, place: Place, op: PutOp, text_bytes: int) -> list[Operation]:
+        if op.value is None:
+            return [delete(layer=LAYER, key=place.key, allow_missing=True)]
+        return writes(op, place, self._index, text_bytes)
 
     def _get(self, op: GetOp) -> Plan[Item | None]:
         place = self._places.of(op.namespace, str(op.key))
@@ -219,7 +241,7 @@ class MemsvcStore(BaseStore):
             packed, place = Packed(each.memory), self._places.of(each.namespace, each.key)
             if is_worth_refreshing(packed):
                 try:
-                    yield _batch(place.user_id, refreshes(packed, place))
+                    yield _batch(place.user_id, {place: refreshes(packed, place)})
                 except (Aborted, NotFound):
                     # It was written or deleted meanwhile.
                     continue
@@ -240,20 +262,23 @@ def _checked(ops: Iterable[Op]) -> list[Op]:
     return given
 
 
-def _requests(packed: Iterable[Sequence[Operation]]) -> Iterator[list[Operation]]:
-    """Yield as many operations together as a request takes, each item whole."""
-    waiting: list[Operation] = []
-    for operations in packed:
-        if waiting and len(waiting) + len(operations) > MAX_OPERATIONS:
+def _requests(packed: dict[Place, list[Operation]]) -> Iterator[dict[Place, list[Operation]]]:
+    """Yield as many items together as a request takes, each whole."""
+    waiting: dict[Place, list[Operation]] = {}
+    count = 0
+    for place, operations in packed.items():
+        if waiting and count + len(operations) > MAX_OPERATIONS:
             yield waiting
-            waiting = []
-        waiting = [*waiting, *operations]
+            waiting, count = {}, 0
+        waiting[place] = operations
+        count += len(operations)
     if waiting:
         yield waiting
 
 
-def _batch(user_id: str, operations: Sequence[Operation]) -> Request:
-    return lambda client: client.user(user_id).memories.batch(operations)
+def _batch(user_id: str, several: dict[Place, list[Operation]]) -> Request:
+    together = [operation for operations in several.values() for operation in operations]
+    return lambda client: client.user(user_id).memories.batch(together)
 
 
 def _memory_at(place: Place) -> Request:

@@ -163,6 +163,13 @@ def test_secrets_are_kept_in_the_value_and_not_in_what_is_searched(client: Memor
     assert "hunter2" not in client.user("langgraph:memories/ada").memories.list()[0].memory
 
 
+def test_a_value_that_is_nothing_but_secrets_is_kept(store: MemsvcStore) -> None:
+    value = {"keys": ["my password is hunter2hunter2"] * 2_000}
+    store.put(ADA, "k1", value)
+    store.batch([PutOp(ADA, f"k{number}", value) for number in range(2, 5)])
+    assert [each.value for each in store.search(ADA)] == [value] * 4
+
+
 def test_nobody_else_is_shown_what_is_in_the_store(client: MemoryClient, store: MemsvcStore) -> None:
     client.user("ada").memories.add("Lives in Lyon")
     store.put(ADA, "k1", {"text": "Skis at Tahoe"})

@@ -26,7 +26,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
 def test_without_memory_everything_is_empty_and_one_line_says_so(
     nowhere: MemoryClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    turn = Turn(nowhere, "sarah", "s1", append_timeout=0.2)
+    turn = Turn(nowhere, "sarah", "s1")
     assert turn.context("Where do I ski?") == ""
     assert turn.tools() == []
     assert turn.call_tool("save_memory", {"text": "Skis"}) == UNAVAILABLE
@@ -38,7 +38,7 @@ def test_without_memory_everything_is_empty_and_one_line_says_so(
 
 async def test_without_memory_the_same_holds_for_asyncio(caplog: pytest.LogCaptureFixture) -> None:
     async with AsyncMemoryClient("127.0.0.1:1") as client:
-        turn = Turn(client, "sarah", "s1", append_timeout=0.2)
+        turn = Turn(client, "sarah", "s1")
         assert await turn.acontext("Where do I ski?") == ""
         assert await turn.atools() == []
         assert await turn.acall_tool("save_memory", {"text": "Skis"}) == UNAVAILABLE
