@@ -50,6 +50,10 @@ def _extraction(scratch: Path) -> Iterator[Figure]:
         yield Figure(f"extraction.{name}", value, unit, goals.get(name))
 
 
+def _adapters(scratch: Path) -> Iterator[Figure]:
+    yield from import_module("bench.adapters").measure(scratch)
+
+
 PARTS: Mapping[str, Callable[[Path], Iterable[Figure]]] = {
     "cost": cost.measure,
     "reads": reads.measure,
@@ -61,7 +65,11 @@ PARTS: Mapping[str, Callable[[Path], Iterable[Figure]]] = {
     "search": _search,
     "extraction": _extraction,
     "drivers": _drivers,
+    "adapters": _adapters,
 }
+
+ALONE = {"adapters"}
+"""Measured only where it is asked for: it installs agent frameworks."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -73,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console(highlight=False)
     figures: list[Figure] = []
     SCRATCH.mkdir(exist_ok=True)
-    for part in options.only or PARTS:
+    for part in options.only or (part for part in PARTS if part not in ALONE):
         with (
             tempfile.TemporaryDirectory(dir=SCRATCH, prefix="bench-") as scratch,
             console.status(f"measuring {part}"),

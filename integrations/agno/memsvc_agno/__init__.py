@@ -4,6 +4,8 @@ agent = Agent(model=..., **memsvc_agno(MemoryClient("unix:///run/memsvc/memsvc.s
 agent.run("I ski at Tahoe", user_id="sarah", session_id="s1")
 """
 
+from memsvc_agno.db import MemsvcDb, MemsvcMemories
 from memsvc_agno.hooks import memsvc_agno
+from memsvc_agno.manager import MemsvcMemoryManager
 
-__all__ = ["memsvc_agno"]
+__all__ = ["MemsvcDb", "MemsvcMemories", "MemsvcMemoryManager", "memsvc_agno"]
