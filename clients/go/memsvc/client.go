@@ -67,8 +67,9 @@ func New(target string, options ...Option) (*Client, error) {
 	return client, nil
 }
 
-// Close closes the connection. Calls that are on their way fail.
+// Close closes the connection. Calls and streams that are on their way fail, as later ones do: ReasonClientClosed.
 func (c *Client) Close() error {
+	c.settings.closed.Store(true)
 	return c.connection.Close()
 }
 

@@ -99,6 +99,23 @@ func TestAStreamEndsWithItsContext(t *testing.T) {
 	}
 }
 
+func TestAClientThatIsClosedSaysSo(t *testing.T) {
+	client := connected(t)
+	user := client.User(t.Name())
+	var last error
+	for _, err := range user.Watch(t.Context(), nil) {
+		last = err
+		client.Close()
+	}
+	_, called := user.Stats(t.Context(), nil)
+	for what, err := range map[string]error{"stream": last, "call": called} {
+		var failure *memsvc.Error
+		if !errors.As(err, &failure) || failure.Reason != memsvc.ReasonClientClosed {
+			t.Errorf("the %s ended with %v", what, err)
+		}
+	}
+}
+
 func TestListsAreReadPageByPageAndFromTheStart(t *testing.T) {
 	user := connected(t).User(t.Name())
 	var operations []*memsvc.Operation

@@ -20,6 +20,9 @@ type CompiledContext struct {
 
 // String is the text.
 func (c *CompiledContext) String() string {
+	if c == nil {
+		return ""
+	}
 	return c.GetText()
 }
 

@@ -14,6 +14,9 @@ import (
 // A Reason says why a call failed, or why something was not learned, in one word that programs can switch on.
 type Reason string
 
+// ReasonClientClosed is the client's own: it was closed.
+const ReasonClientClosed Reason = "CLIENT_CLOSED"
+
 // An Error is a call that did not succeed.
 type Error struct {
 	// Code is the gRPC status. Without a Reason the transport failed, not the server: it is Unavailable or DeadlineExceeded
@@ -125,6 +128,12 @@ func errorOf(ctx context.Context, err error) error {
 		failure.Code = codes.Unavailable
 	}
 	return failure
+}
+
+func clientClosed(cause error) error {
+	return &Error{
+		Code: codes.FailedPrecondition, Reason: ReasonClientClosed, Message: "the client is closed: make another one", cause: cause,
+	}
 }
 
 // serverIsGone tells whether nobody answers there, or only to say goodbye.

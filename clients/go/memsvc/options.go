@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -41,10 +42,11 @@ type settings struct {
 	certificateFile string
 	keyFile         string
 	dial            []grpc.DialOption
+	closed          *atomic.Bool
 }
 
 func defaults() settings {
-	return settings{timeout: defaultTimeout, contextTimeout: defaultContextTimeout}
+	return settings{timeout: defaultTimeout, contextTimeout: defaultContextTimeout, closed: new(atomic.Bool)}
 }
 
 // WithNamespace names the tenant or application. Without it: the only one of the token, else "default".

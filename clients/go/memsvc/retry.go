@@ -34,6 +34,9 @@ func (s *settings) retrying(
 	options = append([]grpc.CallOption{grpc.WaitForReady(!s.failFast)}, options...)
 	for attempt := 1; ; attempt++ {
 		err := errorOf(ctx, invoke(ctx, method, request, reply, connection, options...))
+		if err != nil && s.closed.Load() {
+			return clientClosed(err)
+		}
 		var failure *Error
 		if !errors.As(err, &failure) || failure.Code != codes.Unavailable {
 			return err

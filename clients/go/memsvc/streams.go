@@ -50,6 +50,10 @@ func follow[Event any](
 			if failure == nil {
 				continue
 			}
+			if s.closed.Load() {
+				yield(none, clientClosed(failure))
+				return
+			}
 			if err := waiting.after(ctx, failure); err != nil {
 				var known *Error
 				if errors.As(err, &known) && known.Reason == "" && len(known.Metadata) == 0 {
