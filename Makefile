@@ -9,7 +9,7 @@ MINUTES ?= 30
 WORKERS ?= 4
 FROZEN := protos/frozen.binpb
 
-.PHONY: demo picture test page-test screenshots examples integrations check clients gen lint types charts alerts sbom bench torture torture-rules fuzz soak clean
+.PHONY: demo picture test page-test screenshots examples integrations check clients gen lint types charts alerts sbom bench torture torture-rules fuzz soak clean mcp
 
 # What tests and checks need, once for each state of pyproject.toml.
 $(VENV)/.installed: pyproject.toml
@@ -102,6 +102,10 @@ alerts: $(VENV)/.installed
 # What the image installs, as CycloneDX has it: dist/memsvc-sbom.json.
 sbom: $(VENV)/.installed
 	tools/sbom dist/memsvc-sbom.json
+
+# Hold `memsvc mcp` against the official conformance scenarios. Needs npm; installs 330 MB into ~/.cache/memsvc, once.
+mcp: $(VENV)/.installed
+	$(BIN)/python tools/mcp-conformance
 
 # ONLY=reads picks one; CHECK=1 fails where a goal is missed.
 bench: $(VENV)/.installed

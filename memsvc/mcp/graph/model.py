@@ -50,7 +50,8 @@ class Graph(Struct):
 
     def around(self, names: Iterable[str]) -> Graph:
         """Return the entities of these names, and the relations that begin or end at one of them."""
-        wanted = set(names)
+        # As server-memory does it: of a name that is no entity's, no relation is shown.
+        wanted = set(names) & self.entities.keys()
         return Graph(
             {name: entity for name, entity in self.entities.items() if name in wanted},
             [each for each in self.relations if each.start in wanted or each.end in wanted],
