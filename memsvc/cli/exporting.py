@@ -1,4 +1,4 @@
-"""`memsvc export`: users as JSON Lines.
+"""`memsvc export`: users as JSON Lines, or their memories in the forms of others.
 
 A line is a memory or a run, and says whose it is: lines may be sorted, split and put together, as long as those of a
 user keep their order.
@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 import click
 
+from memsvc.cli.exporting_to import FORMS, write_agno, write_as
 from memsvc.cli.progress import Kept, Shown
 from memsvc_client import MemoryClient, MemoryServiceError, OutOfRange
 
@@ -25,14 +26,25 @@ _CALL_SECONDS = 60.0
 @click.command()
 @click.argument("users", nargs=-1, metavar="[USER]...")
 @click.option("--all", "everybody", is_flag=True, help="Every user of the namespace.")
+@click.option(
+    "--to",
+    "form",
+    type=click.Choice(("memsvc", *FORMS)),
+    default="memsvc",
+    show_default=True,
+    help="As what: JSON Lines that `memsvc import` takes, or memories alone for others.",
+)
 @click.option("--output", "-o", default="-", show_default="stdout", help="The file to write.")
 @click.option("--namespace", default="", help="Whose. Default: default.")
 @click.option("--target", default="127.0.0.1:7432", show_default=True, help="The server: unix:///path or host:port.")
 @click.option("--token", default=None, envvar="MEMSVC_TOKEN", show_envvar=True, help="Who asks, where the server asks.")
 def export(
-    users: tuple[str, ...], everybody: bool, output: str, namespace: str, target: str, token: str | None
+    users: tuple[str, ...], everybody: bool, form: str, output: str, namespace: str, target: str, token: str | None
 ) -> None:
     """Write users as JSON Lines: all memories and runs of each, of one moment.
+
+    With --to, their memories alone: as one JSON document, as Markdown for people, as what mem0's get_all answers, or as
+    a new SQLite file with agno's table (with -o).
 
     With a file, the same command goes on where an earlier one was cut off, be it killed: until the file is whole,
     FILE.progress stands beside it. Vectors, indexes and sessions are not written: they follow from the rest.
@@ -41,6 +53,9 @@ def export(
         raise click.UsageError("name users, or --all")
     with MemoryClient(target, namespace=namespace, token=token, timeout_seconds=_CALL_SECONDS) as client:
         try:
+            if form != "memsvc":
+                _write(form, client, users, output)
+                return
             if output == "-":
                 _Export(client, sys.stdout.buffer, Kept(None, {})).run(users)
                 return
@@ -58,6 +73,20 @@ def export(
             if isinstance(error, BrokenPipeError):
                 raise
             raise click.ClickException(f"{output}: {error.strerror}") from error
+
+
+def _write(form: str, client: MemoryClient, named: tuple[str, ...], output: str) -> None:
+    users = named or client.users()
+    if form == "agno":
+        if output == "-":
+            raise click.UsageError("--to agno writes a SQLite file: name it with -o")
+        count = write_agno(client, users, Path(output))
+    elif output == "-":
+        count = write_as(form, client, users, sys.stdout)
+    else:
+        with Path(output).open("w", encoding="utf-8") as file:
+            count = write_as(form, client, users, file)
+    click.echo(f"{count:,} memories exported", err=True)
 
 
 class _Export:

@@ -1,4 +1,4 @@
-"""`memsvc import`: JSON Lines that `memsvc export` wrote, or anybody else.
+"""`memsvc import`: JSON Lines that `memsvc export` wrote, or anybody else; or a file of another system.
 
 Lines of one user that follow each other go together. Each request has an id of its own that is the same when the
 command goes on after it was cut off: so nothing is imported twice.
@@ -11,15 +11,18 @@ import json
 import re
 import sys
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO, Final
 
 import click
-from msgspec import Struct
 
+from memsvc.cli.importing_foreign import KINDS, foreign_lines
+from memsvc.cli.importing_lines import Damaged, Line
+from memsvc.cli.importing_to import serving
 from memsvc.cli.progress import Kept, Shown
+from memsvc.cli.settings import StorageUrlType
 from memsvc_client import (
     AlreadyExists,
     ExportRecord,
@@ -41,69 +44,103 @@ _CALL_SECONDS: Final = 120.0
 _PLACE: Final = re.compile(r"records\[(\d+)\]\.?")
 
 
-class Line(Struct, frozen=True):
-    """One record."""
-
-    number: int
-    """From 1."""
-    digest: str
-    """Of all lines up to this one."""
-    user_id: str
-    record: ExportRecord
-    size_bytes: int
-
-
-class Damaged(Exception):
-    """A line that is no record, or that is refused."""
-
-    def __init__(self, number: int, why: str) -> None:
-        super().__init__(f"line {number}: {why}")
-        self.number = number
-
-
 @click.command("import")
 @click.argument("source", default="-", metavar="[FILE]")
 @click.option(
+    "--from",
+    "kind",
+    type=click.Choice(("memsvc", *KINDS)),
+    default="memsvc",
+    show_default=True,
+    help="Whose file it is: JSON Lines of memsvc, or that of another system.",
+)
+@click.option(
     "--mode",
     type=click.Choice([ImportMode.FAIL.value, ImportMode.SKIP.value, ImportMode.OVERWRITE.value]),
-    default=ImportMode.FAIL.value,
-    show_default=True,
+    default=None,
+    show_default="fail; skip for other systems",
     help="Where something is there already: stop, leave it, or replace it.",
 )
+@click.option("--preview", is_flag=True, help="Only say what would be imported, and what would not.")
+@click.option("--table", default="", help="Of agno and langgraph: the table, where it has a name of its own.")
+@click.option("--template", default="", show_default="memories.{user}", help="Of langgraph: where the user is.")
 @click.option("--user", "user_id", default="", help="Import all of it to this user, whoever it is of.")
 @click.option("--skip-damaged", is_flag=True, help="Name lines that are no records or are refused, and go on.")
 @click.option("--progress", default="", metavar="FILE", help="Where to keep how far it is. Default: FILE.progress.")
 @click.option("--namespace", default="", help="To which. Default: default.")
 @click.option("--target", default="127.0.0.1:7432", show_default=True, help="The server: unix:///path or host:port.")
+@click.option(
+    "--to",
+    "storage_url",
+    default="",
+    type=StorageUrlType(),
+    envvar="MEMSVC_IMPORT_TO",
+    show_envvar=True,
+    help="A database, instead of a server: one is started for it meanwhile.",
+)
 @click.option("--token", default=None, envvar="MEMSVC_TOKEN", show_envvar=True, help="Who asks, where the server asks.")
 def import_(
     source: str,
-    mode: str,
+    kind: str,
+    mode: str | None,
+    preview: bool,
+    table: str,
+    template: str,
     user_id: str,
     skip_damaged: bool,
     progress: str,
     namespace: str,
     target: str,
+    storage_url: str,
     token: str | None,
 ) -> None:
-    """Import users from JSON Lines, of a file or of stdin.
+    """Import users from JSON Lines, of a file or of stdin, or from a file of another memory system.
+
+    \b
+    agno       its SQLite file (table agno_memories), or the rows as JSON
+    mem0       what get_all answers, as JSON
+    langgraph  the SQLite file of its store, or the items as JSON
+    letta      an agent file (.af): the memory blocks, line by line
+    graphiti   its edges as JSON
+    hindsight  the ZIP of export-bank
+    chatgpt    conversations.json of an export, or its ZIP: as conversations, to be learned from
+    lines      a text with one fact a line; --user says whose
+
+    What is in such a file gets layers and keys, in the order of its times, and is trusted as imported; importing it
+    twice is importing it once.
 
     A file is read through before anything is imported: lines that are no records are named, and nothing is done. Of
     stdin, what comes before such a line is imported. The same command goes on where an earlier one was cut off, be it
     killed; from stdin with --progress. Exits 1 if anything was not imported.
     """
     path = Path(source) if source != "-" else None
+    if kind != "memsvc" and path is None:
+        raise click.UsageError(f"--from {kind} reads a file: name it")
+    mode = mode or (ImportMode.FAIL.value if kind == "memsvc" else ImportMode.SKIP.value)
     place = Path(progress) if progress else path.with_name(f"{path.name}.progress") if path is not None else None
-    about = {"mode": mode, "user": user_id, "namespace": namespace, "target": target}
-    importing = _Import(mode, user_id, skip_damaged, Kept(place, about))
+    about = {"mode": mode, "user": user_id, "namespace": namespace, "target": storage_url or target}
+    about |= {} if kind == "memsvc" else {"from": kind, "table": table, "template": template}
+    importing = _Import(mode, skip_damaged, Kept(place if not preview else None, about), rekey=kind != "memsvc")
     try:
         with ExitStack() as stack:
-            file = stack.enter_context(path.open("rb")) if path is not None else sys.stdin.buffer
-            if path is not None and not skip_damaged:
-                _check(file, user_id)
-                file.seek(0)
+            lines: Iterable[Line | Damaged]
+            if kind == "memsvc" or path is None:
+                file = stack.enter_context(path.open("rb")) if path is not None else sys.stdin.buffer
+                lines = _lines(file, user_id)
+                if path is not None and not skip_damaged:
+                    _check(lines)
+                    file.seek(0)
+                    lines = _lines(file, user_id)
+            else:
+                lines = foreign_lines(kind, path, user_id=user_id, table=table, template=template, shown=preview)
+                if not skip_damaged and not preview:
+                    _check(lines)
+            if preview:
+                sys.exit(_previewed(lines))
+            if storage_url:
+                target = stack.enter_context(serving(storage_url))
             client = MemoryClient(target, namespace=namespace, token=token, timeout_seconds=_CALL_SECONDS)
-            importing.run(stack.enter_context(client), file)
+            importing.run(stack.enter_context(client), lines)
     except Damaged as error:
         raise click.ClickException(f"{error}\n{importing.words()}") from error
     except MemoryServiceError as error:
@@ -114,10 +151,26 @@ def import_(
     sys.exit(1 if importing.refused else 0)
 
 
-def _check(file: BinaryIO, user_id: str) -> None:
+def _previewed(lines: Iterable[Line | Damaged]) -> int:
+    """Say what is in the lines, and return 1 where something is damaged."""
+    counts: dict[str, int] = {}
+    damaged = 0
+    for each in lines:
+        if isinstance(each, Damaged):
+            damaged += 1
+            click.echo(str(each), err=True)
+        else:
+            counts[each.user_id] = counts.get(each.user_id, 0) + 1
+    for user_id, count in sorted(counts.items()):
+        click.echo(f"{user_id}: {count:,} records")
+    click.echo(f"{sum(counts.values()):,} records of {len(counts):,} users, {damaged:,} damaged: nothing was imported")
+    return 1 if damaged else 0
+
+
+def _check(lines: Iterable[Line | Damaged]) -> None:
     """Raise ClickException that names the damaged lines, if there are any."""
     count = 0
-    for each in _lines(file, user_id):
+    for each in lines:
         if isinstance(each, Damaged):
             count += 1
             if count <= _NAMED:
@@ -162,10 +215,11 @@ def _line(number: int, raw: bytes, user_id: str, digest: str) -> Line:
 class _Import:
     """One import, as far as it has come."""
 
-    def __init__(self, mode: str, user_id: str, skip_damaged: bool, kept: Kept) -> None:
+    def __init__(self, mode: str, skip_damaged: bool, kept: Kept, *, rekey: bool) -> None:
+        """`rekey`: a memory whose key another has is imported without it."""
         self.refused = 0
         self._mode = mode
-        self._user_id = user_id
+        self._rekey = rekey
         self._skip_damaged = skip_damaged
         self._kept = kept
         self._run_id = uuid.uuid4()
@@ -177,10 +231,10 @@ class _Import:
         said = ", ".join(f"{count:,} {result.value}" for result, count in self._counts.items())
         return f"{said}, {self.refused:,} refused"
 
-    def run(self, client: MemoryClient, file: BinaryIO) -> None:
+    def run(self, client: MemoryClient, lines: Iterable[Line | Damaged]) -> None:
         done, digest = self._take_up()
         part: list[Line] = []
-        for each in _lines(file, self._user_id):
+        for each in lines:
             if each.number <= done:
                 if each.number == done and not (isinstance(each, Line) and each.digest == digest):
                     raise click.ClickException(f"what was imported up to line {done} says something else by now")
@@ -234,7 +288,7 @@ class _Import:
                 waiting += [lines[half:], lines[:half]]
             except (InvalidArgument, AlreadyExists, FailedPrecondition) as error:
                 refused, why = _named(error, lines)
-                self._refuse(Damaged(refused.number, why))
+                self._refuse(Damaged(refused.number, why, refused.place))
                 if rest := [line for line in lines if line is not refused]:
                     waiting.append(rest)
         self._keep(part[-1].number, part[-1].digest)
@@ -242,12 +296,21 @@ class _Import:
 
     def _import(self, client: MemoryClient, lines: Sequence[Line]) -> None:
         # The same again when the command goes on.
-        name = f"{lines[0].number}-{lines[-1].number}-{len(lines)}"
+        name = f"{lines[0].number}-{lines[-1].number}-{len(lines)}{'-unkeyed' if lines[0].is_unkeyed else ''}"
         imported = client.user(lines[0].user_id).import_records(
             [line.record for line in lines], mode=self._mode, request_id=str(uuid.uuid5(self._run_id, name))
         )
-        for outcome in imported.outcomes:
-            self._counts[outcome.result] += 1
+        without_key: list[Line] = []
+        for line, outcome in zip(lines, imported.outcomes, strict=True):
+            memory = line.record.memory
+            is_elsewhere = outcome.result is ImportResult.SKIPPED and memory and outcome.memory_id != memory.memory_id
+            if self._rekey and is_elsewhere:
+                # What is known at its key stays; it is known beside that.
+                without_key.append(line.without_key())
+            else:
+                self._counts[outcome.result] += 1
+        if without_key:
+            self._import(client, without_key)
 
 
 def _named(error: MemoryServiceError, lines: Sequence[Line]) -> tuple[Line, str]:

@@ -29,7 +29,7 @@ LAYERS = [
     {"sessions"},
     {"consolidation", "summaries"},
     {"extraction"},
-    {"administration", "tools"},
+    {"administration", "foreign", "tools"},
     {"application"},
     {"rpc"},
     {"http"},
