@@ -7,7 +7,10 @@ let model = null;
  * the page, which tells in a header of its own that it has one: a server has none.
  */
 export async function answer(conversation, signal) {
-	model ??= fetch("model.json", { signal, credentials: "omit" }).then((reply) => (reply.ok ? reply.json() : {}));
+	// Asked once for all: so not until somebody leaves, and again where it failed.
+	model ??= fetch("model.json", { credentials: "omit" })
+		.then((reply) => (reply.ok ? reply.json() : {}))
+		.catch(() => ((model = null), {}));
 	const { name = "" } = await model;
 	if (!conversation || !name) return name;
 	const body = JSON.stringify(conversation);
