@@ -24,7 +24,12 @@ import org.junit.jupiter.api.io.TempDir;
 /** Every example of the README compiles, and runs against a real server. */
 @Timeout(value = 5, unit = TimeUnit.MINUTES)
 class ReadmeTest {
-  private static final String SOCKET = "unix:///run/memsvc/memsvc.sock";
+  private static final String CLIENT = "MemsvcClient.to(\"unix:///run/memsvc/memsvc.sock\")";
+
+  /** The same of the test's server, with the patience that a busy machine asks for. */
+  private static final String PATIENT_CLIENT =
+      "MemsvcClient.builder().target(\"%s\").timeout(Duration.ofMinutes(2))"
+          + ".contextTimeout(Duration.ofMinutes(2)).build()";
 
   @Test
   void theExamplesRun(@TempDir Path folder) throws Exception {
@@ -32,9 +37,11 @@ class ReadmeTest {
     assertFalse(examples.isEmpty());
     try (Sidecar sidecar = Sidecar.start()) {
       for (int at = 0; at < examples.size(); at++) {
-        assertTrue(at > 0 || examples.get(at).contains(SOCKET));
+        assertTrue(at > 0 || examples.get(at).contains(CLIENT));
         Path source = folder.resolve("Example" + at + ".java");
-        Files.writeString(source, program(at, examples.get(at).replace(SOCKET, sidecar.target())));
+        String example =
+            examples.get(at).replace(CLIENT, PATIENT_CLIENT.formatted(sidecar.target()));
+        Files.writeString(source, program(at, example));
       }
       compile(folder, examples.size());
       run(folder, examples.size());
