@@ -9,7 +9,7 @@ MINUTES ?= 30
 WORKERS ?= 4
 FROZEN := protos/frozen.binpb
 
-.PHONY: demo picture test page-test screenshots examples integrations check clients gen lint types charts alerts sbom bench torture torture-rules fuzz soak clean mcp
+.PHONY: demo picture test page-test screenshots examples integrations check clients gen lint types charts alerts k8s-test sbom bench torture torture-rules fuzz soak clean mcp
 
 # What tests and checks need, once for each state of pyproject.toml.
 $(VENV)/.installed: pyproject.toml
@@ -98,6 +98,11 @@ charts: $(VENV)/.installed
 # Prometheus' own parser on the alerts and the dashboard's queries: built by Go, once.
 alerts: $(VENV)/.installed
 	MEMSVC_TEST_PROMETHEUS=build $(BIN)/python -m pytest -q tests/integration/http/test_metrics.py -k "queries or query"
+
+# Every chart, and each way of injection, on a real API server of Kubernetes with etcd (Debian's etcd-server, kubectl). The
+# server and helm are built by Go, once, which takes ten minutes of a processor, and kept in ~/.cache/memsvc.
+k8s-test: $(VENV)/.installed
+	MEMSVC_TEST_KUBERNETES=build $(BIN)/python -m pytest -v --timeout 7200 tests/kubernetes/cluster $(ARGS)
 
 # What the image installs, as CycloneDX has it: dist/memsvc-sbom.json.
 sbom: $(VENV)/.installed
