@@ -144,7 +144,7 @@ def serving(installed: Installed, folder: Path) -> Iterator[None]:
         process.wait(timeout=30)
 
 
-@pytest.fixture(params=["webhook", "policy"], scope="module")
+@pytest.fixture(params=["webhook", "policy"])
 def installed(
     request: pytest.FixtureRequest, cluster: ApiServer, helm: str, jobs: Jobs, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Installed]:
