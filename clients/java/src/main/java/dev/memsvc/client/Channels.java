@@ -63,7 +63,9 @@ final class Channels {
   }
 
   /**
-   * Unary calls are retried on UNAVAILABLE only: a write carries a request id, and happens once.
+   * Unary calls that nobody answered are retried: a write carries a request id, and happens once. A
+   * server of memsvc never answers CANCELLED; it is how gRPC ends calls that a server had not taken
+   * yet as it stopped.
    */
   private static final Map<String, ?> SERVICE_CONFIG =
       Map.of(
@@ -83,7 +85,7 @@ final class Channels {
                       "backoffMultiplier",
                       2.0,
                       "retryableStatusCodes",
-                      List.of("UNAVAILABLE")))));
+                      List.of("UNAVAILABLE", "CANCELLED")))));
 
   private static List<Map<String, String>> unaryMethods() {
     return Stream.of(
