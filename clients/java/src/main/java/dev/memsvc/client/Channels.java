@@ -64,8 +64,9 @@ final class Channels {
 
   /**
    * Unary calls that nobody answered are retried: a write carries a request id, and happens once. A
-   * server of memsvc never answers CANCELLED; it is how gRPC ends calls that a server had not taken
-   * yet as it stopped.
+   * server of memsvc never answers CANCELLED or UNKNOWN: the one is how gRPC ends calls that a
+   * server had not taken yet as it stopped, the other how Netty says that a connection closed as a
+   * call was written to it.
    */
   private static final Map<String, ?> SERVICE_CONFIG =
       Map.of(
@@ -85,7 +86,7 @@ final class Channels {
                       "backoffMultiplier",
                       2.0,
                       "retryableStatusCodes",
-                      List.of("UNAVAILABLE", "CANCELLED")))));
+                      List.of("UNAVAILABLE", "CANCELLED", "UNKNOWN")))));
 
   private static List<Map<String, String>> unaryMethods() {
     return Stream.of(
