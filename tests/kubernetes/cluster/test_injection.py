@@ -163,11 +163,19 @@ def installed(
 
 
 def _wait_for_policy(installed: Installed) -> None:
-    """Return once the API server has read the policies that it was given."""
+    """Return once the API server has read the policies: the one that changes pods, and the one that refuses them."""
     deadline = time.monotonic() + START_SECONDS
-    while names(installed.injected({})) != ["memsvc"]:
+    while names(installed.injected({})) != ["memsvc"] or not _refuses(installed):
         assert time.monotonic() < deadline
         time.sleep(0.2)
+
+
+def _refuses(installed: Installed) -> bool:
+    try:
+        installed.injected({"memsvc.dev/no-such-setting": "x"})
+    except Refused:
+        return True
+    return False
 
 
 def names(pod: Any) -> list[str]:
