@@ -66,7 +66,7 @@ class Cluster:
                 found: Mapping[str, Any] = msgspec.json.decode(reply.read())
                 return found
         except HTTPError as error:
-            if error.code == _NOT_FOUND and method == "GET":
+            if error.status == _NOT_FOUND and method == "GET":
                 return None
             raise NotDone(f"{method} {path}: the API server says {error.code} {error.reason}") from error
         except (URLError, OSError) as error:

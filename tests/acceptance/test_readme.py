@@ -104,7 +104,9 @@ def extras_in(text: str) -> list[str]:
 def test_its_table_names_every_extra() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     rows = readme.partition("| extra | for |")[2].partition("\n\n")[0]
-    assert set(re.findall(r"`(\w+)`(?=[,` \w]*\|)", re.sub(r"\|[^|]*\|$", "|", rows, flags=re.MULTILINE))) == extras()
+    assert (
+        set(re.findall(r"`([\w-]+)`(?=[,` \w-]*\|)", re.sub(r"\|[^|]*\|$", "|", rows, flags=re.MULTILINE))) == extras()
+    )
 
 
 @pytest.mark.parametrize("page", [*PAGES, *OTHER_PAGES])
