@@ -40,7 +40,6 @@ class Fleet:
     """Starts, kills and freezes servers."""
 
     installation: Installation
-    environment: dict[str, str]
     stack: AsyncExitStack
     random: Random = field(default_factory=lambda: Random(7))
     serving: list[Member] = field(default_factory=list)
@@ -50,8 +49,7 @@ class Fleet:
 
     async def start(self, *, call_seconds: float = CALL_SECONDS, **settings: object) -> Member:
         """Start a server and return when it serves; its client waits call_seconds for each answer."""
-        how = {**settings, "environment": self.environment}
-        server = await self.stack.enter_async_context(self.installation.serving(**how))
+        server = await self.stack.enter_async_context(self.installation.serving(**settings))
         client = await self.stack.enter_async_context(AsyncMemoryClient(server.target, timeout_seconds=call_seconds))
         member = Member(server, client)
         self.serving.append(member)
@@ -82,7 +80,5 @@ class Fleet:
 @asynccontextmanager
 async def fleet(place: Place, folder: Path, **settings: object) -> AsyncIterator[Fleet]:
     """Return a fleet without servers yet; those that it gets end with it."""
-    options = ",".join(f"{name}={value}" for name, value in place.options.items())
     async with AsyncExitStack() as stack:
-        installation = Installation(folder, place.url, {**_SETTINGS, **settings})
-        yield Fleet(installation, {"MEMSVC_STORAGE_OPTIONS": options} if options else {}, stack)
+        yield Fleet(Installation.on(folder, place, {**_SETTINGS, **settings}), stack)

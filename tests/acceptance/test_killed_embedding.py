@@ -25,7 +25,7 @@ from memsvc.testing.replies import Reply
 from memsvc_client import AsyncMemoryClient, AsyncUser, MemoryServiceError, create
 from tests.acceptance.outages import Outage, outage
 from tests.acceptance.test_crash_points import KILLED
-from tests.acceptance.test_killed_tidying import CALL_SECONDS, TURN, options, skip_unless_telling
+from tests.acceptance.test_killed_tidying import CALL_SECONDS, TURN, skip_unless_telling
 from tests.conftest import NETWORKED, own_database
 from tests.torture.databases import Database
 from tests.torture.process import Installation
@@ -44,7 +44,7 @@ async def test_each_vector_is_stored_once_where_a_server_dies_between_two_parts(
     when: str, fresh_store: Place, tmp_path: Path
 ) -> None:
     skip_unless_telling(fresh_store, when, "before")
-    installation = Installation(tmp_path, fresh_store.url, {**SETTINGS, **STATIC, **options(fresh_store)})
+    installation = Installation.on(tmp_path, fresh_store, {**SETTINGS, **STATIC})
     # "after" is passed once, after the last part.
     place = f"meaning.{when}_store" + (":2" if when == "before" else "")
     doomed = await installation.launch(environment={"MEMSVC_CRASH_POINT": place})
@@ -68,7 +68,7 @@ async def test_vectors_are_made_once_after_an_endpoint_that_was_away(fresh_store
     broken = [Reply(status=429), Reply(status=503)]
     async with FakeOpenAI(broken) as endpoint, opened(fresh_store) as driver:
         settings = {"embedder": "openai", "embedding_base_url": endpoint.base_url, "embed_after_seconds": 0.1}
-        installation = Installation(tmp_path, fresh_store.url, {**SETTINGS, **settings, **options(fresh_store)})
+        installation = Installation.on(tmp_path, fresh_store, {**SETTINGS, **settings})
         async with installation.serving() as server, AsyncMemoryClient(server.target) as client:
             ids = await note_many(client)
             # Neither waits for the endpoint.

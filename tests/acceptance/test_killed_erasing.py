@@ -10,7 +10,7 @@ import pytest
 from memsvc.storage.conformance import Place
 from memsvc_client import AsyncMemoryClient
 from tests.acceptance.test_crash_points import KILLED
-from tests.acceptance.test_killed_tidying import CALL_SECONDS, SETTINGS, options
+from tests.acceptance.test_killed_tidying import CALL_SECONDS, SETTINGS
 from tests.torture.process import Installation
 
 USERS = 30
@@ -25,7 +25,7 @@ SECRET = "quetzalcoatlus"
 async def test_an_erasure_of_a_namespace_that_was_killed_is_finished_by_another(
     place: str, fresh_store: Place, tmp_path: Path
 ) -> None:
-    installation = Installation(tmp_path, fresh_store.url, {**SETTINGS, **options(fresh_store)})
+    installation = Installation.on(tmp_path, fresh_store, SETTINGS)
     async with installation.serving() as server, AsyncMemoryClient(server.target, namespace="app") as client:
         for number in range(USERS):
             user = client.user(f"user-{number:02}")

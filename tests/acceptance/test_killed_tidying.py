@@ -23,7 +23,7 @@ async def test_a_summary_is_made_once_where_a_server_dies_as_it_stores_it(
     when: str, fresh_store: Place, tmp_path: Path
 ) -> None:
     skip_unless_telling(fresh_store, when, "before")
-    installation = Installation(tmp_path, fresh_store.url, {**SETTINGS, **options(fresh_store)})
+    installation = Installation.on(tmp_path, fresh_store, SETTINGS)
     async with installation.serving() as server, AsyncMemoryClient(server.target) as client:
         sarah = client.user("sarah")
         for _ in range(3):
@@ -50,7 +50,7 @@ async def test_a_consolidation_is_committed_once_where_a_server_dies_as_it_commi
     when: str, fresh_store: Place, tmp_path: Path
 ) -> None:
     skip_unless_telling(fresh_store, when, "after")
-    installation = Installation(tmp_path, fresh_store.url, {**SETTINGS, **options(fresh_store)})
+    installation = Installation.on(tmp_path, fresh_store, SETTINGS)
     async with installation.serving() as server, AsyncMemoryClient(server.target) as client:
         texts = ("Likes dogs", "The user likes dogs.", "Likes cats")
         await client.user("sarah").memories.batch([create(text) for text in texts], timeout=CALL_SECONDS)
@@ -79,11 +79,6 @@ async def die(installation: Installation, place: str, begin: object) -> None:
         assert await doomed.ended() == KILLED, doomed.log_tail()
         begun.cancel()
         await asyncio.gather(begun, return_exceptions=True)
-
-
-def options(place: Place) -> dict[str, object]:
-    given = ",".join(f"{name}={value}" for name, value in place.options.items())
-    return {"storage_options": given} if given else {}
 
 
 def skip_unless_telling(place: Place, when: str, elsewhere: str) -> None:

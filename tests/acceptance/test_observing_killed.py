@@ -25,7 +25,7 @@ SETTINGS = {"engine": "rules", "embedder": "none", "quiet_seconds": 0.05, "poll_
 async def test_every_acknowledged_message_is_learned_from_exactly_once(fresh_store: Place, tmp_path: Path) -> None:
     words = list(islice(new_words(), MESSAGES))
     target = f"unix://{tmp_path}/memsvc.sock"
-    installation = Installation(tmp_path, fresh_store.url, SETTINGS)
+    installation = Installation.on(tmp_path, fresh_store, SETTINGS)
     server = await _started(installation, target)
     acknowledged: list[str] = []
     try:
@@ -58,7 +58,7 @@ async def test_every_acknowledged_message_is_learned_from_exactly_once(fresh_sto
 )
 async def test_a_stream_goes_on_at_another_server_of_the_same_database(fresh_store: Place, tmp_path: Path) -> None:
     words = list(islice(new_words(), MESSAGES // 2))
-    installation = Installation(tmp_path, fresh_store.url, SETTINGS)
+    installation = Installation.on(tmp_path, fresh_store, SETTINGS)
     sockets = [tmp_path / "first.sock", tmp_path / "second.sock"]
     servers = [await _started(installation, f"unix://{socket}") for socket in sockets]
     # What a balancer in front of them does: it leads to the one that lives.

@@ -59,9 +59,7 @@ async def test_a_thousand_calls_are_answered_the_same_by_every_driver(
 
 async def start(stack: AsyncExitStack, folder: Path, driver: str, place: Place) -> Server:
     folder.mkdir()
-    options = {"storage_options": ",".join(f"{name}={value}" for name, value in place.options.items())}
-    installation = Installation(folder, place.url, SETTINGS | (options if place.options else {}))
-    process = await stack.enter_async_context(installation.serving())
+    process = await stack.enter_async_context(Installation.on(folder, place, SETTINGS).serving())
     return await stack.enter_async_context(connected(driver, process.target))
 
 

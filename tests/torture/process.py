@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from memsvc.storage.conformance import Place
 from tests.servers.process import ends_with_its_parent
 
 START_SECONDS = 30.0
@@ -36,6 +37,12 @@ class Installation:
     program: Sequence[str] = ("memsvc",)
     """The module, and what it takes before `serve`."""
     numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+
+    @classmethod
+    def on(cls, folder: Path, place: Place, settings: Mapping[str, object]) -> Installation:
+        """Return one on a place of its own in a database, which others may use as well."""
+        options = ",".join(f"{name}={value}" for name, value in place.options.items())
+        return cls(folder, place.url, {**settings, **({"storage_options": options} if options else {})})
 
     async def launch(
         self,
