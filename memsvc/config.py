@@ -185,7 +185,7 @@ class Config(Struct, frozen=True, kw_only=True):
     store_vectors_after_seconds: SecondsOrNone = 30.0
     """... but with `static` only stored, after so long: a search makes in microseconds what is not stored yet."""
     store_vectors_from_memories: CountOrNone = 100
-    """... and only for users with so many memories: those of fewer are made in less time than a write takes."""
+    """... and only for users with so many memories: for fewer, the search that wants them makes them in 6 ms."""
     quiet_seconds: SecondsOrNone = 1.0
     """A run waits so long for the next one of its session: turns that come together cost one model call."""
     max_quiet_seconds: SecondsOrNone = 10.0

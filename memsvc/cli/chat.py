@@ -9,28 +9,18 @@ import click
 from rich.console import Console
 
 from memsvc.cli.answering import Answerer
-from memsvc.cli.settings import SettingType, configuration
+from memsvc.cli.settings import SettingType, configuration, server_options
 from memsvc.cli.transcript import print_learned, print_said
 from memsvc.errors import Error
 from memsvc.storage.options import File
 from memsvc_client import LearningMode, MemoryClient, MemoryServiceError, User
-from memsvc_client.sidecar import default_path
 
 _HELP = """/context shows the prompt, /search WORDS searches, /memories lists,
 /forget ID deletes, /quit ends. Everything else is said to the agent."""
 
 
 @click.command()
-@click.option(
-    "--target", default="", help="A running server: unix:///path or host:port. Default: a sidecar of its own."
-)
-@click.option(
-    "--path",
-    default=lambda: str(default_path()),
-    type=SettingType(File),
-    show_default="memory.db in your data folder",
-    help="The SQLite file of the sidecar.",
-)
+@server_options
 @click.option("--user", "user_id", default="me", show_default=True, help="Whose memory.")
 @click.option("--config", "config_file", default="", type=SettingType(File), help="A TOML file with settings.")
 def chat(target: str, path: str, user_id: str, config_file: str) -> None:

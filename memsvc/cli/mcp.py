@@ -7,28 +7,18 @@ from typing import Any
 
 import click
 
-from memsvc.cli.settings import SettingType
+from memsvc.cli.settings import SettingType, server_options
 from memsvc.errors import invalid
 from memsvc.log import start_logging
 from memsvc.rpc.addresses import TcpAddress, parse_address
 from memsvc.storage.options import File
-from memsvc_client.sidecar import default_path
 
 _FACES = ("memory", "server-memory")
 _AGENT = "mcp"
 
 
 @click.command()
-@click.option(
-    "--target", default="", help="A running memsvc: unix:///path or host:port. Default: a sidecar of its own."
-)
-@click.option(
-    "--path",
-    default=lambda: str(default_path()),
-    type=SettingType(File),
-    show_default="memory.db in your data folder",
-    help="The SQLite file of the sidecar.",
-)
+@server_options
 @click.option(
     "--token", default=None, envvar="MEMSVC_TOKEN", show_envvar=True, help="What memsvc knows this process by."
 )

@@ -34,6 +34,21 @@ def settings_options(*names: str) -> Decorator:
     return decorate
 
 
+def server_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say which server a command speaks to: `--target`, or its own sidecar's `--path`."""
+    of_path = click.option(
+        "--path",
+        default=_default_path,
+        type=SettingType(File),
+        show_default="memory.db in your data folder",
+        help="The SQLite file of the sidecar.",
+    )
+    of_target = click.option(
+        "--target", default="", help="A running server: unix:///path or host:port. Default: a sidecar of its own."
+    )
+    return of_target(of_path(function))
+
+
 def default_of(each: FieldInfo) -> object:
     """Return a setting's default."""
     return each.default if each.default is not NODEFAULT else each.default_factory()
@@ -76,6 +91,13 @@ class _SettingOption(click.Option):
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
         self.help = _help_texts()[str(self.name)]
         return super().get_help_record(ctx)
+
+
+def _default_path() -> str:
+    # The client comes with gRPC: only commands that use it wait for that.
+    from memsvc_client.sidecar import default_path
+
+    return str(default_path())
 
 
 def _option(each: FieldInfo) -> Decorator:

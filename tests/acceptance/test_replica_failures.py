@@ -91,7 +91,8 @@ async def test_a_replica_frozen_past_its_lease_commits_nothing(
     replicas: Fleet, model: FakeOpenAI, replies: list[Reply]
 ) -> None:
     late = {"action": "add", "layer": "knowledge", "text": "Likes it late", "quote": "I love sushi"}
-    replies.append(operations(late, delay_seconds=LEASE_SECONDS))
+    # So late that the other is done before, also where SQLite's writer had to be thawed to let the other in.
+    replies.append(operations(late, delay_seconds=10 * LEASE_SECONDS))
     frozen = await replicas.start()
     extraction_id = await _begin(frozen.client, model)
     other = await _start_beside(replicas, frozen)
