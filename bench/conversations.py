@@ -1,13 +1,15 @@
-"""Conversations with questions about them: `bench/corpus/conversations`, a file each.
+"""Conversations with questions about them, a file each: `bench/corpus/conversations`, and `friends`, two who chat.
 
     @ 2026-01-18 18:05                                   a session begins
     u#greyhound Big news: we took in a rescue greyhound!  the user says something that a question asks for
     a Congratulations!                                    the assistant
     nora#freeze ...                                       somebody by name
     ? paraphrase greyhound | Which pet did they get?      a question: its kind, what holds the answer, its words
+    ? several comet,river | What do we know of the dog?
 
-Kinds: fact (words in common), date, who (said it), paraphrase (no word of it is in the answer, or none that tells),
-language (others than English). All conversations together are one user's: the answer is one turn among all of them.
+Kinds: fact, date (asks by it), when (asks for it), who (said it), paraphrase (no word of it is in the answer, or none
+that tells), language (others than English), several (turns hold it), guess (from what the turns say). All conversations
+together are one user's: the answer is one turn among all of them, and those of friends among the others' too.
 """
 
 from __future__ import annotations
@@ -25,9 +27,9 @@ from memsvc.search.history import HistoryIndex
 from memsvc.search.said import said_in
 from memsvc.search.text import shared_analyzer
 
-FOLDER = Path(__file__).parent / "corpus" / "conversations"
+CORPUS = Path(__file__).parent / "corpus"
 _LINE = re.compile(r"(\w+)(?:#(\w+))? (.+)")
-_QUESTION = re.compile(r"\? (\w+) (\w+) \| (.+)")
+_QUESTION = re.compile(r"\? (\w+) ([\w,]+) \| (.+)")
 _SECOND = 1_000_000
 
 
@@ -46,23 +48,24 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question, and the turn that holds its answer."""
+    """A question, and the turns that hold its answer."""
 
     kind: str
-    turn_id: str
+    turn_ids: tuple[str, ...]
     text: str
 
 
 @cache
-def read_conversations() -> tuple[Sequence[Turn], Sequence[Question]]:
+def read_conversations(folder: str = "conversations") -> tuple[Sequence[Turn], Sequence[Question]]:
     """Return all turns in the order of the files, and all questions."""
     turns: list[Turn] = []
     questions: list[Question] = []
-    for file in sorted(FOLDER.glob("*.txt")):
+    for file in sorted((CORPUS / folder).glob("*.txt")):
         session_id, time = "", 0
         for line in file.read_text(encoding="utf-8").splitlines():
             if question := _QUESTION.fullmatch(line):
-                questions.append(Question(question[1], f"{file.stem}/{question[2]}", question[3]))
+                holding = tuple(f"{file.stem}/{name}" for name in question[2].split(","))
+                questions.append(Question(question[1], holding, question[3]))
             elif line.startswith("@ "):
                 begun = datetime.strptime(line[2:], "%Y-%m-%d %H:%M").replace(tzinfo=UTC)
                 session_id, time = f"{file.stem} {line[2:]}", int(begun.timestamp()) * _SECOND
@@ -94,9 +97,9 @@ def memories() -> list[Memory]:
     ]
 
 
-def history() -> HistoryIndex:
-    """Return the index of all that was said, each turn a run of its own."""
-    turns, _ = read_conversations()
+def history(*folders: str) -> HistoryIndex:
+    """Return the index of all that was said in some folders, each turn a run of its own."""
+    turns = [turn for folder in folders for turn in read_conversations(folder)[0]]
     embedder = StaticEmbedder()
     index = HistoryIndex(embedder.name)
     runs = (

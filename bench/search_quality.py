@@ -1,14 +1,16 @@
 """How often a natural question finds the memory that answers it, and what stemming and neighbours add.
 
-Two corpora in the manner of LoCoMo (long conversations with dated facts). Here: sessions of one made-up person's
+Three corpora in the manner of LoCoMo (long conversations with dated facts). Here: sessions of one made-up person's
 memories, and questions with the memory that answers each; some answers share no word with their question but stand
-beside the fact that does. In `conversations`: turns of several people, asked for by words and by meaning. Small enough
-to read, too small for a second digit.
+beside the fact that does. In `conversations`: turns of several people, asked for by words and by meaning. In `friends`:
+two people each who chat, asked about by name, and searched as history. Small enough to read, too small for a second
+digit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from statistics import mean
 
 from bench import conversations
 from bench.conversations import Question, read_conversations
@@ -22,6 +24,8 @@ from memsvc.search.memory_terms import meant_text
 from memsvc.search.text import Analyzer
 from memsvc.search.vectors import VectorIndex
 
+Found = Sequence[tuple[Question, Sequence[str]]]
+"""Questions, and the ids of what each found, best first."""
 _DAY_MICROSECONDS = 86_400_000_000
 _FIRST_DAY = 20_454
 
@@ -201,7 +205,7 @@ def recall(index: LexicalIndex, known: Iterable[Memory], depth: int) -> float:
 
 def measure() -> list[dict[str, object]]:
     """Return a row per figure: name, value, unit."""
-    return [*_measure_facts(), *_measure_conversations()]
+    return [*_measure_facts(), *_measure_conversations(), *_measure_friends()]
 
 
 def _measure_facts() -> list[dict[str, object]]:
@@ -242,13 +246,8 @@ def _measure_conversations() -> list[dict[str, object]]:
         "hybrid": {"by_words": True, "by_meaning": True},
     }.items():
         found = [(question, find(question, **halves)) for question in questions]
-        rows += shares_found(method, found)
-    said = conversations.history()
-    in_history = [
-        (question, said.search(question.text, _DEPTHS[-1], vector=embedder.vector(question.text)))
-        for question in questions
-    ]
-    rows += shares_found("history", [(question, [hit.spot.run_id for hit in hits]) for question, hits in in_history])
+        rows += shares_found(_PREFIX, method, found)
+    rows += shares_found(_PREFIX, "history", in_history(questions, "conversations"))
     values = {str(row["name"]): float(str(row["value"])) for row in rows}
     for kind in ("", ".paraphrase"):
         lexical, hybrid = (values[f"{_PREFIX}.{method}{kind}.recall_at_10"] for method in ("lexical", "hybrid"))
@@ -256,21 +255,41 @@ def _measure_conversations() -> list[dict[str, object]]:
     return rows
 
 
-def shares_found(method: str, found: Sequence[tuple[Question, Sequence[str]]]) -> list[dict[str, object]]:
-    """Return the share of the questions, of all and of each kind, whose answer is among the first results."""
+def _measure_friends() -> list[dict[str, object]]:
+    _, questions = read_conversations("friends")
+    return shares_found("search_quality.friends", "history", in_history(questions, "conversations", "friends"))
+
+
+def in_history(questions: Sequence[Question], *folders: str) -> Found:
+    """Ask for turns as SearchHistory does, by words and by meaning."""
+    embedder, said = StaticEmbedder(), conversations.history(*folders)
+    vectors = [embedder.vector(said.without_names(question.text)) for question in questions]
+    return [
+        (question, [hit.spot.run_id for hit in said.search(question.text, _DEPTHS[-1], vector=vector)])
+        for question, vector in zip(questions, vectors, strict=True)
+    ]
+
+
+def shares_found(prefix: str, method: str, found: Found) -> list[dict[str, object]]:
+    """Return the share of what the questions need, of all and of each kind, that is among the first results."""
     rows: list[dict[str, object]] = []
     for kind in ("", *sorted({question.kind for question, _ in found})):
         asked = [(question, ids) for question, ids in found if kind in ("", question.kind)]
         for depth in _DEPTHS:
-            share = sum(question.turn_id in ids[:depth] for question, ids in asked) / len(asked)
-            name = f"{_PREFIX}.{method}{f'.{kind}' if kind else ''}.recall_at_{depth}"
-            rows.append({"name": name, "value": round(share, 3), "unit": "share"})
+            shares = [
+                sum(turn_id in ids[:depth] for turn_id in question.turn_ids) / len(question.turn_ids)
+                for question, ids in asked
+            ]
+            name = f"{prefix}.{method}{f'.{kind}' if kind else ''}.recall_at_{depth}"
+            rows.append({"name": name, "value": round(mean(shares), 3), "unit": "share"})
     return rows
 
 
 _DEPTHS = (5, 10)
 _PREFIX = "search_quality.conversations"
 GOALS = {
+    f"{_PREFIX}.history.recall_at_10": at_least(0.75),
+    "search_quality.friends.history.recall_at_10": at_least(0.78),
     f"{_PREFIX}.gain_of_meaning": at_least(0.03),
     f"{_PREFIX}.gain_of_meaning.paraphrase": at_least(0.10),
     "search_quality.full.recall_at_5": at_least(0.88),

@@ -15,15 +15,17 @@ from itertools import islice
 import msgspec
 
 from memsvc.model import Role
-from memsvc.search.bm25 import LENGTHS, Shares, length_class
+from memsvc.search.bm25 import LENGTHS, Shares, length_class, rarity
 from memsvc.search.corpus import Corpus
 from memsvc.search.filter import ALWAYS, TimeRange
 from memsvc.search.hybrid import LEAST_SIMILARITY, Candidate, fuse
 from memsvc.search.neighbours import NONE, Neighbours, Place
 from memsvc.search.postings import Gathered, Postings
-from memsvc.search.ranking import Ranking
+from memsvc.search.ranking import Factors, QueryTerm, Ranking
 from memsvc.search.said import SaidRun
+from memsvc.search.speakers import Speakers
 from memsvc.search.text import shared_analyzer
+from memsvc.search.times import TIMED, asks_when
 from memsvc.search.vectors import VectorIndex
 
 NEWEST_MESSAGES = 20_000
@@ -88,6 +90,7 @@ class HistoryIndex:
         self._times = array("q")
         self._factors = array("d")
         self._lengths = array("B")
+        self._speakers = Speakers()
         self._alive = 0
         self._total_length = 0
         self._postings = Postings()
@@ -140,12 +143,16 @@ class HistoryIndex:
     ) -> Sequence[HistoryHit]:
         """Return the messages that fit best, best first, of equals the newest; each with `beside` spots either side.
 
-        `vector` is the query's: without it they are found by words alone.
+        `vector` is the query's, `without_names`: without it they are found by words alone.
         """
         permits = self._predicate(wanted)
+        terms = shared_analyzer.query_terms(query)
+        named = self._speakers.named(terms)
+        factors = self._speakers.preferred(named, self._factors) if named else self._factors
         wide = max(_CANDIDATES, _CANDIDATES_A_RESULT * limit) if vector else limit
         found = {
-            slot: Candidate(slot, score, by_context) for slot, score, by_context in self._by_words(query, wide, permits)
+            slot: Candidate(slot, score, by_context)
+            for slot, score, by_context in self._by_words(query, terms, wide, permits, factors)
         }
         if vector and limit > 0:
             similarities = self._vectors.similarities(vector)
@@ -153,7 +160,8 @@ class HistoryIndex:
             near = {int(name): similarity for name, similarity in islice(nearest, wide)}
             for slot in (*found, *near):
                 known = found.get(slot, Candidate(slot))
-                found[slot] = Candidate(slot, known.words, known.by_context, similarities.of(str(slot)))
+                similarity = factors[slot] * similarities.of(str(slot))
+                found[slot] = Candidate(slot, known.words, known.by_context, similarity)
         newest_first = sorted(found.values(), key=lambda each: (-self._times[each.item], -each.item))
         return [
             HistoryHit(
@@ -166,19 +174,31 @@ class HistoryIndex:
             for ranked in fuse(newest_first)[: max(0, limit)]
         ]
 
-    def _by_words(self, query: str, limit: int, permits: Callable[[int], bool]) -> Sequence[tuple[int, float, bool]]:
+    def without_names(self, query: str) -> str:
+        """Return what of a query its vector is made of: who said something is no part of what it means."""
+        return self._speakers.without_names(query)
+
+    def _by_words(
+        self, query: str, asked: Sequence[str], limit: int, permits: Callable[[int], bool], factors: Factors
+    ) -> Sequence[tuple[int, float, bool]]:
         """Return the slots of the best, their scores, and whether only their context holds words of the query."""
-        holders = {term: len(self._postings.of(term)) for term in shared_analyzer.query_terms(query)}
+        holders = {term: len(self._postings.of(term)) for term in asked}
         corpus = Corpus(max(len(self._run_of), *holders.values(), 1), self._total_length, holders)
         terms = corpus.terms_in(self._postings)
         if not terms or limit <= 0:
             return []
         mean_length = max(1, round(self._total_length / max(1, self._alive)))
-        ranking = Ranking(mean_length, self._neighbours, Shares(), limit, permits, self._factors)
-        scores = ranking.scores(terms)
+        ranking = Ranking(mean_length, self._neighbours, Shares(), limit, permits, factors)
+        timed = self._timed(corpus) if asks_when(query) else ()
+        scores = ranking.scores(sorted((*terms, *timed), key=lambda term: len(term.postings)))
         best = heapq.nlargest(limit, ((score, self._times[slot], slot) for slot, score in scores.items() if score > 0))
         all_once = corpus.all_once
         return [(slot, score / all_once, not ranking.holds_any(slot, terms)) for score, _, slot in best]
+
+    def _timed(self, corpus: Corpus) -> Sequence[QueryTerm]:
+        """Return what a question for a time looks for besides its words, if any message says one."""
+        holding = self._postings.of(TIMED)
+        return [QueryTerm(holding, rarity(corpus.count, len(holding)), lent=False)] if holding else []
 
     @property
     def is_stale(self) -> bool:
@@ -191,7 +211,7 @@ class HistoryIndex:
         """The bytes that it takes, about."""
         arrays = (self._run_of, self._positions, self._roles, self._times, self._factors, self._lengths)
         flat = sum(map(sys.getsizeof, arrays)) + self._postings.size_bytes + self._neighbours.size_bytes
-        flat += self._vectors.size_bytes
+        flat += self._vectors.size_bytes + self._speakers.size_bytes
         return _OBJECTS_BYTES + flat + len(self._runs) * _RUN_BYTES
 
     def __len__(self) -> int:
@@ -215,6 +235,7 @@ class HistoryIndex:
             self._times.append(message.time)
             self._factors.append(_ROLE_FACTORS[message.role])
             self._lengths.append(its_class)
+            self._speakers.append(message.speaker)
             self._total_length += LENGTHS[its_class]
             gathered.add(message.codes, message.counts, slot, its_class)
             self._neighbours.insert(slot, (session_id, index, message.position))

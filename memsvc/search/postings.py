@@ -120,7 +120,7 @@ class Gathered:
         return await asyncio.to_thread(self.ordered)
 
     def _keys(self) -> Iterator[int]:
-        codes = _read(self._codes)
+        codes = read_codes(self._codes)
         at = 0
         for low, terms in zip(self._lows, self._terms, strict=True):
             for number in range(at, at + terms):
@@ -143,8 +143,8 @@ def _merged(ordered: Iterable[int]) -> Iterator[int]:
         yield last
 
 
-def _read(codes: bytes | bytearray) -> array[int]:
-    """Return codes as numbers."""
+def read_codes(codes: bytes | bytearray) -> array[int]:
+    """Return codes, little-endian, as numbers."""
     numbers = array("I", bytes(codes))
     if sys.byteorder == "big":
         numbers.byteswap()
@@ -163,7 +163,7 @@ class Postings:
         """Note how often each term is in the document at `slot`, of which there are no postings yet."""
         low = slot << SLOT_SHIFT | first_tally(length_class)
         buckets, shift = self._buckets, self._bucket_shift
-        for code, count in zip(_read(codes), counts, strict=True):
+        for code, count in zip(read_codes(codes), counts, strict=True):
             prefix = code << _TERM_SHIFT
             insort(buckets[prefix >> shift], prefix | low + (count if count < MAX_OCCURRENCES else MAX_OCCURRENCES) - 1)
         self._count += len(counts)
@@ -186,7 +186,7 @@ class Postings:
 
     def remove(self, codes: bytes, slot: int) -> None:
         """Forget the document at `slot`, which holds just these terms."""
-        for code in _read(codes):
+        for code in read_codes(codes):
             key = code << _TERM_SHIFT | slot << SLOT_SHIFT
             bucket = self._buckets[key >> self._bucket_shift]
             del bucket[bisect_left(bucket, key)]

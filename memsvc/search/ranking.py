@@ -10,12 +10,19 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from heapq import nlargest
 from itertools import islice
+from typing import Protocol
 
 import msgspec
 
 from memsvc.search.bm25 import K1, Shares, saturated, weights
 from memsvc.search.neighbours import NONE, Neighbours
 from memsvc.search.postings import SLOT_SHIFT, TALLY_MASK, TermPostings
+
+
+class Factors(Protocol):
+    """What the score of each slot is multiplied by, 0 to 1."""
+
+    def __getitem__(self, slot: int, /) -> float: ...
 
 
 class QueryTerm(msgspec.Struct, frozen=True, gc=False):
@@ -39,7 +46,7 @@ class Ranking:
         shares: Shares,
         limit: int,
         permits: Callable[[int], bool] | None,
-        factors: Sequence[float] | None = None,
+        factors: Factors | None = None,
     ) -> None:
         """`factors`, at most 1, are what each slot's score is multiplied by; None: all are 1."""
         self._weights = weights(mean_length, shares)

@@ -12,7 +12,9 @@ from memsvc.model import Message, Role, Run
 from memsvc.search.embedders.contract import InstantEmbedder
 from memsvc.search.memory_terms import day_codes
 from memsvc.search.postings import CODE_BYTES, tallied
+from memsvc.search.speakers import name_codes, without_speaker
 from memsvc.search.text import Analyzer
+from memsvc.search.times import time_codes
 
 MOST_TERMS = 256
 """Of one message: what is pasted into a conversation is not what it is about, and takes no more room than this."""
@@ -32,7 +34,9 @@ class SaidMessage(msgspec.Struct, frozen=True, gc=False, array_like=True):
     counts: bytes
     """How often each term is in it, at most 255 times."""
     vector: bytes = b""
-    """Of what the user said, where an embedder takes microseconds; else empty."""
+    """Of what the user, or somebody by name, said, where an embedder takes microseconds; else empty."""
+    speaker: bytes = b""
+    """The codes of the terms of the speaker's name; empty: nobody by name."""
 
 
 ANALYSIS = 1
@@ -68,16 +72,21 @@ def _said(
     codes = analyzer.document_codes("\n".join(filter(None, (message.text, message.author_id, message.name))))
     if codes:
         codes += day_codes(analyzer, time)
+    length = len(codes) // CODE_BYTES
+    if codes:
+        codes += time_codes(analyzer, message.text, time)
+    speaker = name_codes(message, analyzer)
     distinct, counts = tallied(codes, MOST_TERMS)
-    # What others said is found by its words, and beside what the user said.
-    embeds = embedder is not None and message.role is Role.USER
-    vector = embedder.vector(message.text) if embedder is not None and embeds else b""
+    # What an assistant without a name said is found by its words, and beside what the user said.
+    embeds = embedder is not None and (message.role is Role.USER or (speaker and message.role is Role.ASSISTANT))
+    vector = embedder.vector(without_speaker(message)) if embedder is not None and embeds else b""
     return SaidMessage(
         position,
         message.role,
         time,
-        len(codes) // CODE_BYTES,
+        length,
         distinct,
         counts,
         vector,
+        speaker,
     )

@@ -71,7 +71,7 @@ class HistorySearch(Struct):
         if not user.state.core.runs:
             return ()
         history = await self._prepared(user)
-        vector = await self._vector(query)
+        vector = await self._vector(history.index.without_names(query))
         hits = history.index.search(query, limit, wanted, beside, vector)
         runs = await self._runs(user.state.scope, hits)
         # What went meanwhile, or was deleted in a part of a deletion that goes on, is not there any more.

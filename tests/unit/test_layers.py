@@ -16,7 +16,7 @@ LAYERS = [
     {"errors"},
     {"allocator", "clock", "ids", "invisible", "foreground"},
     {"configuration", "limits", "log", "paging", "periods", "redaction"},
-    {"asking", "endpoint", "stopping", "storage"},
+    {"asking", "endpoint", "spoken_times", "stopping", "storage"},
     {"config", "metrics", "waits"},
     {"tracing"},
     {"access", "kubernetes", "tls"},

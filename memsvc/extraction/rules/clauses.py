@@ -13,9 +13,9 @@ from typing import Final
 
 import msgspec
 
-from memsvc.extraction.rules.dates import TIME_WORD
 from memsvc.extraction.rules.lexicon import Lexicon
 from memsvc.extraction.rules.sentences import BRACKET, Sentence, Token, words_of
+from memsvc.spoken_times import TIME_WORD
 
 MAX_CLAUSES: Final = 8
 

@@ -11,7 +11,6 @@ import msgspec
 
 from memsvc.extraction.engine import Operation
 from memsvc.extraction.rules.clauses import Clause, without_tail
-from memsvc.extraction.rules.dates import on_record
 from memsvc.extraction.rules.kinds import read
 from memsvc.extraction.rules.pattern_files import SLOT, Fact
 from memsvc.extraction.rules.patterns import Pattern, PatternBook
@@ -20,6 +19,7 @@ from memsvc.extraction.rules.spans import Span
 from memsvc.extraction.rules.wording import Filling, original, told, with_article
 from memsvc.extraction.schemas import default_schemas, is_list_key
 from memsvc.model import Layer
+from memsvc.spoken_times import on_record
 
 _MAX_ENDS: Final = 6
 _TIMES: Final = ("when", "when_to_come", "date")

@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from memsvc.extraction.rules.dates import on_calendar
 from memsvc.extraction.rules.spans import Span, one
 from memsvc.extraction.rules.wording import Filling, spoken
+from memsvc.spoken_times import on_calendar
 
 
 def text(span: Span) -> list[Filling]:

@@ -9,7 +9,6 @@ import msgspec
 from memsvc.extraction.engine import Action, Conversation, Operation
 from memsvc.extraction.rules.answers import Answers
 from memsvc.extraction.rules.clauses import clauses
-from memsvc.extraction.rules.dates import said_at
 from memsvc.extraction.rules.endings import correction, ended
 from memsvc.extraction.rules.facts import FactReader
 from memsvc.extraction.rules.forgetting import Forgetting
@@ -22,6 +21,7 @@ from memsvc.extraction.rules.sentences import MAX_SENTENCE_TOKENS, Sentence, quo
 from memsvc.extraction.rules.wording import told
 from memsvc.log import Log
 from memsvc.model import Layer, Message, Role, TextPart
+from memsvc.spoken_times import said_at
 
 log = Log(__name__)
 

@@ -15,8 +15,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from memsvc.extraction.rules.dates import MAX_WORDS, TIME_WORD
 from memsvc.extraction.rules.lexicon import Lexicon
+from memsvc.spoken_times import MAX_WORDS, TIME_WORD
 
 _MAX_SLOT_WORDS: Final = 16
 _PIECE: Final = re.compile(r"<[^<>]*>|[()\[\]|]|[^\s()\[\]|<>]+")

@@ -6,11 +6,11 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from memsvc.extraction.rules.dates import on_calendar
 from memsvc.extraction.rules.lexicon import singular
 from memsvc.extraction.rules.names import person
 from memsvc.extraction.rules.spans import Span, one, parts_of
 from memsvc.extraction.rules.wording import Filling, original, spoken
+from memsvc.spoken_times import on_calendar
 
 
 def _food_or_thing(span: Span) -> bool:

@@ -1,0 +1,65 @@
+"""Times that are said in a text, as terms: what happened "yesterday" is found by the day that it means.
+
+A text that says one holds the term `TIMED` besides, which counts where a question asks when something was.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Final
+
+from memsvc.search.postings import term_codes
+from memsvc.search.text import Analyzer
+from memsvc.spoken_times import MAX_WORDS, TIME_WORD, on_calendar, said_at
+
+TIMED: Final = "\0timed"
+"""No word of any text."""
+
+
+def time_codes(analyzer: Analyzer, text: str, time: int) -> bytes:
+    """Return the codes of the terms of the times in an English text that was said at `time`, microseconds since the
+    epoch."""
+    folded = text[:_MOST_CHARACTERS].lower()
+    if not _TIME.search(folded):
+        return b""
+    said = said_at(time)
+    phrases = (tuple(_WORD.findall(phrase[0])) for phrase in _PHRASE.finditer(folded))
+    days = {day: None for words in phrases for day in _days(words, said)}
+    return term_codes([TIMED]) + b"".join(map(analyzer.document_codes, days))
+
+
+def asks_when(query: str) -> bool:
+    """Return whether a query asks, in English, for a time."""
+    return _WHEN.search(query) is not None
+
+
+def _days(words: Sequence[str], said: datetime | None) -> Iterator[str]:
+    """Yield what the longest expressions among the words mean, as "7 May 2023"."""
+    start = 0
+    while start < len(words):
+        for end in range(min(len(words), start + MAX_WORDS), start, -1):
+            dated = on_calendar(words[start:end], said)
+            if dated:
+                yield _BEFORE_DAY.sub("", dated)
+                start = end - 1
+                break
+        start += 1
+
+
+_MOST_CHARACTERS: Final = 1_024
+_TIME: Final = re.compile(
+    r"\b(?:today|tonight|yesterday|tomorrow|ago|(?:mon|tues|wednes|thurs|fri|satur|sun)day|weekend"
+    r"|(?:day|week|month|year)s?|january|february|march|april|may|june|july|august|september|october|november|december"
+    r"|spring|summer|autumn|winter|last night|this (?:morning|afternoon|evening)|(?:19|20)\d\d)\b"
+)
+_PHRASE: Final = re.compile(rf"\b{TIME_WORD}(?:,? {TIME_WORD})*\b")
+_WORD: Final = re.compile(r"\w+|,")
+_BEFORE_DAY: Final = re.compile(r"^(?:on|in|around)(?: the (?:week|weekend) of)? ")
+_WHEN: Final = re.compile(
+    r"^\W*(?:(?:and|so|by|since|until) )?when\b"
+    r"|\bwhen(?: and where)? (?:did|do|does|is|are|was|were|will|would|has|have|had|can|could|should)\b"
+    r"|\bhow long ago\b|\b(?:what|which) (?:day|date|week|month|year|time|season)\b",
+    re.IGNORECASE,
+)
