@@ -16,6 +16,7 @@ from memsvc.testing.replies import Received, Reply, operations
 _ENGINE: Final = "You keep the long-term memory of one user."
 """How the prompts of the engine begin."""
 _SEARCH: Final = "You search the long-term memory of a user."
+_INSTRUCTING: Final = ("system", "developer")
 _SHOWN: Final = re.compile(r"^(\d+) [\d-]+(?: by \S+)?: (.*)$", re.MULTILINE)
 _WORD: Final = re.compile(r"\w{3,}")
 _TASK: Final = re.compile(r"(?:please )?(?:forget|update|change|remove)\b.*", re.IGNORECASE)
@@ -74,6 +75,6 @@ def _calls(said: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
 def _from_prompt(messages: Sequence[Mapping[str, Any]], said: str) -> str:
     """Answer with the lines of the prompt that share a word with the question, else with the question."""
     asked = {word.casefold() for word in _WORD.findall(said)}
-    prompt = "\n".join(str(message["content"]) for message in messages if message["role"] == "system")
+    prompt = "\n".join(str(message["content"]) for message in messages if message["role"] in _INSTRUCTING)
     known = [line.strip() for line in prompt.splitlines() if asked & {w.casefold() for w in _WORD.findall(line)}]
     return "\n".join(known) or f"You said: {said}"

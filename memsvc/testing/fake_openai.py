@@ -4,8 +4,9 @@
         ...  # a client of fake.base_url gets these replies, then those of `otherwise`
         assert fake.requests[0].body_bytes < 6_000
 
-As a process it answers with a tiny deterministic model: `python -m memsvc.testing.fake_openai --port 8000`. There,
-`GET /fake/requests` lists what was received and `DELETE /fake/requests` forgets it.
+As a process it answers with a tiny deterministic model: `python -m memsvc.testing.fake_openai --port 8000`, with
+`--agent` as the model of an agent as well (`fake_agent`). There, `GET /fake/requests` lists what was received and
+`DELETE /fake/requests` forgets it.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ import contextlib
 import signal
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from types import TracebackType
 from typing import Final, Self
 
+from memsvc.testing import fake_agent
 from memsvc.testing.fake_embeddings import embeddings
 from memsvc.testing.fake_model import understand
 from memsvc.testing.replies import MODEL, Ending, Received, Reply, as_json, error, events, operations, whole
@@ -103,7 +106,7 @@ class FakeOpenAI:
 
     async def _answer(self, request: Received, reader: _Reader, writer: asyncio.StreamWriter) -> None:
         if request.path == "/fake/requests":
-            listed = [{"path": received.path, "body_bytes": received.body_bytes} for received in self.requests]
+            listed = [_listed(received) for received in self.requests]
             if request.method == "DELETE":
                 self.requests.clear()
             return await _send(writer, 200, as_json({"requests": listed}))
@@ -138,6 +141,11 @@ class FakeOpenAI:
                 await _send(writer, 200, as_json(embeddings(request.json)))
         except (ValueError, LookupError, TypeError):
             await _send(writer, 400, error("invalid_request"))
+
+
+def _listed(request: Received) -> Mapping[str, object]:
+    body = request.body.decode(errors="replace")
+    return {"path": request.path, "body_bytes": request.body_bytes, "body": body}
 
 
 class _Reader(asyncio.StreamReader):
@@ -210,10 +218,9 @@ async def _send(
     await writer.drain()
 
 
-async def _serve(port: int, piece_characters: int, delay_seconds: float) -> None:
+async def _serve(port: int, model: Callable[[Received], Reply], piece_characters: int, delay_seconds: float) -> None:
     def answer(request: Received) -> Reply:
-        listed = understand(str(request.json["messages"][-1]["content"]))
-        return operations(*listed, piece_characters=piece_characters, delay_seconds=delay_seconds)
+        return replace(model(request), piece_characters=piece_characters, delay_seconds=delay_seconds)
 
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -230,8 +237,10 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0, help="0: any free port")
     parser.add_argument("--piece-characters", type=int, default=8, help="how much of an answer comes at once")
     parser.add_argument("--delay-seconds", type=float, default=0.0, help="how long each piece takes")
+    parser.add_argument("--agent", action="store_true", help="answer agents, too, not only memory")
     options = parser.parse_args()
-    asyncio.run(_serve(options.port, options.piece_characters, options.delay_seconds))
+    model = fake_agent.answer if options.agent else by_understanding
+    asyncio.run(_serve(options.port, model, options.piece_characters, options.delay_seconds))
 
 
 if __name__ == "__main__":

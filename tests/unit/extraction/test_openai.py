@@ -450,4 +450,4 @@ def test_the_fake_endpoint_runs_as_a_process() -> None:
         "My name is Ava",
         "I like to ski",
     ]
-    assert received[0] == {"path": "/v1/chat/completions", "body_bytes": len(body)}
+    assert received[0] == {"path": "/v1/chat/completions", "body_bytes": len(body), "body": body.decode()}
