@@ -231,13 +231,13 @@ def _measure_conversations() -> list[dict[str, object]]:
     known = conversations.memories()
     index = LexicalIndex.build(known)
     embedder = StaticEmbedder()
-    vectors = VectorIndex()
+    vectors = VectorIndex[str]()
     vectors.put_all([(memory.memory_id, embedder.vector(meant_text(memory))) for memory in known])
 
     def find(question: Question, *, by_words: bool, by_meaning: bool) -> list[str]:
         vector = embedder.vector(question.text) if by_meaning else b""
         asked = Asked(question.text, vector, by_words)
-        return [each.item for each in fuse(candidates(index, vectors, asked, _DEPTHS[-1]))]
+        return [each.item for each in fuse([candidates(index, vectors, asked, _DEPTHS[-1])])]
 
     rows: list[dict[str, object]] = []
     for method, halves in {

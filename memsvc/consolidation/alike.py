@@ -30,7 +30,7 @@ _NEAREST: Final = 6
 _SLICE: Final = 50
 
 
-async def groups_alike(memories: Sequence[Memory], vectors: VectorIndex | None) -> list[list[Memory]]:
+async def groups_alike(memories: Sequence[Memory], vectors: VectorIndex[str] | None) -> list[list[Memory]]:
     """Return groups of memories that are alike, at most 80 memories in all."""
     newest = sorted(memories, key=lambda each: -each.update_time)
     terms: dict[str, frozenset[str]] = {}
@@ -76,12 +76,11 @@ def _near_by_words(memory_id: str, terms: dict[str, frozenset[str]], holders: di
     ]
 
 
-def _near_by_meaning(memory_id: str, vectors: VectorIndex | None) -> list[str]:
+def _near_by_meaning(memory_id: str, vectors: VectorIndex[str] | None) -> list[str]:
     vector = vectors.vector_of(memory_id) if vectors is not None else b""
     if not vector or vectors is None:
         return []
-    found = vectors.similarities(vector).nearest(_LEAST_NEARNESS, lambda each: each != memory_id)
-    return [other for (other, _), _ in zip(found, range(_NEAREST), strict=False)]
+    return list(vectors.similarities(vector).nearest(_LEAST_NEARNESS, _NEAREST, lambda each: each != memory_id))
 
 
 def _join(leaders: dict[str, str], sizes: dict[str, int], one: str, other: str) -> None:

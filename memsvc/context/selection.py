@@ -278,8 +278,8 @@ def _nearest(
         for source in sources
     ]
     for each in islice(nearest_together(parts, asked, limit), limit):
-        index, memory = each.item
-        for block in owned_by[sources[index].user_id].blocks:
+        memory = each.item
+        for block in owned_by[sources[each.source].user_id].blocks:
             if memory.memory_id in block.memories:
                 yield block, memory
 

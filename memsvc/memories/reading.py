@@ -209,7 +209,7 @@ class MemoryReader(Struct):
             return SearchResult(present, used, user, shared, usage=usage)
         found = _nearest(sources, asked, top_k, matches)
         pending = sum(map(self.meaning.pending, sources.values())) if asked.vector and self.meaning is not None else 0
-        return SearchResult(_shown(found[:top_k], min_score), used, user, shared, reason, pending)
+        return SearchResult(_shown(found[:top_k], list(sources), min_score), used, user, shared, reason, pending)
 
     async def _ask(self, query: str, method: SearchMethod) -> tuple[Asked, str]:
         """Return what to look for, and why it is less than the method says.
@@ -246,7 +246,9 @@ class MemoryReader(Struct):
     ) -> tuple[Sequence[Found], Usage]:
         """Return what the model picks among the nearest and then the newest, by rank. Raises Unavailable."""
         assert self.asker is not None
-        candidates = {each.item[1].memory_id: each.item for each in _nearest(sources, asked, MOST_SHOWN, matches)}
+        names = list(sources)
+        nearest = _nearest(sources, asked, MOST_SHOWN, matches)
+        candidates = {each.item.memory_id: (names[each.source], each.item) for each in nearest}
         newest = [
             hit
             for name, source in sources.items()
@@ -340,11 +342,9 @@ def _by_time(
 
 def _nearest(
     sources: Mapping[str, HotUser], asked: Asked, limit: int, matches: Callable[[Memory], bool] | None
-) -> list[Ranked[tuple[str, Memory]]]:
+) -> list[Ranked[Memory]]:
     """Return what fits best of all users together, best first, each with whose it is; of equals the newest."""
-    names = list(sources)
-    found = nearest_together([Part(source, _allowed(source, matches)) for source in sources.values()], asked, limit)
-    return [Ranked((names[each.item[0]], each.item[1]), each.score, each.sure) for each in found]
+    return nearest_together([Part(source, _allowed(source, matches)) for source in sources.values()], asked, limit)
 
 
 def _allowed(source: HotUser, matches: Callable[[Memory], bool] | None) -> Callable[[str], bool] | None:
@@ -358,11 +358,11 @@ def _allowed(source: HotUser, matches: Callable[[Memory], bool] | None) -> Calla
     return allowed
 
 
-def _shown(ranked: Sequence[Ranked[tuple[str, Memory]]], min_score: float) -> Sequence[Found]:
+def _shown(ranked: Sequence[Ranked[Memory]], user_ids: Sequence[str], min_score: float) -> Sequence[Found]:
     """Return hits with the scores that a reader sees, without those below the minimum."""
     scores = shown_scores([each.sure for each in ranked])
     return [
-        Found(each.item[1], score, each.item[0])
+        Found(each.item, score, user_ids[each.source])
         for each, score in zip(ranked, scores, strict=True)
         if score >= min_score
     ]

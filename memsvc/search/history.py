@@ -10,7 +10,6 @@ import heapq
 import sys
 from array import array
 from collections.abc import Callable, Collection, Iterable, Sequence
-from itertools import islice
 
 import msgspec
 
@@ -18,7 +17,7 @@ from memsvc.model import Role
 from memsvc.search.bm25 import LENGTHS, Shares, length_class, rarity
 from memsvc.search.corpus import Corpus
 from memsvc.search.filter import ALWAYS, TimeRange
-from memsvc.search.hybrid import LEAST_SIMILARITY, Candidate, fuse
+from memsvc.search.hybrid import LEAST_SIMILARITY, Candidates, fuse
 from memsvc.search.neighbours import NONE, Neighbours, Place
 from memsvc.search.postings import Gathered, Postings
 from memsvc.search.ranking import Factors, QueryTerm, Ranking
@@ -103,7 +102,7 @@ class HistoryIndex:
 
         self._neighbours = Neighbours(place_of)
         self._model = model
-        self._vectors = VectorIndex()
+        self._vectors = VectorIndex[int]()
 
     def add_all(self, runs: Iterable[tuple[str, int, SaidRun]]) -> None:
         """Take in runs, each with its id and index, oldest first."""
@@ -133,7 +132,7 @@ class HistoryIndex:
             self._neighbours.remove(slot, (run.session_id, run.index, self._positions[slot]))
             # Its postings stay until the index is made anew, and count for nothing.
             self._factors[slot] = 0.0
-            self._vectors.remove(str(slot))
+            self._vectors.remove(slot)
             self._total_length -= LENGTHS[self._lengths[slot]]
         self._alive -= len(run.slots)
         self._runs[number] = None
@@ -150,19 +149,14 @@ class HistoryIndex:
         named = self._speakers.named(terms)
         factors = self._speakers.preferred(named, self._factors) if named else self._factors
         wide = max(_CANDIDATES, _CANDIDATES_A_RESULT * limit) if vector else limit
-        found = {
-            slot: Candidate(slot, score, by_context)
-            for slot, score, by_context in self._by_words(query, terms, wide, permits, factors)
-        }
+        words, by_context = self._by_words(query, terms, wide, permits, factors)
+        near = dict.fromkeys(words, 0.0)
         if vector and limit > 0:
             similarities = self._vectors.similarities(vector)
-            nearest = similarities.nearest(LEAST_SIMILARITY, lambda name: permits(int(name)))
-            near = {int(name): similarity for name, similarity in islice(nearest, wide)}
-            for slot in (*found, *near):
-                known = found.get(slot, Candidate(slot))
-                similarity = factors[slot] * similarities.of(str(slot))
-                found[slot] = Candidate(slot, known.words, known.by_context, similarity)
-        newest_first = sorted(found.values(), key=lambda each: (-self._times[each.item], -each.item))
+            near = {**similarities.of_each(words), **similarities.nearest(LEAST_SIMILARITY, wide, permits)}
+        times = self._times
+        newest_first = sorted(near, key=lambda slot: (-times[slot], -slot))
+        found = Candidates(words, {slot: factors[slot] * near[slot] for slot in newest_first}, by_context)
         return [
             HistoryHit(
                 self._spot(ranked.item),
@@ -171,7 +165,7 @@ class HistoryIndex:
                 tuple(self._beside(ranked.item, self._neighbours.before, beside))[::-1],
                 tuple(self._beside(ranked.item, self._neighbours.after, beside)),
             )
-            for ranked in fuse(newest_first)[: max(0, limit)]
+            for ranked in fuse([found], limit)[: max(0, limit)]
         ]
 
     def without_names(self, query: str) -> str:
@@ -180,20 +174,21 @@ class HistoryIndex:
 
     def _by_words(
         self, query: str, asked: Sequence[str], limit: int, permits: Callable[[int], bool], factors: Factors
-    ) -> Sequence[tuple[int, float, bool]]:
-        """Return the slots of the best, their scores, and whether only their context holds words of the query."""
+    ) -> tuple[dict[int, float], Callable[[int], bool]]:
+        """Return the scores of the best by slot, and what says whether only its context holds words of the query."""
         holders = {term: len(self._postings.of(term)) for term in asked}
         corpus = Corpus(max(len(self._run_of), *holders.values(), 1), self._total_length, holders)
         terms = corpus.terms_in(self._postings)
         if not terms or limit <= 0:
-            return []
+            return {}, lambda slot: False
         mean_length = max(1, round(self._total_length / max(1, self._alive)))
         ranking = Ranking(mean_length, self._neighbours, Shares(), limit, permits, factors)
         timed = self._timed(corpus) if asks_when(query) else ()
         scores = ranking.scores(sorted((*terms, *timed), key=lambda term: len(term.postings)))
         best = heapq.nlargest(limit, ((score, self._times[slot], slot) for slot, score in scores.items() if score > 0))
         all_once = corpus.all_once
-        return [(slot, score / all_once, not ranking.holds_any(slot, terms)) for score, _, slot in best]
+        words = {slot: score / all_once for score, _, slot in best}
+        return words, lambda slot: not ranking.holds_any(slot, terms)
 
     def _timed(self, corpus: Corpus) -> Sequence[QueryTerm]:
         """Return what a question for a time looks for besides its words, if any message says one."""
@@ -241,7 +236,7 @@ class HistoryIndex:
             self._neighbours.insert(slot, (session_id, index, message.position))
         if self._model and said.model == self._model:
             pairs = zip(slots, said.messages, strict=True)
-            gathered.vectors += [(str(slot), message.vector) for slot, message in pairs if message.vector]
+            gathered.vectors += [(slot, message.vector) for slot, message in pairs if message.vector]
 
     def _predicate(self, wanted: HistoryFilter | None) -> Callable[[int], bool]:
         runs, run_of, factors = self._runs, self._run_of, self._factors

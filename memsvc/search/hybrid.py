@@ -7,16 +7,15 @@ answer always shares some of them with something else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from heapq import nlargest
-from itertools import islice
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from operator import attrgetter
 from typing import Generic, TypeVar
 
 import msgspec
 
 from memsvc.search.corpus import Corpus
-from memsvc.search.lexical import LexicalIndex
+from memsvc.search.lexical import NOTHING, LexicalIndex
 from memsvc.search.scores import sure_score
 from memsvc.search.vectors import VectorIndex
 
@@ -42,13 +41,15 @@ class Asked(msgspec.Struct, frozen=True):
     by_words: bool = True
 
 
-class Candidate(msgspec.Struct, Generic[T], frozen=True):
-    """A memory that either half found."""
+class Candidates(msgspec.Struct, Generic[T], frozen=True):
+    """What either half found of one source: what may be among the best."""
 
-    item: T
-    words: float = 0.0
-    by_context: bool = False
-    similarity: float = 0.0
+    words: Mapping[T, float]
+    """What was found by its words, and its score."""
+    similarities: Mapping[T, float]
+    """How near each candidate is, found by its words or not. Of equals the first is the better one."""
+    by_context: Callable[[T], bool]
+    """Whether only what was said next to it holds words of the query. Asked of few, and until the next change."""
 
 
 class Ranked(msgspec.Struct, Generic[T], frozen=True):
@@ -57,38 +58,36 @@ class Ranked(msgspec.Struct, Generic[T], frozen=True):
     item: T
     score: float
     sure: float
+    source: int = 0
+    """Which of the sources that were searched together it is from."""
 
 
 def candidates(
     index: LexicalIndex,
-    vectors: VectorIndex | None,
+    vectors: VectorIndex[str] | None,
     asked: Asked,
     limit: int,
     allowed: Callable[[str], bool] | None = None,
     corpus: Corpus | None = None,
-) -> Sequence[Candidate[str]]:
+) -> Candidates[str]:
     """Return the ids of what may be among the `limit` best, with what each half says of it."""
     if vectors is None or not asked.vector:
-        hits = index.search(asked.text, limit, allowed, corpus) if asked.by_words else ()
-        return [Candidate(hit.memory_id, hit.score, hit.by_context) for hit in hits]
-    similarities = vectors.similarities(asked.vector)
+        by_words = index.find(asked.text, limit, allowed, corpus) if asked.by_words else NOTHING
+        return Candidates(by_words.scores, dict.fromkeys(by_words.scores, 0.0), by_words.by_context)
     wide = max(_CANDIDATES, min(_CANDIDATES_A_RESULT * limit, limit + _MORE_CANDIDATES))
-    found = {}
-    for hit in index.search(asked.text, wide, allowed, corpus) if asked.by_words else ():
-        found[hit.memory_id] = Candidate(hit.memory_id, hit.score, hit.by_context, similarities.of(hit.memory_id))
-    for memory_id, similarity in islice(similarities.nearest(LEAST_SIMILARITY, allowed), wide):
-        if memory_id not in found:
-            found[memory_id] = Candidate(memory_id, similarity=similarity)
-    return list(found.values())
+    by_words = index.find(asked.text, wide, allowed, corpus) if asked.by_words else NOTHING
+    similarities = vectors.similarities(asked.vector)
+    near = similarities.nearest(LEAST_SIMILARITY, wide, allowed)
+    return Candidates(by_words.scores, {**similarities.of_each(by_words.scores), **near}, by_words.by_context)
 
 
-def fuse(found: Sequence[Candidate[T]], limit: int | None = None) -> list[Ranked[T]]:
-    """Return the candidates with their scores, best first; of equals the order that they came in.
+def fuse(sources: Sequence[Candidates[T]], limit: int = 0) -> list[Ranked[T]]:
+    """Return the candidates of all sources with their scores, best first; of equals the order that they came in.
 
     With a limit: the `limit` best, and all equals of the last.
     """
-    most_words = max((each.words for each in found), default=0.0)
-    most_similar = max((each.similarity for each in found), default=0.0)
+    most_words = max((score for each in sources for score in each.words.values()), default=0.0)
+    most_similar = max((score for each in sources for score in each.similarities.values()), default=0.0)
     if not most_similar or not most_words:
         of_words, of_meaning = 1.0, 1.0
     else:
@@ -96,12 +95,18 @@ def fuse(found: Sequence[Candidate[T]], limit: int | None = None) -> list[Ranked
         certainty = max(min(1.0, most_words), most_similar)
         of_words = certainty * LEXICAL_SHARE / max(most_words, LEAST_BEST_WORDS)
         of_meaning = certainty * (1 - LEXICAL_SHARE) / most_similar
-    scores = [of_words * each.words + of_meaning * each.similarity for each in found]
-    least = nlargest(limit, scores)[-1] if limit and len(scores) > limit else 0.0
+    scores = [
+        [of_words * each.words.get(item, 0.0) + of_meaning * near for item, near in each.similarities.items()]
+        for each in sources
+    ]
+    ordered = sorted(chain.from_iterable(scores), reverse=True)
+    least = ordered[limit - 1] if 0 < limit < len(ordered) else 0.0
     ranked = []
-    for score, each in zip(scores, found, strict=True):
-        if score >= least:
-            sure = of_words * sure_score(each.words, each.by_context) + of_meaning * each.similarity
-            ranked.append(Ranked(each.item, score, sure))
+    for number, (each, its_scores) in enumerate(zip(sources, scores, strict=True)):
+        for score, (item, near) in zip(its_scores, each.similarities.items(), strict=True):
+            if score >= least:
+                words = each.words.get(item, 0.0)
+                words = words and sure_score(words, each.by_context(item))
+                ranked.append(Ranked(item, score, of_words * words + of_meaning * near, number))
     ranked.sort(key=attrgetter("score"), reverse=True)
     return ranked

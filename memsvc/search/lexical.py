@@ -32,6 +32,18 @@ class Hit(msgspec.Struct, frozen=True, gc=False):
     """It holds no word of the query: what was said next to it does."""
 
 
+class Hits(msgspec.Struct, frozen=True):
+    """The memories that were found."""
+
+    scores: dict[str, float]
+    """By id, best first: see `Hit`."""
+    by_context: Callable[[str], bool]
+    """Whether one of them holds no word of the query. Valid until the next change."""
+
+
+NOTHING = Hits({}, lambda memory_id: False)
+
+
 class LexicalIndex:
     """An index that follows its memories, at most 16,777,216. Not for several threads at once.
 
@@ -121,26 +133,40 @@ class LexicalIndex:
         words count where nothing else is asked for.
         `corpus` is that of all indexes that are searched together, where this is not the only one.
         """
+        found = self.find(query, limit, allowed, corpus)
+        return [Hit(memory_id, score, found.by_context(memory_id)) for memory_id, score in found.scores.items()]
+
+    def find(
+        self,
+        query: str,
+        limit: int,
+        allowed: Callable[[str], bool] | Container[str] | None = None,
+        corpus: Corpus | None = None,
+    ) -> Hits:
+        """Return what `search` does, for callers that ask of few hits what holds their words."""
         if limit <= 0 or not self._slots:
-            return []
+            return NOTHING
         phrase = StopPhrase.of(_ends(query), self._analyzer)
         if phrase is not None:
-            return self._saying(phrase, limit, self._slot_predicate(allowed))
+            said = self._saying(phrase, self._slot_predicate(allowed))
+            return Hits(self._first(said, limit), NOTHING.by_context)
         corpus = corpus or self.corpus(query)
         terms = corpus.terms_in(self._postings)
         if not terms:
-            return []
+            return NOTHING
         permits = self._slot_predicate(allowed)
         if terms[0].everywhere:
             slots = terms[0].postings.slots()
             holders = slots if permits is None else list(filter(permits, slots))
-            return self._hits([(slot, 1.0) for slot in self._newest(holders, limit)], limit)
+            return Hits(
+                self._ordered([(slot, 1.0) for slot in self._newest(holders, limit)], limit), NOTHING.by_context
+            )
         ranking = Ranking(corpus.mean_length, self._neighbours, self._shares, limit, permits)
-        all_once = corpus.all_once
-        return [
-            Hit(hit.memory_id, hit.score / all_once, not ranking.holds_any(self._slots[hit.memory_id], terms))
-            for hit in self._first(ranking.scores(terms), limit)
-        ]
+        first, all_once = self._first(ranking.scores(terms), limit), corpus.all_once
+        return Hits(
+            {memory_id: score / all_once for memory_id, score in first.items()},
+            lambda memory_id: not ranking.holds_any(self._slots[memory_id], terms),
+        )
 
     @property
     def size_bytes(self) -> int:
@@ -155,24 +181,25 @@ class LexicalIndex:
     def __contains__(self, memory_id: str) -> bool:
         return memory_id in self._slots
 
-    def _saying(self, phrase: StopPhrase, limit: int, permits: Callable[[int], bool] | None) -> list[Hit]:
-        """Return the memories that say words which are in no index, as a query of stop words alone asks for."""
+    def _saying(self, phrase: StopPhrase, permits: Callable[[int], bool] | None) -> dict[int, float]:
+        """Return the slots that say words which are in no index, as a query of stop words alone asks for."""
         scores: dict[int, float] = {}
         for slot, memory in enumerate(self._memories):
             if memory is not None:
                 score = phrase.score(searchable_text(memory))
                 if score and (permits is None or permits(slot)):
                     scores[slot] = score
-        return self._first(scores, limit)
+        return scores
 
-    def _first(self, scores: Mapping[int, float], limit: int) -> list[Hit]:
+    def _first(self, scores: Mapping[int, float], limit: int) -> dict[str, float]:
+        """Return the ids of the best with their scores, best first."""
         if not scores:
-            return []
-        least = heapq.nlargest(limit, scores.values())[-1]
+            return {}
+        least = sorted(scores.values(), reverse=True)[:limit][-1]
         equals = [slot for slot, score in scores.items() if score == least]
         first = [(slot, score) for slot, score in scores.items() if score > least]
         first += [(slot, least) for slot in self._newest(equals, limit)]
-        return self._hits(first, limit)
+        return self._ordered(first, limit)
 
     def _newest(self, slots: list[int], limit: int) -> list[int]:
         """Return the slots of the `limit` newest with all their equals: few of what may be thousands."""
@@ -183,12 +210,13 @@ class LexicalIndex:
         oldest = heapq.nlargest(limit, times)[-1]
         return [slot for slot, time in zip(reversed(slots), times, strict=True) if time >= oldest]
 
-    def _hits(self, scored: list[tuple[int, float]], limit: int) -> list[Hit]:
+    def _ordered(self, scored: list[tuple[int, float]], limit: int) -> dict[str, float]:
         ranked = [
             (-score, -memory.update_time, memory.memory_id)
             for memory, score in ((self._memory(slot), score) for slot, score in scored)
         ]
-        return [Hit(memory_id, -score) for score, _, memory_id in sorted(ranked)[:limit]]
+        ranked.sort()
+        return {memory_id: -score for score, _, memory_id in ranked[:limit]}
 
     def _slot_predicate(self, allowed: Callable[[str], bool] | Container[str] | None) -> Callable[[int], bool] | None:
         if allowed is None:

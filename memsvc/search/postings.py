@@ -75,8 +75,8 @@ class Gathered:
         self._counts = bytearray()
         self._terms = array("I")
         self._lows = array("I")
-        self.vectors: list[tuple[str, bytes]] = []
-        """What else was gathered of the documents, by name."""
+        self.vectors: list[tuple[int, bytes]] = []
+        """What else was gathered of the documents, by slot."""
 
     def add(self, codes: bytes, counts: bytes, slot: int, length_class: int) -> None:
         """Add a document's: its terms' codes, little-endian, and how often each is in it, at most 255 times.

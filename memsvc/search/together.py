@@ -9,7 +9,7 @@ import msgspec
 
 from memsvc.model import Memory
 from memsvc.search.corpus import Corpus
-from memsvc.search.hybrid import Asked, Candidate, Ranked, fuse
+from memsvc.search.hybrid import Asked, Candidates, Ranked, fuse
 
 
 class Searchable(Protocol):
@@ -24,7 +24,7 @@ class Searchable(Protocol):
         limit: int,
         allowed: Callable[[str], bool] | None = None,
         corpus: Corpus | None = None,
-    ) -> Sequence[Candidate[str]]:
+    ) -> Candidates[str]:
         """Return the ids of the visible memories that may be among the `limit` best."""
 
     def get(self, memory_id: str) -> Memory | None:
@@ -41,27 +41,26 @@ class Part(msgspec.Struct, frozen=True):
     """Whether any may: the memories of the others count for how rare words are, and no more."""
 
 
-def nearest_together(parts: Sequence[Part], asked: Asked, limit: int) -> list[Ranked[tuple[int, Memory]]]:
-    """Return the memories that may be among the `limit` best of all parts, each with its part's index.
+def nearest_together(parts: Sequence[Part], asked: Asked, limit: int) -> list[Ranked[Memory]]:
+    """Return the memories that may be among the `limit` best of all parts, each with its part's index as `source`.
 
     Best first; of equals the newest, then the smaller id.
     """
     corpus = None
     if len(parts) > 1 and asked.by_words:
         corpus = Corpus.together(part.source.corpus(asked.text) for part in parts)
-    found: list[Candidate[tuple[int, str]]] = []
-    for index, part in enumerate(parts):
-        if part.returned:
-            found += [
-                Candidate((index, each.item), each.words, each.by_context, each.similarity)
-                for each in part.source.candidates(asked, limit, part.allowed, corpus)
-            ]
+    found = [
+        part.source.candidates(asked, limit, part.allowed, corpus) if part.returned else _NO_CANDIDATES
+        for part in parts
+    ]
     # A memory is read for those alone that may be returned: there are many more candidates.
     best = []
     for ranked in fuse(found, limit):
-        index, memory_id = ranked.item
-        memory = parts[index].source.get(memory_id)
+        memory = parts[ranked.source].source.get(ranked.item)
         if memory is not None:
-            best.append(Ranked((index, memory), ranked.score, ranked.sure))
-    best.sort(key=lambda each: (-each.score, -each.item[1].update_time, each.item[1].memory_id))
+            best.append(Ranked(memory, ranked.score, ranked.sure, ranked.source))
+    best.sort(key=lambda each: (-each.score, -each.item.update_time, each.item.memory_id))
     return best
+
+
+_NO_CANDIDATES = Candidates[str]({}, {}, lambda memory_id: False)

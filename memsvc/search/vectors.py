@@ -6,13 +6,16 @@ A vector is int8 of any scale: only its angle counts. A search over 10,000 of 25
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 from functools import cache
-from typing import TYPE_CHECKING
+from itertools import repeat
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+K = TypeVar("K", bound=Hashable)
 
 _ROWS_A_BLOCK = 256
 _FIRST_ROWS = 16
@@ -21,18 +24,18 @@ _FIRST_NEAR = 256
 _ID_BYTES = 110
 
 
-class VectorIndex:
-    """Vectors by memory id, all of one length. Not for several threads at once."""
+class VectorIndex(Generic[K]):
+    """Vectors by id, all of one length. Not for several threads at once."""
 
     def __init__(self) -> None:
-        self._slots: dict[str, int] = {}
-        self._ids: list[str | None] = []
+        self._slots: dict[K, int] = {}
+        self._ids: list[K | None] = []
         self._free_slots: list[int] = []
         self._rows: NDArray[np.int8] | None = None
         self._inverse_norms: NDArray[np.float32] | None = None
 
-    def put_all(self, vectors: Sequence[tuple[str, bytes]]) -> None:
-        """Keep the vectors of memories, by id, each in place of the one that it had."""
+    def put_all(self, vectors: Sequence[tuple[K, bytes]]) -> None:
+        """Keep vectors, by id, each in place of the one that was there."""
         if not vectors:
             return
         import numpy as np
@@ -42,16 +45,16 @@ class VectorIndex:
             self._slots, self._ids, self._free_slots = {}, [], []
             self._rows = np.zeros((max(_FIRST_ROWS, len(vectors)), length), np.int8)
             self._inverse_norms = np.zeros(len(self._rows), np.float32)
-        slots = [self._slot_of(memory_id) for memory_id, _ in vectors]
+        slots = [self._slot_of(name) for name, _ in vectors]
         rows = np.frombuffer(b"".join(vector for _, vector in vectors), np.int8).reshape(len(vectors), length)
         assert self._inverse_norms is not None
         norms = np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float32))
         self._rows[slots] = rows
         self._inverse_norms[slots] = np.divide(1, norms, out=np.zeros_like(norms), where=norms > 0)
 
-    def remove(self, memory_id: str) -> None:
-        """Forget a memory's vector, if there is one."""
-        slot = self._slots.pop(memory_id, None)
+    def remove(self, name: K) -> None:
+        """Forget a vector, if there is one."""
+        slot = self._slots.pop(name, None)
         if slot is not None:
             assert self._rows is not None
             assert self._inverse_norms is not None
@@ -60,29 +63,29 @@ class VectorIndex:
             self._ids[slot] = None
             self._free_slots.append(slot)
 
-    def vector_of(self, memory_id: str) -> bytes:
-        """Return a memory's vector; empty: it has none."""
-        slot = self._slots.get(memory_id)
+    def vector_of(self, name: K) -> bytes:
+        """Return a vector; empty: there is none."""
+        slot = self._slots.get(name)
         return self._rows[slot].tobytes() if slot is not None and self._rows is not None else b""
 
-    def similarities(self, query: bytes) -> Similarities:
-        """Return how near every memory is to a query's vector."""
+    def similarities(self, query: bytes) -> Similarities[K]:
+        """Return how near everything is to a query's vector."""
         import numpy as np
 
         asked = np.frombuffer(query, np.int8).astype(np.float32)
         length = float(np.linalg.norm(asked))
         count = len(self._ids)
         if self._rows is None or not count or not length or self._rows.shape[1] != len(asked):
-            return Similarities(np.zeros(0, np.float32), self._slots, self._ids)
+            return Similarities(np.zeros(1, np.float32), {}, [])
         assert self._inverse_norms is not None
-        nearness = np.empty(count, np.float32)
+        nearness = np.zeros(count + 1, np.float32)
         floats = _block(len(asked))
         for first in range(0, count, _ROWS_A_BLOCK):
             rows = self._rows[first : min(first + _ROWS_A_BLOCK, count)]
             block = floats[: len(rows)]
             np.copyto(block, rows)
             np.dot(block, asked, out=nearness[first : first + len(rows)])
-        nearness *= self._inverse_norms[:count] / length
+        nearness[:count] *= self._inverse_norms[:count] / length
         return Similarities(nearness, self._slots, self._ids)
 
     @property
@@ -94,28 +97,28 @@ class VectorIndex:
     def __len__(self) -> int:
         return len(self._slots)
 
-    def __contains__(self, memory_id: str) -> bool:
-        return memory_id in self._slots
+    def __contains__(self, name: K) -> bool:
+        return name in self._slots
 
-    def _slot_of(self, memory_id: str) -> int:
+    def _slot_of(self, name: K) -> int:
         import numpy as np
 
-        slot = self._slots.get(memory_id)
+        slot = self._slots.get(name)
         if slot is not None:
             return slot
         assert self._rows is not None
         assert self._inverse_norms is not None
         if self._free_slots:
             slot = self._free_slots.pop()
-            self._ids[slot] = memory_id
+            self._ids[slot] = name
         else:
             slot = len(self._ids)
-            self._ids.append(memory_id)
+            self._ids.append(name)
             if slot == len(self._rows):
                 more = max(_FIRST_ROWS, slot // 4)
                 self._rows = np.concatenate([self._rows, np.zeros((more, self._rows.shape[1]), np.int8)])
                 self._inverse_norms = np.concatenate([self._inverse_norms, np.zeros(more, np.float32)])
-        self._slots[memory_id] = slot
+        self._slots[name] = slot
         return slot
 
 
@@ -130,25 +133,35 @@ def _block(length: int) -> NDArray[np.float32]:
     return np.empty((_ROWS_A_BLOCK, length), np.float32)
 
 
-class Similarities:
-    """How near memories are to one query: the cosine, 0 where it is less. Valid until the next change."""
+class Similarities(Generic[K]):
+    """How near things are to one query: the cosine, 0 where it is less. Valid until the next change."""
 
-    def __init__(self, nearness: NDArray[np.float32], slots: dict[str, int], ids: list[str | None]) -> None:
+    def __init__(self, nearness: NDArray[np.float32], slots: dict[K, int], ids: list[K | None]) -> None:
+        """`nearness` is by slot, and ends with a 0 for what has none."""
         self._nearness = nearness
         self._slots = slots
         self._ids = ids
 
-    def of(self, memory_id: str) -> float:
-        slot = self._slots.get(memory_id)
-        return max(0.0, float(self._nearness[slot])) if slot is not None and slot < len(self._nearness) else 0.0
+    def of_each(self, names: Collection[K]) -> dict[K, float]:
+        """Return how near each of these is, in order."""
+        import numpy as np
 
-    def nearest(self, least: float, allowed: Callable[[str], bool] | None) -> Iterator[tuple[str, float]]:
-        """Yield the ids of what is at least so near and allowed, nearest first."""
+        slots = np.fromiter(map(self._slots.get, names, repeat(len(self._ids))), np.intp, len(names))
+        return dict(zip(names, np.maximum(self._nearness[slots], 0).tolist(), strict=True))
+
+    def nearest(self, least: float, limit: int, allowed: Callable[[K], bool] | None = None) -> dict[K, float]:
+        """Return what is at least so near, more than 0, and allowed: the `limit` nearest, nearest first."""
+        found: dict[K, float] = {}
         for slots in self._by_nearness(least):
+            if allowed is None:
+                slots = slots[:limit]
             for slot, nearness in zip(slots.tolist(), self._nearness[slots].tolist(), strict=True):
-                memory_id = self._ids[slot]
-                if memory_id is not None and (allowed is None or allowed(memory_id)):
-                    yield memory_id, nearness
+                if len(found) >= limit:
+                    return found
+                name = self._ids[slot]
+                if name is not None and (allowed is None or allowed(name)):
+                    found[name] = nearness
+        return found
 
     def _by_nearness(self, least: float) -> Iterator[NDArray[np.intp]]:
         """Yield the slots of what is at least so near, nearest first: the first of them alone, since few go further."""

@@ -13,7 +13,7 @@ from memsvc.journal.records import Body
 from memsvc.journal.state import Memories, State, is_of_past
 from memsvc.model import Change, Layer, Memory
 from memsvc.search.corpus import Corpus
-from memsvc.search.hybrid import Asked, Candidate, candidates, fuse
+from memsvc.search.hybrid import Asked, Candidates, candidates, fuse
 from memsvc.search.lexical import Hit, LexicalIndex
 from memsvc.users.history import HotHistory
 from memsvc.users.vectors import Vectors
@@ -209,14 +209,14 @@ class HotUser:
         limit: int,
         allowed: Callable[[str], bool] | None = None,
         corpus: Corpus | None = None,
-    ) -> Sequence[Candidate[str]]:
+    ) -> Candidates[str]:
         """Return the ids of the visible memories that may be among the best, by words, by meaning or both."""
         vectors = self.vectors.index if self.vectors is not None else None
         return candidates(self._searched(), vectors, asked, limit, self._visible_only(allowed), corpus)
 
     def find(self, asked: Asked, limit: int, allowed: Callable[[str], bool] | None = None) -> Iterator[str]:
         """Yield the ids of the visible memories that fit best, best first."""
-        return (each.item for each in islice(fuse(self.candidates(asked, limit, allowed)), limit))
+        return (each.item for each in islice(fuse([self.candidates(asked, limit, allowed)], limit), limit))
 
     def search(
         self, query: str, limit: int, allowed: Callable[[str], bool] | None = None, corpus: Corpus | None = None

@@ -29,7 +29,7 @@ class Vectors:
 
     def __init__(self, model: str) -> None:
         self.model = model
-        self.index = VectorIndex()
+        self.index = VectorIndex[str]()
         self.unread: set[str] = set()
         """Memories whose vectors were stored, by this process or another, since the rows were read."""
         self.unstored: set[str] = set()

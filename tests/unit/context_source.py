@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequenc
 
 from memsvc.model import Layer, Memory, Polarity, Trust
 from memsvc.search.corpus import Corpus
-from memsvc.search.hybrid import Asked, Candidate, candidates
+from memsvc.search.hybrid import Asked, Candidates, candidates
 from memsvc.search.lexical import LexicalIndex
 
 
@@ -42,7 +42,7 @@ class UserSource:
         limit: int,
         allowed: Callable[[str], bool] | None = None,
         corpus: Corpus | None = None,
-    ) -> Sequence[Candidate[str]]:
+    ) -> Candidates[str]:
         self.searches.append(asked.text)
         return candidates(self._searched(), None, asked, limit, allowed, corpus)
 

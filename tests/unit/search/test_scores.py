@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memsvc.search.hybrid import Candidate, fuse
+from memsvc.search.hybrid import Candidates, fuse
 from memsvc.search.scores import shown_scores, sure_score
 
 
@@ -26,7 +26,11 @@ def test_scores_are_in_order_and_within_bounds(sure: list[float]) -> None:
 
 
 def test_a_hit_that_shares_a_word_in_passing_does_not_outweigh_what_is_meant() -> None:
-    in_passing, meant = Candidate("the week", words=0.1), Candidate("an answer in other words", similarity=0.6)
-    assert [each.item for each in fuse([in_passing, meant])] == [meant.item, in_passing.item]
-    by_its_words = Candidate("an answer in the same words", words=0.6)
-    assert [each.item for each in fuse([by_its_words, meant])] == [by_its_words.item, meant.item]
+    assert fused({"the week": 0.1}, {"an answer in other words": 0.6}) == ["an answer in other words", "the week"]
+    by_words = {"an answer in the same words": 0.6}
+    assert fused(by_words, {"an answer in other words": 0.6}) == [*by_words, "an answer in other words"]
+
+
+def fused(words: dict[str, float], near: dict[str, float]) -> list[str]:
+    candidates = Candidates(words, {**dict.fromkeys(words, 0.0), **near}, lambda _: False)
+    return [each.item for each in fuse([candidates])]
