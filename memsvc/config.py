@@ -55,6 +55,9 @@ class Config(Struct, frozen=True, kw_only=True):
     """Options of the driver, name=value: table_prefix, names of single tables, timeouts. See `memsvc drivers`."""
     listen: Annotated[list[str], Meta(min_length=1)] = field(default_factory=lambda: ["127.0.0.1:7432"])
     """Addresses to serve: unix:///path or host:port. Loopback, because everything else needs TLS and tokens."""
+    processes: Annotated[int, Meta(ge=1, le=256)] = 1
+    """Processes that serve on these addresses, each a replica on one database, with cache and limits of its own. Worth
+    it once one is busy, up to one for each core; two take twice the RAM."""
     insecure: bool = False
     """Allow addresses other than loopback and unix sockets without TLS, or without asking who calls. Said aloud, never
     by default."""

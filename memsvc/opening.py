@@ -43,7 +43,7 @@ async def _open(driver: Driver, config: Config) -> None:
             reason = error.message
         else:
             return
-    async with answering_probes(config.health_listen):
+    async with answering_probes(config.health_listen, of_several=config.processes > 1):
         await _open_once_reached(driver, config, reason)
 
 

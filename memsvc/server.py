@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import gc
 import os
-import signal
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from memsvc import allocator
 from memsvc.application import Application, build_application
@@ -24,8 +21,10 @@ from memsvc.foreground import Foreground
 from memsvc.log import Log, end_logging, start_logging
 from memsvc.meaning.embedders import build_embedder
 from memsvc.opening import open_unless_stopped
+from memsvc.place import Alone, Place
 from memsvc.rpc.listeners import Edge, serving
 from memsvc.stopping import Stopping
+from memsvc.storage.driver import Driver
 from memsvc.storage.registry import connect, shown
 
 if TYPE_CHECKING:
@@ -33,30 +32,41 @@ if TYPE_CHECKING:
 
 log = Log("memsvc")
 
-_UNLOCKED_POLL_SECONDS = 1.0
 _SWITCH_SECONDS = 0.001
 
 
-def run(config: Config, sources: Mapping[str, str] = MappingProxyType({})) -> None:
+NO_SOURCES: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+def run(config: Config, sources: Mapping[str, str] = NO_SOURCES) -> None:
     """Serve until SIGTERM or SIGINT. `sources`: where each setting came from that is no default."""
     start_logging(config.log_level, config.log_format)
+    run_in_loop(serve_and_end(config, sources, Alone(config)))
+
+
+def run_in_loop(main: Coroutine[Any, Any, None]) -> None:
+    """Run what serves in the event loop that serves best here."""
     allocator.tune()
     if sys.platform == "win32":
-        asyncio.run(_serve_and_end(config, sources))
+        asyncio.run(main)
         return
     import uvloop
 
-    uvloop.run(_serve_and_end(config, sources))
+    uvloop.run(main)
 
 
-async def _serve_and_end(config: Config, sources: Mapping[str, str]) -> None:
-    if not await serve(config, sources):
+async def serve_and_end(config: Config, sources: Mapping[str, str], place: Place) -> None:
+    """Serve, and end the process where something that belongs to a stop could not be done in time.
+
+    Raises Error when it cannot start.
+    """
+    if not await serve(config, sources, place):
         # A thread may wait for the database without end, and the interpreter would wait for the thread.
         end_logging()
         os._exit(0)
 
 
-async def serve(config: Config, sources: Mapping[str, str] = MappingProxyType({})) -> bool:
+async def serve(config: Config, sources: Mapping[str, str], place: Place) -> bool:
     """Serve until told to stop, then drain; return whether all could be done that belongs to it in time.
 
     Raises Error when it cannot start.
@@ -65,7 +75,7 @@ async def serve(config: Config, sources: Mapping[str, str] = MappingProxyType({}
     engine = build_engine(config, foreground)
     embedder = build_embedder(config)
     driver = connect(config.storage_url, config.storage_options)
-    told_to_stop = asyncio.create_task(_told_to_stop(config))
+    told_to_stop = asyncio.create_task(place.told_to_stop())
     try:
         if not await open_unless_stopped(driver, config, told_to_stop):
             return True
@@ -74,21 +84,27 @@ async def serve(config: Config, sources: Mapping[str, str] = MappingProxyType({}
         raise
     stopping = Stopping(config.drain_seconds)
     try:
+        _refuse_to_share(config, driver)
         application = build_application(driver, engine, config, foreground, embedder)
         following = asyncio.create_task(application.users.follow())
         giving_back = asyncio.create_task(allocator.give_back_what_bursts_leave())
         try:
             async with (
                 serving(
-                    application, config.listen, insecure=config.insecure, health_listen=config.health_listen
+                    application,
+                    config.listen,
+                    insecure=config.insecure,
+                    health_listen=config.health_listen,
+                    sockets=place.sockets,
                 ) as edge,
-                _operators_port(application, edge) as port,
+                _operators_port(application, edge, place) as port,
             ):
                 application.worker.start()
                 tune_interpreter()
-                addresses = [*edge.all_addresses, *([f"http://{port.address}"] if port is not None else [])]
-                _write_ready_file(config.ready_file, [*edge.addresses, *addresses[len(edge.all_addresses) :]])
-                log.info("serving", **_facts(application, sources), addresses=",".join(addresses))
+                over_http = [f"http://{port.address}"] if port is not None else []
+                place.serves([*edge.addresses, *over_http])
+                facts = _facts(application, sources, place.number)
+                log.info("serving", **facts, addresses=",".join((*edge.all_addresses, *over_http)))
                 if application.model:
                     for problem in environment_problems(os.environ):
                         log.warning("model_not_reachable", because=problem)
@@ -116,7 +132,7 @@ async def serve(config: Config, sources: Mapping[str, str] = MappingProxyType({}
 
 
 @contextlib.asynccontextmanager
-async def _operators_port(application: Application, edge: Edge) -> AsyncIterator[Port | None]:
+async def _operators_port(application: Application, edge: Edge, place: Place) -> AsyncIterator[Port | None]:
     """Serve HTTP where that is wanted; what it needs is imported only then."""
     if not application.settings.http_listen:
         yield None
@@ -126,16 +142,25 @@ async def _operators_port(application: Application, edge: Edge) -> AsyncIterator
 
     metrics = MetricsPage(application, edge)
     try:
-        async with serving_http(application, edge, {"/metrics": metrics}) as port:
+        async with serving_http(application, edge, {"/metrics": place.page(metrics)}, place.sockets) as port:
             yield port
     finally:
         metrics.close()
 
 
-def _facts(application: Application, sources: Mapping[str, str]) -> dict[str, object]:
-    """Return what whoever starts a server wants to know of it."""
+def _refuse_to_share(config: Config, driver: Driver) -> None:
+    """Raise InvalidArgument where several processes are wanted, and the database is of one."""
+    shared = driver.capabilities().shared
+    if config.processes > 1 and not shared.supported:
+        where = f"{shown(config.storage_url)} is of {shared.reason}"
+        raise invalid("processes", f"more than 1 need a database that processes can share, and {where}")
+
+
+def _facts(application: Application, sources: Mapping[str, str], process: int) -> dict[str, object]:
+    """Return what whoever starts a server wants to know of it. `process`: which of several; 0: there is one."""
     settings = application.settings
     return {
+        "process": process or None,
         "version": application.version,
         "database": shown(settings.storage_url),
         "engine": application.engine.name,
@@ -155,36 +180,3 @@ def tune_interpreter() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
-
-
-def _write_ready_file(path: str, addresses: Sequence[str]) -> None:
-    if not path:
-        return
-    # Whoever waits for the file must never see half of it.
-    ready = Path(path)
-    unfinished = ready.with_name(f"{ready.name}.{os.getpid()}")
-    unfinished.write_text("".join(f"{address}\n" for address in addresses), encoding="utf-8")
-    unfinished.replace(ready)
-
-
-async def _told_to_stop(config: Config) -> None:
-    """Return on SIGTERM, SIGINT, or once nobody else holds the lock of `exit_when_unlocked`."""
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for each in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(each, stopping.set)
-    if not config.exit_when_unlocked:
-        await stopping.wait()
-        return
-    try:
-        lock = os.open(config.exit_when_unlocked, os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as error:
-        raise invalid("exit_when_unlocked", f"cannot open {config.exit_when_unlocked}: {error.strerror}") from error
-    while not stopping.is_set():
-        with contextlib.suppress(BlockingIOError):
-            # Kept until the process ends: a client that comes now finds it held, and starts the next server.
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_UNLOCKED_POLL_SECONDS):
-                await stopping.wait()

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
+import os
+import signal
 import time
 from collections.abc import Awaitable
 
+from memsvc.errors import invalid
 from memsvc.log import Log
 
 log = Log(__name__)
+
+_UNLOCKED_POLL_SECONDS = 1.0
 
 _CLOSING_SECONDS = 0.5
 """Calls under way get so much less than all of the time: some is needed to hand work back and to leave the database."""
@@ -45,3 +52,26 @@ class Stopping:
         """Say that a step is left undone."""
         self.left_undone.append(step)
         log.warning("left_undone", step=step, drain_seconds=self._seconds)
+
+
+async def told_to_stop(lock_file: str) -> None:
+    """Return on SIGTERM, SIGINT, or once nobody else holds the lock of a file; empty: of none."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(each, stopping.set)
+    if not lock_file:
+        await stopping.wait()
+        return
+    try:
+        lock = os.open(lock_file, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise invalid("exit_when_unlocked", f"cannot open {lock_file}: {error.strerror}") from error
+    while not stopping.is_set():
+        with contextlib.suppress(BlockingIOError):
+            # Kept until the process ends: a client that comes now finds it held, and starts the next server.
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_UNLOCKED_POLL_SECONDS):
+                await stopping.wait()

@@ -12,11 +12,16 @@ from memsvc.cli.settings import configuration, settings_options
 @click.command()
 @settings_options()
 def serve(config_file: str, **flags: Any) -> None:
-    """Run the server until SIGTERM or SIGINT.
+    """Run the server until SIGTERM or SIGINT. With --processes above 1, SIGHUP replaces one process after the other.
 
     Every option is also an environment variable (--lease-seconds is MEMSVC_LEASE_SECONDS) and a line of the TOML file.
     """
+    config, sources = configuration(config_file, flags)
+    if config.processes > 1:
+        from memsvc.processes import supervisor
+
+        supervisor.run(lambda: configuration(config_file, flags))
+        return
     from memsvc.server import run
 
-    config, sources = configuration(config_file, flags)
     run(config, sources)

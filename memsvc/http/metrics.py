@@ -9,6 +9,7 @@ from typing import Final
 from memsvc.application import Application
 from memsvc.clock import now_micros
 from memsvc.metrics.instruments import CONTENT_TYPE, Asked, Family, exposition
+from memsvc.metrics.merging import Block, blocks
 from memsvc.metrics.process import process_families
 from memsvc.rpc.listeners import Edge
 
@@ -34,6 +35,10 @@ class MetricsPage:
 
     def __call__(self) -> tuple[int, str, bytes]:
         return 200, CONTENT_TYPE, exposition(self._families).encode()
+
+    def blocks(self, process: int) -> list[Block]:
+        """Return the page as one of several processes tells it the others."""
+        return blocks(self._families, process)
 
     @property
     def labels(self) -> Mapping[str, Sequence[str]]:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import ipaddress
 import os
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Final, Protocol
 
@@ -19,7 +20,7 @@ from memsvc.http.page_files import PageFiles
 from memsvc.log import Log
 from memsvc.rpc.addresses import Address, TcpAddress, UnixAddress, parse_address
 from memsvc.rpc.admission import Admission
-from memsvc.rpc.listeners import Edge, missing_protection
+from memsvc.rpc.listeners import NO_SOCKETS, Edge, missing_protection
 from memsvc.rpc.relaying import SocketUsers
 from memsvc.rpc.services import Method
 from memsvc.rpc.socket_lock import SOCKET_MODE, SocketLock
@@ -38,8 +39,10 @@ _SENT_HEADERS: Final = (
 )
 _READ_HEADERS: Final = "Retry-After, WWW-Authenticate"
 
-Page = Callable[[], tuple[int, str, bytes]]
-"""Answers status, content type and body."""
+Answer = tuple[int, str, bytes]
+"""Status, content type and body."""
+Page = Callable[[], Answer | Awaitable[Answer]]
+"""Answers at once, or once it knows."""
 Post = Callable[[Exchange, Headers], Awaitable[None]]
 """Answers what is posted; the headers go along."""
 
@@ -84,6 +87,7 @@ class Port:
         self._hosts = Hosts(settings.http_hosts)
         self._origins = frozenset(settings.http_origins)
         self._max_connections = settings.http_max_connections
+        self._is_one_of_several = settings.processes > 1
         self._users: SocketUsers | None = None
         """Who is at the other ends, where that is asked."""
         self._connections: dict[Connection, None] = {}
@@ -102,11 +106,18 @@ class Port:
         """Those on which something is asked or answered."""
         return sum(not connection.is_idle for connection in self._connections)
 
-    async def start(self, address: Address) -> None:
-        """Listen. Raises InvalidArgument where that cannot be."""
+    async def start(self, address: Address, bound: socket.socket | None = None) -> None:
+        """Listen; `bound`: the unix socket of this address, that several processes accept from.
+
+        Raises InvalidArgument where that cannot be.
+        """
         loop = asyncio.get_running_loop()
         try:
-            if isinstance(address, UnixAddress):
+            if bound is not None:
+                self._users = self._edge.socket_users
+                self._server = await loop.create_unix_server(self._connection, sock=bound)
+                self.address = str(address)
+            elif isinstance(address, UnixAddress):
                 self._users = self._edge.socket_users
                 self._lock = SocketLock(address.path)
                 self._lock.acquire()
@@ -122,7 +133,12 @@ class Port:
                 self._hosts.add(address.host)
                 tls = None if self._tls is None else self._tls.context()
                 self._server = await loop.create_server(
-                    self._connection, address.host, address.port, ssl=tls, backlog=self._max_connections
+                    self._connection,
+                    address.host,
+                    address.port,
+                    ssl=tls,
+                    backlog=self._max_connections,
+                    reuse_port=self._is_one_of_several,
                 )
                 self.address = str(TcpAddress(address.host, self._server.sockets[0].getsockname()[1]))
         except OSError as error:
@@ -214,10 +230,9 @@ class Port:
         post = self._posts.get(head.path)
         if post is not None and head.method == "POST":
             return self._kept(asyncio.get_running_loop().create_task(_posted(post, exchange, headers)))
-        self._page(exchange, headers)
-        return None
+        return self._page(exchange, headers)
 
-    def _page(self, exchange: Exchange, headers: Headers) -> None:
+    def _page(self, exchange: Exchange, headers: Headers) -> asyncio.Task[None] | None:
         head = exchange.head
         page = self._pages.get(head.path)
         is_file = page is None and self._files is not None and self._files.has(head.path)
@@ -226,10 +241,14 @@ class Port:
         elif head.method not in ("GET", "HEAD"):
             self._refuse(exchange, 405, "GET it", {"Allow": "GET, HEAD"})
         elif page is not None:
-            status, content_type, body = page()
-            exchange.respond(status, {"Content-Type": content_type, **headers}, body)
+            answer = page()
+            if isinstance(answer, tuple):
+                _respond(exchange, headers, answer)
+            else:
+                return self._kept(asyncio.get_running_loop().create_task(_answered(answer, exchange, headers)))
         elif self._files is not None and not self._files.answer(exchange):
             self._refuse(exchange, 404, "there is nothing here")
+        return None
 
     def _kept(self, task: asyncio.Task[None] | None) -> asyncio.Task[None] | None:
         if task is not None:
@@ -253,12 +272,21 @@ class Port:
     def _is_same_origin(self, origin: str, host: str) -> bool:
         return origin.partition("://")[2] == host
 
-    def _live(self) -> tuple[int, str, bytes]:
+    def _live(self) -> Answer:
         return 200, _TEXT, b"ok\n"
 
-    def _ready(self) -> tuple[int, str, bytes]:
+    def _ready(self) -> Answer:
         # Never asks the database: an agent is not cut off from what is in RAM because a database is slow.
         return (503, _TEXT, b"draining\n") if self._edge.is_draining else (200, _TEXT, b"ok\n")
+
+
+def _respond(exchange: Exchange, headers: Headers, answer: Answer) -> None:
+    status, content_type, body = answer
+    exchange.respond(status, {"Content-Type": content_type, **headers}, body)
+
+
+async def _answered(answer: Awaitable[Answer], exchange: Exchange, headers: Headers) -> None:
+    _respond(exchange, headers, await answer)
 
 
 async def _posted(post: Post, exchange: Exchange, headers: Headers) -> None:
@@ -298,8 +326,16 @@ class Hosts:
 
 
 @contextlib.asynccontextmanager
-async def serving_http(application: Application, edge: Edge, pages: Mapping[str, Page]) -> AsyncIterator[Port]:
-    """Serve HTTP beside gRPC, with the same calls under way; on leaving stop at once, unless it was drained before."""
+async def serving_http(
+    application: Application,
+    edge: Edge,
+    pages: Mapping[str, Page],
+    sockets: Mapping[str, socket.socket] = NO_SOCKETS,
+) -> AsyncIterator[Port]:
+    """Serve HTTP beside gRPC, with the same calls under way; on leaving stop at once, unless it was drained before.
+
+    `sockets`: unix sockets that are bound already, by their addresses.
+    """
     settings = application.settings
     # Without the API there is nothing to protect: health and metrics hold nothing of anybody.
     lacks = missing_protection(application) if settings.http_api else ""
@@ -308,7 +344,7 @@ async def serving_http(application: Application, edge: Edge, pages: Mapping[str,
         log.warning("insecure", address=str(address), lacks=lacks)
     port = Port(settings, edge, pages, application.tls)
     try:
-        await port.start(address)
+        await port.start(address, sockets.get(str(address)))
         yield port
     finally:
         await port.drain(0.0)

@@ -135,10 +135,14 @@ def exposition(families: Sequence[Family]) -> str:
     """Return what Prometheus reads."""
     lines = []
     for family in families:
-        lines.append(f"# HELP {family.name} {_escaped(family.help_text)}")
-        lines.append(f"# TYPE {family.name} {family.kind}")
+        lines.append(heading(family))
         lines.extend(family.lines())
     return "\n".join((*lines, ""))
+
+
+def heading(family: Family) -> str:
+    """Return the two lines that come before those of a family."""
+    return f"# HELP {family.name} {_escaped(family.help_text)}\n# TYPE {family.name} {family.kind}"
 
 
 def _line(name: str, names: Sequence[str], labels: Labels, value: float) -> str:

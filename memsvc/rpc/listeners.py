@@ -6,7 +6,8 @@ import contextlib
 import errno
 import os
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 
 import grpc
@@ -57,17 +58,33 @@ _KEEPALIVE: Final[Sequence[tuple[str, int]]] = (
 )
 
 
+_OF_SEVERAL: Final[Sequence[tuple[str, int]]] = (
+    ("grpc.so_reuseport", 1),
+    # A process that takes the place of one that ended has no connections: clients are asked to connect anew now and
+    # then, and calls under way are finished where they are.
+    ("grpc.max_connection_age_ms", 300_000),
+)
+"""A port that several processes serve."""
+NO_SOCKETS: Final[Mapping[str, socket.socket]] = MappingProxyType({})
+
+
 @contextlib.asynccontextmanager
 async def serving(
-    application: Application, listen: Sequence[str], *, insecure: bool = False, health_listen: str = ""
+    application: Application,
+    listen: Sequence[str],
+    *,
+    insecure: bool = False,
+    health_listen: str = "",
+    sockets: Mapping[str, socket.socket] = NO_SOCKETS,
 ) -> AsyncIterator[Edge]:
     """Serve the application on these addresses; on leaving stop at once, unless it was drained before.
 
+    `sockets`: unix sockets that are bound already, by their addresses.
     Raises InvalidArgument for an address that cannot, or may not, be served.
     """
     lacks = missing_protection(application)
     addresses = [parse_address(text, insecure=insecure, lacks=lacks) for text in listen]
-    edge = Edge(application, addresses)
+    edge = Edge(application, addresses, sockets)
     for address in addresses:
         if lacks and isinstance(address, TcpAddress) and not address.is_loopback:
             log.warning("insecure", address=str(address), lacks=lacks)
@@ -94,17 +111,26 @@ def missing_protection(application: Application) -> str:
 class Edge:
     """The servers: one for the API, and if wanted one for probes alone."""
 
-    def __init__(self, application: Application, addresses: Sequence[Address]) -> None:
+    def __init__(
+        self,
+        application: Application,
+        addresses: Sequence[Address],
+        sockets: Mapping[str, socket.socket] = NO_SOCKETS,
+    ) -> None:
+        self._sockets = sockets
         self._draining = Draining()
         self._health = Health(service.full_name for service in SERVICES)
         self._locks: list[SocketLock] = []
         tells_users_apart = application.settings.socket_users and application.gate is not None
         self.socket_users = SocketUsers() if tells_users_apart else None
         """Who is at the ends of unix sockets; None: that is not asked."""
-        self._relays: list[tuple[Relay, SocketLock]] = []
-        """Those of unix sockets, where their users are told apart."""
+        self._relays: list[tuple[Relay, UnixAddress, SocketLock | None]] = []
+        """Those of unix sockets, where their users are told apart or several processes accept from them."""
         over_tcp = any(isinstance(address, TcpAddress) for address in addresses)
-        self._server = _new_server(application.settings.max_request_bytes, over_tcp=over_tcp)
+        self._is_one_of_several = application.settings.processes > 1
+        self._server = _new_server(
+            application.settings.max_request_bytes, over_tcp=over_tcp, of_several=self._is_one_of_several
+        )
         self._health_server: grpc.aio.Server | None = None
         self.addresses: list[str] = []
         """Where the API is served; ports that were 0 are the real ones."""
@@ -138,7 +164,7 @@ class Edge:
     def add_health_server(self, address: Address) -> None:
         """Also answer health checks on an address of their own."""
         try:
-            self._health_server = _new_health_server(self._health)
+            self._health_server = _new_health_server(self._health, of_several=self._is_one_of_several)
             self.health_addresses.append(self._bind(self._health_server, address))
         except BaseException:
             self._release()
@@ -147,13 +173,15 @@ class Edge:
     def _bind(self, server: grpc.aio.Server, address: Address, tls: TlsFiles | None = None) -> str:
         """Bind a server to an address, and return it as it was bound. Sockets need no TLS."""
         if isinstance(address, UnixAddress):
+            bound = self._sockets.get(str(address))
+            if bound is not None:
+                self._relay(server, address, Relay(self.socket_users or SocketUsers(), bound))
+                return str(address)
             lock = SocketLock(address.path)
             lock.acquire()
             self._locks.append(lock)
             if self.socket_users is not None:
-                relay = Relay(self.socket_users)
-                self._relays.append((relay, lock))
-                _add_port(server, UnixAddress(relay.inner), None)
+                self._relay(server, address, Relay(self.socket_users), lock)
                 return str(address)
             # Nobody else may connect between binding and chmod either.
             mask = os.umask(0o777 & ~SOCKET_MODE)
@@ -167,6 +195,12 @@ class Edge:
         # Each port has credentials of its own: gRPC asks for what changed once for each of them.
         credentials = None if tls is None else server_credentials(tls)
         return str(TcpAddress(address.host, _add_port(server, address, credentials)))
+
+    def _relay(
+        self, server: grpc.aio.Server, address: UnixAddress, relay: Relay, lock: SocketLock | None = None
+    ) -> None:
+        self._relays.append((relay, address, lock))
+        _add_port(server, UnixAddress(relay.inner), None)
 
     @property
     def is_draining(self) -> bool:
@@ -186,19 +220,20 @@ class Edge:
     async def start(self) -> None:
         """Begin to serve."""
         await self._server.start()
-        for relay, lock in self._relays:
+        for relay, address, lock in self._relays:
             try:
-                await relay.start(lock.path, SOCKET_MODE)
+                await relay.start(address.path, SOCKET_MODE)
             except OSError as error:
-                raise invalid("listen", f"cannot listen on unix://{lock.path}: {error.strerror}") from error
-            lock.bound()
+                raise invalid("listen", f"cannot listen on {address}: {error.strerror}") from error
+            if lock is not None:
+                lock.bound()
         if self._health_server is not None:
             await self._health_server.start()
 
     async def drain(self, seconds: float) -> None:
         """Stop: no new calls, streams end with SERVER_DRAINING, other calls have so long to end. May be repeated."""
         self.start_draining()
-        for relay, _ in self._relays:
+        for relay, *_ in self._relays:
             relay.stop()
         await self._server.stop(seconds)
         if self._health_server is not None:
@@ -206,20 +241,23 @@ class Edge:
         self._release()
 
     def _release(self) -> None:
-        for relay, _ in self._relays:
+        for relay, *_ in self._relays:
             relay.close()
         for lock in self._locks:
             lock.release()
 
 
 @contextlib.asynccontextmanager
-async def answering_probes(health_listen: str) -> AsyncIterator[None]:
-    """Answer health checks, while there is nothing else to serve yet. Sockets are left to the server that follows."""
+async def answering_probes(health_listen: str, *, of_several: bool) -> AsyncIterator[None]:
+    """Answer health checks, while there is nothing else to serve yet. Sockets are left to the server that follows.
+
+    `of_several`: other processes may serve the same port.
+    """
     address = parse_address(health_listen, insecure=True, setting="health_listen") if health_listen else None
     if not isinstance(address, TcpAddress):
         yield
         return
-    server = _new_health_server(Health(service.full_name for service in SERVICES))
+    server = _new_health_server(Health(service.full_name for service in SERVICES), of_several=of_several)
     _add_port(server, address, None)
     await server.start()
     try:
@@ -228,8 +266,8 @@ async def answering_probes(health_listen: str) -> AsyncIterator[None]:
         await server.stop(0.0)
 
 
-def _new_health_server(health: Health) -> grpc.aio.Server:
-    server = _new_server(_PROBE_BYTES, over_tcp=True)
+def _new_health_server(health: Health, *, of_several: bool) -> grpc.aio.Server:
+    server = _new_server(_PROBE_BYTES, over_tcp=True, of_several=of_several)
     health.add_to(server, _few_probes())
     server.add_generic_rpc_handlers((UnknownMethods(),))
     return server
@@ -246,9 +284,9 @@ def _few_probes() -> Admission:
     )
 
 
-def _new_server(max_request_bytes: int, *, over_tcp: bool) -> grpc.aio.Server:
+def _new_server(max_request_bytes: int, *, over_tcp: bool, of_several: bool) -> grpc.aio.Server:
     options: list[tuple[str, Any]] = [
-        ("grpc.so_reuseport", 0),
+        *(_OF_SEVERAL if of_several else [("grpc.so_reuseport", 0)]),
         # What gRPC refuses itself, it refuses without a reason.
         ("grpc.max_receive_message_length", _RECEIVED * max_request_bytes),
         ("grpc.max_send_message_length", MAX_REPLY_BYTES),

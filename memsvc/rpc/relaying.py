@@ -6,6 +6,8 @@ and goes on to gRPC, at a socket in a folder that only this server may enter, fr
 
     agent, user 1007  --  /run/memsvc.sock, relay  --  "\\0memsvc-3f9a..."  --  /tmp/memsvc-x/s, gRPC
 
+Processes that serve one socket together need it too: gRPC takes no socket that somebody else has bound.
+
 The names are 128 random bits, and count only while they are in use: the kernel gives each to one socket at a time, so
 that whoever reads one in /proc/net/unix cannot have it. Bytes pass as they are; each call costs a hop more.
 """
@@ -30,6 +32,7 @@ log = Log(__name__)
 
 _PEER: Final = struct.Struct("3i")
 _PREFIX: Final = "unix-abstract:"
+_ACCEPT_AGAIN_SECONDS: Final = 1.0
 
 
 class SocketUsers:
@@ -64,17 +67,23 @@ class SocketUsers:
 class Relay:
     """Takes the connections of one socket and passes them on."""
 
-    def __init__(self, users: SocketUsers) -> None:
+    def __init__(self, users: SocketUsers, listening: socket.socket | None = None) -> None:
+        """`listening`: what to accept from; None: it binds a socket of its own."""
         self._users = users
+        self._listening = listening
         self._folder = Path(tempfile.mkdtemp(prefix="memsvc-"))
         self.inner = self._folder / "s"
         """Where gRPC is to listen."""
         self._server: asyncio.Server | None = None
+        self._accepting: asyncio.Task[None] | None = None
         self._clients: set[_Client] = set()
 
     async def start(self, path: Path, mode: int) -> None:
         """Take connections at `path`."""
         loop = asyncio.get_running_loop()
+        if self._listening is not None:
+            self._accepting = loop.create_task(self._accept_in_turn(self._listening))
+            return
         # Nobody else may connect between binding and chmod either.
         mask = os.umask(0o777 & ~mode)
         try:
@@ -87,6 +96,9 @@ class Relay:
         """Take no more connections; those that stand end when gRPC ends them."""
         if self._server is not None:
             self._server.close()
+        if self._accepting is not None and self._listening is not None:
+            self._accepting.cancel()
+            self._listening.close()
 
     def close(self) -> None:
         """End all."""
@@ -94,6 +106,18 @@ class Relay:
         for client in list(self._clients):
             client.abort()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    async def _accept_in_turn(self, listening: socket.socket) -> None:
+        """Accept one connection after the other: a server of asyncio would take all that wait, its siblings none."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                connection, _ = await loop.sock_accept(listening)
+                await loop.connect_accepted_socket(lambda: _Client(self), connection)
+            except OSError as error:
+                # No descriptor is free, say: as asyncio's own servers do, it tries again a little later.
+                log.warning("accept_failed", because=os.strerror(error.errno or 0))
+                await asyncio.sleep(_ACCEPT_AGAIN_SECONDS)
 
     async def connected(self, client: _Client, user: int) -> None:
         """Connect a client to gRPC."""
@@ -151,6 +175,8 @@ class _Server(_End):
         if self.other.transport.is_closing():
             transport.abort()
         else:
+            transport.write(self.other.early)
+            self.other.early = b""
             self.other.transport.resume_reading()
 
 
@@ -161,6 +187,8 @@ class _Client(_End):
         super().__init__()
         self.other = _Server(self)
         self.name = ""
+        self.early = b""
+        """What came before gRPC was there: uvloop begins to read after `connection_made`, paused or not."""
         self._relay = relay
         self._connecting: asyncio.Task[None] | None = None
 
@@ -168,6 +196,13 @@ class _Client(_End):
         self.transport = transport
         transport.pause_reading()
         self._connecting = asyncio.create_task(self._relay.connected(self, user_at(transport)))
+
+    def data_received(self, data: bytes) -> None:
+        if self.other.transport is not None:
+            super().data_received(data)
+            return
+        self.early += data
+        self.transport.pause_reading()
 
     def connection_lost(self, error: Exception | None) -> None:
         super().connection_lost(error)

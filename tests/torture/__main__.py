@@ -26,6 +26,7 @@ def main() -> int:
     parser.add_argument("--driver", choices=sorted([*DATABASES, *_SHORT]), default="sqlite")
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--servers", type=int, default=1, help="how many serve at once")
+    parser.add_argument("--processes", type=int, default=1, help="of each server; single ones are killed, too")
     parser.add_argument("--cache-bytes", type=int, default=DEFAULTS.cache_bytes, help="of each server")
     parser.add_argument("--seed", type=int, default=SystemRandom().randrange(1_000_000), help="repeats what can be")
     parser.add_argument("--keep", action="store_true", help="keep the servers' logs, and SQLite's file")
@@ -43,6 +44,7 @@ def main() -> int:
             options.rounds,
             options.seed,
             servers=options.servers,
+            processes=options.processes,
             cache_bytes=options.cache_bytes,
             told=_told,
         )

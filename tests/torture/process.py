@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import os
 import signal
@@ -11,6 +12,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import psutil
 
 from memsvc.storage.conformance import Place
 from tests.servers.process import ends_with_its_parent
@@ -106,6 +109,16 @@ class Server:
         """End it at once, if it has not ended already."""
         self._signal(signal.SIGKILL)
         await self.process.wait()
+
+    async def kill_all(self) -> None:
+        """End it at once, with the processes that it consists of."""
+        processes = [] if self.process.returncode is not None else psutil.Process(self.pid).children()
+        await self.kill()
+        for each in processes:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.kill()
+        while any(each.is_running() for each in processes):
+            await asyncio.sleep(_POLL_SECONDS)
 
     async def stop(self) -> int:
         """Ask it to drain and end; return its exit code."""

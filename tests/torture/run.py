@@ -67,21 +67,24 @@ async def torture(
     seed: int,
     *,
     servers: int = 1,
+    processes: int = 1,
     cache_bytes: int = DEFAULTS.cache_bytes,
     told: Callable[[int, Ledger], None] = lambda *_: None,
 ) -> Report:
     """Kill a server `rounds` times and return what was lost, doubled, unfinished or damaged.
 
     Where the database has a server of its own, it is killed in every second round instead.
-    `servers` is how many of memsvc serve at once, each with so large a cache; `told` hears of each round.
+    `servers` is how many of memsvc serve at once, of so many processes each, and each of those with so large a cache;
+    `told` hears of each round.
     """
     started = time.monotonic()
     ledger = Ledger([Book(f"user-{number}") for number in range(database.users)], new_words())
     service = Service(
-        Installation(folder, database.url, {**_SETTINGS, "cache_bytes": cache_bytes}),
+        Installation(folder, database.url, {**_SETTINGS, "cache_bytes": cache_bytes, "processes": processes}),
         Random(f"{seed}/kills"),
         lambda what: ledger.found(Wrong.DAMAGED, "", f"server {what}"),
         servers,
+        processes,
     )
     clients = [
         Client(service, ledger, Random(f"{seed}/client-{number}"), steady=number % 2 == 0)

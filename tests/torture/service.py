@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from random import Random
 
+import psutil
+
 from memsvc_client import AsyncMemoryClient
 from tests.servers.process import DatabaseServer
 from tests.torture.process import Installation, Server, ServerEnded
@@ -23,6 +25,8 @@ WELL_AFTER_SECONDS = 3.0
 LATEST_RESTART_SECONDS = 1.5
 """How long a killed database stays away at most."""
 CALL_SECONDS = 5.0
+SINGLE_KILLS = 0.75
+"""Of the kills of a server of several processes, so many are of one process."""
 
 
 class ServerGone(Exception):
@@ -79,6 +83,8 @@ class Service:
     """Told what a server did that it should not have: ended by itself, logged an error."""
     servers: int = 1
     """How many serve at once. With more than one, the others go on when one is killed."""
+    processes: int = 1
+    """How many each consists of. With more than one, mostly one of them is killed, and its server goes on."""
     kills: int = 0
     early_kills: int = 0
     """Of these, while a server was starting: that is, recovering."""
@@ -100,7 +106,11 @@ class Service:
             self.early_kills += 1
         await self.start_missing()
         await asyncio.sleep(self.random.uniform(EARLIEST_KILL_SECONDS, LATEST_KILL_SECONDS))
-        server, connection = self._serving.pop(self.random.randrange(len(self._serving)))
+        index = self.random.randrange(len(self._serving))
+        if self.processes > 1 and self.random.random() < SINGLE_KILLS:
+            self._kill_one_process(self._serving[index][0])
+            return
+        server, connection = self._serving.pop(index)
         if not self._serving:
             self._some_serve.clear()
         await self._kill(server)
@@ -156,7 +166,7 @@ class Service:
     async def abandon(self) -> None:
         """Leave no process behind."""
         for server in self._launched:
-            await server.kill()
+            await server.kill_all()
 
     @asynccontextmanager
     async def client(self, *, steady: bool) -> AsyncIterator[AsyncMemoryClient]:
@@ -191,9 +201,15 @@ class Service:
     async def _kill(self, server: Server) -> None:
         if server.process.returncode is not None:
             self.on_error(f"ended by itself: exit code {server.process.returncode}\n{server.log_tail()}")
-        await server.kill()
+        await server.kill_all()
         self.kills += 1
         self._look_at_log(server)
+
+    def _kill_one_process(self, server: Server) -> None:
+        processes = psutil.Process(server.pid).children()
+        if processes:
+            self.random.choice(processes).kill()
+            self.kills += 1
 
     def _look_at_log(self, server: Server) -> None:
         self._launched.remove(server)
