@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -12,6 +13,7 @@ from typing import Any
 from memsvc.application import Application, build_application
 from memsvc.clock import now_micros
 from memsvc.config import Config
+from memsvc.errors import StorageUnavailable
 from memsvc.extraction.engine import Action, Conversation, EngineEvent, Finished, Operation
 from memsvc.ids import new_id
 from memsvc.memories.writing import Create, Guard
@@ -146,11 +148,13 @@ class Replica:
         return [memory.text for memory in hot.memories()]
 
     async def say(self, user_id: str, word: str) -> str:
-        """Append a run of a session of its own; return the id of its extraction."""
+        """Append a run of a session of its own, however often that takes; return the id of its extraction."""
         text = f"{user_id} likes {word}"
         run = Run(session_id=new_id(), run_id=new_id(), index=0, messages=(Message(Role.USER, (TextPart(text),)),))
         command = AppendRunCommand(run, len(text), LearningMode.AUTOMATIC, Quiet(0.0, 0.0), new_id())
-        return (await self.app.sessions.append(self.scope(user_id), command)).extraction_id
+        while True:
+            with contextlib.suppress(StorageUnavailable):
+                return (await self.app.sessions.append(self.scope(user_id), command)).extraction_id
 
     async def ended(self, user_id: str, extraction_id: str) -> Extraction:
         """Wait for the end of an extraction."""
