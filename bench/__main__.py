@@ -27,6 +27,7 @@ def _search(scratch: Path) -> Iterator[Figure]:
     for module in (quality, import_module("bench.search_speed")):
         for row in module.measure():
             yield Figure(row["name"], row["value"], row["unit"], quality.GOALS.get(row["name"]))
+    yield from import_module("bench.search_served").measure(scratch)
 
 
 def _drivers(scratch: Path) -> Iterator[Figure]:

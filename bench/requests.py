@@ -58,8 +58,11 @@ def scope(user: str) -> common_pb2.Scope:
     return common_pb2.Scope(user_id=user)
 
 
-def contexts(user: str, queries: Iterable[str]) -> list[bytes]:
-    return [context_pb2.CompileContextRequest(scope=scope(user), query=query).SerializeToString() for query in queries]
+def contexts(user: str, queries: Iterable[str], *, recall: bool | None = None) -> list[bytes]:
+    return [
+        context_pb2.CompileContextRequest(scope=scope(user), query=query, recall=recall).SerializeToString()
+        for query in queries
+    ]
 
 
 def searches(user: str, queries: Iterable[str]) -> list[bytes]:

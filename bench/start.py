@@ -1,4 +1,4 @@
-"""How long a sidecar takes to serve, and what it holds while it has nothing to do."""
+"""How long a sidecar takes to serve, and what it holds while it has nothing to do, and in use."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ from statistics import median
 import grpc
 
 from bench import requests
+from bench.load import Calls, Load
 from bench.measuring import Figure, at_most
 from bench.processes import Server, memsvc
+from bench.sentences import questions
 from memsvc.v1 import session_pb2_grpc
 
 _STARTS = 5
 _IDLE_SECONDS = 1.5
+_MEMORIES = 1_000
+_SEARCHES = 200
 
 
 def measure(scratch: Path) -> Iterator[Figure]:
@@ -32,6 +36,13 @@ def measure(scratch: Path) -> Iterator[Figure]:
     yield Figure("start.processor", median(processor), "s")
     yield Figure("start.resident", median(resident), "MiB", at_most(70))
     yield Figure("start.resident_after_a_turn", median(used), "MiB")
+    with Load() as load, memsvc(scratch) as server:
+        requests.fill(load, server, [("user-1", _MEMORIES)])
+        _learn(server)
+        asked = questions(_SEARCHES, seed=3)
+        load.send_all(Calls(server.address, requests.SEARCH_MEMORIES, requests.searches("user-1", asked)))
+        load.send_all(Calls(server.address, requests.COMPILE_CONTEXT, requests.contexts("user-1", asked)))
+        yield Figure(f"start.resident_with_{_MEMORIES}_memories", server.resident_bytes / 2**20, "MiB", at_most(100))
 
 
 def _learn(server: Server) -> None:

@@ -12,6 +12,7 @@ import random
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
+from typing import cast
 
 import msgspec
 
@@ -19,7 +20,7 @@ from memsvc.errors import Error
 from memsvc.log import Log
 from memsvc.meaning.commands import Made, PlanVectors, StoreVectors
 from memsvc.model import Memory, Scope
-from memsvc.search.embedders.contract import Embedder, EmbeddingFailed
+from memsvc.search.embedders.contract import Embedder, EmbeddingFailed, InstantEmbedder
 from memsvc.search.hybrid import Asked
 from memsvc.search.memory_terms import meant_text
 from memsvc.storage.crashpoints import reach
@@ -57,6 +58,8 @@ class Meaning:
         """Why vectors were not made the last time."""
         self._away: EmbeddingFailed | None = None
         self._away_until = 0.0
+        if embedder.instant:
+            users.on_load = self._load_embedder
 
     async def ask(self, query: str, *, by_words: bool = True) -> Asked:
         """Return the query with its vector. Raises EmbeddingFailed."""
@@ -86,6 +89,11 @@ class Meaning:
             raise self._away from None
         self._away = None
         return vector
+
+    def _load_embedder(self) -> None:
+        """Load the embedder, and numpy, while the first user is read: texts are embedded on the event loop."""
+        self._users.on_load = None
+        asyncio.get_running_loop().run_in_executor(None, cast("InstantEmbedder", self.embedder).load)
 
     async def prepared(self, query: str, users: Sequence[HotUser], within_seconds: float) -> Asked:
         """Return the query for a search of these users, by words alone where its vector is not there in time."""

@@ -6,7 +6,7 @@ import asyncio
 import heapq
 import sys
 import time
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from operator import attrgetter
 
 import msgspec
@@ -66,8 +66,7 @@ class LexicalIndex:
     def build(cls, memories: Iterable[Memory]) -> LexicalIndex:
         """Return the index of these memories: some 30 us each; `build_async` for many."""
         index, gathered = cls(), Gathered()
-        for memory in _as_said(memories):
-            index._gather(memory, gathered)
+        index._gather(_as_said(memories), gathered)
         index._postings.add_all(gathered.ordered())
         return index
 
@@ -79,8 +78,9 @@ class LexicalIndex:
         """
         index, gathered = cls(), Gathered()
         slice_end = time.monotonic() + slice_seconds
-        for memory in _as_said(memories):
-            index._gather(memory, gathered)
+        said = _as_said(memories)
+        for first in range(0, len(said), _MEMORIES_A_STEP):
+            index._gather(said[first : first + _MEMORIES_A_STEP], gathered)
             if time.monotonic() >= slice_end:
                 await asyncio.sleep(0)
                 slice_end = time.monotonic() + slice_seconds
@@ -231,20 +231,23 @@ class LexicalIndex:
         else:
             slot = len(self._memories)
             if slot >= MAX_SLOTS:
-                raise OverflowError(f"an index holds at most {MAX_SLOTS} memories")
+                raise OverflowError(_TOO_MANY)
             self._memories.append(memory)
         self._slots[memory.memory_id] = slot
         return slot
 
-    def _gather(self, memory: Memory, gathered: Gathered) -> None:
-        """Take in a memory that is not here yet, but for its postings."""
-        slot = self._take_slot(memory)
-        self._neighbours.insert(slot, _place(memory))
-        codes = memory_codes(memory, self._analyzer)
-        length = len(codes) // CODE_BYTES
-        its_class = length_class(length)
-        gathered.add(codes, b"\1" * length, slot, its_class)
-        self._total_length += LENGTHS[its_class]
+    def _gather(self, memories: Sequence[Memory], gathered: Gathered) -> None:
+        """Take in memories that are not here yet, but for their postings: each is the last of its session."""
+        first = len(self._memories)
+        if first + len(memories) > MAX_SLOTS:
+            raise OverflowError(_TOO_MANY)
+        self._memories += memories
+        self._slots |= {memory.memory_id: slot for slot, memory in enumerate(memories, first)}
+        self._neighbours.extend([memory.origin.session_id for memory in memories])
+        documents = [memory_codes(memory, self._analyzer) for memory in memories]
+        classes = [length_class(len(codes) // CODE_BYTES) for codes in documents]
+        gathered.add_all(documents, classes, first)
+        self._total_length += sum(LENGTHS[each] for each in classes)
 
     def _note_terms(self, slot: int, memory: Memory) -> None:
         codes = memory_codes(memory, self._analyzer)
@@ -282,4 +285,6 @@ def _place(memory: Memory | None) -> Place:
 
 
 _QUERY_END_CHARACTERS = 4096
+_MEMORIES_A_STEP = 16
+_TOO_MANY = f"an index holds at most {MAX_SLOTS} memories"
 _OBJECTS_BYTES = 1024

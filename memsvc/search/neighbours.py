@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 NONE = -1
 """No slot."""
@@ -41,6 +41,20 @@ class Neighbours:
         self._join(slot, after)
         if after == NONE:
             self._last[session_id] = slot
+
+    def extend(self, session_ids: Sequence[str]) -> None:
+        """Give the next slots their places: each is the last of its session."""
+        before, after, last = self.before, self.after, self._last
+        slot = len(before)
+        after.extend([NONE] * len(session_ids))
+        for session_id in session_ids:
+            previous = last.get(session_id, NONE)
+            before.append(previous)
+            if previous != NONE:
+                after[previous] = slot
+            if session_id:
+                last[session_id] = slot
+            slot += 1
 
     def remove(self, slot: int, place: Place) -> None:
         """Take a slot out of its session."""

@@ -79,14 +79,20 @@ class Gathered:
         """What else was gathered of the documents, by slot."""
 
     def add(self, codes: bytes, counts: bytes, slot: int, length_class: int) -> None:
-        """Add a document's: its terms' codes, little-endian, and how often each is in it, at most 255 times.
-
-        A code may come several times, each with the count 1.
-        """
+        """Add a document's: its terms' codes, little-endian, and how often each is in it, at most 255 times."""
         self._codes += codes
         self._counts += counts
         self._terms.append(len(counts))
         self._lows.append(slot << SLOT_SHIFT | first_tally(length_class))
+
+    def add_all(self, documents: Sequence[bytes], length_classes: Sequence[int], first_slot: int) -> None:
+        """Add documents in slots that follow each other: the codes of their terms, each as often as it is in one."""
+        terms = [len(codes) // CODE_BYTES for codes in documents]
+        self._codes += b"".join(documents)
+        self._counts += b"\1" * sum(terms)
+        self._terms.extend(terms)
+        lows = enumerate(length_classes, first_slot)
+        self._lows.extend([slot << SLOT_SHIFT | first_tally(each) for slot, each in lows])
 
     def ordered(self) -> array[int]:
         """Return the postings in order."""

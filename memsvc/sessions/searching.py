@@ -18,7 +18,10 @@ from memsvc.storage.driver import PageOf, Row, RowKind
 from memsvc.users import LATEST, Consistency, HotUser, Users
 from memsvc.users.history import HotHistory
 
-_PAGE_RUNS = 1_000
+_FIRST_PAGE_RUNS = 500
+_MOST_PAGE_RUNS = 4_000
+_PAGE_BYTES = 4 << 20
+"""Pages are as large as that: a database may look at all rows for each."""
 _RUNS_A_SLICE = 500
 _decoder = msgspec.json.Decoder(SaidRun)
 
@@ -116,20 +119,19 @@ class HistorySearch(Struct):
 
     async def _read(self, user: HotUser, history: HotHistory) -> None:
         """Read the user's newest messages, letting the event loop go on meanwhile."""
-        newest: list[Row] = []
-        count, before = 0, None
+        said: list[tuple[str, int, SaidRun]] = []
+        count, before, limit = 0, None, _FIRST_PAGE_RUNS
         while count < NEWEST_MESSAGES:
-            asked = PageOf(user.state.scope, RowKind.SAID, before=before, descending=True, limit=_PAGE_RUNS)
+            asked = PageOf(user.state.scope, RowKind.SAID, before=before, descending=True, limit=limit)
             page = await self.users.driver.rows(asked)
-            newest += page
-            if len(page) < _PAGE_RUNS:
+            for first in range(0, len(page), _RUNS_A_SLICE):
+                read = _said_runs(page[first : first + _RUNS_A_SLICE])
+                said += read
+                count += sum(len(run.messages) for _, _, run in read)
+                await asyncio.sleep(0)
+            if len(page) < limit:
                 break
-            # A run has a message or more.
-            count, before = count + len(page), page[-1].position
-        said = []
-        for first in range(0, len(newest), _RUNS_A_SLICE):
-            said += _said_runs(newest[first : first + _RUNS_A_SLICE])
-            await asyncio.sleep(0)
+            before, limit = page[-1].position, _runs_a_page(page)
         await history.add_many(_newest(said))
         history.read.set()
 
@@ -144,6 +146,11 @@ class HistorySearch(Struct):
 def _said_runs(rows: Sequence[Row]) -> list[tuple[str, int, SaidRun]]:
     decoded = ((row.row_id, row.position, _decoder.decode(row.body)) for row in rows)
     return [each for each in decoded if each[2].analysis == ANALYSIS]
+
+
+def _runs_a_page(page: Sequence[Row]) -> int:
+    """Return how many runs like those of a page are to be read at once."""
+    return max(1, min(_MOST_PAGE_RUNS, _PAGE_BYTES * len(page) // sum(len(row.body) for row in page)))
 
 
 def _newest(said: Sequence[tuple[str, int, SaidRun]]) -> Sequence[tuple[str, int, SaidRun]]:

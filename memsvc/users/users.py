@@ -62,6 +62,8 @@ class Users:
         """The server's clock, microseconds since the epoch."""
         self.on_move: Callable[[State], None] | None = None
         """Told of every state that a user moves to in this process."""
+        self.on_load: Callable[[], None] | None = None
+        """Called before a user is read from the database."""
         self.on_lag: Callable[[float], None] | None = None
         """Told how many seconds ago something was written that another process wrote, and this one learns of now."""
         self.counts = Counts()
@@ -264,6 +266,8 @@ class Users:
     async def _load_now(self, scope: Scope) -> HotUser:
         started, started_time = time.monotonic(), now_micros()
         self.counts.loads += 1
+        if self.on_load is not None and scope.user_id:
+            self.on_load()
         try:
             loaded = await self.driver.load(scope, (RowKind.STATE, RowKind.MEMORY, RowKind.FORMER))
         finally:

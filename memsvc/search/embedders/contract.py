@@ -43,6 +43,10 @@ class Embedder(Protocol):
 class InstantEmbedder(Embedder, Protocol):
     """An embedder that takes microseconds for a text, and waits for nothing."""
 
+    def load(self) -> None:
+        """Load what the first text would have to wait for; in any thread."""
+        ...
+
     def vector(self, text: str) -> bytes:
         """Return the vector of one text."""
         ...

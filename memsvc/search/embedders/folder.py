@@ -76,6 +76,10 @@ class FolderEmbedder:
         self.name = f"folder-{_digest(folder)}"
         self._numbers = read_tokenizer(folder)
 
+    def load(self) -> None:
+        """Load what the first text would have to wait for; in any thread."""
+        _ = self._model
+
     async def embed(self, texts: Sequence[str]) -> Sequence[bytes]:
         vectors = []
         for number, text in enumerate(texts):

@@ -28,6 +28,10 @@ class StaticEmbedder:
         self.name = name
         self._folder = folder
 
+    def load(self) -> None:
+        """Load what the first text would have to wait for; in any thread."""
+        _ = self._table, self._tokenizer
+
     async def embed(self, texts: Sequence[str]) -> Sequence[bytes]:
         vectors = []
         for number, text in enumerate(texts):
