@@ -36,7 +36,7 @@ class Hits(msgspec.Struct, frozen=True):
     """The memories that were found."""
 
     scores: dict[str, float]
-    """By id, best first: see `Hit`."""
+    """By id, in no order: see `Hit`."""
     by_context: Callable[[str], bool]
     """Whether one of them holds no word of the query. Valid until the next change."""
 
@@ -134,7 +134,11 @@ class LexicalIndex:
         `corpus` is that of all indexes that are searched together, where this is not the only one.
         """
         found = self.find(query, limit, allowed, corpus)
-        return [Hit(memory_id, score, found.by_context(memory_id)) for memory_id, score in found.scores.items()]
+        ranked = sorted(
+            (-score, -self._memory(self._slots[memory_id]).update_time, memory_id)
+            for memory_id, score in found.scores.items()
+        )
+        return [Hit(memory_id, -score, found.by_context(memory_id)) for score, _, memory_id in ranked]
 
     def find(
         self,
@@ -143,13 +147,13 @@ class LexicalIndex:
         allowed: Callable[[str], bool] | Container[str] | None = None,
         corpus: Corpus | None = None,
     ) -> Hits:
-        """Return what `search` does, for callers that ask of few hits what holds their words."""
+        """Return what `search` does, for callers that order the hits themselves."""
         if limit <= 0 or not self._slots:
             return NOTHING
         phrase = StopPhrase.of(_ends(query), self._analyzer)
         if phrase is not None:
             said = self._saying(phrase, self._slot_predicate(allowed))
-            return Hits(self._first(said, limit), NOTHING.by_context)
+            return Hits(self._first(said, limit, 1.0), NOTHING.by_context)
         corpus = corpus or self.corpus(query)
         terms = corpus.terms_in(self._postings)
         if not terms:
@@ -158,13 +162,10 @@ class LexicalIndex:
         if terms[0].everywhere:
             slots = terms[0].postings.slots()
             holders = slots if permits is None else list(filter(permits, slots))
-            return Hits(
-                self._ordered([(slot, 1.0) for slot in self._newest(holders, limit)], limit), NOTHING.by_context
-            )
+            return Hits(self._first(dict.fromkeys(holders, 1.0), limit, 1.0), NOTHING.by_context)
         ranking = Ranking(corpus.mean_length, self._neighbours, self._shares, limit, permits)
-        first, all_once = self._first(ranking.scores(terms), limit), corpus.all_once
         return Hits(
-            {memory_id: score / all_once for memory_id, score in first.items()},
+            self._first(ranking.scores(terms), limit, corpus.all_once),
             lambda memory_id: not ranking.holds_any(self._slots[memory_id], terms),
         )
 
@@ -191,32 +192,26 @@ class LexicalIndex:
                     scores[slot] = score
         return scores
 
-    def _first(self, scores: Mapping[int, float], limit: int) -> dict[str, float]:
-        """Return the ids of the best with their scores, best first."""
-        if not scores:
-            return {}
-        least = sorted(scores.values(), reverse=True)[:limit][-1]
-        equals = [slot for slot, score in scores.items() if score == least]
-        first = [(slot, score) for slot, score in scores.items() if score > least]
-        first += [(slot, least) for slot in self._newest(equals, limit)]
-        return self._ordered(first, limit)
+    def _first(self, scores: Mapping[int, float], limit: int, whole: float) -> dict[str, float]:
+        """Return the ids of the best, each with its share of a whole score."""
+        slots: Iterable[int] = scores
+        if len(scores) > limit:
+            least = sorted(scores.values(), reverse=True)[limit - 1]
+            first = [slot for slot, score in scores.items() if score > least]
+            equals = [slot for slot, score in scores.items() if score == least]
+            slots = first + self._newest(equals, limit - len(first))
+        memories = self._memories
+        return {memory.memory_id: scores[slot] / whole for slot in slots if (memory := memories[slot]) is not None}
 
     def _newest(self, slots: list[int], limit: int) -> list[int]:
-        """Return the slots of the `limit` newest with all their equals: few of what may be thousands."""
+        """Return the slots of the `limit` newest, of equals with the smaller ids: few of what may be thousands."""
         if len(slots) <= limit:
             return slots
         # The newest tend to come last; met first, they keep the others off the heap.
         times = [self._memory(slot).update_time for slot in reversed(slots)]
         oldest = heapq.nlargest(limit, times)[-1]
-        return [slot for slot, time in zip(reversed(slots), times, strict=True) if time >= oldest]
-
-    def _ordered(self, scored: list[tuple[int, float]], limit: int) -> dict[str, float]:
-        ranked = [
-            (-score, -memory.update_time, memory.memory_id)
-            for memory, score in ((self._memory(slot), score) for slot, score in scored)
-        ]
-        ranked.sort()
-        return {memory_id: -score for score, _, memory_id in ranked[:limit]}
+        newest = [slot for slot, time in zip(reversed(slots), times, strict=True) if time >= oldest]
+        return sorted(newest, key=lambda slot: (-self._memory(slot).update_time, self._memory(slot).memory_id))[:limit]
 
     def _slot_predicate(self, allowed: Callable[[str], bool] | Container[str] | None) -> Callable[[int], bool] | None:
         if allowed is None:

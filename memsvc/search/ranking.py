@@ -7,6 +7,7 @@ documents within reach are looked up in them (MaxScore: Turtle and Flood 1995). 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
 from heapq import nlargest
 from itertools import islice
@@ -15,6 +16,7 @@ from typing import Protocol
 import msgspec
 
 from memsvc.search.bm25 import K1, Shares, saturated, weights
+from memsvc.search.dense import dense_sums
 from memsvc.search.neighbours import NONE, Neighbours
 from memsvc.search.postings import SLOT_SHIFT, TALLY_MASK, TermPostings
 
@@ -49,10 +51,11 @@ class Ranking:
         factors: Factors | None = None,
     ) -> None:
         """`factors`, at most 1, are what each slot's score is multiplied by; None: all are 1."""
+        self._mean_length = mean_length
+        self._shares = shares
         self._weights = weights(mean_length, shares)
         self._neighbours = neighbours
         self._lends = bool(neighbours) and shares.total > 0
-        self._shares_total = shares.total
         self._limit = limit
         self._permits = permits
         self._factors = factors
@@ -63,6 +66,8 @@ class Ranking:
 
         The terms come rarest first, and their parts are added up in that order, whatever is skipped.
         """
+        if "numpy" in sys.modules and self._are_many(terms):
+            return self._dense_scores(terms)
         for number, term in enumerate(terms):
             if len(term.postings) >= max(_COMMON, len(self._sums) // 8):
                 finalists = self._finalists_before(terms[number:])
@@ -74,6 +79,30 @@ class Ranking:
     def holds_any(self, slot: int, terms: Iterable[QueryTerm]) -> bool:
         """Return whether a document holds one of the terms itself."""
         return any(term.postings.tally(slot) >= 0 for term in terms)
+
+    def _are_many(self, terms: Sequence[QueryTerm]) -> bool:
+        """Whether the terms have so many postings that they are read faster all at once."""
+        many = max(_MANY_POSTINGS, len(self._neighbours.before) // _SLOTS_PER_POSTING)
+        return sum(len(term.postings) for term in terms) >= many
+
+    def _dense_scores(self, terms: Sequence[QueryTerm]) -> dict[int, float]:
+        import numpy as np
+
+        sums = dense_sums(terms, self._neighbours, self._mean_length, self._shares)
+        slots = np.flatnonzero(sums)
+        sums = sums[slots]
+
+        def from_on(least: float) -> dict[int, float]:
+            some = sums >= least
+            return dict(zip(slots[some].tolist(), sums[some].tolist(), strict=True))
+
+        width, floor = _LEADERS_PER_RESULT * self._limit, 0.0
+        while not floor and width < len(slots):
+            self._sums = from_on(np.partition(sums, -width)[-width].item())
+            floor = self._floor()
+            width *= 8
+        self._sums = from_on(floor - _ROUNDING)
+        return self._final(self._permitted(self._sums))
 
     def _read(self, term: QueryTerm) -> None:
         sums, rarity = self._sums, term.rarity
@@ -143,7 +172,7 @@ class Ranking:
         known = self._weights
         weight = max(known.own[tally] for tally in tallies)
         if term.lent and self._lends:
-            weight += self._shares_total * max(known.lent[tally] for tally in tallies)
+            weight += self._shares.total * max(known.lent[tally] for tally in tallies)
         return term.rarity * saturated(weight)
 
     def _finalists_before(self, unread: Sequence[QueryTerm]) -> Collection[int] | None:
@@ -197,6 +226,10 @@ class Ranking:
 
 
 _SCALE = K1 + 1
+_MANY_POSTINGS = 96
+"""So many pay for numpy, where it is loaded."""
+_SLOTS_PER_POSTING = 50
+"""With numpy all slots are looked at, however few of them are found."""
 _COMMON = 64
 """From as many postings on it pays to see whether a term must be read."""
 _POSTINGS_PER_LOOKUP = 8

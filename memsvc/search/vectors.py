@@ -154,13 +154,13 @@ class Similarities(Generic[K]):
         found: dict[K, float] = {}
         for slots in self._by_nearness(least):
             if allowed is None:
-                slots = slots[:limit]
+                slots = slots[: limit - len(found)]
             for slot, nearness in zip(slots.tolist(), self._nearness[slots].tolist(), strict=True):
-                if len(found) >= limit:
-                    return found
                 name = self._ids[slot]
                 if name is not None and (allowed is None or allowed(name)):
                     found[name] = nearness
+                    if len(found) == limit:
+                        return found
         return found
 
     def _by_nearness(self, least: float) -> Iterator[NDArray[np.intp]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
-from itertools import islice
 
 from memsvc.clock import now_micros
 from memsvc.journal.past import AsOf
@@ -13,8 +12,9 @@ from memsvc.journal.records import Body
 from memsvc.journal.state import Memories, State, is_of_past
 from memsvc.model import Change, Layer, Memory
 from memsvc.search.corpus import Corpus
-from memsvc.search.hybrid import Asked, Candidates, candidates, fuse
+from memsvc.search.hybrid import Asked, Candidates, candidates
 from memsvc.search.lexical import Hit, LexicalIndex
+from memsvc.search.together import Part, nearest_together
 from memsvc.users.history import HotHistory
 from memsvc.users.vectors import Vectors
 from memsvc.users.weighing import ORDER_BYTES, REQUEST_BYTES, USER_BYTES, memory_bytes
@@ -216,7 +216,8 @@ class HotUser:
 
     def find(self, asked: Asked, limit: int, allowed: Callable[[str], bool] | None = None) -> Iterator[str]:
         """Yield the ids of the visible memories that fit best, best first."""
-        return (each.item for each in islice(fuse([self.candidates(asked, limit, allowed)], limit), limit))
+        nearest = nearest_together([Part(self, allowed)], asked, limit)
+        return (each.item.memory_id for each in nearest[:limit])
 
     def search(
         self, query: str, limit: int, allowed: Callable[[str], bool] | None = None, corpus: Corpus | None = None

@@ -33,7 +33,8 @@ def read_table(folder: Path = FOLDER) -> Table:
 
     names = (folder / "pieces.txt").read_text(encoding="utf-8").splitlines()
     count = len(names)
-    whole = np.memmap(folder / "rows.bin", dtype=np.int8, mode="r")
+    # As a plain array: each view of a `memmap` costs more than what is done with it.
+    whole = np.asarray(np.memmap(folder / "rows.bin", dtype=np.int8, mode="r"))
     scales = whole[: 2 * count].view(np.float16).astype(np.float32)
     rows = whole[2 * count :].reshape(count, -1)
     # Pieces that say nothing need no place: an unknown one says as much.

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import importlib
 import random
 import sys
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from memsvc.model import Message, Role, Run, TextPart
-from memsvc.search import history
+from memsvc.search import history, ranking
 from memsvc.search.filter import TimeRange
 from memsvc.search.history import HistoryFilter, HistoryIndex, Spot
 from memsvc.search.said import MOST_TERMS, SaidRun, said_in
@@ -142,6 +144,36 @@ def test_an_index_that_grew_and_shrank_finds_what_one_made_anew_finds(
     fresh = indexed(*(run for run in runs if run.run_id in left))
     assert {hit.spot for hit in grown.search(query, 100)} <= {hit.spot for hit in fresh.search(query, 100)}
     assert {hit.spot.run_id for hit in grown.search(query, 100)} <= left
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_terms_that_are_read_at_once_give_the_same_scores_to_the_last_bit(
+    monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    importlib.import_module("numpy")
+    source = random.Random(seed)
+    words = [f"w{number}" for number in range(60)]
+    index = indexed(
+        *(
+            run_of(
+                number,
+                *((source.choice([U, A, T]), " ".join(source.choices(words, k=8))) for _ in range(3)),
+                session=f"s{number // 9}",
+                author=source.choice(["", "Ann"]),
+            )
+            for number in range(200)
+        )
+    )
+    for number in range(0, 200, 7):
+        index.remove(f"r{number}")
+
+    for query in ("w1 w2 w3", "w4 Ann w5", "when w6"):
+        for wanted in (None, HistoryFilter(roles=(U,))):
+            monkeypatch.setattr(ranking, "_MANY_POSTINGS", sys.maxsize)
+            one_by_one = index.search(query, 30, wanted, 1)
+            monkeypatch.setattr(ranking, "_MANY_POSTINGS", 0)
+            assert index.search(query, 30, wanted, 1) == one_by_one
+            assert len(one_by_one) == 30
 
 
 def test_an_index_with_many_dead_or_too_many_messages_is_made_anew() -> None:

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import importlib
 import itertools
 import random
+import sys
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -13,7 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from memsvc.model import Memory, Origin
-from memsvc.search import bm25
+from memsvc.search import bm25, dense, ranking
 from memsvc.search.lexical import Hit, LexicalIndex
 from memsvc.search.memory_terms import memory_codes
 from memsvc.search.postings import term_code
@@ -446,11 +448,46 @@ def test_results_are_those_of_the_definition_after_any_changes(
 @pytest.mark.parametrize("seed", range(6))
 def test_what_is_skipped_among_many_changes_no_result(seed: int, limit: int) -> None:
     source = random.Random(seed)
-    words = [f"w{number}" for number in range(400)]
-    weights = [1 / (rank + 1) for rank in range(400)]
+    memories, index = many(source)
+
+    for _ in range(4):
+        query = asked_of_many(source)
+        allowed = (lambda memory_id: int(memory_id[-1]) % 3 == 0) if source.random() < 0.5 else (lambda _: True)
+        wanted = reference(memories, query, limit, allowed)
+        assert contents(index.search(query, limit, allowed)) == exactly(wanted)
+
+
+@pytest.mark.parametrize("limit", [1, 3, 10, 40, 700])
+@pytest.mark.parametrize("seed", range(4))
+def test_terms_that_are_read_at_once_give_the_same_scores_to_the_last_bit(
+    monkeypatch: pytest.MonkeyPatch, seed: int, limit: int
+) -> None:
+    importlib.import_module("numpy")
+    source = random.Random(seed)
+    _, index = many(source)
+    # All of a query's terms, or a few of them at a time.
+    monkeypatch.setattr(dense, "_CELLS", source.choice([1, 2_000, dense._CELLS]))
+    filters: list[Callable[[str], bool] | None] = [None, lambda memory_id: int(memory_id[-1]) % 3 == 0]
+
+    for allowed in filters:
+        query = asked_of_many(source)
+        monkeypatch.setattr(ranking, "_MANY_POSTINGS", sys.maxsize)
+        one_by_one = index.search(query, limit, allowed)
+        monkeypatch.setattr(ranking, "_MANY_POSTINGS", 0)
+        monkeypatch.setattr(ranking, "_SLOTS_PER_POSTING", sys.maxsize)
+        assert index.search(query, limit, allowed) == one_by_one
+        assert one_by_one
+
+
+_WORDS = [f"w{number}" for number in range(400)]
+_FREQUENCIES = [1 / (rank + 1) for rank in range(400)]
+
+
+def many(source: random.Random) -> tuple[list[Memory], LexicalIndex]:
+    """Return memories and their index, from which some others are gone."""
     memories = [
         memory(
-            " ".join(source.choices(words, weights, k=source.randint(2, 12))),
+            " ".join(source.choices(_WORDS, _FREQUENCIES, k=source.randint(2, 12))),
             session=source.choice(["", f"s{number // 7}"]),
             observe_time=number * 3_600_000_000,
             update_time=source.randint(0, 50),
@@ -461,9 +498,8 @@ def test_what_is_skipped_among_many_changes_no_result(seed: int, limit: int) -> 
     for forgotten in memories[::9]:
         index.remove(forgotten.memory_id)
     del memories[::9]
+    return memories, index
 
-    for _ in range(4):
-        query = " ".join({*source.choices(words, weights, k=3), *source.choices(words, k=2)})
-        allowed = (lambda memory_id: int(memory_id[-1]) % 3 == 0) if source.random() < 0.5 else (lambda _: True)
-        wanted = reference(memories, query, limit, allowed)
-        assert contents(index.search(query, limit, allowed)) == exactly(wanted)
+
+def asked_of_many(source: random.Random) -> str:
+    return " ".join({*source.choices(_WORDS, _FREQUENCIES, k=3), *source.choices(_WORDS, k=2)})
