@@ -28,6 +28,9 @@ class Tool(Struct, frozen=True):
     required: Sequence[str] = ()
     read_only: bool = False
     destructive: bool = False
+    """Whether it may do more than add: replace or delete what is remembered."""
+    idempotent: bool = True
+    """Whether the same call again does nothing more."""
     unlisted: frozenset[str] = frozenset()
     """Arguments that it knows and does not offer: what they ask for is not allowed."""
 
@@ -59,6 +62,7 @@ def _writing(permissions: Permissions, schemas: Sequence[LayerSchema]) -> Iterat
             " at its key already gives way to it; to a list, it is added. Never save passwords or other secrets.",
             {"layer": _layer(layers), "text": _TEXT, "key": _key(layers, schemas), "value": _VALUE, **said},
             ("layer", "text"),
+            destructive=permissions.updates,
         )
     if layers and permissions.updates:
         yield Tool(
@@ -66,6 +70,7 @@ def _writing(permissions: Permissions, schemas: Sequence[LayerSchema]) -> Iterat
             "Change a memory that is no longer right, by its number. Give what changes; the rest stays.",
             {"number": _NUMBER, "text": _TEXT, "value": _VALUE, **said},
             ("number",),
+            destructive=True,
         )
     if permissions.deletes:
         yield _forget(permissions)
@@ -76,6 +81,8 @@ def _writing(permissions: Permissions, schemas: Sequence[LayerSchema]) -> Iterat
             ' as "forget my workplace details" or "update my role: I\'m a Staff Engineer now".',
             {"task": {"type": "string", "description": "What to remember, change or forget."}},
             ("task",),
+            destructive=permissions.updates or permissions.deletes,
+            idempotent=False,
         )
 
 

@@ -30,7 +30,7 @@ def definition(tool: Tool, shape: ToolFormat) -> JSONObject:
             hints = {
                 "readOnlyHint": tool.read_only,
                 "destructiveHint": tool.destructive,
-                "idempotentHint": tool.read_only,
+                "idempotentHint": tool.idempotent,
                 "openWorldHint": False,
             }
             return {**named, "inputSchema": tool.parameters, "annotations": hints}

@@ -35,6 +35,7 @@ async def test_a_host_saves_finds_and_forgets(service: MemoryClient, target: str
         assert hints is not None
         assert None not in (hints.read_only_hint, hints.destructive_hint, hints.idempotent_hint, hints.open_world_hint)
         assert hints.read_only_hint == (tool.name in READING)
+        assert hints.destructive_hint == (tool.name in WRITING)
     for name, answer in (("save_memory", saved), ("search_memories", found), ("forget", forgot)):
         jsonschema.validate(answer.structured_content, tools[name].output_schema or {})
     assert "Lives in Rome" in text_of(found)

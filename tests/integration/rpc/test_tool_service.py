@@ -493,6 +493,58 @@ async def test_only_what_the_configuration_allows_is_listed_and_carried_out(
         assert refused is (name not in names), name
 
 
+NO_UPDATE = config_pb2.OperationSettings(update=False)
+NEITHER = config_pb2.OperationSettings(update=False, delete=False)
+
+
+@pytest.mark.parametrize(
+    ("given", "destructive"),
+    [
+        (settings(), NAMES[:4]),
+        (settings(operations=NO_UPDATE), ["forget", "update_user_memory"]),
+        (settings(operations=NEITHER), []),
+    ],
+)
+async def test_hosts_are_told_which_tools_may_replace_or_delete(
+    server: Harness, given: config_pb2.MemorySettings, destructive: list[str]
+) -> None:
+    request = pb.ListToolsRequest(scope=SARAH, settings=given, format=pb.TOOL_FORMAT_MCP)
+    tools = (await server.tools.ListTools(request)).tools
+    hints = {tool.name: json.loads(tool.definition_json)["annotations"] for tool in tools}
+
+    assert [name for name, each in hints.items() if each["destructiveHint"]] == destructive
+    assert [name for name, each in hints.items() if not each["idempotentHint"]] == ["update_user_memory"]
+    assert not any(each["openWorldHint"] for each in hints.values())
+    assert [name for name, each in hints.items() if each["readOnlyHint"]] == READING
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("save_memory", {"layer": "profile", "key": "city", "text": "Lives in Lisbon", "topics": ["home"]}),
+        ("save_memory", {"layer": "profile", "key": "hobbies", "text": "Surfs", "value": ["surfing"]}),
+        ("save_memory", {"layer": "knowledge", "text": "Has a dog", "topics": ["pets"]}),
+        ("update_memory", {"number": "m1", "text": "Lives in Lisbon"}),
+        ("forget", {"number": "m1"}),
+        ("forget", {"key": "city"}),
+        ("forget", {"topic": "pets"}),
+        ("forget", {"description": "lives in Rome"}),
+    ],
+)
+async def test_the_same_call_again_changes_nothing_more(
+    each_server: Harness, name: str, arguments: dict[str, Any]
+) -> None:
+    await call(each_server, "save_memory", layer="profile", key="city", text="Lives in Rome")
+    await call(each_server, "save_memory", layer="knowledge", text="Has a dog", topics=["pets"])
+    first = await call(each_server, name, **arguments)
+    after = await listed(each_server)
+    again = await call(each_server, name, **arguments)
+
+    assert first.commit.changes or name == "save_memory"
+    assert not again.commit.changes
+    assert await listed(each_server) == after
+
+
 async def test_a_layer_that_is_switched_off_is_absent(server: Harness) -> None:
     for layer in ("profile", "knowledge"):
         await call(server, "save_memory", layer=layer, text=f"Text of the {layer}")
