@@ -68,7 +68,11 @@ class _WaitedFor:
 
 def _counted(ask: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
     async def asked(*args: Any, **options: Any) -> Any:
-        with _of_call.get():
+        waits = _of_call.get()
+        waits.for_database += 1
+        try:
             return await ask(*args, **options)
+        finally:
+            waits.for_database -= 1
 
     return asked

@@ -40,6 +40,8 @@ class Caller(Struct, frozen=True, eq=False):
     """What tells callers apart that have limits of their own."""
     only_namespace: str = ""
     """The namespace where there is but one; empty: there may be several. Found by itself."""
+    all_namespaces: bool = False
+    """Whether these are all that there are. Found by itself."""
     is_limited: bool = False
     """Whether there is any limit. Found by itself."""
 
@@ -47,12 +49,13 @@ class Caller(Struct, frozen=True, eq=False):
         # Every call asks for these.
         if len(self.namespaces) == 1 and self.namespaces[0].is_one_name:
             force_setattr(self, "only_namespace", self.namespaces[0].text)
+        force_setattr(self, "all_namespaces", any(each.matches_all for each in self.namespaces))
         force_setattr(self, "is_limited", self.limits != UNLIMITED)
 
     @property
     def administers_all(self) -> bool:
         """Whether the caller is an admin of all users of all namespaces."""
-        return Right.ADMIN in self.rights and not self.users and any(each.matches_all for each in self.namespaces)
+        return Right.ADMIN in self.rights and not self.users and self.all_namespaces
 
     def may_see_user(self, user_id: str) -> bool:
         return not self.users or any_matches(self.users, user_id)

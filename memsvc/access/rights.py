@@ -119,7 +119,7 @@ def authorize(caller: Caller, need: Need, asked: Asked) -> str:
         right = need.of_reading_tools or right
     if right is None or right not in caller.rights:
         raise _denied(f"needs the right {right or Right.ADMIN}")
-    if not any_matches(caller.namespaces, namespace):
+    if not (caller.all_namespaces or any_matches(caller.namespaces, namespace)):
         raise _denied("is of a namespace that this caller has no rights in")
     if asked.all_users or not need.has_user:
         if caller.users:

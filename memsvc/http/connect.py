@@ -24,6 +24,7 @@ from memsvc.http.errors import Refused, error_body, http_status, out_of_time, re
 from memsvc.http.requests import Head
 from memsvc.log import Log
 from memsvc.rpc.admission import Admission
+from memsvc.rpc.calling import begin_head
 from memsvc.rpc.services import Method
 from memsvc.rpc.status import WireStatus
 
@@ -84,6 +85,7 @@ class Connect:
         return asyncio.get_running_loop().create_task(run(method, call, exchange, headers))
 
     async def _unary(self, method: Method, call: HttpCall, exchange: Exchange, headers: Mapping[str, str]) -> None:
+        begin_head(call.invocation_metadata())
         try:
             async with asyncio.timeout(call.time_remaining()):
                 reply = await method.handler(None, call)  # type: ignore[arg-type]
@@ -106,6 +108,7 @@ class Connect:
         await exchange.sent()
 
     async def _stream(self, method: Method, call: HttpCall, exchange: Exchange, headers: Mapping[str, str]) -> None:
+        begin_head(call.invocation_metadata())
         call.headers = headers
         try:
             async with asyncio.timeout(call.time_remaining()):

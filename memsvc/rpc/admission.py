@@ -18,8 +18,8 @@ LARGE_BYTES: Final = 128 << 10
 """A larger request takes milliseconds to read."""
 _MESSAGE_BYTES: Final = 600
 """What is made of a message in a request, be it empty."""
-_FEW_BYTES: Final = 256
-"""A request of so many bytes holds too few messages to be worth counting."""
+FEW_BYTES: Final = 256
+"""A request of so many bytes holds too few messages to be worth counting: as much again is made of it."""
 _CONTROL_CHARACTERS: Final = bytes(itertools.chain(range(0x20), range(0x7F, 0x80)))
 _ESCAPED_BYTES: Final = 6
 """A control character as it is stored, in JSON."""
@@ -87,8 +87,6 @@ async def made_of(raw: bytes, kind: Kind) -> int:
 
     Raises InvalidArgument that names a list which is too long.
     """
-    if len(raw) <= _FEW_BYTES:
-        return len(raw)
     try:
         messages = await count_messages(raw, kind)
     except DecodeError:

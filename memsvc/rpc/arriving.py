@@ -18,7 +18,7 @@ import grpc
 
 from memsvc.errors import Unavailable
 from memsvc.rpc.room import Room, full
-from memsvc.rpc.whole import Whole
+from memsvc.rpc.whole import whole
 
 PROMPT: Final = 8
 """So many requests are asked for at once that may all be of the largest size."""
@@ -46,20 +46,18 @@ class Arrivals:
         self._looking = False
         room.make_room = self._make_room
 
-    async def read(self, context: grpc.aio.ServicerContext[Any, Any]) -> bytes | None:
-        """Return the request's bytes; None where the client ended the call without one.
+    async def read(self, context: grpc.aio.ServicerContext[Any, Any], task: asyncio.Task[Any]) -> bytes | None:
+        """Return the request's bytes, for the task that runs; None where the client ended the call without one.
 
         Raises Unavailable (TOO_MANY_CALLS) where it comes too slowly for the room that there is.
         """
         while len(self._prompt) >= PROMPT:
             await self._place()
-        task = asyncio.current_task()
-        assert task is not None
         self._prompt[task] = 0
         if not self._looking:
             self._look_soon()
         try:
-            request = await Whole(context.read())
+            request = await whole(context.read())
         except asyncio.CancelledError:
             if task in self._refused and not task.uncancel():
                 raise full("the request came too slowly") from None
@@ -68,7 +66,8 @@ class Arrivals:
             if self._prompt.pop(task, None) is None and self._slow.pop(task, None) is not None:
                 self._room.let_go(task)
             self._refused.discard(task)
-            self._wake()
+            if self._waiting:
+                self._wake()
         return request if isinstance(request, bytes) else None
 
     async def _place(self) -> None:

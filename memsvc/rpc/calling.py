@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeAlias
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import grpc
 from google.protobuf.message import Message
@@ -11,6 +12,15 @@ from msgspec import Struct
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Handler = Callable[[Any, Context], Awaitable[Any]]
+Head: TypeAlias = Sequence[tuple[str, Any]]
+"""What came before the request: names in lower case, and values."""
+
+_head: ContextVar[Head] = ContextVar("head", default=())
+
+if TYPE_CHECKING:
+    _GenericRpcHandler = grpc.GenericRpcHandler[Any, Any]
+else:
+    _GenericRpcHandler = grpc.GenericRpcHandler
 
 
 class Rpc(Struct, frozen=True):
@@ -47,3 +57,25 @@ def method_handler(rpc: Rpc, handler: Handler) -> grpc.RpcMethodHandler[Any, Any
     if rpc.streams:
         return grpc.stream_stream_rpc_method_handler(handler)
     return grpc.stream_unary_rpc_method_handler(handler)
+
+
+class Methods(_GenericRpcHandler):
+    """Methods by their paths: `/memsvc.v1.MemoryService/GetMemory`."""
+
+    def __init__(self, handlers: Mapping[str, grpc.RpcMethodHandler[Any, Any]]) -> None:
+        self._handlers = handlers
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any] | None:
+        # In the task that handles the call.
+        begin_head(handler_call_details.invocation_metadata or ())
+        return self._handlers.get(handler_call_details.method)
+
+
+def begin_head(head: Head) -> None:
+    """Say what came with the call that runs in this context. gRPC makes it anew for all who ask for it later."""
+    _head.set(head)
+
+
+def current_head() -> Head:
+    """Return what came with the call that runs in this context."""
+    return _head.get()

@@ -131,8 +131,7 @@ class ContextService:
             if not compiled.unchanged and compiled is not _NOTHING:
                 self._serialized[compiled] = known
                 self._users.recount(user)
-        known += wire.number_field(pb.CompileContextResponse.PENDING_RUN_COUNT_FIELD_NUMBER, pending_runs(user.state))
-        known += wire.freshness(user, pb.CompileContextResponse.REVISION_FIELD_NUMBER)
+        known += wire.fresh(pb.CompileContextResponse(pending_run_count=pending_runs(user.state)), user)
         if history is None:
             reply = known
         else:

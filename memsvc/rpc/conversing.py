@@ -20,7 +20,7 @@ from memsvc.rpc.counting import kind_of
 from memsvc.rpc.interceptors import streaming, too_large
 from memsvc.rpc.room import full
 from memsvc.rpc.unknown_fields import check_write
-from memsvc.rpc.whole import Whole
+from memsvc.rpc.whole import whole
 
 MAX_CONVERSATIONS: Final = 256
 """So many streams of a method may be open at once: each may hold one request that is not whole yet."""
@@ -42,7 +42,7 @@ class Incoming:
 
         Raises Unavailable (TOO_MANY_CALLS), ResourceExhausted (REQUEST_TOO_LARGE), InvalidArgument.
         """
-        raw = await Whole(self._context.read())
+        raw = await whole(self._context.read())
         if not isinstance(raw, bytes):
             return None
         if len(raw) > self._max_request_bytes:

@@ -6,7 +6,7 @@ from typing import Final
 
 from memsvc.access.gate import Credentials
 from memsvc.rpc.authorization import CredentialsOf
-from memsvc.rpc.calling import Context
+from memsvc.rpc.calling import Context, current_head
 from memsvc.rpc.relaying import SocketUsers
 
 _HEADER: Final = "authorization"
@@ -23,7 +23,7 @@ def credentials_by(users: SocketUsers | None = None, *, certificates: bool = Fal
 
     def credentials_of(context: Context) -> Credentials:
         return Credentials(
-            _authorization(context),
+            _authorization(),
             _certificate_names(context) if certificates else (),
             None if users is None else users.user_of(context.peer()),
         )
@@ -31,10 +31,10 @@ def credentials_by(users: SocketUsers | None = None, *, certificates: bool = Fal
     return credentials_of
 
 
-def _authorization(context: Context) -> str:
+def _authorization() -> str:
     """Return the call's token. Of several tokens none counts."""
     header = ""
-    for key, value in context.invocation_metadata() or ():
+    for key, value in current_head():
         if key == _HEADER:
             header = " ".join((header, str(value))) if header else str(value)
     return header

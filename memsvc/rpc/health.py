@@ -16,7 +16,7 @@ from grpc_health.v1 import health_pb2
 from memsvc.errors import NotFound, Reason
 from memsvc.rpc.admission import Admission
 from memsvc.rpc.calling import Rpc, method_handler, wrapped
-from memsvc.rpc.interceptors import admission, coding, errors, streaming
+from memsvc.rpc.interceptors import admission, errors, streaming
 
 NAME: Final = "grpc.health.v1.Health"
 LIVENESS: Final = "liveness"
@@ -38,7 +38,7 @@ class Health:
         """Serve health checks on `server`."""
         check = Rpc(NAME, "Check", health_pb2.HealthCheckRequest, streams=False, writes=False)
         watch = Rpc(NAME, "Watch", health_pb2.HealthCheckRequest, streams=True, writes=False)
-        wrappers = (errors, admission(admitting), coding(_MAX_REQUEST_BYTES))
+        wrappers = (errors, admission(admitting, _MAX_REQUEST_BYTES))
         watching = streaming(self._watch, admitting.room)
         handlers = {
             "Check": method_handler(check, wrapped(check, self._check, wrappers)),

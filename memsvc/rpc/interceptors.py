@@ -8,13 +8,12 @@ once when the server is built. From the outside in:
 3. `draining`: no call begins once the server stops; streams end.
 4. `identifying`: where the server asks who calls, nothing of a call is read before that is known.
 5. `admission`: the request is read, if there is room for it: calls and the bytes that they hold are bounded, so that a
-   database that hangs, or clients that send what they like and read nothing, cost bounded memory.
-6. `coding`: bytes become the request, the reply becomes bytes. Requests that are too large, or hold fields that this
-   server does not know where it matters, are refused.
-7. `authorizing`: whether that caller may do that is looked up in the table of rights.
-8. `limiting`: callers and namespaces take no more than they may.
-9. `auditing`: administrative acts are written down.
-10. `deadlines`: a call that cannot be answered in time ends with the reason.
+   database that hangs, or clients that send what they like and read nothing, cost bounded memory. Requests that are too
+   large, or hold fields that this server does not know where it matters, are refused. The reply becomes bytes.
+6. `authorizing`: whether that caller may do that is looked up in the table of rights.
+7. `limiting`: callers and namespaces take no more than they may.
+8. `auditing`: administrative acts are written down.
+9. `deadlines`: a call that cannot be answered in time ends with the reason.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
 import grpc
@@ -33,7 +32,7 @@ from memsvc.access.gate import Gate
 from memsvc.errors import Error, Internal, InvalidArgument, Reason, ResourceExhausted, StorageUnavailable, Unavailable
 from memsvc.log import Log
 from memsvc.metrics.meters import Meters
-from memsvc.rpc.admission import LARGE_BYTES, Admission, made_of
+from memsvc.rpc.admission import FEW_BYTES, LARGE_BYTES, Admission, made_of
 from memsvc.rpc.authorization import CredentialsOf, auditing, authorizing, identifying
 from memsvc.rpc.calling import Context, Handler, Rpc, Wrapper
 from memsvc.rpc.counting import kind_of
@@ -45,7 +44,7 @@ from memsvc.rpc.room import Room
 from memsvc.rpc.status import wire_status
 from memsvc.rpc.tracing import describing, tracing
 from memsvc.rpc.unknown_fields import check_write, read_check
-from memsvc.rpc.whole import Whole
+from memsvc.rpc.whole import whole
 from memsvc.tracing import OFF, Traces
 
 log = Log(__name__)
@@ -73,8 +72,7 @@ def chain(
         *((tracing(traces),) if traces.is_on else ()),
         draining(drain),
         *(() if gate is None else (identifying(gate, audit, limiter, credentials_of),)),
-        admission(admitting),
-        coding(max_request_bytes),
+        admission(admitting, max_request_bytes),
         *_rights_and_limits(gate, audit, limiter, credentials_of),
         auditing(audit),
         *((describing(traces),) if traces.is_on else ()),
@@ -129,33 +127,6 @@ def _forget_frames(error: BaseException | None) -> None:
         error = error.__cause__ or error.__context__
 
 
-def coding(max_request_bytes: int) -> Wrapper:
-    """Return the wrapper that reads the request from bytes, and serializes a reply that is not bytes yet."""
-
-    def wrapper(rpc: Rpc, handler: Handler) -> Handler:
-        parse = rpc.request.FromString
-        check = check_write if rpc.writes else read_check(rpc.request)
-
-        async def handle(raw: bytes, context: Context) -> bytes | None:
-            if len(raw) > max_request_bytes:
-                raise too_large(len(raw), max_request_bytes)
-            try:
-                request = parse(raw)
-            except DecodeError:
-                raise InvalidArgument(Reason.INVALID_FIELD, f"request is no {rpc.request.DESCRIPTOR.name}") from None
-            if check is not None:
-                check(request, raw)
-            handling = handler(request, context)
-            # See `admission`.
-            del raw, request
-            reply = await handling
-            return reply if reply is None or type(reply) is bytes else reply.SerializeToString()
-
-        return handle
-
-    return wrapper
-
-
 def too_large(size: int, limit: int) -> ResourceExhausted:
     """Return the error for a request that is larger than the server takes."""
     message = f"request is {size / 2**20:.1f} MiB of {limit / 2**20:.1f} MiB"
@@ -166,10 +137,11 @@ def draining(drain: Draining) -> Wrapper:
     """Return the wrapper that refuses calls, and ends streams, once draining has begun."""
 
     def wrapper(rpc: Rpc, handler: Handler) -> Handler:
-        async def unary(request: Any, context: Context) -> Any:
+        # No coroutine of its own: each takes a microsecond.
+        def unary(request: Any, context: Context) -> Awaitable[Any]:
             if drain.started:
                 drain.check()
-            return await handler(request, context)
+            return handler(request, context)
 
         async def stream(request: Any, context: Context) -> Any:
             async with drain.until_drained():
@@ -180,41 +152,63 @@ def draining(drain: Draining) -> Wrapper:
     return wrapper
 
 
-def admission(admitting: Admission) -> Wrapper:
+def admission(admitting: Admission, max_request_bytes: int) -> Wrapper:
     """Return the wrapper that reads the request, if there is room for one more call and for what it brings.
 
     What a call holds is counted until its reply was taken off the server's hands; for a stream, until its first reply.
     """
 
     def wrapper(rpc: Rpc, handler: Handler) -> Handler:
-        kind = kind_of(rpc.request.DESCRIPTOR)
+        kind, parsed = kind_of(rpc.request.DESCRIPTOR), _parser(rpc, max_request_bytes)
+        room, turns, foreground = admitting.room, admitting.turns, admitting.foreground
 
-        async def handle(_: Any, context: Context) -> Any:
+        async def handle(_: Any, context: Context) -> bytes | None:
             task = admitting.enter(streams=rpc.streams)
-            raw = await admitting.arrivals.read(context)
+            raw = await admitting.arrivals.read(context, task)
             if raw is None:
                 raise InvalidArgument(Reason.INVALID_FIELD, f"request is no {rpc.request.DESCRIPTOR.name}")
-            admitting.room.hold(task, len(raw))
-            if len(raw) > LARGE_BYTES or not admitting.turns.free():
-                await admitting.turns.mine()
-            admitting.room.hold(task, await made_of(raw, kind))
+            room.hold(task, len(raw))
+            if len(raw) > LARGE_BYTES or not turns.free():
+                await turns.mine()
+            room.hold(task, len(raw) if len(raw) <= FEW_BYTES else await made_of(raw, kind))
             # Whoever awaits must not hold the request: it is needed until it was read, and may wait for long.
-            handling = handler(raw, context)
+            handling = handler(parsed(raw), context)
             del raw
             if rpc.streams:
-                return await handling
-            admitting.foreground.enter()
+                await handling
+                return None
+            foreground.enter()
             try:
                 reply = await handling
             finally:
-                admitting.foreground.leave()
-            admitting.room.let_go(task)
-            admitting.room.hold(task, len(reply))
-            return reply
+                foreground.leave()
+            sent: bytes = reply if type(reply) is bytes else reply.SerializeToString()
+            room.let_go(task)
+            room.hold(task, len(sent))
+            return sent
 
         return handle
 
     return wrapper
+
+
+def _parser(rpc: Rpc, max_request_bytes: int) -> Callable[[bytes], Message]:
+    """Return what makes a request of bytes. It refuses what is too large, malformed, or holds fields that bind."""
+    parse = rpc.request.FromString
+    check = check_write if rpc.writes else read_check(rpc.request)
+
+    def parsed(raw: bytes) -> Message:
+        if len(raw) > max_request_bytes:
+            raise too_large(len(raw), max_request_bytes)
+        try:
+            request = parse(raw)
+        except DecodeError:
+            raise InvalidArgument(Reason.INVALID_FIELD, f"request is no {rpc.request.DESCRIPTOR.name}") from None
+        if check is not None:
+            check(request, raw)
+        return request
+
+    return parsed
 
 
 def deadlines(default_seconds: float) -> Wrapper:
@@ -274,7 +268,7 @@ def streaming(replies: Callable[[Any, Context], AsyncGenerator[Message, None]], 
                 # With the first reply what was asked is stored, or known.
                 room.let_go(task)
                 room.hold(task, len(sent))
-                await Whole(context.write(sent))
+                await whole(context.write(sent))
                 room.let_go(task)
 
     return handle

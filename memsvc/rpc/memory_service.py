@@ -125,7 +125,7 @@ class MemoryService:
     async def get_memory(self, request: pb.GetMemoryRequest, context: Context) -> bytes:
         scope, target, consistency = read_scope(request.scope), read_target(request), read_consistency_or_past(request)
         memory, user = await self._reader.get(scope, target, consistency)
-        return wire.framed_memory(user, memory) + wire.freshness(user, pb.GetMemoryResponse.REVISION_FIELD_NUMBER)
+        return wire.framed_memory(user, memory) + wire.fresh(pb.GetMemoryResponse(), user)
 
     async def list_memories(self, request: pb.ListMemoriesRequest, context: Context) -> bytes:
         scope, wanted, consistency = read_scope(request.scope), read_filter(request), read_consistency_or_past(request)
@@ -139,8 +139,7 @@ class MemoryService:
             reply = b"".join(memories[:count])
             next_page_token = self._reader.token_after(scope, wanted, order, page.entries[count - 1])
         rest = pb.ListMemoriesResponse(next_page_token=next_page_token, total_size=page.total)
-        fresh = wire.freshness(page.user, pb.ListMemoriesResponse.REVISION_FIELD_NUMBER)
-        return reply + rest.SerializeToString() + fresh
+        return reply + wire.fresh(rest, page.user)
 
     async def search_memories(self, request: pb.SearchMemoriesRequest, context: Context) -> bytes:
         scope, wanted, consistency = read_scope(request.scope), read_filter(request), read_consistency_or_past(request)
@@ -162,8 +161,7 @@ class MemoryService:
             pending_vector_count=result.vectors_pending,
             usage=proto_usage(result.usage) if result.usage.calls else None,
         )
-        fresh = wire.freshness(result.user, pb.SearchMemoriesResponse.REVISION_FIELD_NUMBER)
-        return b"".join(framed[: wire.fitting(framed, REPLY_BYTES)]) + rest.SerializeToString() + fresh
+        return b"".join(framed[: wire.fitting(framed, REPLY_BYTES)]) + wire.fresh(rest, result.user)
 
     def _framed_hit(self, result: SearchResult, hit: Found) -> bytes:
         user = result.shared[hit.shared_user_id] if hit.shared_user_id else result.user

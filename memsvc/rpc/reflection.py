@@ -24,7 +24,7 @@ from memsvc.errors import InvalidArgument, Reason
 from memsvc.rpc.admission import Admission
 from memsvc.rpc.calling import Context, Rpc, Wrapper, method_handler, wrapped
 from memsvc.rpc.room import full
-from memsvc.rpc.whole import Whole
+from memsvc.rpc.whole import whole
 
 SERVICES: Final = ("grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection")
 
@@ -102,7 +102,7 @@ def add_reflection(
             task = admitting.enter(streams=True)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_STREAM_SECONDS):
-                    while isinstance(raw := await Whole(context.read()), bytes):
+                    while isinstance(raw := await whole(context.read()), bytes):
                         await _reply(context, task, raw)
 
     async def _reply(context: Context, task: asyncio.Task[Any], raw: bytes) -> None:
@@ -114,7 +114,7 @@ def add_reflection(
             raise InvalidArgument(Reason.INVALID_FIELD, "request is no ServerReflectionRequest") from None
         reply = _answer(request, names).SerializeToString()
         admitting.room.hold(task, len(reply))
-        await Whole(context.write(reply))
+        await whole(context.write(reply))
         admitting.room.let_go(task)
 
     for service in SERVICES:

@@ -29,15 +29,16 @@ class Room:
         What is larger than all of the room fits while nobody else holds anything. `own`: how much of what the call
         holds is of the same thing; None: all.
         """
-        own = self._held.get(task, 0) if own is None else own
-        if not self._has(own, count):
-            self.make_room(count)
-        if not self._has(own, count) and count > SMALL_BYTES:
-            raise full(f"calls under way hold {self.held_bytes >> 20} of {self.max_bytes >> 20} MiB")
+        if self.held_bytes + count > self.max_bytes:
+            self._find_room(count, self._held.get(task, 0) if own is None else own)
         self._add(task, count)
 
-    def _has(self, own: int, count: int) -> bool:
-        return self.held_bytes + count <= self.max_bytes or self.held_bytes == own
+    def _find_room(self, count: int, own: int) -> None:
+        if self.held_bytes == own:
+            return
+        self.make_room(count)
+        if self.held_bytes + count > self.max_bytes and self.held_bytes != own and count > SMALL_BYTES:
+            raise full(f"calls under way hold {self.held_bytes >> 20} of {self.max_bytes >> 20} MiB")
 
     def release(self, task: asyncio.Task[Any], count: int) -> None:
         """The call no longer holds so many of its bytes."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import groupby
 from typing import Final
 
 import grpc
@@ -18,7 +17,7 @@ from memsvc.application import Application
 from memsvc.rpc.admin_service import AdminService
 from memsvc.rpc.admission import Admission
 from memsvc.rpc.authorization import CredentialsOf
-from memsvc.rpc.calling import Handler, Rpc, Wrapper, method_handler, wrapped
+from memsvc.rpc.calling import Handler, Methods, Rpc, Wrapper, method_handler, wrapped
 from memsvc.rpc.config_service import ConfigService
 from memsvc.rpc.context_service import ContextService
 from memsvc.rpc.conversing import conversing
@@ -36,7 +35,6 @@ SERVICES: Final[tuple[ServiceDescriptor, ...]] = tuple(
     for module in (context_pb2, memory_pb2, session_pb2, tool_pb2, extraction_pb2, admin_pb2, config_pb2)
     for service in module.DESCRIPTOR.services_by_name.values()
 )
-"""Those asked most first: gRPC looks for a method in this order."""
 
 _READS: Final = frozenset(("CompileContext", "WatchExtraction", "WatchMemories"))
 """Besides those that the protos say have no side effects: streams, and one that may end quiet periods."""
@@ -99,9 +97,8 @@ def _limiter(application: Application) -> Limiter | None:
 
 def add_services(server: grpc.aio.Server, served: Iterable[Method]) -> None:
     """Serve these methods on `server`."""
-    for service, of_service in groupby(served, lambda method: method.rpc.service):
-        handlers = {method.rpc.name: method_handler(method.rpc, method.handler) for method in of_service}
-        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
+    handlers = {f"/{each.rpc.service}/{each.rpc.name}": method_handler(each.rpc, each.handler) for each in served}
+    server.add_generic_rpc_handlers((Methods(handlers),))
 
 
 def rpcs(service: ServiceDescriptor) -> Iterator[Rpc]:

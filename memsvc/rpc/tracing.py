@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from memsvc.rpc.calling import Context, Handler, Rpc, Wrapper
+from memsvc.rpc.calling import Context, Handler, Rpc, Wrapper, current_head
 from memsvc.tracing import Traces
 
 _OPERATIONS: Final = {
@@ -33,7 +33,7 @@ def tracing(traces: Traces) -> Wrapper:
             names["gen_ai__operation__name"] = operation
 
         async def handle(request: Any, context: Context) -> Any:
-            parent = traces.sampled(context.invocation_metadata() or ())
+            parent = traces.sampled(current_head())
             if parent is None:
                 return await handler(request, context)
             with traces.span(operation or rpc.name, "SERVER", parent, **names):

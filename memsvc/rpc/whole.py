@@ -9,34 +9,32 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import types
 from collections.abc import Awaitable, Generator
 from contextvars import Context
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 
-class Whole(Awaitable[T], Generic[T]):
-    """Awaits an operation; where the caller is cancelled, the operation is not. To be awaited once."""
-
-    __slots__ = ("_operation",)
-
-    def __init__(self, operation: Awaitable[T]) -> None:
-        self._operation = operation
-
-    def __await__(self) -> Generator[Any, None, T]:
-        steps: Any = self._operation.__await__()
-        while True:
-            try:
-                pending: asyncio.Future[Any] | None = steps.send(None)
-            except StopIteration as end:
-                result: T = end.value
-                return result
-            try:
-                yield pending if pending is None else _Uncut(pending)
-            except asyncio.CancelledError:
-                _finish_after(pending, steps)
-                raise
+@types.coroutine
+def whole(operation: Awaitable[T]) -> Generator[Any, None, T]:
+    """Await an operation; where the caller is cancelled, the operation is not."""
+    steps: Any = operation.__await__()
+    while True:
+        try:
+            pending: asyncio.Future[Any] | None = steps.send(None)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        try:
+            yield pending if pending is None else _Uncut(pending)
+        except asyncio.CancelledError:
+            _finish_after(pending, steps)
+            raise
+        except Exception:  # noqa: S112
+            # The operation finds it in the future, and may know what to do.
+            continue
 
 
 class _Uncut:
@@ -45,36 +43,29 @@ class _Uncut:
     It has what a task asks of a future (see `asyncio.isfuture`), and no more.
     """
 
-    __slots__ = ("_asyncio_future_blocking", "_cancelled", "_context", "_pending", "_wake_up")
+    __slots__ = ("_asyncio_future_blocking", "_context", "_pending", "_wake_up")
 
     def __init__(self, pending: asyncio.Future[Any]) -> None:
         self._asyncio_future_blocking = True
         pending._asyncio_future_blocking = False
         self._pending = pending
-        self._cancelled = False
 
     def get_loop(self) -> asyncio.AbstractEventLoop:
         return self._pending.get_loop()
 
     def add_done_callback(self, wake_up: Any, *, context: Context | None = None) -> None:
         self._wake_up, self._context = wake_up, context
-        self._pending.add_done_callback(self._go_on, context=context)
-
-    def _go_on(self, _: object) -> None:
-        if not self._cancelled:
-            self._wake_up(self)
+        self._pending.add_done_callback(wake_up, context=context)
 
     def cancel(self, msg: object = None) -> bool:
-        if self._pending.done() or self._cancelled:
+        if not self._pending.remove_done_callback(self._wake_up):
             return False
-        self._cancelled = True
         self.get_loop().call_soon(self._wake_up, self, context=self._context)
         return True
 
     def result(self) -> None:
-        # What the future has come to is for the operation to see, not for the task.
-        if self._cancelled:
-            raise asyncio.CancelledError
+        # The task asks this only of what it has cancelled; else the future itself wakes it.
+        raise asyncio.CancelledError
 
 
 def _finish_after(pending: asyncio.Future[Any] | None, steps: Any) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 
 from msgspec import Struct
 
@@ -75,16 +75,19 @@ class Users:
         self._asks_at_once: bool | None = None
         self._pasts = asyncio.Semaphore(_PASTS)
 
-    async def read(self, scope: Scope, consistency: Consistency = LATEST) -> HotUser:
+    def read(self, scope: Scope, consistency: Consistency = LATEST) -> Awaitable[HotUser]:
         """Return the user, as fresh as asked.
 
         Raises StorageUnavailable when the database does not answer and RAM is not fresh enough, FailedPrecondition
         (REVISION_NOT_REACHED) when the revision asked for does not exist yet; of the past what `read_past` raises.
         """
+        return self.latest(scope) if consistency is LATEST else self._read(scope, consistency)
+
+    async def _read(self, scope: Scope, consistency: Consistency) -> HotUser:
         if consistency.as_of is not None:
             return await self._past(scope, consistency.as_of)
         hot = self._cache_of(scope).get(scope)
-        if hot is None or consistency is LATEST or not self._fresh_enough(hot, consistency):
+        if hot is None or not self._fresh_enough(hot, consistency):
             hot = await self.latest(scope)
         if consistency.at_least_revision > hot.revision:
             raise FailedPrecondition(
@@ -131,8 +134,9 @@ class Users:
     async def latest(self, scope: Scope) -> HotUser:
         """Return the user with everything that was acknowledged before this call."""
         self.counts.reads += 1
+        cache = self._cache_of(scope)
         while True:
-            hot = self._cache_of(scope).get(scope)
+            hot = cache.get(scope)
             if hot is None:
                 hot, mine = await self._load(scope)
                 if mine:
@@ -146,7 +150,7 @@ class Users:
             elif hot.checked < started:
                 await self._catch_up(hot)
             if hot.checked >= started:
-                self._cache_of(scope).use(scope)
+                cache.use(scope)
                 return hot
 
     async def latest_both(self, scope: Scope, other: Scope) -> tuple[HotUser, HotUser]:
@@ -165,11 +169,12 @@ class Users:
                 return first, second
         return await self.latest(scope), await self.latest(other)
 
-    async def _tips_of(self, scope: Scope, other: Scope) -> Sequence[Tip]:
+    def _tips_of(self, scope: Scope, other: Scope) -> Awaitable[Sequence[Tip]]:
         if self._asks_at_once is None:
             self._asks_at_once = self.driver.capabilities().tips_cost_nothing
-        if self._asks_at_once:
-            return await self.driver.tips((scope, other))
+        return self.driver.tips((scope, other)) if self._asks_at_once else self._tips_together(scope, other)
+
+    async def _tips_together(self, scope: Scope, other: Scope) -> Sequence[Tip]:
         with current_waits():
             return await asyncio.gather(self._tips.ask(scope), self._tips.ask(other))
 

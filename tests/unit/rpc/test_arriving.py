@@ -29,8 +29,13 @@ class Call:
 
 def reading(arrivals: Arrivals, count: int) -> tuple[list[Call], list[asyncio.Task[bytes | None]]]:
     calls = [Call() for _ in range(count)]
-    tasks = [asyncio.create_task(arrivals.read(call)) for call in calls]  # type: ignore[arg-type]
-    return calls, tasks
+    return calls, [asyncio.create_task(read(arrivals, call)) for call in calls]
+
+
+async def read(arrivals: Arrivals, call: Call) -> bytes | None:
+    task = asyncio.current_task()
+    assert task is not None
+    return await arrivals.read(call, task)  # type: ignore[arg-type]
 
 
 async def refused(task: asyncio.Task[Any]) -> None:

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
+from typing import TypeVar
 
 import pytest
 
-from memsvc.rpc.whole import Whole
+from memsvc.rpc.whole import whole
+
+T = TypeVar("T")
 
 
 async def test_what_is_awaited_answers_or_fails() -> None:
@@ -17,9 +21,9 @@ async def test_what_is_awaited_answers_or_fails() -> None:
         await asyncio.sleep(0.001)
         raise KeyError("no")
 
-    assert await Whole(answer()) == 7
+    assert await whole(answer()) == 7
     with pytest.raises(KeyError):
-        await Whole(failure())
+        await whole(failure())
 
 
 async def test_a_cancelled_caller_goes_at_once_and_the_operation_ends_by_itself() -> None:
@@ -40,5 +44,39 @@ async def test_a_cancelled_caller_goes_at_once_and_the_operation_ends_by_itself(
     await asyncio.wait_for(freed.wait(), 10)
 
 
-async def _awaiting(operation: object) -> None:
-    await Whole(operation)  # type: ignore[type-var]
+async def test_what_the_operation_waits_for_is_the_operations_to_mend() -> None:
+    message: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    async def operation() -> str:
+        try:
+            await message
+        except KeyError:
+            await asyncio.sleep(0)
+            return "mended"
+        return "not asked"
+
+    caller = asyncio.create_task(_awaiting(operation()))
+    await asyncio.sleep(0)
+    message.set_exception(KeyError("no"))
+    assert await caller == "mended"
+
+
+async def test_who_is_cancelled_as_the_answer_comes_goes_and_the_operation_has_ended() -> None:
+    message: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+    freed = asyncio.Event()
+
+    async def operation() -> None:
+        await message
+        freed.set()
+
+    caller = asyncio.create_task(_awaiting(operation()))
+    await asyncio.sleep(0)
+    message.set_result(b"just in time")
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    await asyncio.wait_for(freed.wait(), 10)
+
+
+async def _awaiting(operation: Awaitable[T]) -> T:
+    return await whole(operation)

@@ -8,7 +8,7 @@ from memsvc.journal.state import Core, State, fold
 from memsvc.model import Change, ChangeKind, Layer, Memory, Origin, Polarity, Scope, Trust
 from memsvc.rpc.fields import timestamp
 from memsvc.rpc.memories import proto_memory
-from memsvc.rpc.wire import fitting, framed_memory, freshness, message_field, varint
+from memsvc.rpc.wire import fitting, framed_memory, fresh, message_field, varint
 from memsvc.storage.driver import Record, RecordKind
 from memsvc.users import HotUser
 from memsvc.v1 import context_pb2, memory_pb2, message_pb2
@@ -80,7 +80,7 @@ def test_spliced_replies_are_those_built_object_by_object(known: list[Memory]) -
 
 @settings(deadline=None)
 @given(st.integers(1, 1 << 62), st.integers(1, 253_402_300_799_999_999))
-def test_the_freshness_of_a_reply_is_its_last_two_fields(revision: int, time: int) -> None:
+def test_a_reply_says_of_when_it_is(revision: int, time: int) -> None:
     user = HotUser(State(SCOPE, core=Core(revision=revision)), 0.0, time)
     for reply in (
         memory_pb2.GetMemoryResponse,
@@ -88,8 +88,7 @@ def test_the_freshness_of_a_reply_is_its_last_two_fields(revision: int, time: in
         memory_pb2.SearchMemoriesResponse,
         context_pb2.CompileContextResponse,
     ):
-        whole = reply.FromString(freshness(user, reply.REVISION_FIELD_NUMBER))
-        assert whole == reply(revision=revision, read_time=timestamp(time))
+        assert reply.FromString(fresh(reply(), user)) == reply(revision=revision, read_time=timestamp(time))
 
 
 def test_what_is_kept_of_a_memory_goes_when_it_changes() -> None:
