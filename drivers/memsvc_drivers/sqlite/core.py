@@ -38,7 +38,7 @@ from memsvc.storage.driver import RowKind
 from memsvc_drivers.sql.names import TableNames, name_fields
 from memsvc_drivers.sql.statements import KIND_MARK, Page, table_mark
 from memsvc_drivers.sql.tables import USER, VIEWS, Readable, Tables, build_tables, view_sql
-from memsvc_drivers.sqlite.statements import Compiled
+from memsvc_drivers.sqlite.statements import ROWS_AT_ONCE, Compiled
 
 _DIALECT = SQLiteDialect_pysqlite(paramstyle="qmark")
 _ROW = (*USER, "kind", "row_id")
@@ -131,6 +131,8 @@ def _of_rows(tables: Tables) -> dict[str, str]:
     put = put.on_conflict_do_update(index_elements=_ROW, set_=changed)
     of_kind = (*_of_user(columns), columns.kind == _given("kind"))
     one = (*of_kind, columns.row_id == _given("row_id"))
+    some_ids = [f"row_id_{number}" for number in range(ROWS_AT_ONCE)]
+    some = [_given(name) for name in some_ids]
     nowhere = and_(columns.row_group == literal_column("''"), columns.row_position == literal_column("0"))
     spelled = cast(columns.row_position, Text) + literal_column("' '") + columns.row_group
     # Each value read costs a load of thousands of rows: most have neither group nor position.
@@ -143,6 +145,7 @@ def _of_rows(tables: Tables) -> dict[str, str]:
         "remove_all_rows": _sql(delete(rows).where(*_of_user(columns)), *USER),
         "rows_of_kind": _sql(select(columns.row_id, _body(tables), place).where(*of_kind), *USER, "kind"),
         "row": _sql(_read(tables).where(*one), *_ROW),
+        "some_rows": _sql(_read(tables).where(*of_kind, columns.row_id.in_(some)), *USER, "kind", *some_ids),
     }
 
 

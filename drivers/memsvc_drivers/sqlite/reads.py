@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -18,7 +18,7 @@ from memsvc_drivers.sql.statements import Page
 from memsvc_drivers.sqlite.errors import is_busy, is_interrupted, spoils_connection, unavailable
 from memsvc_drivers.sqlite.schema import connect, file_identity, refuse_replaced
 from memsvc_drivers.sqlite.settings import Settings
-from memsvc_drivers.sqlite.statements import Statements
+from memsvc_drivers.sqlite.statements import ROWS_AT_ONCE, Statements
 from memsvc_drivers.unicode import not_unicode
 
 _T = TypeVar("_T")
@@ -189,9 +189,19 @@ def get(
     connection: sqlite3.Connection, statements: Statements, scope: Scope, kind: RowKind, row_ids: Sequence[str]
 ) -> dict[str, Row]:
     """Read rows by id."""
-    user = (scope.namespace, scope.user_id)
-    found = (connection.execute(statements.row, (*user, kind.value, row_id)).fetchall() for row_id in row_ids)
-    return {row.row_id: row for rows in found for row in _rows(kind, rows)}
+    given = (scope.namespace, scope.user_id, kind.value)
+    if len(row_ids) == 1:
+        found = connection.execute(statements.row, (*given, *row_ids)).fetchall()
+    else:
+        found = [row for ids in _at_once(row_ids) for row in connection.execute(statements.some_rows, (*given, *ids))]
+    return {row.row_id: row for row in _rows(kind, found)}
+
+
+def _at_once(row_ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Yield the ids in parts of as many as the statement takes; the last is repeated where there are fewer."""
+    for first in range(0, len(row_ids), ROWS_AT_ONCE):
+        part = row_ids[first : first + ROWS_AT_ONCE]
+        yield [*part, *[part[-1]] * (ROWS_AT_ONCE - len(part))]
 
 
 def due(connection: sqlite3.Connection, statements: Statements, before: int, limit: int) -> list[Due]:

