@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
+import sys
 import tempfile
 import threading
 import uuid
@@ -17,6 +19,7 @@ from memsvc.testing.fake_agent import answer
 from memsvc.testing.fake_openai import FakeOpenAI
 from memsvc.testing.replies import Received
 from memsvc_client import MemoryClient
+from memsvc_client.turn import Turn
 
 SECONDS = 30.0
 ENGINE = "You keep the long-term memory of one user."
@@ -116,3 +119,30 @@ def nowhere() -> Iterator[MemoryClient]:
 def learned(memory: MemoryClient) -> Callable[[str], str]:
     """What is known of a user, once all that was said is learned."""
     return lambda user_id: memory.user(user_id).context(wait=SECONDS).text
+
+
+@pytest.fixture
+def contexts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The questions for which a context was asked, in order."""
+    asked: list[str] = []
+    ask = Turn.acontext
+
+    async def acontext(turn: Turn, query: str = "", **options: Any) -> str:
+        asked.append(query)
+        return await ask(turn, query, **options)
+
+    monkeypatch.setattr(Turn, "acontext", acontext)
+    return asked
+
+
+@pytest.fixture
+def run_example(model: Model, database: Path, tmp_path: Path) -> Callable[[Path], str]:
+    """Run a program as a user does, in a folder of its own; return what it prints. It asserts what it claims."""
+
+    def run(path: Path) -> str:
+        command = [sys.executable, str(path)]
+        result = subprocess.run(command, cwd=tmp_path, env=os.environ, capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stdout[-2_000:] + result.stderr[-4_000:]
+        return result.stdout
+
+    return run

@@ -36,15 +36,21 @@ def answer(request: Received) -> Reply:
         return Reply(content=json.dumps({"numbers": _picked(str(messages[-1]["content"]))}))
     last = messages[-1]
     if last["role"] == "tool":
-        told = [str(message["content"]) for message in messages if message["role"] == "tool"]
+        told = [_said(message) for message in messages if message["role"] == "tool"]
         return Reply(content="\n".join(told[-len(messages[-2].get("tool_calls") or told) :]))
-    said = str(last["content"])
-    offered = {tool["function"]["name"] for tool in request.json.get("tools", ())}
+    said = _said(last)
+    offered = {tool["function"]["name"] for tool in request.json.get("tools") or ()}
     calls = [call for call in _calls(said) if call[0] in offered]
     if calls:
         numbered = enumerate(calls, start=len(messages))
         return Reply(calls=tuple((f"call_{number}", name, json.dumps(given)) for number, (name, given) in numbered))
     return Reply(content=_from_prompt(messages, said))
+
+
+def _said(message: Mapping[str, Any]) -> str:
+    """Return the words of a message: a text, or a list of parts."""
+    content = message.get("content") or ""
+    return content if isinstance(content, str) else "\n".join(part.get("text", "") for part in content)
 
 
 def _picked(prompt: str) -> list[int]:
@@ -75,6 +81,6 @@ def _calls(said: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
 def _from_prompt(messages: Sequence[Mapping[str, Any]], said: str) -> str:
     """Answer with the lines of the prompt that share a word with the question, else with the question."""
     asked = {word.casefold() for word in _WORD.findall(said)}
-    prompt = "\n".join(str(message["content"]) for message in messages if message["role"] in _INSTRUCTING)
+    prompt = "\n".join(_said(message) for message in messages if message["role"] in _INSTRUCTING)
     known = [line.strip() for line in prompt.splitlines() if asked & {w.casefold() for w in _WORD.findall(line)}]
     return "\n".join(known) or f"You said: {said}"

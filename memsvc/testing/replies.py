@@ -59,7 +59,7 @@ class Received:
     @property
     def prompt(self) -> str:
         """All that the model was told, in order."""
-        return "\n".join(str(message["content"]) for message in self.json["messages"])
+        return "\n".join(str(message.get("content")) for message in self.json["messages"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ from memsvc_client.async_client import AsyncMemoryClient, AsyncUser
 from memsvc_client.client import MemoryClient, User
 from memsvc_client.context_calls import Context
 from memsvc_client.errors import AlreadyExists, ClientMisused, MemoryServiceError, service_is_down
+from memsvc_client.memory import SearchHit
 from memsvc_client.message import MessageLike
 from memsvc_client.session_calls import RunReceipt
 from memsvc_client.settings import Settings
@@ -68,7 +69,7 @@ class Turn:
         return self._shown(self._blocking.context(_question(query), **self._asked(options)))
 
     async def acontext(self, query: str = "", **options: Any) -> str:
-        return self._shown(await self._awaited(self.user.context, _question(query), **self._asked(options)))
+        return self._shown(await self.awaited(self.user.context, _question(query), **self._asked(options)))
 
     def tools(self) -> list[ToolDefinition]:
         """List the tools that the configuration allows: name, description, parameters; none where memory is down."""
@@ -84,7 +85,7 @@ class Turn:
         if self.failure is not None:
             return []
         try:
-            listed = await self._awaited(self.user.tools, "generic", settings=self._settings)
+            listed = await self.awaited(self.user.tools, "generic", settings=self._settings)
         except MemoryServiceError as failure:
             self.missed(failure)
             return []
@@ -100,11 +101,19 @@ class Turn:
 
     async def acall_tool(self, name: str, arguments: Any, call_id: str = "", **options: Any) -> str:
         try:
-            answer = await self._awaited(self.user.call_tool, name, arguments, **self._called(call_id, options))
+            answer = await self.awaited(self.user.call_tool, name, arguments, **self._called(call_id, options))
         except MemoryServiceError as failure:
             self.missed(failure)
             return UNAVAILABLE
         return cast("str", answer.text)
+
+    async def asearch(self, query: str, **options: Any) -> list[SearchHit]:
+        """Find memories, best first; none where memory is down. Options as `user.memories.search`."""
+        try:
+            return list(await self.awaited(self.user.memories.search, _question(query), **options))
+        except MemoryServiceError as failure:
+            self.missed(failure)
+            return []
 
     def append(self, messages: Iterable[MessageLike], run_id: str = "", **options: Any) -> RunReceipt | None:
         """Store the run, to be learned from; None where that cannot be. Options as `user.append_run`."""
@@ -123,24 +132,40 @@ class Turn:
         given, append = list(messages), self.user.append_run
         try:
             try:
-                stored = await self._awaited(append, self.session_id, given, run_id=run_id, **self._stored(options))
+                stored = await self.awaited(append, self.session_id, given, run_id=run_id, **self._stored(options))
             except AlreadyExists:
-                stored = await self._awaited(append, self.session_id, given, **self._stored(options))
+                stored = await self.awaited(append, self.session_id, given, **self._stored(options))
         except (MemoryServiceError, ValueError, TypeError) as failure:
             self._not_stored(failure)
             return None
         return cast("RunReceipt", stored)
+
+    async def aappend_once(self, messages: Iterable[MessageLike], run_id: str, **options: Any) -> bool:
+        """Store a run that may be stored already, and tell whether it is: a framework hands over again what it held.
+
+        False with a `failure`: memory is down, and the run may be given again; without: it can never be stored.
+        """
+        given = list(messages)
+        try:
+            await self.awaited(self.user.append_run, self.session_id, given, run_id=run_id, **self._stored(options))
+        except AlreadyExists:
+            return True
+        except (MemoryServiceError, ValueError, TypeError) as failure:
+            self._not_stored(failure)
+            return False
+        return True
+
+    async def awaited(self, method: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        """Call a method of the user's: in a thread, where the client blocks."""
+        if isinstance(self.user, AsyncUser):
+            return await cast("Awaitable[Any]", method(*args, **options))
+        return await asyncio.to_thread(method, *args, **options)
 
     @property
     def _blocking(self) -> User:
         if isinstance(self.user, AsyncUser):
             raise ClientMisused("an AsyncMemoryClient is for agents that run with asyncio: give a MemoryClient")
         return self.user
-
-    async def _awaited(self, method: Callable[..., Any], *args: Any, **options: Any) -> Any:
-        if isinstance(self.user, AsyncUser):
-            return await cast("Awaitable[Any]", method(*args, **options))
-        return await asyncio.to_thread(method, *args, **options)
 
     def _asked(self, options: dict[str, Any]) -> dict[str, Any]:
         return {"or_empty": True, "settings": self._settings, **options}

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,9 +12,8 @@ CHANGED_LINES = 5
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.stem)
-def test_an_example_does_what_it_claims(path: Path, model: Any, database: Any, tmp_path: Path) -> None:
-    result = subprocess.run([sys.executable, str(path)], cwd=tmp_path, env=os.environ, capture_output=True, check=False)
-    assert result.returncode == 0, result.stdout.decode()[-2_000:] + result.stderr.decode()[-4_000:]
+def test_an_example_does_what_it_claims(path: Path, run_example: Callable[[Path], str]) -> None:
+    run_example(path)
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.stem)

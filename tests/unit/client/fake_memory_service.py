@@ -219,6 +219,8 @@ class FakeMemoryService(
             runs = self._runs[request.scope.user_id]
             run = session_pb2.Run()
             run.CopyFrom(request.run)
+            if any(each.run_id == run.run_id for each in runs):
+                refuse(context, grpc.StatusCode.ALREADY_EXISTS, "RUN_EXISTS", "run_id: is taken")
             run.run_id = run.run_id or f"r-{len(runs) + 1}"
             run.index = len(runs) + 1
             runs.append(run)

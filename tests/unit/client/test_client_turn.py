@@ -75,6 +75,30 @@ def test_a_run_that_cannot_be_stored_costs_no_answer(client: MemoryClient, caplo
     assert lines(caplog) == ["run_not_stored: ValueError"]
 
 
+async def test_a_run_that_is_given_again_is_stored_once(service: FakeMemoryService, client: MemoryClient) -> None:
+    turn = Turn(client, "sarah", "s1")
+    assert await turn.aappend_once(SAID, "r1")
+    assert await Turn(client, "sarah", "s1").aappend_once(SAID, "r1")
+    assert [run.run_id for run in client.user("sarah").runs("s1")] == ["r1"]
+
+
+async def test_a_run_that_memory_could_not_take_is_told_from_one_that_it_never_will(
+    nowhere: MemoryClient, client: MemoryClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    down = Turn(nowhere, "sarah", "s1")
+    assert not await down.aappend_once(SAID, "r1")
+    assert down.failure is not None
+    there = Turn(client, "sarah", "s1")
+    assert not await there.aappend_once([("nobody", "b")], "r1")
+    assert there.failure is None
+    assert len(lines(caplog)) == 2
+
+
+async def test_a_search_finds_nothing_without_memory(nowhere: MemoryClient, caplog: pytest.LogCaptureFixture) -> None:
+    assert await Turn(nowhere, "sarah", "s1").asearch("Where do I ski?", limit=3) == []
+    assert len(lines(caplog)) == 1
+
+
 def test_nobody_named_is_an_error(client: MemoryClient) -> None:
     with pytest.raises(ValueError, match="no user"):
         Turn(client, None, "s1")
