@@ -7,12 +7,14 @@ Each kind of memory (none, memsvc, the framework's own on SQLite where it has on
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 import time
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from memsvc_client import MemoryClient
 
@@ -33,6 +35,47 @@ def main(name: str, target: str, turns: int, folder: Path) -> None:
                 if number:
                     times[kind].append(time.perf_counter() - began)
     sys.stdout.write(f"\n{json.dumps(times)}\n")
+
+
+def adk(client: MemoryClient, folder: Path) -> Mapping[str, Say]:
+    from google.adk.agents import LlmAgent
+    from google.adk.integrations.openai import OpenAILlm
+    from google.adk.runners import Runner
+    from google.adk.sessions import InMemorySessionService
+    from google.genai import types
+
+    from memsvc_adk import MemsvcPlugin
+
+    loop = asyncio.new_event_loop()
+
+    def saying(**ours: Any) -> Say:
+        agent = LlmAgent(name="helper", model=OpenAILlm(model="scripted"))
+        sessions = InMemorySessionService()
+        runner = Runner(app_name="helper", agent=agent, session_service=sessions, auto_create_session=True, **ours)
+
+        async def run(line: str) -> None:
+            message = types.Content(role="user", parts=[types.Part(text=line)])
+            async for _ in runner.run_async(user_id=USER, session_id=str(uuid.uuid4()), new_message=message):
+                pass
+
+        return lambda line: loop.run_until_complete(run(line))
+
+    return {"none": saying(), "memsvc": saying(plugins=[MemsvcPlugin(client)])}
+
+
+def agent_framework(client: MemoryClient, folder: Path) -> Mapping[str, Say]:
+    from agent_framework import Agent
+    from agent_framework.openai import OpenAIChatCompletionClient
+
+    from memsvc_agent_framework import MemsvcProvider
+
+    loop = asyncio.new_event_loop()
+
+    def saying(*providers: Any) -> Say:
+        agent = Agent(OpenAIChatCompletionClient("scripted"), context_providers=list(providers))
+        return lambda line: loop.run_until_complete(agent.run(line, session=agent.create_session()))
+
+    return {"none": saying(), "memsvc": saying(MemsvcProvider(client, user=lambda _: USER))}
 
 
 def agno(client: MemoryClient, folder: Path) -> Mapping[str, Say]:
@@ -115,11 +158,29 @@ def pydantic_ai(client: MemoryClient, folder: Path) -> Mapping[str, Say]:
     return {"none": plain.run_sync, "memsvc": remembering.run_sync}
 
 
+def strands(client: MemoryClient, folder: Path) -> Mapping[str, Say]:
+    from strands import Agent
+    from strands.models.openai import OpenAIModel
+
+    from memsvc_strands import MemsvcMemory
+
+    def agent(**ours: Any) -> Agent:
+        return Agent(model=OpenAIModel(model_id="scripted"), callback_handler=None, **ours)
+
+    def with_memsvc(line: str) -> object:
+        return agent(memory_manager=MemsvcMemory(client, USER, str(uuid.uuid4())))(line)
+
+    return {"none": lambda line: agent()(line), "memsvc": with_memsvc}
+
+
 KINDS: Mapping[str, Callable[[MemoryClient, Path], Mapping[str, Say]]] = {
+    "adk": adk,
+    "agent_framework": agent_framework,
     "agno": agno,
     "langchain": langchain,
     "openai_agents": openai_agents,
     "pydantic_ai": pydantic_ai,
+    "strands": strands,
 }
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from memsvc_client import MemoryClient
 from memsvc_client.writing import create
 
 ROOT: Final = Path(__file__).parents[1]
-NAMES: Final = ("agno", "langchain", "openai_agents", "pydantic_ai")
+NAMES: Final = ("adk", "agent_framework", "agno", "langchain", "openai_agents", "pydantic_ai", "strands")
 MEMORIES: Final = 1_000
 TURNS: Final = 40
 USER: Final = "ada"
@@ -111,7 +111,7 @@ def _answer(request: Received) -> Reply:
     messages: list[dict[str, Any]] = request.json["messages"]
     if any(str(message.get("content")).startswith(ENGINE) for message in messages):
         return operations(*understand(str(messages[-1]["content"])))
-    offered = {tool["function"]["name"] for tool in request.json.get("tools", ())}
+    offered = {tool["function"]["name"] for tool in request.json.get("tools") or ()}
     said = str(messages[-1].get("content"))
     if "add_memory" in offered and messages[-1]["role"] == "user" and (facts := list(facts_in(said))):
         arguments = json.dumps({"memory": facts[0].text, "topics": [facts[0].topic]})
