@@ -17,7 +17,7 @@ from memsvc.http.connection import Exchange
 from memsvc.http.errors import Refused, error_json
 from memsvc.http.json_reading import read_json
 from memsvc.http.json_writing import encode, write_json
-from memsvc.rpc.admission import LARGE_BYTES
+from memsvc.rpc.arriving import LARGE_BYTES
 from memsvc.rpc.services import Method
 from memsvc.rpc.status import WireStatus
 

@@ -9,18 +9,17 @@ from typing import Any, Final
 from google.protobuf.message import DecodeError
 
 from memsvc.foreground import Foreground
-from memsvc.rpc.arriving import Arrivals
+from memsvc.rpc.arriving import LARGE_BYTES, Arrivals
 from memsvc.rpc.counting import Kind, count_messages
 from memsvc.rpc.room import Room, full
 from memsvc.rpc.turns import Turns
 
-LARGE_BYTES: Final = 128 << 10
-"""A larger request takes milliseconds to read."""
 _MESSAGE_BYTES: Final = 600
 """What is made of a message in a request, be it empty."""
 FEW_BYTES: Final = 256
 """A request of so many bytes holds too few messages to be worth counting: as much again is made of it."""
 _CONTROL_CHARACTERS: Final = bytes(itertools.chain(range(0x20), range(0x7F, 0x80)))
+_PIECE_BYTES: Final = 32 << 10
 _ESCAPED_BYTES: Final = 6
 """A control character as it is stored, in JSON."""
 
@@ -92,7 +91,11 @@ async def made_of(raw: bytes, kind: Kind) -> int:
     except DecodeError:
         # Whoever parses it says so.
         messages = 0
-    escaped = 0
-    if len(raw) > LARGE_BYTES:
-        escaped = len(raw) - len(raw.translate(None, _CONTROL_CHARACTERS))
+    escaped = _control_characters(raw) if len(raw) > LARGE_BYTES else 0
     return len(raw) + messages * _MESSAGE_BYTES + escaped * _ESCAPED_BYTES
+
+
+def _control_characters(raw: bytes) -> int:
+    """Return how many there are: piece by piece, as new memory for all of it would cost more than the count."""
+    pieces = (raw[at : at + _PIECE_BYTES] for at in range(0, len(raw), _PIECE_BYTES))
+    return len(raw) - sum(len(piece.translate(None, _CONTROL_CHARACTERS)) for piece in pieces)

@@ -14,7 +14,8 @@ from typing import Any, Final
 from google.protobuf.message import DecodeError, Message
 
 from memsvc.errors import InvalidArgument, Reason
-from memsvc.rpc.admission import LARGE_BYTES, Admission, made_of
+from memsvc.rpc.admission import Admission, made_of
+from memsvc.rpc.arriving import LARGE_BYTES
 from memsvc.rpc.calling import Context, Handler, Rpc
 from memsvc.rpc.counting import kind_of
 from memsvc.rpc.interceptors import streaming, too_large

@@ -32,7 +32,8 @@ from memsvc.access.gate import Gate
 from memsvc.errors import Error, Internal, InvalidArgument, Reason, ResourceExhausted, StorageUnavailable, Unavailable
 from memsvc.log import Log
 from memsvc.metrics.meters import Meters
-from memsvc.rpc.admission import FEW_BYTES, LARGE_BYTES, Admission, made_of
+from memsvc.rpc.admission import FEW_BYTES, Admission, made_of
+from memsvc.rpc.arriving import LARGE_BYTES
 from memsvc.rpc.authorization import CredentialsOf, auditing, authorizing, identifying
 from memsvc.rpc.calling import Context, Handler, Rpc, Wrapper
 from memsvc.rpc.counting import kind_of
