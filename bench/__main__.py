@@ -1,4 +1,4 @@
-"""`python -m bench [--only NAME] [--check]`: measure, print a table, write bench/results.json."""
+"""`python -m bench [--only NAME] [--case NAME] [--check]`: measure, print a table, write bench/results.json."""
 
 from __future__ import annotations
 
@@ -77,17 +77,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Return the exit code: 1 where a goal was missed and `--check` was given."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--only", choices=PARTS, action="append", help="measure this part; can be repeated")
+    parser.add_argument("--case", choices=[case.name for case in memory.CASES], help="of memory, measure this one")
     parser.add_argument("--check", action="store_true", help="exit with 1 when a goal is missed")
     options = parser.parse_args(arguments)
     console = Console(highlight=False)
     figures: list[Figure] = []
     SCRATCH.mkdir(exist_ok=True)
-    for part in options.only or (part for part in PARTS if part not in ALONE):
+    parts = dict(PARTS)
+    if options.case:
+        parts = {"memory": lambda scratch: memory.measure(scratch, options.case)}
+    for part in options.only or (part for part in parts if part not in ALONE):
         with (
             tempfile.TemporaryDirectory(dir=SCRATCH, prefix="bench-") as scratch,
             console.status(f"measuring {part}"),
         ):
-            for figure in PARTS[part](Path(scratch).resolve()):
+            for figure in parts[part](Path(scratch).resolve()):
                 figures.append(figure)
                 console.print(f"{figure.name:<48} {figure.value:>12,.3f} {figure.unit}")
     RESULTS.write_text(json.dumps([_row(figure) for figure in figures], indent=1) + "\n")

@@ -59,9 +59,9 @@ def _message(text: str) -> message_pb2.Message:
     return message_pb2.Message(role=common_pb2.ROLE_USER, parts=[part])
 
 
-def _extract_bytes(size: int, user: str) -> bytes:
-    each = 200 << 10
-    messages = extraction_pb2.MessageList(messages=[_message(_TEXT * (each // len(_TEXT)))] * (size // each))
+def extract_bytes(count: int, user: str) -> bytes:
+    """Return an ExtractMemories of so many messages of 200 KiB."""
+    messages = extraction_pb2.MessageList(messages=[_message(_TEXT * ((200 << 10) // len(_TEXT)))] * count)
     request = extraction_pb2.ExtractMemoriesRequest(scope=scope(user), messages=messages, request_id=str(uuid.uuid4()))
     return request.SerializeToString()
 
@@ -131,7 +131,7 @@ async def large_runs(send: _Send) -> None:
 
 async def open_streams(send: _Send) -> None:
     """With the model down."""
-    await asyncio.gather(*(send(EXTRACT_MEMORIES, _extract_bytes(2_000_000, f"u{n % 10}")) for n in range(150)))
+    await asyncio.gather(*(send(EXTRACT_MEMORIES, extract_bytes(9, f"u{n % 10}")) for n in range(150)))
 
 
 async def unread_replies(send: _Send) -> None:

@@ -157,3 +157,13 @@ class Unusable(ExtractionError):
 
 class Permanent(ExtractionError):
     """No retry will help. The extraction fails aloud and can be retried by hand."""
+
+
+def forget_frames(error: BaseException | None) -> None:
+    """Let go of the frames that an error, its causes and what they were raised beside have come through.
+
+    They hold the request or the prompt, and often the error itself: then only the collector would free all that.
+    """
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__

@@ -48,8 +48,7 @@ class Endpoint:
                     # Loading the package takes the better part of a second: not on the event loop.
                     self._client = await asyncio.to_thread(_connect, self._address)
                 except Exception as error:
-                    failure = setup_failure(error)
-                    raise failure from None
+                    raise setup_failure(error) from None
             return self._client
 
     async def close(self) -> None:

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from memsvc.endpoint.client import Address, Endpoint
 from memsvc.endpoint.failures import failure_of
-from memsvc.errors import ExtractionError, Retryable
+from memsvc.errors import ExtractionError, Retryable, forget_frames
 from memsvc.search.embedders.contract import EmbeddingFailed
 
 _TEXTS_A_CALL: Final = 64
@@ -89,6 +89,7 @@ class OpenAIEmbedder:
             if failure is None and not isinstance(error, (AttributeError, TypeError)):
                 raise
             # Without its cause, which holds the request: key, texts and all.
+            forget_frames(error)
             raise _failed(failure) from None
 
 

@@ -29,7 +29,16 @@ from google.protobuf.message import DecodeError, Message
 
 from memsvc.access.audit import Audit
 from memsvc.access.gate import Gate
-from memsvc.errors import Error, Internal, InvalidArgument, Reason, ResourceExhausted, StorageUnavailable, Unavailable
+from memsvc.errors import (
+    Error,
+    Internal,
+    InvalidArgument,
+    Reason,
+    ResourceExhausted,
+    StorageUnavailable,
+    Unavailable,
+    forget_frames,
+)
 from memsvc.log import Log
 from memsvc.metrics.meters import Meters
 from memsvc.rpc.admission import FEW_BYTES, Admission, made_of
@@ -100,13 +109,13 @@ def errors(rpc: Rpc, handler: Handler) -> Handler:
             return await handler(request, context)
         except Error as error:
             status, retry_after_seconds = wire_status(error), error.retry_after_seconds
-            _forget_frames(error)
+            forget_frames(error)
         except grpc.aio.AbortError:
             raise
         except Exception as error:
             log.error("call_failed", error, method=rpc.name)
             status, retry_after_seconds = wire_status(Internal(Reason.INTERNAL, "internal error")), 0.0
-            _forget_frames(error)
+            forget_frames(error)
         trailers: tuple[tuple[str, bytes | str], ...] = status.trailers
         left = context.time_remaining()
         if left is not None and left < retry_after_seconds:
@@ -119,13 +128,6 @@ def errors(rpc: Rpc, handler: Handler) -> Handler:
         return await aborting
 
     return handle
-
-
-def _forget_frames(error: BaseException | None) -> None:
-    """Let go of the frames that an error has come through: they hold the request, and often the error itself."""
-    while error is not None:
-        error.__traceback__ = None
-        error = error.__cause__ or error.__context__
 
 
 def too_large(size: int, limit: int) -> ResourceExhausted:

@@ -14,7 +14,7 @@ from memsvc.clock import in_words
 from memsvc.config import DEFAULTS, Config
 from memsvc.consolidation.commands import FinishConsolidation
 from memsvc.consolidation.consolidating import Consolidator
-from memsvc.errors import Error, ExtractionError, Permanent, Reason, Retryable, Unavailable
+from memsvc.errors import Error, ExtractionError, Permanent, Reason, Retryable, Unavailable, forget_frames
 from memsvc.extraction.authority import rights_of
 from memsvc.extraction.conversation import read
 from memsvc.extraction.engine import Conversation, Engine, EngineEvent, Finished
@@ -102,19 +102,26 @@ class Attempts(Struct):
                 await self._consolidate(scope, claimed, spent)
             else:
                 await self._learn(scope, claimed, spent)
-        except ExtractionError as error:
+        except Exception as error:
+            await self._ended(scope, claimed, error, spent)
+            # They hold the conversation, which is megabytes, and the next attempt is on its way.
+            forget_frames(error)
+
+    async def _ended(self, scope: Scope, claimed: Claimed, error: Exception, spent: _Spent) -> None:
+        """Let what has failed wait for its next attempt, or fail, and count what this one has cost."""
+        if isinstance(error, ExtractionError):
             await self._failed(scope, claimed, error)
             await self._spend(scope, error.usage)
-        except Error as error:
+            return
+        if isinstance(error, Error):
             # A database that was away is no fault of the job, and no reason to wait longer; anything else would recur.
             away = isinstance(error, Unavailable)
             delay = self.settings.retry_seconds * random.uniform(0.75, 1.25) if away else None
             await self.postpone(scope, claimed, error.reason, error.message, spent.usage, delay, counts=not away)
-            await self._spend(scope, spent.usage)
-        except Exception as error:
+        else:
             log.error("extraction_broke", error, **_told(scope, claimed))
             await self.postpone(scope, claimed, Reason.INTERNAL, "internal error", spent.usage)
-            await self._spend(scope, spent.usage)
+        await self._spend(scope, spent.usage)
 
     async def _summarize(self, scope: Scope, claimed: Claimed, spent: _Spent) -> None:
         assert self.summarizer is not None

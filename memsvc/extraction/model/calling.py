@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from memsvc.endpoint.failures import failure_of, refusal_text
-from memsvc.errors import ExtractionError
+from memsvc.errors import ExtractionError, forget_frames
 from memsvc.extraction.model.answers import Answer
 from memsvc.extraction.model.dialect import Dialect
 from memsvc.extraction.model.settings import OpenAISettings
@@ -63,7 +63,11 @@ class Call:
             if failure is None:
                 raise
             # Without its cause, which holds the request: key, prompt and all.
-            raise failure from None
+            forget_frames(error)
+            try:
+                raise failure from None
+            finally:
+                del failure
 
     async def _taken(self, stack: contextlib.AsyncExitStack) -> Any:
         """Return the response to the first request that the endpoint does not refuse for one of its fields."""

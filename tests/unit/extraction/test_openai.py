@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import email.utils
+import gc
 import json
 import logging
 import subprocess
 import sys
 import traceback
 import urllib.request
+import weakref
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -451,3 +453,32 @@ def test_the_fake_endpoint_runs_as_a_process() -> None:
         "I like to ski",
     ]
     assert received[0] == {"path": "/v1/chat/completions", "body_bytes": len(body), "body": body.decode()}
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+async def test_a_failed_call_leaves_nothing_to_the_collector(is_there: bool) -> None:
+    """The conversation is megabytes, and the collector comes rarely."""
+    async with FakeOpenAI([Reply(status=500)] * 2) as fake:
+        base_url = fake.base_url if is_there else "http://127.0.0.1:9/v1"
+        engine = OpenAIEngine(OpenAISettings(model="m", base_url=base_url, api_key=KEY))
+        await failed_call(engine)
+        gc.collect()
+        gc.disable()
+        try:
+            conversation = weakref.ref(await failed_call(engine))
+            assert conversation() is None
+        finally:
+            gc.enable()
+            await engine.close()
+
+
+class Watched(list[Message]):
+    """Messages of which it can be told whether they are still there."""
+
+
+async def failed_call(engine: Engine) -> Watched:
+    said = Watched([user(SECRET)])
+    with contextlib.suppress(Retryable):
+        async for _ in engine.extract(Conversation(said, schemas=SCHEMAS)):
+            pass
+    return said
