@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import pairwise
@@ -19,20 +20,20 @@ from memsvc.search.languages import (
     stop_languages,
 )
 from memsvc.search.postings import term_codes
+from memsvc.search.remembered import Remembered
 
 
 class Analyzer:
     """Turns texts into terms. Documents and queries agree whatever language either is taken for.
 
     Every Latin word is indexed by its English stem, and by the stem of its text's language where that differs: a wrong
-    guess adds a term and loses none. Keeps the words it has seen, up to `cached_words`.
+    guess adds a term and loses none. Keeps the words it has seen, up to `cached_bytes`.
     """
 
-    def __init__(self, stem: Callable[[Language, str], str] = stem, cached_words: int = 16_384) -> None:
+    def __init__(self, stem: Callable[[Language, str], str] = stem, cached_bytes: int = 8 << 20) -> None:
         self._stem = stem
-        self._cached_words = cached_words
-        self._words: dict[str, _Word] = {}
-        self._chunks: dict[str, bytes | None] = {}
+        self._words: Remembered[_Word] = Remembered(cached_bytes // 2)
+        self._chunks: Remembered[bytes | None] = Remembered(cached_bytes // 2)
 
     def document_terms(self, text: str) -> list[str]:
         """Return the terms of a text to be found, repeated as they are in it."""
@@ -98,10 +99,8 @@ class Analyzer:
 
     def _learn(self, token: str) -> _Word:
         word = self._analyse(token[:_LONGEST_WORD])
-        if len(self._words) >= self._cached_words:
-            self._words.clear()
         if len(token) <= _LONGEST_WORD:
-            self._words[token] = word
+            self._words.keep(token, word, word.size_bytes)
         return word
 
     def _learn_chunk(self, chunk: str) -> bytes | None:
@@ -112,10 +111,8 @@ class Analyzer:
         codes = None
         if all(word.stop_bits & 1 for word in words if word.stop_bits):
             codes = term_codes(term for word in words if not word.stop_bits for term in word.terms)
-        if len(self._chunks) >= self._cached_words:
-            self._chunks.clear()
         if len(chunk) <= _LONGEST_WORD:
-            self._chunks[chunk] = codes
+            self._chunks.keep(chunk, codes, sys.getsizeof(codes))
         return codes
 
     def _analyse(self, token: str) -> _Word:
@@ -154,6 +151,11 @@ class _Word(msgspec.Struct, frozen=True, gc=False):
     """The languages in which it is a stop word."""
     latin: str
     """The folded word, for the stemmers of other Latin languages; empty: they have nothing to add."""
+
+    @property
+    def size_bytes(self) -> int:
+        """What it takes in RAM."""
+        return sum(map(sys.getsizeof, (self, self.terms, self.latin, *self.terms)))
 
 
 def _split(text: str) -> tuple[list[str], list[str]]:

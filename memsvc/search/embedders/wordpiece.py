@@ -8,9 +8,15 @@ tokenizer does it; a test holds it against that one's output.
 from __future__ import annotations
 
 import re
+import sys
 import unicodedata
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+from memsvc.search.remembered import Remembered
+
+_PIECE_BYTES: Final = 112
+"""With its two numbers."""
 
 
 class Piece(NamedTuple):
@@ -21,13 +27,12 @@ class Piece(NamedTuple):
 
 
 class WordPiece:
-    """Turns texts into pieces, and remembers the words it has cut, up to `cached_words`."""
+    """Turns texts into pieces, and remembers the words it has cut, up to `cached_bytes`."""
 
-    def __init__(self, numbers: Mapping[str, int], unknown: int, cached_words: int = 8192) -> None:
+    def __init__(self, numbers: Mapping[str, int], unknown: int, cached_bytes: int = 4 << 20) -> None:
         self._numbers = numbers
         self._unknown = unknown
-        self._cached_words = cached_words
-        self._words: dict[str, tuple[Piece, ...]] = {}
+        self._words: Remembered[tuple[Piece, ...]] = Remembered(cached_bytes)
 
     def pieces(self, text: str) -> list[Piece]:
         """Return a text's pieces, in order."""
@@ -51,9 +56,7 @@ class WordPiece:
             pieces.append(Piece(numbers[opening + word[start:end]], (end - start) / len(word)))
             start = end
         cut = tuple(pieces) if start == len(word) else (Piece(self._unknown, 1.0),)
-        if len(self._words) >= self._cached_words:
-            self._words.clear()
-        self._words[word] = cut
+        self._words.keep(word, cut, sys.getsizeof(cut) + _PIECE_BYTES * len(cut))
         return cut
 
 

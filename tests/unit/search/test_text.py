@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from array import array
 from collections import Counter
 
@@ -176,10 +177,17 @@ def test_folding_keeps_marks_that_make_another_letter() -> None:
 
 
 def test_a_cache_that_is_full_starts_again() -> None:
-    small = Analyzer(cached_words=4)
+    small = Analyzer(cached_bytes=4_000)
     texts = [f"word{number} skiing" for number in range(50)]
     assert [small.document_terms(text)[-1] for text in texts] == ["ski"] * 50
-    assert len(small._words) <= 4
+    assert 0 < small._words.held_bytes <= 2_000
+
+
+def test_words_of_many_terms_are_remembered_up_to_as_many_bytes() -> None:
+    small = Analyzer(cached_bytes=40_000)
+    for number in range(1_000):
+        small.document_codes(".".join(f"{chr(97 + part)}{number % 7}{part}" for part in range(15)) + f".{number}")
+    assert sum(sys.getsizeof(term) for word in small._words.values() for term in word.terms) <= 20_000
 
 
 @given(st.text(max_size=200))
@@ -239,7 +247,7 @@ def test_the_codes_of_a_text_are_those_of_its_terms(words: list[str], between: s
 
 @given(st.text())
 def test_the_codes_of_any_text_are_those_of_its_terms(text: str) -> None:
-    small = Analyzer(cached_words=3)
+    small = Analyzer(cached_bytes=1_000)
     for _ in range(2):
         assert small.document_codes(text) == term_codes(analyzer.document_terms(text))
 

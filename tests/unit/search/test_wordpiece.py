@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,13 @@ def test_any_text_can_be_cut_and_the_pieces_of_its_words_cover_them(text: str) -
 
 
 def test_a_cache_that_is_full_starts_again() -> None:
-    small = WordPiece({"a": 0, "##b": 1}, 2, cached_words=2)
+    small = WordPiece({"a": 0, "##b": 1}, 2, cached_bytes=1_000)
     assert [len(small.pieces("a" + "b" * count)) for count in range(8)] == list(range(1, 9))
-    assert len(small._words) <= 2
+    assert small._words.held_bytes <= 1_000
+
+
+def test_what_is_remembered_of_long_words_is_bounded() -> None:
+    small = WordPiece({"a": 0}, 0, cached_bytes=100_000)
+    for number in range(100):
+        small.pieces(f"{number}{'x' * 16_000}")
+    assert sum(map(sys.getsizeof, small._words)) <= 100_000
