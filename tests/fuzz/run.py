@@ -9,7 +9,7 @@ import random
 import re
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -28,6 +28,7 @@ from tests.fuzz.drawing import request_bytes
 from tests.fuzz.over_http import Sender
 from tests.torture.process import Installation, Server
 
+TRANSPORTS: Final = ("grpc", "http")
 AT_ONCE: Final = 12
 AT_ONCE_OVER_HTTP: Final = 4
 STALL_SECONDS: Final = 0.25
@@ -79,6 +80,8 @@ class Report:
     """Whether the server has ended by itself."""
     longest_seconds: float = 0.0
     """What another client waited longest, in time that the server was at work."""
+    under_way: dict[int, str] = field(default_factory=dict)
+    """What was sent and is not answered yet, by sender."""
 
     def found(self, what: str) -> None:
         if len(self.findings) < _SHOWN:
@@ -102,8 +105,10 @@ def methods() -> Sequence[Method]:
     return found + [Method(path, known, answers_streams=False, takes_streams=False) for path in _UNKNOWN]
 
 
-async def fuzz(folder: Path, requests: int, seed: int, *, minutes: float = 60.0) -> Report:
-    """Send so many requests, or as many as fit into the time; return what was seen."""
+async def fuzz(
+    folder: Path, requests: int, seed: int, *, minutes: float = 60.0, over: Collection[str] = TRANSPORTS
+) -> Report:
+    """Send so many requests over these transports, or as many as fit into the time; return what was seen."""
     report = Report(seed)
     started = time.monotonic()
     installation = Installation(folder, f"sqlite:///{folder}/fuzzed.db", {"engine": "rules", "log_level": "WARNING"})
@@ -114,11 +119,12 @@ async def fuzz(folder: Path, requests: int, seed: int, *, minutes: float = 60.0)
         async with grpc.aio.insecure_channel(server.target, options=_OPTIONS) as channel:
             watching = asyncio.create_task(_watch_for_stalls(server, report))
             senders = [
-                _send(channel, numbers, random.Random(f"{seed}-{each}"), until, report) for each in range(AT_ONCE)
+                _send(channel, numbers, random.Random(f"{seed}-{each}"), until, report)
+                for each in range(AT_ONCE if "grpc" in over else 0)
             ]
             over_http = [
                 _send_over_http(Sender(url, random.Random(f"{seed}-http-{each}")), numbers, until, report)
-                for each in range(AT_ONCE_OVER_HTTP)
+                for each in range(AT_ONCE_OVER_HTTP if "http" in over else 0)
             ]
             await asyncio.gather(*senders, *over_http)
             watching.cancel()
@@ -145,6 +151,7 @@ async def _send(
             [request_bytes(method.request, source) for _ in range(source.randrange(6))] if method.takes_streams else []
         )
         report.sent += 1 + len(more)
+        report.under_way[id(source)] = f"{method.path} {len(sent)}"
         try:
             await asyncio.wait_for(_called(channel, method, sent, more), _CALL_SECONDS + 5)
             report.statuses["OK"] += 1
@@ -155,6 +162,13 @@ async def _send(
                 report.found(f"{method.path}: {wrong}: {error.code().name} {error.details()!r}; {sent[:300]!r}")
         except TimeoutError:
             report.found(f"{method.path}: never ended; {sent[:300]!r}")
+        except asyncio.CancelledError:
+            # gRPC's client cancels its own call where the stream ends while it sends.
+            task = asyncio.current_task()
+            if not method.takes_streams or (task is not None and task.cancelling()):
+                raise
+            report.statuses["CANCELLED by the client"] += 1
+        del report.under_way[id(source)]
 
 
 async def _send_over_http(sender: Sender, numbers: Iterator[int], until: float, report: Report) -> None:
@@ -162,7 +176,9 @@ async def _send_over_http(sender: Sender, numbers: Iterator[int], until: float, 
         if time.monotonic() > until or report.ended:
             break
         report.sent += 1
+        report.under_way[id(sender)] = "HTTP"
         status, wrong, sent = await sender.send()
+        del report.under_way[id(sender)]
         report.statuses[status] += 1
         if wrong or _EXCEPTION.search(wrong):
             report.found(f"HTTP: {wrong}; {sent[:400]!r}")
@@ -220,12 +236,16 @@ async def _watch_for_stalls(server: Server, report: Report) -> None:
                 report.ended = True
                 return
             before, started = _processor_seconds(process), time.monotonic()
+            beside = set(report.under_way.values())
             try:
                 await ask(b"", timeout=_CALL_SECONDS)
             except grpc.aio.AioRpcError as error:
                 report.found(f"GetServerInfo: {error.code().name} {error.details()!r}")
             waited = min(time.monotonic() - started, _processor_seconds(process) - before)
             report.longest_seconds = max(report.longest_seconds, waited)
+            if waited > STALL_SECONDS:
+                beside |= set(report.under_way.values())
+                report.found(f"a stall of {waited * 1e3:.0f} ms, beside {', '.join(beside)}")
             await asyncio.sleep(0.01)
 
 
