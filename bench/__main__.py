@@ -14,7 +14,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import cost, memory, reads, start, users, writes
+from bench import cost, memory, reads, start, turns, users, writes
 from bench.measuring import Figure, at_most
 
 RESULTS = Path(__file__).parent / "results.json"
@@ -38,6 +38,10 @@ def _edge(scratch: Path) -> Iterator[Figure]:
     yield from import_module("bench.edge").measure(scratch)
 
 
+def _cores(scratch: Path) -> Iterator[Figure]:
+    yield from import_module("bench.cores").measure(scratch)
+
+
 def _extraction(scratch: Path) -> Iterator[Figure]:
     quality = import_module("bench.extraction_quality")
     goals = {
@@ -59,8 +63,10 @@ PARTS: Mapping[str, Callable[[Path], Iterable[Figure]]] = {
     "cost": cost.measure,
     "reads": reads.measure,
     "writes": writes.measure,
+    "turn": turns.measure,
     "users": users.measure,
     "edge": _edge,
+    "cores": _cores,
     "start": start.measure,
     "memory": memory.measure,
     "search": _search,

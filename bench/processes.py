@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import signal
 import sys
 import tempfile
@@ -73,10 +74,16 @@ def _place() -> Iterator[tuple[str, Path]]:
         yield f"unix://{folder}/socket", Path(folder) / "ready"
 
 
+def _as_installed() -> dict[str, str]:
+    """Return the environment of a server whose modules were compiled when it was installed, as pip and the image do."""
+    cache = str(Path("tmp", "bytecode").resolve())
+    return {**os.environ, "PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": cache}
+
+
 @contextmanager
 def _running(module: Sequence[str], address: str, ready_file: Path) -> Iterator[Server]:
     started = time.perf_counter()
-    process = psutil.Popen([sys.executable, "-m", *module])
+    process = psutil.Popen([sys.executable, "-m", *module], env=_as_installed())
     try:
         while not (ready_file.exists() and ready_file.read_text()):
             if process.poll() is not None:

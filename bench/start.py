@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
+from typing import Final
 
 import grpc
 
@@ -16,26 +18,46 @@ from bench.processes import Server, memsvc
 from bench.sentences import questions
 from memsvc.v1 import session_pb2_grpc
 
-_STARTS = 5
-_IDLE_SECONDS = 1.5
-_MEMORIES = 1_000
-_SEARCHES = 200
+_STARTS: Final = 7
+_IDLE_SECONDS: Final = 1.5
+_MEMORIES: Final = 1_000
+_SEARCHES: Final = 200
+_WITH_HTTP: Final = ("--http-listen", "127.0.0.1:0")
+
+
+@dataclass(slots=True)
+class _Starts:
+    """Some starts with the same settings."""
+
+    settings: Sequence[str] = ()
+    seconds: list[float] = field(default_factory=list)
+    processor: list[float] = field(default_factory=list)
+    resident: list[float] = field(default_factory=list)
+    used: list[float] = field(default_factory=list)
+
+    def once_more(self, scratch: Path) -> None:
+        with memsvc(scratch, *self.settings) as server:
+            self.seconds.append(server.start_seconds)
+            self.processor.append(server.processor_seconds)
+            time.sleep(_IDLE_SECONDS)
+            self.resident.append(server.resident_bytes / 2**20)
+            _learn(server)
+            self.used.append(server.resident_bytes / 2**20)
 
 
 def measure(scratch: Path) -> Iterator[Figure]:
-    seconds, processor, resident, used = [], [], [], []
+    # The first start compiles what an installation has compiled.
+    _Starts(_WITH_HTTP).once_more(scratch)
+    plain, with_http = _Starts(), _Starts(_WITH_HTTP)
     for _ in range(_STARTS):
-        with memsvc(scratch) as server:
-            seconds.append(server.start_seconds)
-            processor.append(server.processor_seconds)
-            time.sleep(_IDLE_SECONDS)
-            resident.append(server.resident_bytes / 2**20)
-            _learn(server)
-            used.append(server.resident_bytes / 2**20)
-    yield Figure("start.to_serving", median(seconds), "s", at_most(0.6))
-    yield Figure("start.processor", median(processor), "s")
-    yield Figure("start.resident", median(resident), "MiB", at_most(70))
-    yield Figure("start.resident_after_a_turn", median(used), "MiB")
+        plain.once_more(scratch)
+        with_http.once_more(scratch)
+    yield Figure("start.to_serving", median(plain.seconds), "s", at_most(0.30))
+    yield Figure("start.processor", median(plain.processor), "s")
+    yield Figure("start.resident", median(plain.resident), "MiB", at_most(50))
+    yield Figure("start.resident_after_a_turn", median(plain.used), "MiB")
+    yield Figure("start.http.processor_more", _more(with_http.processor, plain.processor) * 1e3, "ms", at_most(20))
+    yield Figure("start.http.resident_more", _more(with_http.resident, plain.resident), "MiB", at_most(4))
     with Load() as load, memsvc(scratch) as server:
         requests.fill(load, server, [("user-1", _MEMORIES)])
         _learn(server)
@@ -43,6 +65,10 @@ def measure(scratch: Path) -> Iterator[Figure]:
         load.send_all(Calls(server.address, requests.SEARCH_MEMORIES, requests.searches("user-1", asked)))
         load.send_all(Calls(server.address, requests.COMPILE_CONTEXT, requests.contexts("user-1", asked)))
         yield Figure(f"start.resident_with_{_MEMORIES}_memories", server.resident_bytes / 2**20, "MiB", at_most(100))
+
+
+def _more(values: Sequence[float], bases: Sequence[float]) -> float:
+    return median(value - base for value, base in zip(values, bases, strict=True))
 
 
 def _learn(server: Server) -> None:
