@@ -7,7 +7,8 @@ Memories come first: passages get the room that these leave, and at least a thir
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import date, timedelta
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
 
@@ -34,6 +35,7 @@ MOST_SHARE: Final = 2
 """They get no more than one part in so many."""
 _LONGEST_PASSAGE: Final = 600
 _BYTES_PER_TOKEN: Final = 4
+_DAY_MICROSECONDS: Final = 86_400_000_000
 
 
 class Recalled(msgspec.Struct, frozen=True, gc=False):
@@ -94,34 +96,51 @@ def behind_memories(context: CompiledContext, request: ContextRequest, section: 
     )
 
 
+class _Written(msgspec.Struct, frozen=True, gc=False):
+    """A passage as it is written, below the heading of its session and day."""
+
+    order: tuple[int, int]
+    session_id: str
+    heading: str
+    line: str
+
+
 def _fitting(
     form: _Form, nearest: Sequence[Recalled], room: int, measure: Callable[[str], int], *, follows: bool
-) -> list[Recalled]:
+) -> list[_Written]:
     """Return what fits, in the order in which it was said."""
-    chosen: list[Recalled] = []
-    taken, groups = measure(form.section((), follows=follows)), set()
+    chosen: list[_Written] = []
+    headings: dict[tuple[str, str], str] = {}
+    taken = measure(form.section((), follows=follows))
     for each in nearest:
         group = each.session_id, _day(each.time)
-        cost = measure(form.line(each)) + (0 if group in groups else measure(form.heading(each)) + form.group_cost)
+        line, heading = form.line(each), headings.get(group) or form.heading(each)
+        cost = measure(line) + (0 if group in headings else measure(heading) + form.group_cost)
         if taken + cost <= room:
             taken += cost
-            groups.add(group)
-            chosen.append(each)
+            headings[group] = heading
+            chosen.append(_Written(each.order, each.session_id, heading, line))
     return sorted(chosen, key=lambda each: (each.order, each.session_id))
 
 
-def _grouped(shown: Sequence[Recalled]) -> list[list[Recalled]]:
-    """Return what was said in one session on one day together, in the order in which each began."""
-    groups: dict[tuple[str, str], list[Recalled]] = {}
+def _grouped(shown: Sequence[_Written]) -> list[tuple[str, list[str]]]:
+    """Return the heading and lines of what was said in one session on one day, in the order in which each began."""
+    # Sessions may have the same heading, which shows nothing that is invisible.
+    groups: dict[tuple[str, str], list[str]] = {}
     for each in shown:
-        groups.setdefault((each.session_id, _day(each.time)), []).append(each)
-    return list(groups.values())
+        groups.setdefault((each.session_id, each.heading), []).append(each.line)
+    return [(heading, lines) for (_, heading), lines in groups.items()]
 
 
 def _day(time: int) -> str:
+    return _date(time // _DAY_MICROSECONDS)
+
+
+@lru_cache(maxsize=1024)
+def _date(day: int) -> str:
     try:
-        return datetime.fromtimestamp(time / 1_000_000, UTC).strftime("%Y-%m-%d")
-    except (OverflowError, ValueError, OSError):
+        return (date(1970, 1, 1) + timedelta(days=day)).isoformat()
+    except OverflowError:
         return "unknown"
 
 
@@ -155,7 +174,7 @@ class _Form:
         ]
         return frames[0], frames[1]
 
-    def section(self, shown: Sequence[Recalled], *, follows: bool) -> str:
+    def section(self, shown: Sequence[_Written], *, follows: bool) -> str:
         raise NotImplementedError
 
     def heading(self, first: Recalled) -> str:
@@ -173,10 +192,10 @@ class _XmlRecall(_Form):
         self.opening, self.closing = ("<user_memory>\n", "</user_memory>\n") if wrapped else ("", "")
         self._indent = "  " * wrapped
 
-    def section(self, shown: Sequence[Recalled], *, follows: bool) -> str:
+    def section(self, shown: Sequence[_Written], *, follows: bool) -> str:
         lines = [f"{self._indent}<past_conversations>\n"]
-        for group in _grouped(shown):
-            lines += [self.heading(group[0]), *map(self.line, group), f"{self._indent}  </conversation>\n"]
+        for heading, group in _grouped(shown):
+            lines += [heading, *group, f"{self._indent}  </conversation>\n"]
         return "".join([*lines, f"{self._indent}</past_conversations>\n"])
 
     def heading(self, first: Recalled) -> str:
@@ -192,10 +211,10 @@ class _MarkdownRecall(_Form):
         super().__init__(wrapped)
         self.opening = "# User memory\n" if wrapped else ""
 
-    def section(self, shown: Sequence[Recalled], *, follows: bool) -> str:
+    def section(self, shown: Sequence[_Written], *, follows: bool) -> str:
         lines = ["## Past conversations\n"]
-        for group in _grouped(shown):
-            lines += [self.heading(group[0]), *map(self.line, group)]
+        for heading, group in _grouped(shown):
+            lines += [heading, *group]
         return "".join(lines)
 
     def heading(self, first: Recalled) -> str:
@@ -213,10 +232,9 @@ class _JsonRecall(_Form):
         super().__init__(wrapped)
         self.opening, self.closing = ('{"user_memory":{', "\n}}\n") if wrapped else ("{", "\n}\n")
 
-    def section(self, shown: Sequence[Recalled], *, follows: bool) -> str:
+    def section(self, shown: Sequence[_Written], *, follows: bool) -> str:
         groups = [
-            self.heading(group[0]) + ",".join(self.line(each).removesuffix(",") for each in group) + "]}"
-            for group in _grouped(shown)
+            heading + ",".join(line.removesuffix(",") for line in group) + "]}" for heading, group in _grouped(shown)
         ]
         return f'{"," if follows else ""}\n  "past_conversations":[{",".join(groups)}]'
 
