@@ -117,7 +117,7 @@ def _first(
     processor = median(first.processor_seconds for first in firsts)
     yield Figure(f"search.first.{what}.processor", processor * 1e3, "ms")
     stalled = median(first.others_seconds for first in firsts)
-    yield Figure(f"search.first.{what}.others_longest", stalled * 1e3, "ms", _STALLED)
+    yield Figure(f"search.first.{what}.others_longest", round(stalled * 1e3, 3), "ms", _STALLED)
     resident = median(first.resident_bytes for first in firsts) / count
     yield Figure(f"search.first.{what}.resident", resident, "bytes each")
 

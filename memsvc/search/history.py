@@ -33,6 +33,7 @@ _SLACK = 2_000
 _ROLE_FACTORS = {Role.USER: 1.0, Role.ASSISTANT: 0.5, Role.TOOL: 0.25, Role.SYSTEM: 0.0}
 """What the user said counts more: long answers, and tools', would drown it."""
 _ROLES = tuple(Role)
+_FACTORS = tuple(map(_ROLE_FACTORS.__getitem__, _ROLES))
 _CANDIDATES = 50
 _CANDIDATES_A_RESULT = 5
 _RUN_BYTES = 300
@@ -146,8 +147,8 @@ class HistoryIndex:
         """
         permits = self._predicate(wanted)
         terms = shared_analyzer.query_terms(query)
-        named = self._speakers.named(terms)
-        factors = self._speakers.preferred(named, self._factors) if named else self._factors
+        speakers = self._speakers.asked(query, terms)
+        factors = self._speakers.preferred(speakers, self._factors) if speakers else self._factors
         wide = max(_CANDIDATES, _CANDIDATES_A_RESULT * limit) if vector else limit
         words, by_context = self._by_words(query, terms, wide, permits, factors)
         near = dict.fromkeys(words, 0.0)
@@ -223,14 +224,14 @@ class HistoryIndex:
         self._numbers[run_id] = number
         self._alive += len(slots)
         for slot, message in zip(slots, said.messages, strict=True):
-            its_class = length_class(message.length)
+            its_class, role = length_class(message.length), _ROLES.index(message.role)
             self._run_of.append(number)
             self._positions.append(message.position)
-            self._roles.append(_ROLES.index(message.role))
+            self._roles.append(role)
             self._times.append(message.time)
-            self._factors.append(_ROLE_FACTORS[message.role])
+            self._factors.append(_FACTORS[role])
             self._lengths.append(its_class)
-            self._speakers.append(message.speaker)
+            self._speakers.append(message.speaker, message.role)
             self._total_length += LENGTHS[its_class]
             gathered.add(message.codes, message.counts, slot, its_class)
             self._neighbours.insert(slot, (session_id, index, message.position))

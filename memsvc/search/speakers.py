@@ -2,7 +2,7 @@
 
 A question names the person that it is about, and the answer is mostly what that person said. Texts name others: who
 is spoken to. So what was said by those whom a query names counts in full, what others said less, and names are no part
-of what a query means.
+of what a query means. The assistant is named by "you", where it is asked what it said.
 """
 
 from __future__ import annotations
@@ -21,11 +21,21 @@ from memsvc.search.text import Analyzer, shared_analyzer
 _OTHERS: Final = 0.75
 """What counts of what others said, where a query names somebody."""
 _NOBODY: Final = 0
+_ASSISTANT: Final = b"\0"
+"""Stands for the name of an assistant without one: no codes of terms."""
 _MOST_NAME_TERMS: Final = 8
 _MOST_CHARACTERS: Final = 128
 _ENTRY_BYTES: Final = 300
 _WORD: Final = re.compile(r"[\w'’-]+")
 _TRANSCRIPT: Final = re.compile(r"\A([^\W\d_][\w'’-]{0,30}(?: [^\W\d_][\w'’-]{0,30}){0,2}): (?=\S)")
+
+_OF_ASSISTANT: Final = re.compile(
+    r"\b(?:assistant|chatbot)\b|\byour (?:answer|advice|suggestion|recommendation|reply|explanation)s?\b"
+    r"|\byou(?:'ve| have| had| also| once| just)* (?:said|say|told|tell|wrote|write|gave|give"
+    r"|(?:suggest|recommend|mention|propose|advise|explain|list|provide|answer|describe)e?d?)\b",
+    re.IGNORECASE,
+)
+"""A question to the assistant for what it said itself."""
 
 
 def name_codes(message: Message, analyzer: Analyzer) -> bytes:
@@ -52,38 +62,47 @@ class Speakers:
 
     def __init__(self) -> None:
         self._numbers = array("i")
-        self._known: dict[bytes, int] = {b"": _NOBODY}
+        self._known: dict[bytes, int] = {b"": _NOBODY, _ASSISTANT: _NOBODY + 1}
         self._by_code: dict[int, set[int]] = {}
+        self._assistants: set[int] = set()
 
-    def append(self, codes: bytes) -> None:
-        """Note who said the message of the next slot, as `name_codes` has it."""
-        number = self._known.setdefault(codes, len(self._known))
-        self._numbers.append(number)
-        if number == len(self._known) - 1:
+    def append(self, codes: bytes, role: Role) -> None:
+        """Note who said the message of the next slot: in which role, and by which name, as `name_codes` has it."""
+        is_assistant = role is Role.ASSISTANT
+        number = self._known.get(codes or (_ASSISTANT if is_assistant else b""))
+        if number is None:
+            number = self._known[codes] = len(self._known)
             for code in read_codes(codes):
                 self._by_code.setdefault(code, set()).add(number)
+        if is_assistant:
+            self._assistants.add(number)
+        self._numbers.append(number)
 
-    def named(self, terms: Collection[str]) -> Set[int]:
-        """Return the numbers of the speakers that the terms of a query name."""
-        by_code = self._by_code
-        if not by_code:
-            return frozenset()
-        return frozenset(number for term in terms for number in by_code.get(term_code(term), ()))
+    def asked(self, query: str, terms: Collection[str]) -> Set[int]:
+        """Return the numbers of the speakers that a query is about: those that its terms name, and the assistant."""
+        named = self._named(terms)
+        return named | self._assistants if self._assistants and _OF_ASSISTANT.search(query) else named
 
     def without_names(self, query: str) -> str:
         """Return a query without the names of speakers; as it is where nothing else would be left."""
-        if not self.named(shared_analyzer.query_terms(query)):
+        if not self._named(shared_analyzer.query_terms(query)):
             return query
         left = _WORD.sub(lambda word: "" if self._is_name(word[0]) else word[0], query)
         return left if _WORD.search(left) else query
 
-    def preferred(self, named: Set[int], factors: Sequence[float]) -> Factors:
-        """Return the factors where a query names these speakers."""
-        return _Preferred(named, self._numbers, factors)
+    def preferred(self, asked: Set[int], factors: Sequence[float]) -> Factors:
+        """Return the factors where a query is about these speakers."""
+        return _Preferred(asked, self._numbers, factors)
 
     @property
     def size_bytes(self) -> int:
         return sys.getsizeof(self._numbers) + len(self._known) * _ENTRY_BYTES
+
+    def _named(self, terms: Collection[str]) -> Set[int]:
+        by_code = self._by_code
+        if not by_code:
+            return frozenset()
+        return frozenset(number for term in terms for number in by_code.get(term_code(term), ()))
 
     def _is_name(self, word: str) -> bool:
         codes = read_codes(shared_analyzer.document_codes(word))
@@ -91,12 +110,12 @@ class Speakers:
 
 
 class _Preferred:
-    """The factors of slots where a query names some speakers."""
+    """The factors of slots where a query is about some speakers."""
 
-    __slots__ = ("_factors", "_named", "_numbers")
+    __slots__ = ("_asked", "_factors", "_numbers")
 
-    def __init__(self, named: Set[int], numbers: Sequence[int], factors: Sequence[float]) -> None:
-        self._named = named
+    def __init__(self, asked: Set[int], numbers: Sequence[int], factors: Sequence[float]) -> None:
+        self._asked = asked
         self._numbers = numbers
         self._factors = factors
 
@@ -104,4 +123,4 @@ class _Preferred:
         factor = self._factors[slot]
         if not factor:
             return factor
-        return 1.0 if self._numbers[slot] in self._named else _OTHERS * factor
+        return 1.0 if self._numbers[slot] in self._asked else _OTHERS * factor

@@ -51,6 +51,20 @@ def test_of_whom_a_query_names_an_assistant_counts_as_much_as_a_user() -> None:
     assert found(indexed(*said), "Bob's old cello") == [1, 0]
 
 
+@pytest.mark.parametrize("name", ["", "helper"])
+def test_what_the_assistant_said_comes_first_where_it_is_asked_for(name: str) -> None:
+    said = (message("", "Is Lisbon nice in June?"), message("", "Lisbon is nice in May", Role.ASSISTANT, name))
+    index = indexed(*said)
+    assert found(index, "nice time for Lisbon")[0] == 0
+    for query in (
+        "When did you say Lisbon is nice?",
+        "What did the assistant say of Lisbon?",
+        "your advice on Lisbon",
+    ):
+        assert found(index, query)[0] == 1
+    assert found(index, "Did I tell you that Lisbon is nice?")[0] == 0
+
+
 def test_a_transcript_names_its_speakers_as_authors_do() -> None:
     authored = indexed(*(message(*said) for said in CHAT))
     inlined = indexed(*(message("", f"{author[:3].title()}: {text}") for author, text in CHAT))
