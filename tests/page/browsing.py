@@ -35,6 +35,11 @@ class Reader:
         """Go elsewhere within the page."""
         await self.page.evaluate("place => { location.hash = place }", place)
 
+    async def address(self) -> str:
+        """Return where the page is; Playwright's own `page.url` follows a moment later."""
+        address: str = await self.page.evaluate("() => location.href")
+        return address
+
     async def sees(self, text: str | re.Pattern[str], count: int = 1) -> None:
         """Return once the text is seen, at least so often."""
         await self.page.get_by_text(text).nth(count - 1).wait_for()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shutil
 import subprocess
@@ -30,7 +31,7 @@ async def test_what_others_change_appears_as_it_is_committed(site: Site, open_br
     await site.remember("sarah", {"text": "Skis"})
     one, other = await open_browser(site, SARAH), await open_browser(site, SARAH)
     for reader in (one, other):
-        await reader.page.locator(".live.live").wait_for()
+        await reader.page.locator(".live[data-state=live]").wait_for()
         await reader.sees("1 memory")
 
     await one.press("Add memory")
@@ -53,6 +54,39 @@ async def test_what_others_change_appears_as_it_is_committed(site: Site, open_br
         await reader.is_sound()
 
 
+async def test_who_looks_far_down_sees_what_is_written_without_end_and_loses_nothing_meanwhile(
+    lone_site: Site, open_browser
+) -> None:
+    await lone_site.remember("sarah", *({"text": f"Fact {each}"} for each in range(3000)))
+    reader = await open_browser(lone_site, SARAH)
+    await reader.sees("3,000 memories")
+    await reader.page.locator(".scroller").evaluate("list => { list.scrollTop = 2000 * 74 }")
+    await reader.sees("Fact 999")
+    await reader.evaluate(
+        """() => {
+          window.gaps = 0;
+          new MutationObserver((changes) => changes.forEach(({ addedNodes }) => addedNodes.forEach((node) => {
+            if (node.querySelector?.(".skeleton")) window.gaps += 1;
+          }))).observe(document.querySelector(".rows"), { childList: true });
+        }"""
+    )
+    is_seen = asyncio.Event()
+
+    async def write_without_end() -> None:
+        while not is_seen.is_set():
+            await lone_site.remember("sarah", {"text": "Skis"})
+
+    async with asyncio.TaskGroup() as writing:
+        writing.create_task(write_without_end())
+        try:
+            await reader.sees(re.compile(r"^3,0(0[1-9]|[1-9]\d) memories"))
+        finally:
+            is_seen.set()
+
+    assert await reader.evaluate("() => window.gaps") == 0
+    await reader.is_sound()
+
+
 async def test_a_server_that_restarts_is_found_again_and_nothing_is_missed(site: Site, open_browser) -> None:
     await site.remember("sarah", {"text": "Skis"})
     reader = await open_browser(site, SARAH)
@@ -64,7 +98,7 @@ async def test_a_server_that_restarts_is_found_again_and_nothing_is_missed(site:
     await reader.sees("The server cannot answer just now")
     await site.start()
     await site.remember("sarah", {"text": "Sails"})
-    await reader.page.locator(".live.live").wait_for()
+    await reader.page.locator(".live[data-state=live]").wait_for()
     await reader.press("Policy")
     await reader.sees("Sails")
     await reader.sees("2 memories")
@@ -130,7 +164,7 @@ async def test_all_can_be_done_by_keys(lone_site: Site, open_browser) -> None:
     await drawer.get_by_text("Fact 0").first.wait_for()
     await keys.press("Escape")
     await reader.gone(drawer)
-    assert "m=" not in reader.page.url
+    assert "m=" not in await reader.address()
     await reader.page.wait_for_function("() => document.activeElement.textContent === 'Fact 0'")
     await keys.press("Shift+Tab")
     await keys.press("Space")
@@ -160,28 +194,42 @@ async def test_axe_finds_nothing_serious(lone_site: Site, open_browser, folder: 
     )
     memory = (await lone_site.memories(MAIN))[0]["memoryId"]
     user = f"#/user/{MAIN}"
-    places = {
-        "#/users": ".row.user",
-        "#/server": ".badge",
-        "#/configuration": ".save",
-        user: ".card",
-        f"{user}/memories": ".row.memory",
-        f"{user}/memories?m={memory}": "dialog dl",
-        f"{user}/memories?q=cats": ".score",
-        f"{user}/changes": ".commit",
-        f"{user}/conversations": ".list li",
-        f"{user}/conversations/{SESSION}": ".run",
-        f"{user}/learning": ".extraction",
-        f"{user}/context": ".section",
-    }
+    places = [
+        ("#/users", ".row.user", ""),
+        ("#/server", ".badge", ""),
+        ("#/configuration", ".save", ""),
+        (user, ".card", ""),
+        (user, ".card", "Erase…"),
+        (f"{user}/memories", ".row.memory", ""),
+        (f"{user}/memories?topic=food", ".filter-grid option[value=food]", ""),
+        (f"{user}/memories", ".row.memory", "Add memory"),
+        (f"{user}/memories?layer=LAYER_POLICY", ".row.memory", "Clear…"),
+        (f"{user}/memories?m={memory}", "dialog dl", ""),
+        (f"{user}/memories?m={memory}", "dialog dl", "Edit"),
+        (f"{user}/memories?q=cats", ".score", ""),
+        (f"{user}/memories?q=cats&method=AGENTIC", ".failure", ""),
+        (f"{user}/changes", ".commit", ""),
+        (f"{user}/conversations", ".list li", ""),
+        (f"{user}/conversations/{SESSION}", ".run", ""),
+        (f"{user}/conversations/{SESSION}", ".run", "Learn now…"),
+        (f"{user}/learning", ".extraction", ""),
+        (f"{user}/context", ".section", ""),
+        ("#/user/nobody/memories", ".empty", ""),
+    ]
     found = []
-    for place, sign in places.items():
+    for place, sign, opened in places:
+        await reader.go("#/users")
+        await reader.page.locator(".row.user").first.wait_for()
         await reader.go(place)
         await reader.page.locator(sign).first.wait_for()
+        if opened:
+            await reader.press(opened)
+            await reader.page.locator("dialog .dialog-body").last.wait_for()
         await reader.evaluate(axe)
         result = await reader.evaluate("() => axe.run(document, { resultTypes: ['violations'] })")
         serious = [each for each in result["violations"] if each["impact"] in ("serious", "critical")]
         found += [
-            (place, each["id"], each["nodes"][0]["html"][:120], each["nodes"][0]["failureSummary"]) for each in serious
+            (place, opened, each["id"], each["nodes"][0]["html"][:120], each["nodes"][0]["failureSummary"])
+            for each in serious
         ]
     assert found == []

@@ -125,7 +125,7 @@ async def test_a_token_lets_in_and_its_end_shuts_out(guarded: Guarded, open_brow
     await reader.sees(re.compile("You were signed out"))
     assert await reader.page.get_by_text("Skis").count() == 0
     assert token not in await reader.page.content()
-    assert token not in reader.page.url
+    assert token not in await reader.address()
     assert await reader.evaluate("() => [localStorage.length, sessionStorage.length, document.cookie]") == [0, 0, ""]
     await reader.is_sound()
 
@@ -162,5 +162,5 @@ async def test_namespaces_are_kept_apart(site: Site, open_browser) -> None:
     await reader.follow("a")
     await reader.follow("Memories")
     await reader.page.locator(".row.memory").get_by_text("x", exact=True).wait_for()
-    assert "ns=acme" in reader.page.url
+    assert "ns=acme" in await reader.address()
     await reader.is_sound()

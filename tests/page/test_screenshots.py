@@ -38,7 +38,7 @@ async def test_take_screenshots(lone_site: Site, open_browser) -> None:
         shown = f"{place}{said['Favorite wine is Vinho Verde']}" if place.endswith("m=") else place
         reader = await open_browser(lone_site, shown, reduced_motion="reduce", **context)
         await reader.page.locator(sign).first.wait_for()
-        await reader.page.locator(".live.live").wait_for()
+        await reader.page.locator(".live[data-state=live]").wait_for()
         path = FOLDER / f"{name}.png"
         await reader.page.screenshot(path=path, animations="disabled", caret="hide")
         assert path.stat().st_size <= MAX_BYTES, name

@@ -1,6 +1,7 @@
 /** The API, as Connect's protocol has it: one JSON answer, or a stream of enveloped ones. */
 
 import { credentials, signOut } from "./session.js";
+import { pause } from "./timing.js";
 
 const END = 2;
 
@@ -19,15 +20,15 @@ export class ApiError extends Error {
 	}
 }
 
-/** Calls `Service/Method` and returns its answer. Raises ApiError. */
-export async function call(method, request, { signal } = {}) {
+/** Calls a method, `Memory/GetMemory` say, and returns its answer. Raises ApiError. */
+export async function call(method, request, signal) {
 	const response = await sent(method, JSON.stringify(request), "application/json", signal);
 	if (!response.ok) throw await failureOf(response);
 	return read(() => response.json(), signal);
 }
 
 /** Calls a method that streams, and yields its answers. Raises ApiError where it ends with one. */
-export async function* stream(method, request, { signal } = {}) {
+export async function* stream(method, request, signal) {
 	const response = await sent(method, enveloped(request), "application/connect+json", signal);
 	if (!response.ok) throw await failureOf(response);
 	const reader = response.body.getReader();
@@ -62,7 +63,7 @@ export async function write(method, request) {
 		return await call(method, repeatable);
 	} catch (error) {
 		if (!(error instanceof ApiError) || error.code !== "unavailable") throw error;
-		await new Promise((resolve) => setTimeout(resolve, 400));
+		await pause(400);
 		return call(method, repeatable);
 	}
 }
@@ -70,7 +71,7 @@ export async function write(method, request) {
 async function sent(method, body, type, signal) {
 	const headers = { "Content-Type": type, "Connect-Protocol-Version": "1", ...credentials() };
 	const options = { method: "POST", headers, body, signal, cache: "no-store", credentials: "omit" };
-	return read(() => fetch(`../memsvc.v1.${method}`, options), signal);
+	return read(() => fetch(`../memsvc.v1.${method.replace("/", "Service/")}`, options), signal);
 }
 
 /** Does what may break with the connection. */

@@ -1,66 +1,83 @@
 /** Talking to memsvc as a user would, to see what it learns; where the page has a model beside it, that answers. */
 
-import { call, write } from "./api.js";
+import { form, submitButton, textarea } from "./controls.js";
 import { h, put, said } from "./dom.js";
-import { follow, watched } from "./following.js";
-import { answer } from "./answering.js";
-import { messageOf, titleOf } from "./states.js";
+import { follow } from "./following.js";
+import { inWords } from "./states.js";
 
 const HISTORY_RUNS = 20;
+const LEARNS = "What you say is stored as this user's, in a conversation of its own, and learned from.";
 
 export function chatBox(user, signal) {
 	const sessionId = `page-${new Date().toISOString().slice(0, 19)}`;
 	const log = h("div.chat-log", { role: "log", "aria-label": "Conversation", tabindex: "0" });
-	const line = h("textarea", { rows: "2", dir: "auto", "aria-label": "Say something", placeholder: "I moved to Lisbon last week." });
-	const button = h("button", { type: "submit", class: "primary" }, "Say it");
-	const put_ = (role, text) => {
-		log.append(h("p", { class: `message ${role}` }, h("strong", role === "ROLE_USER" ? "You" : "Agent"), " ", said(text)));
+	const line = textarea(2, { "aria-label": "Say something", placeholder: "I moved to Lisbon last week." });
+	const send = submitButton("Say it");
+	const who = h("p.hint", LEARNS);
+	const add = (element) => {
+		log.append(element);
 		log.scrollTop = log.scrollHeight;
 	};
-	async function say(event) {
-		event.preventDefault();
+	const told = (role, text) => {
+		add(h(`p.message.ROLE_${role}`, h("strong", role === "USER" ? "You" : "Agent"), " ", said(text)));
+		return { sessionId, agentId: "page", messages: [{ role: `ROLE_${role}`, parts: [{ text: { text } }] }] };
+	};
+	async function say() {
 		const text = line.value.trim();
-		if (!text || button.disabled) return;
+		if (!text || send.disabled) return;
 		line.value = "";
-		button.disabled = true;
-		put_("ROLE_USER", text);
+		send.disabled = true;
 		try {
 			// Stored before a model is asked: what was said stays, whatever becomes of the answer.
-			const run = await write("SessionService/AppendRun", { scope: user.scope, run: runOf(sessionId, "ROLE_USER", text) });
-			const request = { scope: user.scope, query: text, agentId: "page", history: { sessionId, lastRuns: HISTORY_RUNS } };
-			const context = await call("ContextService/CompileContext", request, { signal });
-			await Promise.all([reply(context), learned(run.extractionId)]);
+			const { extractionId } = await user.write("Session/AppendRun", { run: told("USER", text) });
+			const request = { query: text, agentId: "page", history: { sessionId, lastRuns: HISTORY_RUNS } };
+			const context = await user.call("Context/CompileContext", request, signal);
+			await Promise.all([reply(context), extractionId && learned(extractionId)]);
 		} catch (error) {
-			if (!signal.aborted) log.append(h("p.field-error", `${titleOf(error)}. ${messageOf(error)}`));
+			if (!signal.aborted) add(h("p.field-error", inWords(error)));
 		} finally {
-			button.disabled = false;
+			send.disabled = false;
 			line.focus();
 		}
 	}
-	async function reply({ text, history = [] }) {
-		const said_ = await answer({ context: text ?? "", messages: history }, signal);
-		if (!said_) return;
-		put_("ROLE_ASSISTANT", said_);
-		await write("SessionService/AppendRun", { scope: user.scope, run: runOf(sessionId, "ROLE_ASSISTANT", said_), learningMode: "LEARNING_MODE_OFF" });
+	async function reply({ text = "", history = [] }) {
+		const answered = await answer({ context: text, messages: history }, signal);
+		if (answered) await user.write("Session/AppendRun", { run: told("ASSISTANT", answered), learningMode: "LEARNING_MODE_OFF" });
 	}
 	async function learned(extractionId) {
-		if (!extractionId) return;
 		const place = h("div.taught");
-		log.append(place);
-		await follow(user, place, () => watched(user, extractionId, "", signal), signal);
+		add(place);
+		await follow(user, place, signal, { extractionId });
 		log.scrollTop = log.scrollHeight;
 	}
 	line.addEventListener("keydown", (event) => {
-		if (event.key === "Enter" && !event.shiftKey && !event.isComposing) say(event);
+		if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+		event.preventDefault();
+		say();
 	});
-	const who = h("p.hint", "What you say is stored as this user's, in a conversation of its own, and learned from.");
-	const box = h("section.panel", h("h2", "Try it"), who, log, h("form.form", { onsubmit: say }, line, h("div.actions", button)));
-	answer(null, signal).then((model) => {
-		put(who, who.textContent, model ? ` ${model} answers.` : " Nobody answers: start `memsvc ui` with a model for that.");
-	}, () => {});
-	return box;
+	modelName().then((name) => put(who, LEARNS, name ? ` ${name} answers.` : [" Nobody answers: start ", h("code", "memsvc ui"), " with a model for that."]));
+	return h("section.panel", h("h2", "Try it"), who, log, form("form", say, line, h("div.actions", send)));
 }
 
-function runOf(sessionId, role, text) {
-	return { sessionId, agentId: "page", messages: [{ role, parts: [{ text: { text } }] }] };
+let model = null;
+
+/**
+ * Returns what the model beside the page is called, where `memsvc ui` was started with one: the reader's own, not the
+ * server's, which never answers; empty: there is none.
+ */
+async function modelName() {
+	// Asked once for all: so not until somebody leaves, and again where it failed.
+	model ??= fetch("model.json", { credentials: "omit" })
+		.then((reply) => (reply.ok ? reply.json() : {}))
+		.catch(() => ((model = null), {}));
+	return (await model).name ?? "";
+}
+
+async function answer(conversation, signal) {
+	if (!(await modelName())) return "";
+	const headers = { "Content-Type": "application/json" };
+	const reply = await fetch("answer", { method: "POST", body: JSON.stringify(conversation), signal, credentials: "omit", headers });
+	const { text = "", error = "" } = await reply.json();
+	if (error) throw new Error(error);
+	return text;
 }

@@ -1,12 +1,10 @@
 /** A user's conversations: which there are, what was said in any of them, and one of them whole. */
 
-import { call } from "./api.js";
 import { conversationView } from "./conversation.js";
+import { button, form, link, searchInput, submitButton } from "./controls.js";
 import { h, said } from "./dom.js";
 import { count, time } from "./format.js";
 import { messageBlock } from "./message.js";
-import { attempt } from "./notices.js";
-import { href } from "./router.js";
 import { empty, fill } from "./states.js";
 
 const PAGE = 100;
@@ -18,55 +16,47 @@ export function conversationsView(place) {
 
 function listView({ user, signal }) {
 	const body = h("div");
-	const query = h("input", { type: "search", placeholder: "What was said…", "aria-label": "Search all conversations", dir: "auto", name: "q" });
-	const search = (event) => {
-		event.preventDefault();
-		fill(body, () => (query.value.trim() ? found(user, query.value, signal) : sessions(user, signal)), { signal });
-	};
-	fill(body, () => sessions(user, signal), { signal });
-	return h("div.fill",
-		h("form.toolbar", { role: "search", onsubmit: search }, query, h("button", { type: "submit" }, "Search")),
-		h("div.scroll", body),
-	);
+	const query = searchInput("Search all conversations", "What was said…");
+	const show = () => fill(body, () => (query.value.trim() ? found(user, query.value, signal) : sessions(user, signal)), signal);
+	show();
+	return h("div.fill", form("toolbar", show, query, submitButton("Search", null)), h("div.scroll", body));
 }
 
 async function sessions(user, signal) {
 	const list = h("ul.panel.list");
-	const more = h("button", { onclick: () => attempt(load) }, "More");
-	let token = "";
+	const more = button("More", load);
+	let pageToken = "";
 	async function load() {
-		const page = await call("SessionService/ListSessions", { scope: user.scope, pageSize: PAGE, pageToken: token }, { signal });
-		token = page.nextPageToken ?? "";
+		const page = await user.call("Session/ListSessions", { pageSize: PAGE, pageToken }, signal);
+		pageToken = page.nextPageToken ?? "";
 		list.append(...(page.sessions ?? []).map((session) => sessionLine(user, session)));
-		more.hidden = !token;
+		more.hidden = !pageToken;
 	}
 	await load();
 	if (!list.children.length) return empty("No conversations yet", "They appear as soon as an agent stores one.");
 	return [list, more];
 }
 
-function sessionLine(user, session) {
-	return h(
-		"li",
-		null,
-		h("a", { href: href(["user", user.userId, "conversations", session.sessionId]) }, said(session.sessionId)),
+function sessionLine(user, { sessionId, agentId, runCount, messageCount, updateTime }) {
+	return h("li",
+		link(user.place("conversations", sessionId), said(sessionId)),
 		h("span.spring"),
-		session.agentId ? said(session.agentId, "span.chip") : null,
-		h("span.muted", `${count(session.runCount, "run")}, ${count(session.messageCount, "message")} · `, time(session.updateTime)),
+		agentId && said(agentId, "span.chip"),
+		h("span.muted", `${count(runCount, "run")}, ${count(messageCount, "message")} · `, time(updateTime)),
 	);
 }
 
 async function found(user, query, signal) {
-	const request = { scope: user.scope, query, topK: MOST_FOUND, besideCount: 1 };
-	const { passages = [] } = await call("SessionService/SearchHistory", request, { signal });
+	const request = { query, topK: MOST_FOUND, besideCount: 1 };
+	const { passages = [] } = await user.call("Session/SearchHistory", request, signal);
 	if (!passages.length) return empty("Nobody said that", "Try other words.");
-	return h("ul.panel.list", passages.map((passage) => h("li.passage",
+	const beside = (messages = []) => messages.map((each) => h("div.beside", messageBlock(each)));
+	return h("ul.panel.list", passages.map(({ sessionId, runId, score = 0, before, message, after }) => h("li.passage",
 		h("p.meta",
-			h("a", { href: href(["user", user.userId, "conversations", passage.sessionId], { run: passage.runId }) }, said(passage.sessionId)),
-			h("span.muted", `score ${(passage.score ?? 0).toFixed(2)}`)),
-		(passage.before ?? []).map((each) => h("div.beside", messageBlock(each))),
-		messageBlock(passage.message),
-		(passage.after ?? []).map((each) => h("div.beside", messageBlock(each))),
+			link(user.place("conversations", sessionId), said(sessionId), { run: runId }),
+			h("span.muted", `score ${score.toFixed(2)}`)),
+		beside(before),
+		messageBlock(message),
+		beside(after),
 	)));
 }
-

@@ -2,8 +2,8 @@
 
 import { h } from "./dom.js";
 
-/** Returns the lines of both, as pairs of "=", "-" or "+" and the line. */
-export function diffLines(before, after) {
+/** Returns the lines of both, each after "=", "-" or "+". */
+function diffLines(before, after) {
 	const [old, now] = [before.split("\n"), after.split("\n")];
 	const longest = Array.from({ length: old.length + 1 }, () => new Uint32Array(now.length + 1));
 	for (let i = old.length - 1; i >= 0; i--) {
@@ -13,11 +13,11 @@ export function diffLines(before, after) {
 	}
 	const lines = [];
 	for (let i = 0, j = 0; i < old.length || j < now.length; ) {
-		if (i < old.length && j < now.length && old[i] === now[j]) lines.push(["=", old[i++], j++]);
+		if (i < old.length && j < now.length && old[i] === now[j]) lines.push(["=", old[i++], now[j++]]);
 		else if (i < old.length && (j === now.length || longest[i + 1][j] >= longest[i][j + 1])) lines.push(["-", old[i++]]);
 		else lines.push(["+", now[j++]]);
 	}
-	return lines.map(([sign, line]) => [sign, line]);
+	return lines;
 }
 
 /** Returns the difference as it is shown; null: there is none. */

@@ -1,6 +1,6 @@
 /** Makes elements. What was stored goes in as text, never as markup. */
 
-const PROPERTIES = new Set(["value", "checked", "disabled", "selected", "hidden", "open", "indeterminate", "readOnly"]);
+const PROPERTIES = new Set(["value", "checked", "disabled", "hidden", "open"]);
 const SVG = "http://www.w3.org/2000/svg";
 
 /**
@@ -40,7 +40,6 @@ export function add(element, children) {
 	return element;
 }
 
-/** Puts children in the place of all that an element has. */
 export function put(element, ...children) {
 	element.replaceChildren();
 	return add(element, children);

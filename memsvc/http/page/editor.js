@@ -1,13 +1,12 @@
 /** Adding and editing a memory. Where somebody else changed it meanwhile, both are shown. */
 
 import { addMemory, updateMemory } from "./actions.js";
-import { call } from "./api.js";
-import { choice, field, openForm } from "./dialogs.js";
+import { button, choice, field, input, textarea } from "./controls.js";
+import { openForm } from "./dialogs.js";
 import { h, put, said } from "./dom.js";
-import { LAYERS, MEANINGS, word } from "./format.js";
+import { LAYERS, MEANINGS, TRUSTS, word } from "./format.js";
 
 const POLARITIES = [["", "neither"], ["POLARITY_POSITIVE", "It worked"], ["POLARITY_NEGATIVE", "It did not"]];
-const TRUSTS = ["TRUST_STATED", "TRUST_INFERRED", "TRUST_FROM_TOOL", "TRUST_IMPORTED"].map((each) => [each, word(each)]);
 const FIELDS = { text: "text", valueJson: "value_json", topics: "topics", trust: "trust", polarity: "polarity", expireTime: "expire_time" };
 
 /** Opens the form; without a memory it adds one. */
@@ -19,16 +18,15 @@ export function editMemory(user, memory = null) {
 		action: "Save",
 		submit: async () => {
 			const edited = read(inputs);
-			if (!memory) return void (await addMemory(user, edited));
+			if (!memory) return addMemory(user, edited);
 			const mask = Object.keys(FIELDS).filter((name) => differs(edited[name], base[name]));
 			if (!mask.length) return undefined;
 			try {
 				const changed = Object.fromEntries(mask.map((name) => [name, edited[name]]).filter(([, value]) => value !== undefined));
-				await updateMemory(user, { memoryId: base.memoryId, etag: base.etag, ...changed }, mask);
-				return undefined;
+				return await updateMemory(user, { memoryId: base.memoryId, etag: base.etag, ...changed }, mask);
 			} catch (error) {
 				if (error.reason !== "ETAG_MISMATCH") throw error;
-				const theirs = (await call("MemoryService/GetMemory", { scope: user.scope, memoryId: base.memoryId })).memory;
+				const { memory: theirs } = await user.call("Memory/GetMemory", { memoryId: base.memoryId });
 				showBoth(conflict, base, theirs, edited, inputs);
 				base = theirs;
 				return false;
@@ -38,32 +36,34 @@ export function editMemory(user, memory = null) {
 }
 
 function inputsOf(memory, isOld) {
-	return {
-		layer: choice(LAYERS.map((layer) => [layer, `${word(layer)}: ${MEANINGS[layer].toLowerCase()}`]), memory.layer, { disabled: isOld, "data-field": "layer" }),
-		text: h("textarea", { rows: "4", dir: "auto", value: memory.text ?? "", autofocus: true, "data-field": "text" }),
-		key: h("input", { value: memory.key ?? "", disabled: isOld, spellcheck: "false", autocomplete: "off", "data-field": "key" }),
-		valueJson: h("textarea", { rows: "2", value: memory.valueJson ?? "", spellcheck: "false", class: "code", dir: "auto", "data-field": "value_json" }),
-		topics: h("input", { value: (memory.topics ?? []).join(", "), dir: "auto", "data-field": "topics" }),
-		trust: choice(TRUSTS, memory.trust ?? "TRUST_STATED", { "data-field": "trust" }),
-		polarity: choice(POLARITIES, memory.polarity ?? "", { "data-field": "polarity" }),
-		expireTime: h("input", { type: "datetime-local", value: local(memory.expireTime), "data-field": "expire_time" }),
+	const layers = LAYERS.map((layer) => [layer, `${word(layer)}: ${MEANINGS[layer].toLowerCase()}`]);
+	const inputs = {
+		layer: choice(layers, memory.layer, { disabled: isOld }),
+		text: textarea(4, { value: memory.text ?? "", autofocus: true }),
+		key: input({ value: memory.key ?? "", disabled: isOld }),
+		valueJson: textarea(2, { value: memory.valueJson ?? "", spellcheck: "false", class: "code" }),
+		topics: input({ value: (memory.topics ?? []).join(", ") }),
+		trust: choice(TRUSTS, memory.trust ?? "TRUST_STATED"),
+		polarity: choice(POLARITIES, memory.polarity ?? ""),
+		expireTime: h("input", { type: "datetime-local", value: local(memory.expireTime) }),
 	};
+	for (const [name, control] of Object.entries(inputs)) control.dataset.field = FIELDS[name] ?? name;
+	return inputs;
 }
 
 function rows(inputs, isOld) {
-	const key = field("Key", inputs.key, isOld ? "A memory keeps its layer and its key." : "Optional: its place in the document, such as stack.languages");
 	return [
 		field("Layer", inputs.layer),
 		field("Text", inputs.text, "One sentence that says it all; a memory with a key may have a value alone."),
-		key,
+		field("Key", inputs.key, isOld ? "A memory keeps its layer and its key." : "Optional: its place in the document, such as stack.languages"),
 		field("Value", inputs.valueJson, "JSON, for a memory with a key: \"Lisbon\", 42, [\"a\", \"b\"]"),
 		field("Topics", inputs.topics, "Short labels, with commas between them"),
-		h("div.columns", field("Trust", inputs.trust), field("Polarity", inputs.polarity, "Of feedback"), field("Expires", inputs.expireTime)),
+		h("div.columns", field("Trust", inputs.trust), field("Polarity, of feedback", inputs.polarity), field("Expires", inputs.expireTime)),
 	];
 }
 
-function read(inputs) {
-	const { layer, text, key, valueJson, topics, trust, polarity, expireTime } = inputs;
+/** Returns what was typed; what is empty is undefined. */
+function read({ layer, text, key, valueJson, topics, trust, polarity, expireTime }) {
 	const labels = topics.value.split(",").map((each) => each.trim()).filter(Boolean);
 	return {
 		layer: layer.value,
@@ -78,11 +78,9 @@ function read(inputs) {
 }
 
 function differs(edited, stored) {
-	if (edited === undefined || stored === undefined) return edited !== stored;
-	if (Array.isArray(edited)) return JSON.stringify(edited) !== JSON.stringify(stored);
 	// The field for a time knows no seconds.
-	const isTime = /^\d{4}-\d\d-\d\dT/.test(edited) && /^\d{4}-\d\d-\d\dT/.test(stored);
-	return isTime ? local(edited) !== local(stored) : edited !== stored;
+	const isTime = [edited, stored].every((each) => /^\d{4}-\d\d-\d\dT/.test(each));
+	return isTime ? local(edited) !== local(stored) : JSON.stringify(edited) !== JSON.stringify(stored);
 }
 
 function local(stamp) {
@@ -95,19 +93,19 @@ function local(stamp) {
 function showBoth(place, base, theirs, mine, inputs) {
 	const names = Object.keys(FIELDS).filter((name) => differs(theirs[name], base[name]) || differs(mine[name], base[name]));
 	const shown = (value) => (value === undefined ? h("span.muted", "none") : said([value].flat().join(", ")));
-	const take = (name) => () => {
-		const value = theirs[name];
-		inputs[name].value = name === "expireTime" ? local(value) : Array.isArray(value) ? value.join(", ") : (value ?? "");
+	const take = (name) => {
+		const value = theirs[name] ?? "";
+		inputs[name].value = name === "expireTime" ? local(value) : [value].flat().join(", ");
 	};
 	put(
 		place,
 		h("div.conflict", { role: "alert" },
 			h("p", h("strong", "Somebody changed this memory meanwhile."), " Nothing was saved. Take what is theirs, or save once more to put yours over it."),
-			h("table", null,
+			h("table",
 				h("thead", h("tr", ["", "Theirs", "Yours", ""].map((name) => h("th", { scope: "col" }, name)))),
-				h("tbody", names.map((name) => h("tr", null,
+				h("tbody", names.map((name) => h("tr",
 					h("th", { scope: "row" }, FIELDS[name].replace("_json", "").replace("_", " ")), h("td", shown(theirs[name])), h("td", shown(mine[name])),
-					h("td", h("button", { type: "button", onclick: take(name) }, "Take theirs")),
+					h("td", button("Take theirs", () => take(name))),
 				))),
 			),
 		),

@@ -1,72 +1,71 @@
 /** An extraction as it goes: what is proposed, live, and what comes of it. It goes on where the connection broke. */
 
-import { ApiError, stream, write } from "./api.js";
 import { commitLine } from "./changes.js";
+import { button } from "./controls.js";
 import { h, put, said, start } from "./dom.js";
-import { count, word } from "./format.js";
-import { attempt } from "./notices.js";
-import { messageOf, titleOf } from "./states.js";
+import { count, tokensOf, word } from "./format.js";
+import { inWords } from "./states.js";
+import { pause } from "./timing.js";
 
 const RETRIES = 20;
 const WAIT = 700;
 
-/** Shows events in `place` until the extraction ends; `begin(signal)` yields them first. Returns the extraction. */
-export async function follow(user, place, begin, signal) {
-	const view = { user, place, proposed: new Map(), attempt: 0, extractionId: "", token: "", ended: null };
+/**
+ * Shows an extraction in `place` until it ends: that of `extractionId`, or the one that is begun by `begin()`, which
+ * returns its events.
+ */
+export async function follow(user, place, signal, { extractionId = "", begin = null }) {
+	const view = { user, attempt: 0, extractionId, token: "" };
 	view.state = h("p.meta", { role: "status" }, "Asking…");
 	view.hints = h("ul.changes", { "aria-label": "Proposed" });
 	view.result = h("div");
-	view.cancel = h("button", { hidden: true, onclick: () => attempt(() => cancelExtraction(user, view.extractionId)) }, "Cancel learning");
+	view.cancel = button("Cancel learning", () => cancelExtraction(user, view.extractionId), null, { hidden: true });
 	put(place, view.state, view.hints, view.result, view.cancel);
-	let events = begin(signal);
+	const watch = () => user.stream("Extraction/WatchExtraction", { extractionId: view.extractionId, resumeToken: view.token }, signal);
+	let events = begin ? begin() : watch();
 	for (let tries = 0; tries < RETRIES; tries++) {
 		try {
 			for await (const { event } of events) heard(view, event);
-			return view.ended;
+			return;
 		} catch (error) {
-			if (signal.aborted) return null;
-			if (!(error instanceof ApiError) || !error.isTransient || !view.extractionId) {
-				put(view.state, h("span.field-error", `${titleOf(error)}. ${messageOf(error)}`));
-				return null;
+			if (signal.aborted) return;
+			if (!error.isTransient || !view.extractionId) {
+				put(view.state, h("span.field-error", inWords(error)));
+				return;
 			}
 			put(view.state, "The connection broke; going on…");
-			await new Promise((resolve) => setTimeout(resolve, WAIT));
-			events = watched(user, view.extractionId, view.token, signal);
+			await pause(WAIT, signal);
+			events = watch();
 		}
 	}
-	return null;
 }
 
-export function watched(user, extractionId, resumeToken, signal) {
-	return stream("ExtractionService/WatchExtraction", { scope: user.scope, extractionId, resumeToken }, { signal });
-}
-
-export async function cancelExtraction(user, extractionId) {
-	return write("ExtractionService/CancelExtraction", { scope: user.scope, extractionId });
+export function cancelExtraction(user, extractionId) {
+	return user.write("Extraction/CancelExtraction", { extractionId });
 }
 
 function heard(view, event) {
 	view.token = event.resumeToken || view.token;
 	const { accepted, progress, proposed, committed, failed, completed, refused, retried } = event;
+	const warn = (words, detail = "") => view.result.append(h("p.warning", `${words}. `, said(detail)));
 	if (accepted) {
 		view.extractionId = accepted.extraction?.extractionId ?? "";
 		view.cancel.hidden = !view.extractionId;
 		put(view.state, "Accepted");
 	}
 	if (progress) {
-		const reason = progress.reason ? `: ${word(progress.reason)}` : "";
-		put(view.state, `${word(progress.state)}${reason}`, progress.outputBytes ? h("span.muted", `${count(progress.outputBytes)} bytes so far`) : null);
+		const written = progress.outputBytes && h("span.muted", `${count(progress.outputBytes)} bytes so far`);
+		put(view.state, [progress.state, progress.reason].filter(Boolean).map(word).join(": "), written);
 	}
 	if (proposed) propose(view, proposed);
-	if (refused) view.result.append(h("p.warning", `Not done: ${word(refused.reason)}. `, said(refused.detail ?? "")));
+	if (refused) warn(`Not done: ${word(refused.reason)}`, refused.detail);
 	if (retried) put(view.result);
-	if (failed) view.result.append(h("p.warning", `${word(failed.state)}: ${word(failed.reason)}. `, said(failed.detail ?? "")));
+	if (failed) warn(`${word(failed.state)}: ${word(failed.reason)}`, failed.detail);
 	if (committed) commit(view, committed.commit ?? {});
 	if (completed) {
-		view.ended = completed.extraction ?? {};
+		const { state, usage } = completed.extraction ?? {};
 		view.cancel.hidden = true;
-		const { usage } = view.ended;
-		put(view.state, h("strong", word(view.ended.state) || "Done"), usage?.calls ? h("span.muted", `${count(usage.inputTokens)} + ${count(usage.outputTokens)} tokens`) : null);
+		put(view.state, h("strong", word(state) || "Done"), h("span.muted", tokensOf(usage)));
 	}
 }
 
@@ -76,13 +75,16 @@ function propose(view, { attempt: made = 0, kind, memory = {} }) {
 		view.attempt = made;
 		put(view.hints);
 	}
-	view.hints.append(h("li", h("span", { class: `kind ${kind}` }, word(kind)), " ", said(start(memory.text || memory.key || "", 200))));
+	view.hints.append(hint(kind, memory));
 }
 
 function commit(view, made) {
 	put(view.hints);
-	if (!made.changes?.length) return void view.result.append(h("p", "There was nothing to learn."));
-	if (Number(made.revision ?? 0) > 0) return void view.result.append(h("ol", commitLine(view.user, made)));
-	const line = (change) => h("li", h("span.kind", word(change.kind)), " ", said(start((change.after ?? change.before).text ?? "", 300)));
-	view.result.append(h("p", "Would be learned:"), h("ul.changes", made.changes.map(line)));
+	if (!made.changes?.length) view.result.append(h("p", "There was nothing to learn."));
+	else if (Number(made.revision ?? 0) > 0) view.result.append(h("ol", commitLine(view.user, made)));
+	else view.result.append(h("p", "Would be learned:"), h("ul.changes", made.changes.map(({ kind, before, after }) => hint(kind, after ?? before))));
+}
+
+function hint(kind, memory) {
+	return h("li", h("span.kind", word(kind)), " ", said(start(memory.text || memory.key, 300)));
 }

@@ -16,8 +16,9 @@ export const MEANINGS = {
 	LAYER_KNOWLEDGE: "Facts and context",
 	LAYER_FEEDBACK: "What worked, or did not",
 };
-const PREFIXES =
-	/^(LAYER|TRUST|POLARITY|ROLE|LEARNING_MODE|LEARNING_STATE|CHANGE_KIND|CHANGE_CAUSE|EXTRACTION_KIND|EXTRACTION_STATE|SEARCH_METHOD|MEMORY_ORDER|CONTEXT_SECTION_KIND|CONTEXT_FORMAT|CUT_REASON|IMPORT_RESULT)_/;
+const PREFIXES = /^(LAYER|TRUST|POLARITY|ROLE|(LEARNING|CHANGE|EXTRACTION|CONTEXT_SECTION)_(MODE|STATE|KIND|CAUSE)|SEARCH_METHOD|CUT_REASON)_/;
+
+export const TRUSTS = ["STATED", "INFERRED", "FROM_TOOL", "IMPORTED"].map((name) => [`TRUST_${name}`, word(name)]);
 
 /** Returns an enum's name as a word: LEARNING_STATE_PENDING is "Pending". */
 export function word(name) {
@@ -25,7 +26,6 @@ export function word(name) {
 	return bare && bare !== "unspecified" ? bare[0].toUpperCase() + bare.slice(1) : "";
 }
 
-/** Returns a layer's name in its colour. */
 export function layerName(layer) {
 	return h("span", { class: `layer ${layer}` }, word(layer));
 }
@@ -35,11 +35,20 @@ export function count(number, one = "", many = `${one}s`) {
 	return one ? `${shown} ${Number(number) === 1 ? one : many}` : shown;
 }
 
+export function countMemories(number) {
+	return count(number, "memory", "memories");
+}
+
+/** Returns what a model read and wrote, in tokens; undefined: none was asked. */
+export function tokensOf(usage) {
+	return usage?.calls ? `${count(usage.inputTokens)} + ${count(usage.outputTokens)} tokens` : undefined;
+}
+
 /** Returns a moment: how long ago it was, or its date; all of it when pointed at. */
-export function time(stamp, { exact = false } = {}) {
+export function time(stamp, isExact = false) {
 	const moment = new Date(stamp ?? NaN);
 	if (Number.isNaN(moment.getTime())) return h("span", "–");
-	return h("time", { datetime: stamp, title: whole.format(moment) }, exact ? short.format(moment) : near(moment));
+	return h("time", { datetime: stamp, title: whole.format(moment) }, isExact ? short.format(moment) : near(moment));
 }
 
 function near(moment) {
@@ -59,7 +68,6 @@ export function pretty(json) {
 	}
 }
 
-/** Returns a value in one line. */
 export function value(json) {
 	try {
 		const read = JSON.parse(json);

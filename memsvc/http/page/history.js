@@ -1,12 +1,12 @@
 /** All that ever changed of a user's memories, newest first, with a way back to each revision. */
 
-import { call, write } from "./api.js";
-import { revert } from "./actions.js";
+import { done } from "./actions.js";
 import { commitLine } from "./changes.js";
+import { button } from "./controls.js";
 import { openForm } from "./dialogs.js";
 import { h, put } from "./dom.js";
-import { count } from "./format.js";
-import { attempt, notice } from "./notices.js";
+import { countMemories } from "./format.js";
+import { notice } from "./notices.js";
 import { empty, fill } from "./states.js";
 
 const PAGE = 30;
@@ -14,53 +14,45 @@ const PAGE = 30;
 export function historyView({ user, signal }) {
 	const body = h("div");
 	const list = h("ol.commits.panel");
-	const older = h("button", { onclick: () => attempt(more) }, "Older");
+	const older = button("Older", more);
 	const end = h("p.muted");
-	let token = "";
+	let pageToken = "";
 
-	const line = (commit) => {
-		const element = commitLine(user, commit);
-		element.querySelector(".meta").append(
-			h("button.quiet", { onclick: () => goBack(user, commit.revision) }, "Go back to here…"));
-		return element;
-	};
+	const line = (commit) => commitLine(user, commit, null, button("Go back to here…", () => goBack(user, commit.revision), "quiet"));
 	async function more() {
-		const request = { scope: user.scope, pageSize: PAGE, pageToken: token };
-		const page = await call("MemoryService/ListMemoryChanges", request, { signal });
-		token = page.nextPageToken ?? "";
+		const page = await user.call("Memory/ListMemoryChanges", { pageSize: PAGE, pageToken }, signal);
+		pageToken = page.nextPageToken ?? "";
 		list.append(...(page.commits ?? []).map(line));
-		older.hidden = !token;
-		put(end, !token && page.trimmed ? "What was before is no longer kept." : "");
+		older.hidden = !pageToken;
+		put(end, !pageToken && page.trimmed && "What was before is no longer kept.");
 	}
 	async function load() {
-		token = "";
+		pageToken = "";
 		put(list);
 		await more();
 		return list.children.length ? [list, older, end] : empty("Nothing changed yet");
 	}
 	user.live.on(({ commit, missed, erased }) => {
-		if (missed || erased || (commit && !list.isConnected)) fill(body, load, { signal });
+		if (missed || erased || (commit && !list.isConnected)) fill(body, load, signal);
 		else if (commit && list.firstElementChild?.dataset.revision !== commit.revision) list.prepend(line(commit));
 	}, signal);
-	fill(body, load, { signal });
+	fill(body, load, signal);
 	return h("div.scroll", body);
 }
 
-/** Brings all memories back to a revision, after saying what that changes. */
 async function goBack(user, revision) {
-	const request = { scope: user.scope, toRevision: String(revision), all: true };
-	const preview = await attempt(() => call("MemoryService/RestoreMemories", { ...request, validateOnly: true }));
-	if (!preview) return;
+	const request = { toRevision: String(revision), all: true };
+	const preview = await user.call("Memory/RestoreMemories", { ...request, validateOnly: true });
 	const changes = preview.commit?.changes?.length ?? 0;
 	if (!changes) return void notice(`All is as it was at revision ${revision}`);
 	openForm(
 		`Go back to revision ${revision}?`,
-		h("p", `${count(changes, "memory", "memories")} will be as they were then. It is one more revision, which can be undone.`),
+		h("p", `${countMemories(changes)} will be as they were then. It is one more revision, which can be undone.`),
 		{
 			action: "Go back",
 			submit: async () => {
-				const made = await write("MemoryService/RestoreMemories", request);
-				notice(`Went back to revision ${revision} · revision ${made.revision}`, { undo: () => revert(user, made.revision) });
+				const made = await user.write("Memory/RestoreMemories", request);
+				done(user, `Went back to revision ${revision}`, made.revision);
 			},
 		},
 	);

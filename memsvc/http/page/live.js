@@ -1,13 +1,14 @@
 /** What happens to a user's memories, as it is committed: watched for as long as somebody looks. */
 
-import { stream } from "./api.js";
+import { pause, soon } from "./timing.js";
 
 const FIRST_WAIT = 400;
 const LONGEST_WAIT = 5000;
+const AFTER = 300;
 
 export class Live {
-	constructor(scope, signal) {
-		this.scope = scope;
+	constructor(user, signal) {
+		this.user = user;
 		this.signal = signal;
 		this.listeners = new Set();
 		this.state = "connecting";
@@ -19,6 +20,13 @@ export class Live {
 	on(listener, signal) {
 		this.listeners.add(listener);
 		signal.addEventListener("abort", () => this.listeners.delete(listener));
+	}
+
+	/** Has `action()` called soon after memories changed; returns a function that asks for it besides. */
+	afterChanges(action, signal) {
+		const again = soon(action, AFTER, signal);
+		this.on(({ commit, missed, erased }) => (commit || missed || erased) && again(), signal);
+		return again;
 	}
 
 	tell(event) {
@@ -35,10 +43,9 @@ export class Live {
 		let wait = FIRST_WAIT;
 		while (!this.signal.aborted) {
 			await visible(this.signal);
-			const hidden = untilHidden(this.signal);
 			try {
-				const request = { scope: this.scope, ...(this.resumeToken ? { resumeToken: this.resumeToken } : {}) };
-				for await (const event of stream("MemoryService/WatchMemories", request, { signal: hidden })) {
+				const request = this.resumeToken ? { resumeToken: this.resumeToken } : {};
+				for await (const event of this.user.stream("Memory/WatchMemories", request, untilHidden(this.signal))) {
 					wait = FIRST_WAIT;
 					this.become("live");
 					this.resumeToken = event.resumeToken || this.resumeToken;
@@ -78,11 +85,4 @@ function untilHidden(signal) {
 	const hidden = new AbortController();
 	document.addEventListener("visibilitychange", () => document.hidden && hidden.abort(), { signal: hidden.signal });
 	return AbortSignal.any([signal, hidden.signal]);
-}
-
-function pause(milliseconds, signal) {
-	return new Promise((resolve) => {
-		setTimeout(resolve, milliseconds);
-		signal.addEventListener("abort", resolve);
-	});
 }

@@ -2,10 +2,11 @@
 
 import { call } from "./api.js";
 import { configurationView } from "./configuration.js";
+import { button, input, markHere } from "./controls.js";
 import { closeDialogs } from "./dialogs.js";
 import { h, put } from "./dom.js";
 import { href, route } from "./router.js";
-import { hasToken, namespace, onRefused, session, setNamespace, signOut } from "./session.js";
+import { namespace, onRefused, session, setNamespace, signOut } from "./session.js";
 import { signIn } from "./signin.js";
 import { serverView } from "./server.js";
 import { failure, loading } from "./states.js";
@@ -24,7 +25,7 @@ let place = "";
 async function begin() {
 	put(app, loading(3));
 	try {
-		session.server = await call("AdminService/GetServerInfo", {});
+		session.server = await call("Admin/GetServerInfo", {});
 	} catch (error) {
 		if (error.code !== "unauthenticated") put(app, h("main", { id: "main" }, failure(error, begin)));
 		return;
@@ -40,18 +41,18 @@ function enter() {
 }
 
 function header() {
-	const named = h("input", {
-		class: "namespace", value: namespace(), placeholder: "default", dir: "auto", autocomplete: "off", spellcheck: "false",
+	const named = input({
+		class: "namespace", value: namespace(), placeholder: "default",
 		"aria-label": "Namespace", title: "Namespace: empty is your token's only one, else “default”",
 		onchange: () => setNamespace(named.value.trim()),
 	});
 	return h("header.top",
 		h("a.brand", { href: "#/users" }, h("img", { src: "icon.svg", alt: "", width: "24", height: "24" }), h("span", "memsvc")),
-		h("nav", { "aria-label": "Places" }, PLACES.map(([name, shown]) => h("a", { href: href([name]), "data-place": name }, shown))),
+		h("nav", { "aria-label": "Places" }, PLACES.map(([name, shown]) => h("a", { "data-place": name }, shown))),
 		h("span.top-right",
 			named,
 			themeSwitch(),
-			hasToken() ? h("button.quiet", { onclick: () => signOut() }, "Sign out") : null,
+			session.token && button("Sign out", () => signOut(), "quiet"),
 		),
 	);
 }
@@ -68,12 +69,9 @@ function show() {
 	leaving.abort();
 	leaving = new AbortController();
 	closeDialogs();
-	for (const link of document.querySelectorAll("header.top nav a")) {
-		link.href = href([link.dataset.place]);
-		const here = link.dataset.place === (path[0] === "user" ? "users" : (path[0] ?? "users"));
-		if (here) link.setAttribute("aria-current", "page");
-		else link.removeAttribute("aria-current");
-	}
+	const links = document.querySelectorAll("header.top nav a");
+	for (const each of links) each.href = href([each.dataset.place]);
+	markHere(links, (each) => each.dataset.place === (path[0] === "user" ? "users" : (path[0] ?? "users")));
 	document.title = [...(path[0] === "user" ? path.slice(1) : path), "memsvc"].join(" · ");
 	put(content, view({ path, params, signal: leaving.signal }));
 }

@@ -1,17 +1,17 @@
 /** A user's memories: searched or listed, filtered, sorted, thousands of them, with changes as they are committed. */
 
-import { call } from "./api.js";
-import { choice } from "./dialogs.js";
+import { button, choice, searchInput } from "./controls.js";
 import { h, put } from "./dom.js";
 import { editMemory } from "./editor.js";
 import { clearMemories } from "./clearing.js";
 import { filterBar, filterOf, isNarrow } from "./filters.js";
-import { count, word } from "./format.js";
+import { count, countMemories, tokensOf, word } from "./format.js";
 import { memoryRow } from "./memory_row.js";
 import { Paged } from "./paged.js";
 import { route, setParams } from "./router.js";
 import { empty, failure, loading } from "./states.js";
 import { Selection } from "./selection.js";
+import { soon } from "./timing.js";
 import { VirtualList } from "./virtual.js";
 
 const ORDERS = [
@@ -39,30 +39,25 @@ class Memories {
 			need: (_, last) => this.paged?.ensure(last + 20),
 		});
 		this.selection = new Selection(user, () => this.selected());
-		this.query = h("input", {
-			type: "search", value: params.get("q") ?? "", placeholder: "Search memories…", "aria-label": "Search memories",
-			dir: "auto", oninput: () => this.typed(),
+		this.query = searchInput("Search memories", "Search memories…", {
+			value: params.get("q") ?? "", oninput: soon(() => setParams({ q: this.query.value }, { replaces: true }), WAIT, signal, true),
 		});
-		this.method = choice(METHODS.map((name) => [name, name ? word(`SEARCH_METHOD_${name}`) : "Best method"]), params.get("method") ?? "",
-			{ "aria-label": "Search method", onchange: (event) => setParams({ method: event.target.value }) });
-		this.order = choice(ORDERS, params.get("order") ?? ORDERS[0][0],
-			{ "aria-label": "Order", onchange: (event) => setParams({ order: event.target.value }) });
+		this.again = soon(() => this.refresh(), WAIT, signal);
+		const chosen = (name, label, options) =>
+			choice(options, "", { "aria-label": label, onchange: (event) => setParams({ [name]: event.target.value }) });
+		this.method = chosen("method", "Search method", METHODS.map((name) => [name, word(name) || "Best method"]));
+		this.order = chosen("order", "Order", ORDERS);
 		this.element = h("div.fill.memories",
 			h("div.toolbar", { role: "search" },
 				this.query, this.method, this.order, h("span.spring"),
-				h("button.primary", { onclick: () => editMemory(user) }, "Add memory"),
-				h("button", { onclick: () => clearMemories(user, filterOf(route().params)) }, "Clear…"),
+				button("Add memory", () => editMemory(user), "primary"),
+				button("Clear…", () => clearMemories(user, filterOf(route().params))),
 			),
 			this.bar, this.selection.element, this.note, this.body,
 		);
 		addEventListener("hashchange", () => this.changed(), { signal });
 		user.live.on((event) => this.happened(event), signal);
 		this.changed();
-	}
-
-	typed() {
-		clearTimeout(this.typing);
-		this.typing = setTimeout(() => setParams({ q: this.query.value }, { replaces: true }), WAIT);
 	}
 
 	/** The address changed: all but which memory is open is this view's. */
@@ -75,21 +70,20 @@ class Memories {
 		if (this.filters !== filters) {
 			this.filters = filters;
 			const open = this.bar.querySelector("details")?.open;
-			put(this.bar, filterBar(params, () => this.topics()));
+			put(this.bar, filterBar(params, () => this.user.call("Memory/ListTopics", { pageSize: 200 }, this.signal)));
 			if (open) this.bar.querySelector("details").open = true;
 		}
 		this.asked = asked.toString();
 		this.params = asked;
 		this.method.value = params.get("method") ?? "";
-		this.order.value = params.get("order") ?? ORDERS[0][0];
+		this.order.value = this.orderName;
 		if (document.activeElement !== this.query) this.query.value = params.get("q") ?? "";
 		this.selection.clear();
 		this.load();
 	}
 
-	async topics() {
-		const { topics = [] } = await call("MemoryService/ListTopics", { scope: this.user.scope, pageSize: 200 }, { signal: this.signal });
-		return topics;
+	get orderName() {
+		return this.params.get("order") ?? ORDERS[0][0];
 	}
 
 	get searches() {
@@ -112,10 +106,10 @@ class Memories {
 			signal,
 			page: this.searches ? () => this.found(filter, signal) : (token, size) => this.page(filter, token, size, signal),
 			changed: () => {
-				const isFirst = this.paged !== paged || !this.hasShown;
+				const isFirst = !this.hasShown;
 				this.paged = paged;
 				this.hasShown = true;
-				this.show(isFirst || paged.items.length <= paged.firstSize);
+				this.show(isFirst);
 			},
 			failed: (error) => {
 				if (error.code !== "canceled") put(this.body, failure(error, () => this.load()));
@@ -127,9 +121,8 @@ class Memories {
 	}
 
 	async page(filter, pageToken, pageSize, signal) {
-		const order = `MEMORY_ORDER_${this.params.get("order") ?? ORDERS[0][0]}`;
-		const request = { scope: this.user.scope, filter, order, pageSize, pageToken };
-		const page = await call("MemoryService/ListMemories", request, { signal });
+		const order = `MEMORY_ORDER_${this.orderName}`;
+		const page = await this.user.call("Memory/ListMemories", { filter, order, pageSize, pageToken }, signal);
 		return { items: page.memories ?? [], token: page.nextPageToken ?? "", total: page.totalSize };
 	}
 
@@ -137,24 +130,24 @@ class Memories {
 		const method = this.params.get("method");
 		const byTime = method === "LAST_N" || method === "FIRST_N";
 		const request = {
-			scope: this.user.scope, filter, topK: MOST_FOUND, query: byTime ? "" : this.params.get("q"),
+			filter, topK: MOST_FOUND, query: byTime ? "" : this.params.get("q"),
 			...(method ? { method: `SEARCH_METHOD_${method}` } : {}),
 		};
-		const reply = await call("MemoryService/SearchMemories", request, { signal });
+		const reply = await this.user.call("Memory/SearchMemories", request, signal);
 		const hits = reply.hits ?? [];
 		this.scores = byTime ? null : new Map(hits.map((hit) => [hit.memory.memoryId, hit.score ?? 0]));
 		this.how = [
 			`by ${word(reply.method).toLowerCase()} search`, reply.methodReason,
 			reply.pendingVectorCount ? `${count(reply.pendingVectorCount)} have no vector yet` : "",
 			byTime && this.params.get("q") ? "this method takes no words" : "",
-			reply.usage?.calls ? `${count(reply.usage.inputTokens)} + ${count(reply.usage.outputTokens)} tokens` : "",
+			tokensOf(reply.usage),
 		].filter(Boolean).join(" · ");
 		return { items: hits.map((hit) => hit.memory), token: "", total: hits.length };
 	}
 
 	show(fresh) {
 		const { items, total } = this.paged;
-		const shown = count(total ?? items.length, "memory", "memories");
+		const shown = countMemories(total ?? items.length);
 		put(this.note, this.searches ? `${shown} found ${this.how}` : shown);
 		if (!items.length) {
 			const narrow = this.searches || isNarrow(filterOf(this.params));
@@ -192,37 +185,41 @@ class Memories {
 		const { items } = this.paged;
 		let isOther = false;
 		for (const { after, before, former } of commit.changes ?? []) {
-			const memoryId = (after ?? before).memoryId;
+			const { memoryId } = after ?? before;
 			const index = items.findIndex((each) => each.memoryId === memoryId);
-			const hides = after?.superseded && !this.params.get("past");
-			if (index >= 0 && (!after || hides)) items.splice(index, 1);
-			else if (index >= 0) items[index] = after;
-			else if (after && !hides) isOther = true;
-			if (former) isOther = isOther || Boolean(this.params.get("past"));
-			if (after) this.fresh.add(memoryId);
-			if (index >= 0 && (!after || hides)) this.paged.total -= 1;
+			const past = this.params.get("past");
+			const isShown = after && (past || !after.superseded);
+			if (index < 0 ? isShown : former && past) isOther = true;
+			if (isShown) this.fresh.add(memoryId);
+			if (index < 0) continue;
+			if (isShown) items[index] = after;
+			else {
+				items.splice(index, 1);
+				this.paged.total -= 1;
+			}
 		}
-		const order = this.params.get("order") ?? ORDERS[0][0];
-		if (isOther || (order === "UPDATE_TIME_DESC" && !this.searches)) return this.again();
+		if (isOther || (this.orderName === "UPDATE_TIME_DESC" && !this.searches)) return this.again();
 		return this.show(false);
 	}
 
-	/** Reads what is at the top anew, a moment later, and takes nothing away before that is there. */
-	again() {
-		clearTimeout(this.planned);
-		this.planned = setTimeout(async () => {
-			if (this.signal.aborted) return;
-			const filter = filterOf(this.params);
-			const { asked, paged } = this;
-			try {
-				const size = Math.min(1000, Math.max(paged.firstSize, this.list.active + 50));
-				const page = this.searches ? await this.found(filter, this.signal) : await this.page(filter, "", size, this.signal);
+	/** Reads anew as far as somebody looks, and takes nothing away before that is there. */
+	async refresh() {
+		const filter = filterOf(this.params);
+		const { asked, paged } = this;
+		const seen = Math.max(paged.firstSize, ...this.list.rows.keys());
+		const items = [];
+		let [token, total] = ["", 0];
+		try {
+			do {
+				const page = await (this.searches ? this.found(filter, this.signal) : this.page(filter, token, Math.min(seen + 50, 1000), this.signal));
 				if (asked !== this.asked || paged !== this.paged) return;
-				Object.assign(paged, { items: page.items, token: page.token, isWhole: !page.token, total: page.token ? page.total : page.items.length });
-				this.show(false);
-			} catch {
-				// What is shown stays; the connection says of itself that it is broken.
-			}
-		}, WAIT);
+				items.push(...page.items);
+				({ token, total } = page);
+			} while (token && items.length <= seen);
+			Object.assign(paged, { items, token, isWhole: !token, total: token ? total : items.length });
+			this.show(false);
+		} catch {
+			// What is shown stays; the connection says of itself that it is broken.
+		}
 	}
 }

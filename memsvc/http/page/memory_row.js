@@ -1,51 +1,40 @@
 /** A memory in a list. */
 
+import { link } from "./controls.js";
 import { h, said, start } from "./dom.js";
 import { layerName, time, value, word } from "./format.js";
-import { href, route } from "./router.js";
+import { here, route } from "./router.js";
 
-/** Returns a link that opens a memory beside what is shown. */
-export function memoryLink(memory, ...children) {
-	const { path, params } = route();
-	const kept = {};
-	for (const name of params.keys()) kept[name] = params.getAll(name);
-	return h("a", { href: href(path, { ...kept, m: memory.memoryId }), class: "memory-link" }, children);
+function memoryLink({ memoryId }, ...children) {
+	return link(route().path, children, here({ m: memoryId }), "memory-link");
 }
 
-/** Returns a memory in one line. */
 export function memoryLine(memory) {
-	return memoryLink(memory, memory.key ? said(memory.key, "span.key") : null, memory.key ? " " : null, said(textOf(memory, 160)));
+	return memoryLink(memory, memory.key && [said(memory.key, "span.key"), " "], said(textOf(memory, 160)));
 }
 
 /** Returns the row of a memory. `toggle(event)` is called when it is ticked. */
-export function memoryRow(memory, { score = null, isChosen = false, isNew = false, toggle = null } = {}) {
-	return h(
-		"div",
-		{ class: `row memory ${memory.layer}${isNew ? " new" : ""}` },
-		toggle
-			? h("input", { type: "checkbox", checked: isChosen, onclick: toggle, "aria-label": `Select ${start(memory.text, 60)}` })
-			: null,
+export function memoryRow(memory, { score, isChosen, isNew, toggle }) {
+	const { text, key, valueJson, polarity, superseded, trust, topics = [] } = memory;
+	return h(`div.row.memory.${memory.layer}${isNew ? ".new" : ""}`,
+		h("input", { type: "checkbox", checked: isChosen, onclick: toggle, "aria-label": `Select ${start(text, 60)}` }),
 		h("div.memory-body",
 			memoryLink(memory, said(textOf(memory, 400), "span.clamp")),
 			h("div.meta",
 				layerName(memory.layer),
-				memory.key ? said(`${memory.key}${memory.valueJson ? ` = ${start(value(memory.valueJson), 40)}` : ""}`, "span.key") : null,
-				memory.polarity ? h("span.chip", word(memory.polarity)) : null,
-				memory.superseded ? h("span.chip", "Past") : null,
-				memory.trust && memory.trust !== "TRUST_STATED" ? h("span.chip", word(memory.trust)) : null,
-				(memory.topics ?? []).slice(0, 3).map((topic) => said(start(topic, 24), "span.chip.topic")),
-				h("span.muted.when", `m${memory.number} · `, time(memory.updateTime)),
+				key && said(`${key}${valueJson ? ` = ${start(value(valueJson), 40)}` : ""}`, "span.key"),
+				polarity && h("span.chip", word(polarity)),
+				superseded && h("span.chip", "Past"),
+				trust && trust !== "TRUST_STATED" && h("span.chip", word(trust)),
+				topics.slice(0, 3).map((topic) => said(start(topic, 24), "span.chip.topic")),
+				h("span.muted.when", h("span.wide-only", `m${memory.number} · `), time(memory.updateTime)),
 			),
 		),
-		score === null ? null : scoreOf(score),
+		score !== null && h("span.score", { title: "How sure it is, 0 to 1" },
+			h("meter", { min: "0", max: "1", value: score, "aria-label": `Score ${Math.round(score * 100)}%` }), score.toFixed(2)),
 	);
 }
 
-function textOf(memory, length) {
-	return start(memory.text || (memory.valueJson ? value(memory.valueJson) : "(blank)"), length);
-}
-
-function scoreOf(score) {
-	const percent = Math.round(score * 100);
-	return h("span.score", { title: "How sure it is, 0 to 1" }, h("meter", { min: "0", max: "1", value: score, "aria-label": `Score ${percent}%` }), score.toFixed(2));
+function textOf({ text, valueJson }, length) {
+	return start(text || (valueJson ? value(valueJson) : "(blank)"), length);
 }

@@ -7,10 +7,8 @@ const LONG = 2000;
 
 export function messageBlock(message) {
 	const who = message.name || message.authorId;
-	return h(
-		"div",
-		{ class: `message ${message.role ?? ""}` },
-		h("p.meta", h("strong", word(message.role)), who ? said(who, "span.muted") : null, message.time ? h("span.muted", time(message.time)) : null),
+	return h(`div.message.${message.role}`,
+		h("p.meta", h("strong", word(message.role)), who && said(who, "span.muted"), message.time && h("span.muted", time(message.time))),
 		(message.parts ?? []).map(partOf),
 	);
 }

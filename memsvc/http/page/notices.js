@@ -1,27 +1,23 @@
 /** Says what was done, and takes it back where that can be. */
 
+import { button } from "./controls.js";
 import { h } from "./dom.js";
-import { messageOf, titleOf } from "./states.js";
+import { inWords } from "./states.js";
 
 const SECONDS = 12;
 const MOST = 4;
 
 /** Shows a sentence. `undo`, if given, is called once, by the button beside it. */
-export function notice(text, { undo = null, kind = "done" } = {}) {
+export function notice(text, undo = null, kind = "done") {
 	const place = document.getElementById("notices");
 	const close = () => {
 		clearTimeout(timer);
 		shown.remove();
 	};
-	const button = undo
-		? h("button.quiet", { onclick: () => (close(), attempt(undo)) }, "Undo")
-		: null;
-	const shown = h(
-		"div",
-		{ class: `notice ${kind}` },
+	const shown = h(`div.notice.${kind}`,
 		h("span", { dir: "auto" }, text),
-		button,
-		h("button.quiet.icon", { "aria-label": "Dismiss", onclick: close }, "×"),
+		undo && button("Undo", () => (close(), undo()), "quiet"),
+		button("×", close, "quiet icon", { "aria-label": "Dismiss" }),
 	);
 	let timer;
 	const wait = () => {
@@ -34,20 +30,14 @@ export function notice(text, { undo = null, kind = "done" } = {}) {
 	wait();
 	place.append(shown);
 	while (place.children.length > MOST) place.firstElementChild.remove();
-	return close;
 }
 
-export function failed(error) {
-	if (error.code === "canceled" || error.code === "unauthenticated") return;
-	notice(`${titleOf(error)}: ${messageOf(error)}`, { kind: "failed" });
-}
-
-/** Does something; where it fails, says so. */
+/** Does something, now; where it fails, says so. */
 export async function attempt(action) {
 	try {
 		return await action();
 	} catch (error) {
-		failed(error);
+		if (error.code !== "canceled" && error.code !== "unauthenticated") notice(inWords(error), null, "failed");
 		return undefined;
 	}
 }

@@ -28,7 +28,7 @@ export function dayPlot(extractions) {
 		return svg("rect", attributes, svg("title", `${days[at]}: ${count(value)} ${unit}`));
 	});
 	const words = `${count(total)} ${unit} in ${DAYS} days, at most ${count(Math.max(...values))} a day`;
-	return h("figure.plot",
+	return h("figure.panel.plot",
 		h("figcaption", h("strong", "Usage by day"), h("span.muted", ` ${words}`)),
 		svg("svg", { viewBox: `0 0 ${DAYS * WIDTH} ${HEIGHT}`, role: "img", "aria-label": `Usage by day: ${words}`, preserveAspectRatio: "none" }, bars));
 }
@@ -38,7 +38,7 @@ function lastDays() {
 	return Array.from({ length: DAYS }, (_, at) => dayOf(new Date(now.getFullYear(), now.getMonth(), now.getDate() - (DAYS - 1 - at))));
 }
 
+/** Returns a moment's day in the reader's zone; Swedes write it as ISO has it. */
 function dayOf(moment) {
-	const two = (number) => String(number).padStart(2, "0");
-	return `${moment.getFullYear()}-${two(moment.getMonth() + 1)}-${two(moment.getDate())}`;
+	return moment.toLocaleDateString("sv");
 }

@@ -39,10 +39,14 @@ export function navigate(path, params = {}, { replaces = false } = {}) {
 	}
 }
 
-/** Changes parameters of the place where the reader is. */
-export function setParams(changes, options = {}) {
-	const { path, params } = route();
+/** Returns the parameters of the place where the reader is, with these changes. */
+export function here(changes) {
+	const { params } = route();
 	const kept = {};
 	for (const name of params.keys()) kept[name] = params.getAll(name);
-	navigate(path, { ...kept, ...changes }, options);
+	return { ...kept, ...changes };
+}
+
+export function setParams(changes, options = {}) {
+	navigate(route().path, here(changes), options);
 }

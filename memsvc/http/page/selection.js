@@ -1,10 +1,10 @@
 /** Many memories, ticked, and what can be done with them at once. */
 
 import { addTopic, askToPurge, deleteMemories } from "./actions.js";
-import { field, openForm } from "./dialogs.js";
+import { button, field, input } from "./controls.js";
+import { openForm } from "./dialogs.js";
 import { h, put } from "./dom.js";
 import { count } from "./format.js";
-import { attempt } from "./notices.js";
 
 export class Selection {
 	/** `changed()` is called when others are chosen. */
@@ -12,19 +12,20 @@ export class Selection {
 		this.user = user;
 		this.changed = changed;
 		this.chosen = new Map();
+		this.loaded = [];
 		this.words = h("span", { role: "status" });
 		this.element = h("div.selection", { hidden: true, role: "group", "aria-label": "With those selected" },
 			this.words,
-			h("button", { onclick: () => this.act(() => deleteMemories(user, this.ids)) }, "Delete"),
-			h("button", { onclick: () => this.topic() }, "Add a topic…"),
-			h("button.danger-text", { onclick: () => askToPurge(user, this.ids, () => this.clear()) }, "Purge…"),
-			h("button.quiet", { onclick: () => this.all?.() }, "Select all loaded"),
-			h("button.quiet", { onclick: () => this.clear() }, "Select none"),
+			button("Delete", () => this.clearAfter(deleteMemories(user, this.all))),
+			button("Add a topic…", () => this.topic()),
+			button("Purge…", () => askToPurge(user, [...this.chosen.keys()], () => this.clear()), "danger-text"),
+			button("Select all loaded", () => this.choose(this.loaded), "quiet"),
+			button("Select none", () => this.clear(), "quiet"),
 		);
 	}
 
-	get ids() {
-		return [...this.chosen.keys()];
+	get all() {
+		return [...this.chosen.values()];
 	}
 
 	has(memoryId) {
@@ -33,49 +34,38 @@ export class Selection {
 
 	/** Chooses an item or lets go of it; with Shift all between it and the one before. */
 	toggle(items, index, isRange) {
-		const memory = items[index];
-		const on = !this.chosen.has(memory.memoryId);
-		const from = isRange && this.anchor !== undefined ? Math.min(this.anchor, index) : index;
-		const to = isRange && this.anchor !== undefined ? Math.max(this.anchor, index) : index;
-		for (const each of items.slice(from, to + 1)) {
-			if (on) this.chosen.set(each.memoryId, each);
+		const other = isRange ? (this.anchor ?? index) : index;
+		const range = items.slice(Math.min(other, index), Math.max(other, index) + 1);
+		this.loaded = items;
+		this.anchor = index;
+		this.choose(range, !this.has(items[index].memoryId));
+	}
+
+	choose(memories, isOn = true) {
+		for (const each of memories) {
+			if (isOn) this.chosen.set(each.memoryId, each);
 			else this.chosen.delete(each.memoryId);
 		}
-		this.anchor = index;
-		this.all = () => {
-			for (const each of items) this.chosen.set(each.memoryId, each);
-			this.show();
-		};
-		this.show();
-	}
-
-	clear() {
-		this.chosen.clear();
-		this.anchor = undefined;
-		this.show();
-	}
-
-	show() {
 		this.element.hidden = this.chosen.size === 0;
 		put(this.words, `${count(this.chosen.size)} selected`);
 		this.changed();
 	}
 
-	async act(action) {
-		await attempt(async () => {
-			await action();
-			this.clear();
-		});
+	clear() {
+		this.anchor = undefined;
+		this.choose(this.all, false);
+	}
+
+	async clearAfter(done) {
+		await done;
+		this.clear();
 	}
 
 	topic() {
-		const name = h("input", { dir: "auto", autofocus: true, required: true });
+		const name = input({ autofocus: true, required: true });
 		openForm("Add a topic", field("Topic", name), {
 			action: "Add",
-			submit: async () => {
-				await addTopic(this.user, [...this.chosen.values()], name.value.trim());
-				this.clear();
-			},
+			submit: () => this.clearAfter(addTopic(this.user, this.all, name.value.trim())),
 		});
 	}
 }

@@ -2,25 +2,14 @@
 
 import { navigate, route } from "./router.js";
 
-let token = "";
 let refused = () => {};
 
-export const session = {
-	/** What the server said of itself at sign-in. */
-	server: null,
-};
-
-export function setToken(given) {
-	token = given.trim();
-}
-
-export function hasToken() {
-	return token !== "";
-}
+/** `server`: what it said of itself at sign-in. */
+export const session = { token: "", server: null };
 
 /** Returns the headers that say who calls. */
 export function credentials() {
-	return token ? { Authorization: `Bearer ${token}` } : {};
+	return session.token ? { Authorization: `Bearer ${session.token}` } : {};
 }
 
 /** Has `action(why)` called when the server no longer knows the reader. */
@@ -29,8 +18,7 @@ export function onRefused(action) {
 }
 
 export function signOut(why = "") {
-	token = "";
-	session.server = null;
+	Object.assign(session, { token: "", server: null });
 	refused(why);
 }
 
@@ -40,10 +28,9 @@ export function namespace() {
 }
 
 export function setNamespace(name) {
-	navigate(["users"], name ? { ns: name } : { ns: null });
+	navigate(["users"], { ns: name });
 }
 
 export function scopeOf(userId) {
-	const named = namespace();
-	return named ? { namespace: named, userId } : { userId };
+	return { namespace: namespace(), userId };
 }

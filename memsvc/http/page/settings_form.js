@@ -1,14 +1,15 @@
 /** The settings of memory as a form: what is not set here says nothing, and the next level is heard. */
 
-import { choice, field } from "./dialogs.js";
+import { choice, field, input, textarea } from "./controls.js";
 import { h } from "./dom.js";
 import { LAYERS, word } from "./format.js";
 
-const MODES = ["AUTOMATIC", "OFF", "AGENTIC", "BOTH"].map((name) => `LEARNING_MODE_${name}`);
+const MODES = ["AUTOMATIC", "OFF", "AGENTIC", "BOTH"].map((name) => `LEARNING_MODE_${name}`).map((name) => [name, word(name)]);
 const SWITCHES = [["learned", "Learned"], ["shown", "Shown"], ["statedOnly", "Only what was stated"]];
-const TEXTS = [["prompt", "What to learn (replaces the layer's own description)"], ["captureInstructions", "What a model is told besides"], ["schemaJson", "JSON Schema of its keys"]];
+const TEXTS = [["prompt", "What to learn (replaces the layer's own description)"], ["captureInstructions", "What a model is told besides"]];
 const OPERATIONS = [["add", "Add"], ["update", "Change"], ["delete", "Delete"], ["clear", "Delete all at once"]];
 const KEPT = [["runs", "Conversations"], ["history", "What changed"], ["endedExtractions", "Ended extractions"], ["consolidationInterval", "Tidy so long after a change"]];
+const DAY = 86_400;
 
 /** Returns the form's element, and `read()`, which returns the settings. `inForce`: what holds where nothing is set. */
 export function settingsForm(settings, inForce, { ofAgent }) {
@@ -17,66 +18,72 @@ export function settingsForm(settings, inForce, { ofAgent }) {
 		const inner = [];
 		const element = make(settings[name] ?? {}, inForce[name] ?? {}, inner);
 		readers.push((into) => {
-			const read = {};
-			for (const each of inner) each(read);
+			const read = readAll(inner);
 			if (Object.keys(read).length) into[name] = read;
 		});
 		return element;
 	};
-	const layers = LAYERS.map((layer) => {
-		const name = layer.replace("LAYER_", "").toLowerCase();
-		return part(name, (own, held, inner) => h("details", { class: `panel card ${layer}`, open: Object.keys(own).length > 0 },
+	const layers = LAYERS.map((layer) =>
+		part(layer.replace("LAYER_", "").toLowerCase(), (own, held, inner) => h(`details.panel.card.${layer}`, { open: Object.keys(own).length > 0 },
 			h("summary", h("h2", word(layer))),
 			h("div.columns", SWITCHES.map(([each, label]) => flag(label, each, own, held, inner))),
-			TEXTS.map(([each, label]) => text(label, each, own, inner))));
-	});
+			TEXTS.map(([each, label]) => text(label, each, own, inner)),
+			schema(own, inner))));
 	const element = h("div.stack",
 		h("div.panel.form",
-			h("div.columns", flag("Memory", "enabled", settings, inForce, readers, ["On", "Off"]), mode(settings, inForce, readers)),
+			h("div.columns", flag("Memory", "enabled", settings, inForce, readers, ["On", "Off"]), levelled("Mode", "mode", MODES, settings, inForce, readers, (name) => name)),
 			text("What a model that learns is told besides, for all layers", "captureInstructions", settings, readers)),
 		layers,
 		h("div.panel.form", h("h2", "What models may do"),
 			part("operations", (own, held, inner) => h("div.columns", OPERATIONS.map(([each, label]) => flag(label, each, own, held, inner))))),
-		ofAgent ? null : h("div.panel.form", h("h2", "How long things are kept"),
+		!ofAgent && h("div.panel.form", h("h2", "How long things are kept"),
 			h("p.hint", "In days. Empty: for ever; tidying: only when asked for."),
-			part("retention", (own, held, inner) => h("div.columns", KEPT.map(([each, label]) => days(label, each, own, inner))))),
+			part("retention", (own, _, inner) => h("div.columns", KEPT.map(([each, label]) => days(label, each, own, inner))))),
 	);
-	const read = () => {
-		const into = {};
-		for (const each of readers) each(into);
-		return into;
-	};
-	return { element, read };
+	return { element, read: () => readAll(readers) };
+}
+
+function readAll(readers) {
+	const into = {};
+	for (const each of readers) each(into);
+	return into;
+}
+
+/** Returns a field's name as the server writes it when it is wrong. */
+function snake(name) {
+	return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
 function flag(label, name, own, held, readers, words = ["Yes", "No"]) {
-	const heard = held[name] === undefined ? "" : ` (${held[name] ? words[0].toLowerCase() : words[1].toLowerCase()})`;
+	const options = [["true", words[0]], ["false", words[1]]];
+	return levelled(label, name, options, own, held, readers, (value) => value === "true");
+}
+
+/** Returns a choice that may be left to the next level; what that says stands beside it. */
+function levelled(label, name, options, own, held, readers, read) {
 	const isSet = own[name] !== undefined;
-	const input = choice([["", `As elsewhere${isSet ? "" : heard}`], ["true", words[0]], ["false", words[1]]], isSet ? String(own[name]) : "", { "data-field": name });
+	const [, heard = ""] = options.find(([value]) => value === String(held[name])) ?? [];
+	const elsewhere = `As elsewhere${isSet || !heard ? "" : ` (${heard.toLowerCase()})`}`;
+	const made = choice([["", elsewhere], ...options], isSet ? String(own[name]) : "", { "data-field": snake(name) });
 	readers.push((into) => {
-		if (input.value) into[name] = input.value === "true";
+		if (made.value) into[name] = read(made.value);
 	});
-	return field(label, input);
+	return field(label, made);
 }
 
-function mode(own, held, readers) {
-	const heard = own.mode ? "" : ` (${word(held.mode).toLowerCase()})`;
-	const input = choice([["", `As elsewhere${heard}`], ...MODES.map((each) => [each, word(each)])], own.mode ?? "", { "data-field": "mode" });
+function text(label, name, own, readers, attributes = {}) {
+	const made = textarea(2, { value: own[name] ?? "", "data-field": snake(name), ...attributes });
 	readers.push((into) => {
-		if (input.value) into.mode = input.value;
+		if (made.value || own[name] === "") into[name] = made.value;
 	});
-	return field("Mode", input);
+	return field(label, made);
 }
 
-function text(label, name, own, readers) {
-	const isJson = name === "schemaJson";
-	const input = h("textarea", { rows: isJson ? "5" : "2", value: own[name] ?? "", dir: "auto", class: isJson ? "code" : null, spellcheck: isJson ? "false" : null, "data-field": isJson ? "schema_json" : name });
+function schema(own, readers) {
 	const problem = h("p.field-error", { role: "alert" });
-	if (isJson) input.addEventListener("input", () => (problem.textContent = wrongWith(input.value)));
-	readers.push((into) => {
-		if (input.value || own[name] === "") into[name] = input.value;
-	});
-	return h("div", field(label, input), isJson ? problem : null);
+	const oninput = (event) => (problem.textContent = wrongWith(event.target.value));
+	const attributes = { rows: 5, class: "code", spellcheck: "false", oninput };
+	return h("div", text("JSON Schema of its keys", "schemaJson", own, readers, attributes), problem);
 }
 
 function wrongWith(json) {
@@ -90,9 +97,9 @@ function wrongWith(json) {
 }
 
 function days(label, name, own, readers) {
-	const input = h("input", { type: "number", min: "0", step: "any", value: own[name] ? String(parseFloat(own[name]) / 86_400) : "", "data-field": name });
+	const made = input({ type: "number", min: "0", step: "any", value: own[name] ? String(parseFloat(own[name]) / DAY) : "", "data-field": snake(name) });
 	readers.push((into) => {
-		if (input.value !== "") into[name] = `${Math.round(Number(input.value) * 86_400)}s`;
+		if (made.value !== "") into[name] = `${Math.round(Number(made.value) * DAY)}s`;
 	});
-	return field(label, input);
+	return field(label, made);
 }

@@ -34,7 +34,7 @@ export class Stats {
 		this.busy += 1;
 		try {
 			const request = { scope: scopeOf(userId), consistency: { maxStaleness: "2s" } };
-			const stats = await call("AdminService/GetStats", request, { signal: this.signal });
+			const stats = await call("Admin/GetStats", request, this.signal);
 			this.known.set(userId, stats);
 			resolve(stats);
 			if (!this.signal.aborted) this.came(userId);

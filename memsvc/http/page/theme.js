@@ -1,21 +1,23 @@
 /** Light or dark: as the reader's system has it, or as the switch says, for as long as the page is open. */
 
-import { h, put } from "./dom.js";
+import { button } from "./controls.js";
+import { put } from "./dom.js";
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
 export function themeSwitch() {
-	const button = h("button.quiet.icon", { onclick: turn });
-	const isDark = () => (document.documentElement.dataset.theme ?? (dark.matches ? "dark" : "light")) === "dark";
+	const root = document.documentElement.dataset;
+	const isDark = () => (root.theme ?? (dark.matches ? "dark" : "light")) === "dark";
 	const label = () => {
-		put(button, isDark() ? "☀" : "☾");
-		button.setAttribute("aria-label", isDark() ? "Use light colours" : "Use dark colours");
+		put(element, isDark() ? "☀" : "☾");
+		element.setAttribute("aria-label", isDark() ? "Use light colours" : "Use dark colours");
 	};
-	function turn() {
-		document.documentElement.dataset.theme = isDark() ? "light" : "dark";
+	const turn = () => {
+		root.theme = isDark() ? "light" : "dark";
 		label();
-	}
+	};
+	const element = button("", turn, "quiet icon");
 	dark.addEventListener("change", label);
 	label();
-	return button;
+	return element;
 }

@@ -16,9 +16,9 @@ export function tree(value, depth = 0) {
 }
 
 function branch(name, value, depth) {
-	const label = name ? said(name, "span.tree-key") : null;
+	const label = name && said(name, "span.tree-key");
 	const isDeep = value !== null && typeof value === "object" && Object.keys(value).length > 0;
-	if (!isDeep || !name) return h("li", label, label ? " " : null, tree(value, depth + 1));
+	if (!isDeep || !name) return h("li", label, " ", tree(value, depth + 1));
 	const size = Object.keys(value).length;
 	return h("li", h("details", { open: depth < 2 && size <= MOST }, h("summary", label, h("span.muted", ` ${count(size)}`)), tree(value, depth + 1)));
 }
@@ -28,5 +28,5 @@ function leaf(value) {
 }
 
 function rest(entries) {
-	return entries.length > MOST ? h("li.muted", `and ${count(entries.length - MOST)} more`) : null;
+	return entries.length > MOST && h("li.muted", `and ${count(entries.length - MOST)} more`);
 }

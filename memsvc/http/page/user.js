@@ -1,8 +1,10 @@
 /** All about one user: what is around the views of it, and what they share. */
 
+import { call, stream, write } from "./api.js";
+import { eraseUser } from "./clearing.js";
 import { contextView } from "./context.js";
+import { button, markHere } from "./controls.js";
 import { conversationsView } from "./conversations.js";
-import { eraseUser } from "./erasing.js";
 import { h, put, said } from "./dom.js";
 import { historyView } from "./history.js";
 import { learningView } from "./learning.js";
@@ -24,18 +26,42 @@ const TABS = [
 ];
 const STATES = { live: "Live", connecting: "Connecting", broken: "Reconnecting", off: "Not live" };
 
+/** A user as the views have it: they call the API in its scope, see its changes as they come, and lead to its places. */
+class User {
+	constructor(userId, signal) {
+		this.userId = userId;
+		this.scope = scopeOf(userId);
+		this.live = new Live(this, signal);
+	}
+
+	call(method, request, signal) {
+		return call(method, { scope: this.scope, ...request }, signal);
+	}
+
+	write(method, request) {
+		return write(method, { scope: this.scope, ...request });
+	}
+
+	stream(method, request, signal) {
+		return stream(method, { scope: this.scope, ...request }, signal);
+	}
+
+	place(...segments) {
+		return ["user", this.userId, ...segments];
+	}
+}
+
 export function userView({ path, signal }) {
 	const userId = path[1] ?? "";
 	if (!userId) return empty("No user is named");
-	const user = { userId, scope: scopeOf(userId), live: new Live(scopeOf(userId), signal) };
-	const state = h("span.live.connecting", { role: "status" }, STATES.connecting);
+	const user = new User(userId, signal);
+	const state = h("span.live", { role: "status" }, STATES.connecting);
 	const tabs = h("nav.tabs", { "aria-label": "About this user" }, TABS.map(([name, shown]) => h("a", { "data-tab": name }, shown)));
 	const body = h("div.fill");
 	user.live.on((event) => {
-		if (event.state) {
-			state.className = `live ${event.state}`;
-			put(state, STATES[event.state]);
-		}
+		if (!event.state) return;
+		state.dataset.state = event.state;
+		put(state, STATES[event.state]);
 	}, signal);
 
 	let tab = null;
@@ -45,20 +71,17 @@ export function userView({ path, signal }) {
 	function show() {
 		const { path: now, params } = route();
 		if (now[0] !== "user" || now[1] !== userId) return;
-		const chosen = TABS.find(([name]) => name === (now[2] ?? "")) ?? TABS[0];
+		const [chosen, , view] = TABS.find(([name]) => name === (now[2] ?? "")) ?? TABS[0];
 		const place = JSON.stringify(now.slice(2));
 		if (place !== tab) {
 			tab = place;
 			leaving.abort();
 			leaving = new AbortController();
 			closeMemory();
-			for (const link of tabs.children) {
-				const name = link.dataset.tab;
-				link.href = href(name ? ["user", userId, name] : ["user", userId]);
-				if (name === chosen[0]) link.setAttribute("aria-current", "page");
-				else link.removeAttribute("aria-current");
-			}
-			put(body, chosen[2]({ user, path: now.slice(3), params, signal: leaving.signal }));
+			for (const link of tabs.children) link.href = href(user.place(...[link.dataset.tab].filter(Boolean)));
+			markHere(tabs.children, (link) => link.dataset.tab === chosen);
+			queueMicrotask(() => tabs.querySelector("[aria-current]").scrollIntoView({ block: "nearest", inline: "nearest" }));
+			put(body, view({ user, path: now.slice(3), params, signal: leaving.signal }));
 		}
 		const memoryId = params.get("m");
 		if (memoryId) openMemory(user, memoryId, signal);
@@ -69,9 +92,9 @@ export function userView({ path, signal }) {
 	show();
 	return h("section.view.tall",
 		h("div.heading",
-			h("h1", { tabindex: "-1" }, said(userId)), state,
+			h("h1", said(userId)), state,
 			h("span.spring"),
-			h("button.quiet.danger-text", { onclick: () => eraseUser(user) }, "Erase user…"),
+			button("Erase…", () => eraseUser(user), "quiet danger-text"),
 		),
 		tabs,
 		body,

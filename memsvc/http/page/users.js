@@ -1,9 +1,10 @@
 /** Who is known in a namespace. */
 
 import { call } from "./api.js";
+import { button, form, link, searchInput, submitButton } from "./controls.js";
 import { h, put, said } from "./dom.js";
-import { count, time } from "./format.js";
-import { href, navigate } from "./router.js";
+import { count, countMemories, time } from "./format.js";
+import { navigate } from "./router.js";
 import { namespace } from "./session.js";
 import { empty, failure, loading } from "./states.js";
 import { Stats } from "./stats.js";
@@ -28,20 +29,14 @@ class Users {
 		this.byTime = false;
 		this.stats = new Stats(signal, (userId) => this.list.renew(this.shown.indexOf(userId)));
 		this.list = new VirtualList({ label: "Users", rowHeight: 56, row: (index) => this.row(index) });
-		this.search = h("input", {
-			type: "search", placeholder: "Name begins with…", "aria-label": "Find users by how their name begins", dir: "auto",
-			autocomplete: "off", spellcheck: "false", oninput: () => this.narrow(),
-		});
-		this.order = h("button", { "aria-pressed": "false", onclick: () => this.turn() }, "Recently active first");
+		this.search = searchInput("Find users by how their name begins", "Name begins with…", { oninput: () => this.narrow() });
+		this.order = button("Recently active first", () => this.turn(), null, { "aria-pressed": "false" });
 		this.note = h("p.muted", { role: "status" });
 		this.body = h("div.fill");
-		const open = (event) => {
-			event.preventDefault();
-			if (this.search.value) navigate(["user", this.search.value]);
-		};
+		const open = () => this.search.value && navigate(["user", this.search.value]);
 		this.element = h("section.view.tall",
-			h("div.heading", h("h1", { tabindex: "-1" }, "Users"), this.note),
-			h("form.toolbar", { onsubmit: open, role: "search" }, this.search, h("button", { type: "submit" }, "Open"), this.order),
+			h("div.heading", h("h1", "Users"), this.note),
+			form("toolbar", open, this.search, submitButton("Open", null), this.order),
 			this.body,
 		);
 	}
@@ -54,14 +49,14 @@ class Users {
 		} catch (error) {
 			if (this.signal.aborted) return;
 			this.search.placeholder = "Name of a user";
-			const hint = error.code === "permission_denied" ? h("p.center.muted", "Type the name of a user, and press Open.") : null;
+			const hint = error.code === "permission_denied" && h("p.center.muted", "Type the name of a user, and press Open.");
 			put(this.body, failure(error, () => this.load()), hint);
 		}
 	}
 
 	async more() {
 		const request = { namespace: namespace(), pageSize: PAGE, pageToken: this.token };
-		const page = await call("AdminService/ListUsers", request, { signal: this.signal });
+		const page = await call("Admin/ListUsers", request, this.signal);
 		this.ids.push(...(page.userIds ?? []));
 		this.token = page.nextPageToken ?? "";
 	}
@@ -91,7 +86,7 @@ class Users {
 			put(this.body, empty(asked ? "Nobody of that name" : "Nobody is known here yet", asked ? "" : "A user appears with the first memory or conversation."));
 			return;
 		}
-		const further = more && h("button", { onclick: () => this.more().then(() => this.narrow()) }, "More users");
+		const further = more && button("More users", () => this.more().then(() => this.narrow()));
 		if (!this.body.contains(this.list.element)) put(this.body, this.list.element, further);
 		this.list.resize(ids.length, true);
 	}
@@ -115,16 +110,15 @@ class Users {
 		const userId = this.shown[index];
 		const stats = this.stats.known.get(userId);
 		if (!stats) this.stats.get(userId);
-		const open = stats?.openExtractionCount ?? 0;
-		const failed = stats?.failedExtractionCount ?? 0;
+		const { openExtractionCount: open, failedExtractionCount: failed, memoryCount, runCount, updateTime } = stats ?? {};
 		return h("div.row.user",
-			h("a", { href: href(["user", userId]), class: "name" }, said(userId)),
+			link(["user", userId], said(userId), {}, "name"),
 			h("span.user-facts",
-				failed ? h("span.badge.bad", `${count(failed)} failed`) : null,
-				open ? h("span.badge", `${count(open)} learning`) : null,
-				h("span.figure", stats ? count(stats.memoryCount, "memory", "memories") : ""),
-				h("span.figure.wide-only", stats ? count(stats.runCount, "run") : ""),
-				h("span.figure.when", stats?.updateTime ? time(stats.updateTime) : ""),
+				failed > 0 && h("span.badge.bad", `${count(failed)} failed`),
+				open > 0 && h("span.badge", `${count(open)} learning`),
+				h("span.figure", stats && countMemories(memoryCount)),
+				h("span.figure.wide-only", stats && count(runCount, "run")),
+				h("span.figure.when", updateTime && time(updateTime)),
 			),
 		);
 	}

@@ -71,13 +71,10 @@ export class VirtualList {
 		const seen = Math.ceil(this.element.clientHeight / this.rowHeight);
 		const last = Math.min(this.length - 1, Math.floor(top / this.rowHeight) + seen + BEYOND);
 		for (const [index, element] of this.rows) {
-			if ((index < first || index > last) && !element.contains(document.activeElement)) {
-				element.remove();
-				this.rows.delete(index);
-			} else if (index >= this.length) {
-				element.remove();
-				this.rows.delete(index);
-			}
+			const isFar = (index < first || index > last) && !element.contains(document.activeElement);
+			if (!isFar && index < this.length) continue;
+			element.remove();
+			this.rows.delete(index);
 		}
 		for (let index = first; index <= last; index++) {
 			if (!this.rows.has(index)) this.insert(index);
@@ -87,11 +84,8 @@ export class VirtualList {
 
 	insert(index) {
 		const element = this.made(index);
-		let next = null;
-		for (const [at, other] of this.rows) {
-			if (at > index && (next === null || at < next.at)) next = { at, other };
-		}
-		this.space.insertBefore(element, next?.other ?? null);
+		const after = [...this.rows.keys()].filter((at) => at > index);
+		this.space.insertBefore(element, this.rows.get(Math.min(...after)) ?? null);
 		this.rows.set(index, element);
 	}
 
@@ -111,16 +105,14 @@ export class VirtualList {
 		for (const each of element.querySelectorAll("a, button, input")) each.tabIndex = index === this.active ? 0 : -1;
 	}
 
+	activate(index) {
+		const was = this.active;
+		this.active = index;
+		for (const each of [was, index]) if (this.rows.has(each)) this.reach(this.rows.get(each), each);
+	}
+
 	focused(event) {
-		for (const [index, element] of this.rows) {
-			if (element.contains(event.target) && index !== this.active) {
-				const before = this.rows.get(this.active);
-				const was = this.active;
-				this.active = index;
-				if (before) this.reach(before, was);
-				this.reach(element, index);
-			}
-		}
+		for (const [index, element] of this.rows) if (element.contains(event.target)) this.activate(index);
 	}
 
 	key(event) {
@@ -136,14 +128,8 @@ export class VirtualList {
 		if (index < 0) return;
 		const top = index * this.rowHeight;
 		const view = this.element;
-		if (top < view.scrollTop) view.scrollTop = top;
-		else if (top + this.rowHeight > view.scrollTop + view.clientHeight) {
-			view.scrollTop = top + this.rowHeight - view.clientHeight;
-		}
-		const before = this.rows.get(this.active);
-		const was = this.active;
-		this.active = index;
-		if (before) this.reach(before, was);
+		view.scrollTop = Math.min(top, Math.max(view.scrollTop, top + this.rowHeight - view.clientHeight));
+		this.activate(index);
 		this.draw();
 		const element = this.rows.get(index);
 		if (!element) return;
