@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 import signal
 import sys
 from typing import Any
@@ -26,6 +27,9 @@ def ui(target: str, listen: str, config_file: str) -> None:
 
     What the page asks is relayed to the server at --target, with the token that is typed into it. For a server that
     speaks TLS write tls:// before its host. A server with --http-listen serves the page by itself, under /ui/.
+
+    The address that is printed has a secret in it, another one each time: who does not know it, another user of this
+    machine say, is served nothing.
 
     With OPENAI_API_KEY (and MEMSVC_OPENAI_MODEL, MEMSVC_OPENAI_BASE_URL) set, a model answers in the page's chat.
     """
@@ -56,6 +60,7 @@ async def _serve(target: str, listen: str, answering: Answering) -> None:
         channel = grpc.aio.insecure_channel(there.target, options)
     else:
         channel = grpc.aio.secure_channel(there.target, there.credentials, options)
+    secret = secrets.token_urlsafe(24)
     async with channel:
         port = Port(
             Config(max_request_bytes=MAX_REQUEST_BYTES),
@@ -63,10 +68,11 @@ async def _serve(target: str, listen: str, answering: Answering) -> None:
             {"/ui/model.json": answering.model},
             None,
             {"/ui/answer": answering.answer},
+            secret,
         )
         await port.start(address)
         try:
-            click.echo(f"http://{port.address}/ui/")
+            click.echo(f"http://{port.address}/{secret}/ui/")
             sys.stdout.flush()
             await _told_to_stop()
         finally:

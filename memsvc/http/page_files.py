@@ -74,7 +74,8 @@ class PageFiles:
         """Answer a GET or HEAD; False: there is no such file."""
         head = exchange.head
         if not head.path.startswith(ROOT):
-            exchange.respond(308, {**_HEADERS, "Location": ROOT}, b"")
+            # Relative: what is before it in the address, a secret say, stays.
+            exchange.respond(308, {**_HEADERS, "Location": ROOT[1:]}, b"")
             return True
         if self._files is None:
             self._files = _read()

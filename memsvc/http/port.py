@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hmac
 import ipaddress
 import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Final, Protocol
+
+import msgspec
 
 from memsvc.application import Application
 from memsvc.config import Config
@@ -73,7 +76,9 @@ class Port:
         pages: Mapping[str, Page],
         tls: TlsFiles | None,
         posts: Mapping[str, Post] | None = None,
+        secret: str = "",
     ) -> None:
+        """`secret`: every path begins with it, and who does not know it is served nothing; empty: there is none."""
         self.max_body_bytes = _RECEIVED * settings.max_request_bytes
         self.address = ""
         """Where it listens; a port that was 0 is the real one."""
@@ -84,6 +89,7 @@ class Port:
         self._files = PageFiles() if settings.http_api else None
         self._pages = {"/livez": self._live, "/readyz": self._ready, **pages}
         self._posts = posts or {}
+        self._secret = secret
         self._hosts = Hosts(settings.http_hosts)
         self._origins = frozenset(settings.http_origins)
         self._max_connections = settings.http_max_connections
@@ -210,6 +216,12 @@ class Port:
         if not self._hosts.has(host):
             self._refuse(exchange, 421, "this server is not called so: see http_hosts")
             return None
+        if self._secret:
+            given, slash, rest = head.path[1:].partition("/")
+            if not hmac.compare_digest(given.encode(), self._secret.encode()):
+                self._refuse(exchange, 403, "open the whole address, as it was printed: it begins with a secret")
+                return None
+            head = exchange.head = msgspec.structs.replace(head, path=slash + rest)
         origin = head.headers.get("origin")
         headers: Headers = _ALWAYS
         if origin is not None and not self._is_same_origin(origin, host):

@@ -89,6 +89,19 @@ async def test_the_page_and_the_api_of_a_server_elsewhere_are_served(target: str
         assert (await ask(f"{page}answer", {}, Origin="http://evil.example"))[0] == 403
 
 
+async def test_who_does_not_know_the_address_is_served_nothing(target: str) -> None:
+    async with ui(target) as page, ui(target) as other:
+        root, secret, _ = page.removeprefix("http://").split("/", 2)
+        paths = ("", "ui/", "ui/main.js", "livez", "memsvc.v1.AdminService/GetServerInfo", "ui/model.json", "ui/answer")
+        for start in ("", f"{secret[:-1]}/", f"x{secret}/", f"{other.split('/')[3]}/", f"/{secret}/"):
+            for path in paths:
+                for body in (None, {}):
+                    status, answered, _ = await ask(f"http://{root}/{start}{path}", body)
+                    assert (status, json.loads(answered)["code"]) == (403, "permission_denied"), start + path
+        assert len(secret) == 32
+        assert (await ask(f"http://{root}/{secret}/"))[0] == 200
+
+
 async def test_streams_are_relayed_as_they_come(target: str) -> None:
     message = {"role": "ROLE_USER", "parts": [{"text": {"text": "I live in Porto."}}]}
     request = json.dumps({"scope": {"userId": "sarah"}, "messages": {"messages": [message]}}).encode()

@@ -67,7 +67,7 @@ async def test_a_head_has_no_body(http: HttpHarness) -> None:
 async def test_the_root_leads_to_the_page(http: HttpHarness) -> None:
     for path in ("/", "/ui"):
         reply = await http.ask("GET", path)
-        assert (reply.status, reply.headers["location"]) == (308, "/ui/")
+        assert (reply.status, reply.headers["location"]) == (308, "ui/")
 
 
 @pytest.mark.parametrize("path", ["/ui/no.js", "/ui/../port.py", "/ui/%2e%2e/port.py", "/ui//etc/passwd", "/uix"])
