@@ -11,6 +11,7 @@ import re
 import sys
 from array import array
 from collections.abc import Collection, Sequence, Set
+from functools import cache
 from typing import Final
 
 from memsvc.model import Message, Role
@@ -27,15 +28,6 @@ _MOST_NAME_TERMS: Final = 8
 _MOST_CHARACTERS: Final = 128
 _ENTRY_BYTES: Final = 300
 _WORD: Final = re.compile(r"[\w'’-]+")
-_TRANSCRIPT: Final = re.compile(r"\A([^\W\d_][\w'’-]{0,30}(?: [^\W\d_][\w'’-]{0,30}){0,2}): (?=\S)")
-
-_OF_ASSISTANT: Final = re.compile(
-    r"\b(?:assistant|chatbot)\b|\byour (?:answer|advice|suggestion|recommendation|reply|explanation)s?\b"
-    r"|\byou(?:'ve| have| had| also| once| just)* (?:said|say|told|tell|wrote|write|gave|give"
-    r"|(?:suggest|recommend|mention|propose|advise|explain|list|provide|answer|describe)e?d?)\b",
-    re.IGNORECASE,
-)
-"""A question to the assistant for what it said itself."""
 
 
 def name_codes(message: Message, analyzer: Analyzer) -> bytes:
@@ -45,7 +37,7 @@ def name_codes(message: Message, analyzer: Analyzer) -> bytes:
     # What stands behind an @ is where somebody works.
     names = [name.partition("@")[0] for name in (message.author_id, message.name) if name]
     if not names:
-        transcript = _TRANSCRIPT.match(message.text)
+        transcript = _transcript().match(message.text)
         names = [transcript[1]] if transcript and transcript[1][0].isupper() else []
     if not names:
         return b""
@@ -54,7 +46,7 @@ def name_codes(message: Message, analyzer: Analyzer) -> bytes:
 
 def without_speaker(message: Message) -> str:
     """Return a message's text without the speaker's name that transcripts begin with, as "Ann: Hello"."""
-    return message.text if message.author_id or message.name else _TRANSCRIPT.sub("", message.text, count=1)
+    return message.text if message.author_id or message.name else _transcript().sub("", message.text, count=1)
 
 
 class Speakers:
@@ -81,7 +73,7 @@ class Speakers:
     def asked(self, query: str, terms: Collection[str]) -> Set[int]:
         """Return the numbers of the speakers that a query is about: those that its terms name, and the assistant."""
         named = self._named(terms)
-        return named | self._assistants if self._assistants and _OF_ASSISTANT.search(query) else named
+        return named | self._assistants if self._assistants and _of_assistant().search(query) else named
 
     def without_names(self, query: str) -> str:
         """Return a query without the names of speakers; as it is where nothing else would be left."""
@@ -124,3 +116,23 @@ class _Preferred:
         if not factor:
             return factor
         return 1.0 if self._numbers[slot] in self._asked else _OTHERS * factor
+
+
+# Compiled when first met: it takes milliseconds of a start.
+
+
+@cache
+def _transcript() -> re.Pattern[str]:
+    """Return what finds the speaker's name at the beginning of a text."""
+    return re.compile(r"\A([^\W\d_][\w'’-]{0,30}(?: [^\W\d_][\w'’-]{0,30}){0,2}): (?=\S)")
+
+
+@cache
+def _of_assistant() -> re.Pattern[str]:
+    """Return what finds a question to the assistant for what it said itself."""
+    return re.compile(
+        r"\b(?:assistant|chatbot)\b|\byour (?:answer|advice|suggestion|recommendation|reply|explanation)s?\b"
+        r"|\byou(?:'ve| have| had| also| once| just)* (?:said|say|told|tell|wrote|write|gave|give"
+        r"|(?:suggest|recommend|mention|propose|advise|explain|list|provide|answer|describe)e?d?)\b",
+        re.IGNORECASE,
+    )

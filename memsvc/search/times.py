@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Final
 
 from memsvc.search.postings import term_codes
@@ -22,17 +23,17 @@ def time_codes(analyzer: Analyzer, text: str, time: int) -> bytes:
     """Return the codes of the terms of the times in an English text that was said at `time`, microseconds since the
     epoch."""
     folded = text[:_MOST_CHARACTERS].lower()
-    if not _TIME.search(folded):
+    if not _time().search(folded):
         return b""
     said = said_at(time)
-    phrases = (tuple(_WORD.findall(phrase[0])) for phrase in _PHRASE.finditer(folded))
+    phrases = (tuple(_WORD.findall(phrase[0])) for phrase in _phrase().finditer(folded))
     days = {day: None for words in phrases for day in _days(words, said)}
     return term_codes([TIMED]) + b"".join(map(analyzer.document_codes, days))
 
 
 def asks_when(query: str) -> bool:
     """Return whether a query asks, in English, for a time."""
-    return _WHEN.search(query) is not None
+    return _when().search(query) is not None
 
 
 def _days(words: Sequence[str], said: datetime | None) -> Iterator[str]:
@@ -48,18 +49,33 @@ def _days(words: Sequence[str], said: datetime | None) -> Iterator[str]:
         start += 1
 
 
+# Compiled when first met: it takes milliseconds of a start.
+
+
+@cache
+def _time() -> re.Pattern[str]:
+    return re.compile(
+        r"\b(?:today|tonight|yesterday|tomorrow|ago|(?:mon|tues|wednes|thurs|fri|satur|sun)day|weekend"
+        r"|(?:day|week|month|year)s?|january|february|march|april|may|june|july|august|september|october|november"
+        r"|december|spring|summer|autumn|winter|last night|this (?:morning|afternoon|evening)|(?:19|20)\d\d)\b"
+    )
+
+
+@cache
+def _phrase() -> re.Pattern[str]:
+    return re.compile(rf"\b{TIME_WORD}(?:,? {TIME_WORD})*\b")
+
+
+@cache
+def _when() -> re.Pattern[str]:
+    return re.compile(
+        r"^\W*(?:(?:and|so|by|since|until) )?when\b"
+        r"|\bwhen(?: and where)? (?:did|do|does|is|are|was|were|will|would|has|have|had|can|could|should)\b"
+        r"|\bhow long ago\b|\b(?:what|which) (?:day|date|week|month|year|time|season)\b",
+        re.IGNORECASE,
+    )
+
+
 _MOST_CHARACTERS: Final = 1_024
-_TIME: Final = re.compile(
-    r"\b(?:today|tonight|yesterday|tomorrow|ago|(?:mon|tues|wednes|thurs|fri|satur|sun)day|weekend"
-    r"|(?:day|week|month|year)s?|january|february|march|april|may|june|july|august|september|october|november|december"
-    r"|spring|summer|autumn|winter|last night|this (?:morning|afternoon|evening)|(?:19|20)\d\d)\b"
-)
-_PHRASE: Final = re.compile(rf"\b{TIME_WORD}(?:,? {TIME_WORD})*\b")
 _WORD: Final = re.compile(r"\w+|,")
 _BEFORE_DAY: Final = re.compile(r"^(?:on|in|around)(?: the (?:week|weekend) of)? ")
-_WHEN: Final = re.compile(
-    r"^\W*(?:(?:and|so|by|since|until) )?when\b"
-    r"|\bwhen(?: and where)? (?:did|do|does|is|are|was|were|will|would|has|have|had|can|could|should)\b"
-    r"|\bhow long ago\b|\b(?:what|which) (?:day|date|week|month|year|time|season)\b",
-    re.IGNORECASE,
-)
