@@ -222,10 +222,6 @@ class Config(Struct, frozen=True, kw_only=True):
     max_calls: Count = 4_000
     """Calls under way at once, and streams open at once; more are refused, so that a database that hangs costs bounded
     memory."""
-    max_calls_per_connection: Count = 200
-    """Calls and open streams that one connection may have under way; its client keeps further ones until others have
-    ended. So nobody's thousands stand before the one call of somebody else. Agents that keep more streams open need
-    more, or a second channel."""
     max_bytes_in_flight: Annotated[int, Meta(ge=1 << 20, le=1 << 50)] = 64 << 20
     """RAM for calls under way: requests, and replies that nobody has read yet. More are refused. Eight of the largest
     requests at once, thousands of ordinary ones."""

@@ -40,7 +40,6 @@ _RECEIVED: Final = 2
 """Requests up to so many times their limit are received, to be refused with a reason."""
 _PROBE_BYTES: Final = 64 << 10
 _PROBE_SECONDS: Final = 10.0
-_PROBES: Final = 100
 _MAX_PENDING: Final = 16_000
 _BOUNDED: Final[Sequence[tuple[str, int]]] = (
     # Nobody asks for a message before there is room for it, and until then a client may send so much of it and no more:
@@ -130,12 +129,7 @@ class Edge:
         over_tcp = any(isinstance(address, TcpAddress) for address in addresses)
         settings = application.settings
         self._is_one_of_several = settings.processes > 1
-        self._server = _new_server(
-            settings.max_request_bytes,
-            settings.max_calls_per_connection,
-            over_tcp=over_tcp,
-            of_several=self._is_one_of_several,
-        )
+        self._server = _new_server(settings.max_request_bytes, over_tcp=over_tcp, of_several=self._is_one_of_several)
         self._health_server: grpc.aio.Server | None = None
         self.addresses: list[str] = []
         """Where the API is served; ports that were 0 are the real ones."""
@@ -271,7 +265,7 @@ async def answering_probes(health_listen: str, *, of_several: bool) -> AsyncIter
 
 
 def _new_health_server(health: Health, *, of_several: bool) -> grpc.aio.Server:
-    server = _new_server(_PROBE_BYTES, _PROBES, over_tcp=True, of_several=of_several)
+    server = _new_server(_PROBE_BYTES, over_tcp=True, of_several=of_several)
     health.add_to(server, _few_probes())
     server.add_generic_rpc_handlers((UnknownMethods(),))
     return server
@@ -288,19 +282,12 @@ def _few_probes() -> Admission:
     )
 
 
-def _new_server(
-    max_request_bytes: int, max_calls_per_connection: int, *, over_tcp: bool, of_several: bool
-) -> grpc.aio.Server:
+def _new_server(max_request_bytes: int, *, over_tcp: bool, of_several: bool) -> grpc.aio.Server:
     options: list[tuple[str, Any]] = [
         *(_OF_SEVERAL if of_several else [("grpc.so_reuseport", 0)]),
         # What gRPC refuses itself, it refuses without a reason.
         ("grpc.max_receive_message_length", _RECEIVED * max_request_bytes),
         ("grpc.max_send_message_length", MAX_REPLY_BYTES),
-        # gRPC hands over calls one by one, in the order in which they came: for what waits there, everybody waits.
-        ("grpc.max_concurrent_streams", max_calls_per_connection),
-        # Calls that have ended count until they are freed, otherwise, and those above the number are refused without a
-        # reason, though their client keeps to it.
-        ("grpc.http.overload_protection", 0),
         *_BOUNDED,
     ]
     if over_tcp:

@@ -22,7 +22,6 @@ from memsvc.storage.conformance import Place
 from memsvc.storage.driver import Driver
 from memsvc.storage.registry import connect
 from memsvc.v1 import common_pb2, extraction_pb2, memory_pb2, session_pb2
-from memsvc.v1.memory_pb2_grpc import MemoryServiceStub
 from tests.torture.process import Installation, Server
 
 MEBIBYTE = 1 << 20
@@ -182,23 +181,6 @@ async def _first_of(stream: Any) -> Failure | None:
         return failure_of(error)
     stream.cancel()
     return None
-
-
-async def test_what_one_connection_may_not_have_under_way_waits_in_its_client(driver: Driver, folder: Path) -> None:
-    async with served(driver, folder, max_calls_per_connection=2) as server:
-        request = memory_pb2.WatchMemoriesRequest(scope=SARAH, send_initial=True)
-        watching = [server.memories.WatchMemories(request) for _ in range(2)]
-        for watch in watching:
-            await watch.read()
-        asking = memory_pb2.ListMemoriesRequest(scope=SARAH)
-        waiting = [asyncio.ensure_future(server.memories.ListMemories(asking, timeout=60)) for _ in range(20)]
-        async with grpc.aio.insecure_channel(server.edge.addresses[0], options=OPTIONS) as others:
-            await MemoryServiceStub(others).ListMemories(asking, timeout=60)
-        assert not any(call.done() for call in waiting)
-        watching[0].cancel()
-        # None is refused: each is sent once another has ended.
-        assert await outcomes(waiting) == {"OK": 20}
-        watching[1].cancel()
 
 
 @pytest.mark.timeout(120)
