@@ -72,6 +72,7 @@ export {
   type SessionSummary,
 } from "./generated/memsvc/v1/session_pb.js";
 export { type CallToolResponse, ToolFormat, ToolService } from "./generated/memsvc/v1/tool_pb.js";
+export { toJson } from "./json.js";
 export type { Listing } from "./listing.js";
 export type { ChangeOptions, Memories, MemoryWriteOptions, ReadOptions, Restored } from "./memories.js";
 export type { ChatMessage, ChatToolCall, MessageLike } from "./messages.js";

@@ -1,7 +1,7 @@
 /** What the contract does not say, for it is TypeScript's own: signals, closing, browsers. Against a real server. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { connect, FailedPrecondition, Layer, type MemoryClient, NotFound, Unavailable } from "../src/node.js";
+import { connect, FailedPrecondition, Layer, type MemoryClient, NotFound, toJson, Unavailable } from "../src/node.js";
 import { connect as connectWeb } from "../src/web.js";
 import { TestServer } from "./server.js";
 
@@ -91,4 +91,18 @@ test("the client of browsers has the same calls, streams and errors over HTTP", 
   assert.equal((await watch.next()).value?.event.case, "initial");
   await watch.return();
   web.close();
+});
+
+test("what the API returns is JSON as the HTTP API writes it", async () => {
+  const user = client.user("json");
+  await user.memories.add("Skis at Tahoe", { layer: "profile", topics: ["sport"] });
+  const [memory] = await user.memories.list().toArray();
+  assert.ok(memory);
+  const json = JSON.parse(JSON.stringify(toJson(memory)));
+  assert.deepEqual(
+    [json.text, json.layer, json.number, json.topics],
+    ["Skis at Tahoe", "LAYER_PROFILE", "1", ["sport"]],
+  );
+  assert.match(json.createTime, /^20.*Z$/);
+  assert.throws(() => toJson({ $typeName: "nobody.v1.Message" }), TypeError);
 });
