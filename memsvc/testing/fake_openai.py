@@ -179,8 +179,19 @@ async def _read_request(reader: _Reader) -> Received | None:
     first, *lines = head.decode("latin-1").split("\r\n")
     method, path, _ = first.split(" ", 2)
     headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    body = await reader.readexactly(int(headers.get("content-length", "0")))
+    if headers.get("transfer-encoding", "").lower() == "chunked":
+        body = await _read_chunks(reader)
+    else:
+        body = await reader.readexactly(int(headers.get("content-length", "0")))
     return Received(method, path.partition("?")[0], headers, body)
+
+
+async def _read_chunks(reader: _Reader) -> bytes:
+    body = b""
+    while size := int(await reader.readline(), 16):
+        body += (await reader.readexactly(size + 2))[:-2]
+    await reader.readline()
+    return body
 
 
 async def _reply(reply: Reply, request: Received, reader: _Reader, writer: asyncio.StreamWriter) -> None:

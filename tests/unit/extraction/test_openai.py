@@ -440,8 +440,10 @@ def test_the_fake_endpoint_runs_as_a_process() -> None:
         base_url = process.stdout.readline().strip()
         prompt = "<conversation>\n<message n=0 role=user>My name is Ava and I like to ski.</message>\n</conversation>"
         body = json.dumps({"model": "m", "messages": [{"role": "user", "content": prompt}]}).encode()
-        with urllib.request.urlopen(urllib.request.Request(f"{base_url}/chat/completions", body)) as reply:
-            content = json.load(reply)["choices"][0]["message"]["content"]
+        # A body without a length is sent in chunks.
+        for given in (body, iter((body[:100], body[100:]))):
+            with urllib.request.urlopen(urllib.request.Request(f"{base_url}/chat/completions", given)) as reply:
+                content = json.load(reply)["choices"][0]["message"]["content"]
         with urllib.request.urlopen(f"{base_url}/models") as reply:
             assert [model["id"] for model in json.load(reply)["data"]] == ["fake-model"]
         with urllib.request.urlopen(f"{base_url.removesuffix('/v1')}/fake/requests") as reply:
@@ -452,7 +454,8 @@ def test_the_fake_endpoint_runs_as_a_process() -> None:
         "My name is Ava",
         "I like to ski",
     ]
-    assert received[0] == {"path": "/v1/chat/completions", "body_bytes": len(body), "body": body.decode()}
+    same = {"path": "/v1/chat/completions", "body_bytes": len(body), "body": body.decode()}
+    assert [each for each in received if each["path"] == "/v1/chat/completions"] == [same, same]
 
 
 @pytest.mark.parametrize("is_there", [True, False])
