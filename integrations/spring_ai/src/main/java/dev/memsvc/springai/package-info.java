@@ -1,0 +1,2 @@
+/** Memory for agents of Spring AI. */
+package dev.memsvc.springai;
