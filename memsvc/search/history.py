@@ -6,7 +6,6 @@ is read from the runs themselves: what is deleted there is found nowhere.
 
 from __future__ import annotations
 
-import heapq
 import sys
 from array import array
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -20,7 +19,7 @@ from memsvc.search.filter import ALWAYS, TimeRange
 from memsvc.search.hybrid import LEAST_SIMILARITY, Candidates, fuse
 from memsvc.search.neighbours import NONE, Neighbours, Place
 from memsvc.search.postings import Gathered, Postings
-from memsvc.search.ranking import Factors, QueryTerm, Ranking
+from memsvc.search.ranking import Factors, QueryTerm, Ranking, nth_largest
 from memsvc.search.said import SaidRun
 from memsvc.search.speakers import Speakers
 from memsvc.search.text import shared_analyzer
@@ -186,7 +185,9 @@ class HistoryIndex:
         ranking = Ranking(mean_length, self._neighbours, Shares(), limit, permits, factors)
         timed = self._timed(corpus) if asks_when(query) else ()
         scores = ranking.scores(sorted((*terms, *timed), key=lambda term: len(term.postings)))
-        best = heapq.nlargest(limit, ((score, self._times[slot], slot) for slot, score in scores.items() if score > 0))
+        least = nth_largest(scores.values(), limit) or 0.0
+        reaching = ((score, self._times[slot], slot) for slot, score in scores.items() if score >= least and score > 0)
+        best = sorted(reaching, reverse=True)[:limit]
         all_once = corpus.all_once
         words = {slot: score / all_once for score, _, slot in best}
         return words, lambda slot: not ranking.holds_any(slot, terms)

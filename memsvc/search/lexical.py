@@ -17,7 +17,7 @@ from memsvc.search.corpus import Corpus
 from memsvc.search.memory_terms import memory_codes, searchable_text
 from memsvc.search.neighbours import Neighbours, Place
 from memsvc.search.postings import CODE_BYTES, MAX_SLOTS, Gathered, Postings, tallied
-from memsvc.search.ranking import Ranking
+from memsvc.search.ranking import Ranking, nth_largest
 from memsvc.search.stop_phrase import StopPhrase
 from memsvc.search.text import Analyzer, shared_analyzer
 
@@ -196,7 +196,8 @@ class LexicalIndex:
         """Return the ids of the best, each with its share of a whole score."""
         slots: Iterable[int] = scores
         if len(scores) > limit:
-            least = sorted(scores.values(), reverse=True)[limit - 1]
+            least = nth_largest(scores.values(), limit)
+            assert least is not None
             first = [slot for slot, score in scores.items() if score > least]
             equals = [slot for slot, score in scores.items() if score == least]
             slots = first + self._newest(equals, limit - len(first))

@@ -196,15 +196,14 @@ class Ranking:
     def _floor(self) -> float:
         """Return a score that `limit` results reach already; 0: there are not as many."""
         if self._permits is None and self._factors is None:
-            best = nlargest(self._limit, self._sums.values())
-            return best[-1] if len(best) == self._limit else 0.0
+            return nth_largest(self._sums.values(), self._limit) or 0.0
         width = _LEADERS_PER_RESULT * self._limit
         while self._sums:
-            leading_sum = nlargest(width, self._sums.values())[-1]
+            leading_sum = nth_largest(self._sums.values(), width) or 0.0
             leaders = self._permitted([slot for slot, own in self._sums.items() if own >= leading_sum])
-            best = nlargest(self._limit, self._final(islice(leaders, width)).values())
-            if len(best) == self._limit:
-                return best[-1]
+            least = nth_largest(self._final(islice(leaders, width)).values(), self._limit)
+            if least is not None:
+                return least
             if width >= len(self._sums):
                 break
             width *= 8
@@ -225,6 +224,17 @@ class Ranking:
         return slots if self._permits is None else [slot for slot in slots if self._permits(slot)]
 
 
+def nth_largest(values: Collection[float], number: int) -> float | None:
+    """Return the `number`-th largest; None: there are not as many."""
+    if len(values) < number:
+        return None
+    # A heap takes Python's own time for each value that it keeps, and pays for few of many only.
+    if len(values) > _VALUES_A_HEAP * number:
+        return nlargest(number, values)[-1]
+    return sorted(values, reverse=True)[number - 1]
+
+
+_VALUES_A_HEAP = 32
 _SCALE = K1 + 1
 _MANY_POSTINGS = 96
 """So many pay for numpy, where it is loaded."""
