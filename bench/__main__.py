@@ -94,7 +94,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parts = {"memory": lambda scratch: memory.measure(scratch, options.case)}
     for part in options.only or (part for part in parts if part not in ALONE):
         with (
-            tempfile.TemporaryDirectory(dir=SCRATCH, prefix="bench-") as scratch,
+            # A sidecar that was left a moment ago still closes its files: figures are not lost for that.
+            tempfile.TemporaryDirectory(dir=SCRATCH, prefix="bench-", ignore_cleanup_errors=True) as scratch,
             console.status(f"measuring {part}"),
         ):
             for figure in parts[part](Path(scratch).resolve()):
