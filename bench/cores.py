@@ -10,10 +10,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 import multiprocessing
+import random
 import time
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
@@ -27,12 +30,16 @@ from bench import requests
 from bench.load import Load
 from bench.measuring import Figure, at_least
 from bench.processes import Server, memsvc
+from bench.sentences import exchange
+from memsvc.v1 import common_pb2, session_pb2
 from tests.servers.postgres import Postgres
 from tests.servers.process import ServerMissing
 
 _CLIENTS: Final = 64
 _USERS: Final = 64
 _MEMORIES: Final = 100
+_RUNS: Final = 200
+"""Of each client: more than it sends in a round."""
 _ROUNDS: Final = 5
 _WARM_ROUNDS: Final = 3
 _SECONDS: Final = 1.0
@@ -123,8 +130,20 @@ def _compared(
 
 
 def _appends() -> Sequence[bytes]:
-    """Return runs that nobody has sent before."""
-    return requests.appends([f"user-{number % _USERS}" for number in range(20_000)], seed=3)
+    """Return runs that nobody has sent before; nothing is learned from them."""
+    sent = []
+    for _ in range(_RUNS):
+        for run in _runs():
+            run.request_id = str(uuid.uuid4())
+            sent.append(run.SerializeToString())
+    return sent
+
+
+@cache
+def _runs() -> Sequence[session_pb2.AppendRunRequest]:
+    source = random.Random(3)
+    off = common_pb2.LEARNING_MODE_OFF
+    return [requests.append(f"user-{number}", exchange(source), off) for number in range(_USERS)]
 
 
 @contextmanager
