@@ -26,8 +26,8 @@ def time_codes(analyzer: Analyzer, text: str, time: int) -> bytes:
     if not _time().search(folded):
         return b""
     said = said_at(time)
-    phrases = (tuple(_WORD.findall(phrase[0])) for phrase in _phrase().finditer(folded))
-    days = {day: None for words in phrases for day in _days(words, said)}
+    phrases = (phrase[0] for phrase in _phrase().finditer(folded) if _time().search(phrase[0]))
+    days = {day: None for phrase in phrases for day in _days(_WORD.findall(phrase), said)}
     return term_codes([TIMED]) + b"".join(map(analyzer.document_codes, days))
 
 
