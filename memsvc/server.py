@@ -7,7 +7,7 @@ import contextlib
 import gc
 import os
 import sys
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -41,18 +41,18 @@ NO_SOURCES: Final[Mapping[str, str]] = MappingProxyType({})
 def run(config: Config, sources: Mapping[str, str] = NO_SOURCES) -> None:
     """Serve until SIGTERM or SIGINT. `sources`: where each setting came from that is no default."""
     start_logging(config.log_level, config.log_format)
-    run_in_loop(serve_and_end(config, sources, Alone(config)))
+    run_in_loop(lambda: serve_and_end(config, sources, Alone(config)))
 
 
-def run_in_loop(main: Coroutine[Any, Any, None]) -> None:
+def run_in_loop(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Run what serves in the event loop that serves best here."""
     allocator.tune()
     if sys.platform == "win32":
-        asyncio.run(main)
+        asyncio.run(main())
         return
     import uvloop
 
-    uvloop.run(main)
+    uvloop.run(main())
 
 
 async def serve_and_end(config: Config, sources: Mapping[str, str], place: Place) -> None:

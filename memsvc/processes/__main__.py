@@ -12,7 +12,7 @@ from memsvc.server import run_in_loop, serve_and_end
 
 
 def main(descriptor: int) -> None:
-    run_in_loop(_serve(socket.socket(fileno=descriptor)))
+    run_in_loop(lambda: _serve(socket.socket(fileno=descriptor)))
 
 
 async def _serve(own: socket.socket) -> None:

@@ -28,13 +28,12 @@ def whole(operation: Awaitable[T]) -> Generator[Any, None, T]:
             result: T = end.value
             return result
         try:
-            yield pending if pending is None else _Uncut(pending)
+            # How the future failed is for the operation to find there: it may know what to do.
+            with contextlib.suppress(Exception):
+                yield pending if pending is None else _Uncut(pending)
         except asyncio.CancelledError:
             _finish_after(pending, steps)
             raise
-        except Exception:  # noqa: S112
-            # The operation finds it in the future, and may know what to do.
-            continue
 
 
 class _Uncut:

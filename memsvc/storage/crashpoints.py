@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 
 _chosen, _, _how = os.environ.get("MEMSVC_CRASH_POINT", "").partition(":")
 _nth, _, _signal = _how.partition(":")
@@ -25,4 +26,5 @@ def _die_if_due() -> None:
     global _passes_left
     _passes_left -= 1
     if _passes_left == 0:
-        os.kill(os.getpid(), signal.Signals[_signal or "SIGKILL"])
+        # Sent to this thread: one that is sent to the process may stop it only after this thread has gone on.
+        signal.pthread_kill(threading.get_ident(), signal.Signals[_signal or "SIGKILL"])

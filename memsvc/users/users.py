@@ -265,6 +265,7 @@ class Users:
         mine = task is None
         if task is None:
             task = self._loads[scope] = asyncio.create_task(self._load_now(scope))
+            task.add_done_callback(_let_go)
         with current_waits():
             return await asyncio.shield(task), mine
 
@@ -302,3 +303,9 @@ class Users:
     def _known_tip(self, scope: Scope) -> Tip | None:
         hot = self._cache_of(scope).get(scope)
         return hot.state.tip if hot is not None else None
+
+
+def _let_go(load: asyncio.Task[HotUser]) -> None:
+    """Of a load that nobody waits for any more the error is of no interest."""
+    if not load.cancelled():
+        load.exception()

@@ -58,7 +58,7 @@ async def clients_of(stack: AsyncExitStack, server: Server, count: int = CLIENTS
     """Return clients with a connection each."""
     (port,) = re.findall(r"^0\.0\.0\.0:(\d+)$", server.ready_file.read_text(), re.MULTILINE)
     targets = [f"127.0.0.{number}:{port}" for number in range(1, count + 1)]
-    return [await stack.enter_async_context(AsyncMemoryClient(target)) for target in targets]
+    return [await stack.enter_async_context(AsyncMemoryClient(target, timeout_seconds=60)) for target in targets]
 
 
 async def metrics(server: Server) -> str:
@@ -256,7 +256,7 @@ async def test_a_socket_is_served_by_all_of_them_through_a_replacement(
     server = await started(stack, installation, listen=[f"unix://{path}"])
     # Another spelling is another connection.
     targets = [f"unix://{tmp_path}{'/' * number}/s" for number in range(CLIENTS)]
-    clients = [await stack.enter_async_context(AsyncMemoryClient(target)) for target in targets]
+    clients = [await stack.enter_async_context(AsyncMemoryClient(target, timeout_seconds=60)) for target in targets]
     writers = Writers(clients)
     async with asyncio.timeout(WAIT_SECONDS):
         # Who accepts is chance: more connections, until each has had one.

@@ -194,7 +194,9 @@ class Service:
 
     async def _launch(self) -> Server:
         own = f"unix://{self.installation.folder}/{next(self.installation.numbers)}.sock"
-        server = await self.installation.launch(listen=[own, self._address] if self.servers == 1 else [own])
+        # The common address is whoever serves alone's: one that is launched beside it is killed before it serves.
+        alone = self.servers == 1 and not self._serving
+        server = await self.installation.launch(listen=[own, self._address] if alone else [own])
         self._launched.append(server)
         return server
 

@@ -27,7 +27,7 @@ class Proxy:
         self._passing.set()
         self._passes_requests = self._passes_replies = True
         self._listener: socket.socket | None = None
-        self._accepting: asyncio.Task[None] | None = None
+        self._accepting = False
         self._links: set[_Link] = set()
 
     async def start(self) -> None:
@@ -68,9 +68,9 @@ class Proxy:
     async def cut(self) -> None:
         """Reset all connections, and refuse new ones until `resume`."""
         if self._accepting:
-            accepting, self._accepting = self._accepting, None
-            await _cancel(accepting)
+            self._accepting = False
             assert self._listener
+            asyncio.get_running_loop().remove_reader(self._listener)
             self._listener.close()
             # Bound and not listening: connections are refused, and nobody takes the port.
             self._listener = _bound(self.host, self.port)
@@ -78,14 +78,18 @@ class Proxy:
 
     async def reset(self) -> None:
         """Reset all connections; new ones are welcome."""
-        await asyncio.gather(*(_cancel(link.task) for link in list(self._links) if link.task))
+        links = list(self._links)
+        await asyncio.gather(*(_cancel(link.task) for link in links))
+        for link in links:
+            # A task that had not begun ends without a trace.
+            self._end(link)
 
     def resume(self) -> None:
         """Relay again, without delay, all new connections and those that lost nothing."""
         self._delay_seconds = 0.0
         self._passes_requests = self._passes_replies = True
         self._passing.set()
-        if self._accepting is None:
+        if not self._accepting:
             self._listen()
 
     def _listen(self) -> None:
@@ -93,30 +97,35 @@ class Proxy:
             self._listener = _bound(self.host, self.port)
         self.port = self._listener.getsockname()[1]
         self._listener.listen(1_024)
-        self._accepting = asyncio.ensure_future(self._accept(self._listener))
+        asyncio.get_running_loop().add_reader(self._listener, self._accept, self._listener)
+        self._accepting = True
 
-    async def _accept(self, listener: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            client, _ = await loop.sock_accept(listener)
-            link = _Link(client, self._passes_requests, self._passes_replies)
-            self._links.add(link)
-            self.most_connections = max(self.most_connections, len(self._links))
-            link.task = asyncio.ensure_future(self._relay(link))
-
-    async def _relay(self, link: _Link) -> None:
-        client = link.client
+    def _accept(self, listener: socket.socket) -> None:
+        try:
+            client, _ = listener.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return
+        client.setblocking(False)
         # A connection that ends otherwise than by both sides' leave is reset.
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        link = _Link(client, self._passes_requests, self._passes_replies)
+        link.task = asyncio.ensure_future(self._relay(link))
+        self._links.add(link)
+        self.most_connections = max(self.most_connections, len(self._links))
+
+    async def _relay(self, link: _Link) -> None:
         try:
             await self._passing.wait()
             with suppress(OSError):
                 async with _dialled(*self.upstream) as server:
                     await _both(self._pump_requests(link, server), self._pump_replies(link, server))
         finally:
-            self._links.discard(link)
-            client.close()
+            self._end(link)
+
+    def _end(self, link: _Link) -> None:
+        self._links.discard(link)
+        link.client.close()
 
     async def _pump_requests(self, link: _Link, server: socket.socket) -> None:
         async for data in self._received(link.client):
@@ -152,7 +161,7 @@ class _Link:
         self.client = client
         self.passes_requests = passes_requests
         self.passes_replies = passes_replies
-        self.task: asyncio.Task[None] | None = None
+        self.task: asyncio.Task[None]
 
 
 @asynccontextmanager

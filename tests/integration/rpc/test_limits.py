@@ -49,6 +49,12 @@ async def limited(driver: Driver, folder: Path, limits: Path) -> AsyncIterator[H
         yield harness
 
 
+async def limit(limits: Path, content: str) -> None:
+    """Write the file, and wait until what was seen before no longer counts."""
+    limits.write_text(content)
+    await asyncio.sleep(LOOK_SECONDS)
+
+
 async def refused_of(count: int, calls: Callable[[], Any]) -> list[Failure]:
     """Make calls all at once and return how those failed that did."""
     outcomes = await asyncio.gather(*(calls() for _ in range(count)), return_exceptions=True)
@@ -56,7 +62,7 @@ async def refused_of(count: int, calls: Callable[[], Any]) -> list[Failure]:
 
 
 async def test_calls_above_the_rate_of_a_namespace_are_told_when_to_come_again(limited: Harness, limits: Path) -> None:
-    limits.write_text("[support]\ncalls_per_second = 1\n")
+    await limit(limits, "[support]\ncalls_per_second = 1\n")
     failures = await refused_of(40, lambda: listing(limited))
     assert failures
     first = failures[0]
@@ -72,7 +78,7 @@ async def test_calls_above_the_rate_of_a_namespace_are_told_when_to_come_again(l
 async def test_namespaces_that_are_not_named_have_what_is_said_of_others_each_for_itself(
     limited: Harness, limits: Path
 ) -> None:
-    limits.write_text('[support]\n\n["*"]\ncalls_per_second = 1\n')
+    await limit(limits, '[support]\n\n["*"]\ncalls_per_second = 1\n')
     await listing(limited, "a")
     await listing(limited, "b")
     assert await refused_of(40, lambda: listing(limited, "a"))
@@ -96,7 +102,7 @@ async def _as_many_as_there_may_be(watch: Callable[[], Awaitable[Any]]) -> Async
 
 
 async def test_open_streams_are_counted_until_they_end(limited: Harness, limits: Path) -> None:
-    limits.write_text("[support]\nopen_streams = 2\n")
+    await limit(limits, "[support]\nopen_streams = 2\n")
 
     async def watch() -> Any:
         stream = limited.memories.WatchMemories(memory_pb2.WatchMemoriesRequest(scope=scope()))
@@ -127,7 +133,7 @@ async def test_open_streams_are_counted_until_they_end(limited: Harness, limits:
 
 
 async def test_bytes_in_flight_are_counted_until_the_reply_was_taken(limited: Harness, limits: Path) -> None:
-    limits.write_text("[support]\nbytes_in_flight = 100_000\n")
+    await limit(limits, "[support]\nbytes_in_flight = 100_000\n")
     limited.driver.fast.clear()
     large = [asyncio.ensure_future(adding(limited, f"u{number}", "x" * 8_000)) for number in range(30)]
     await limited.driver.asked.wait()
@@ -146,7 +152,7 @@ async def test_bytes_in_flight_are_counted_until_the_reply_was_taken(limited: Ha
 
 
 async def test_a_namespace_has_no_more_users_than_it_may(limited: Harness, limits: Path) -> None:
-    limits.write_text("[support]\nusers = 2\n")
+    await limit(limits, "[support]\nusers = 2\n")
     await adding(limited, "sarah")
     await limited.sessions.AppendRun(
         session_pb2.AppendRunRequest(scope=scope("ben"), run=session_pb2.Run(session_id="s", messages=[said("I sail")]))
@@ -164,7 +170,7 @@ async def test_a_namespace_has_no_more_users_than_it_may(limited: Harness, limit
 
 
 async def test_a_user_has_no_more_memories_than_its_namespace_allows(limited: Harness, limits: Path) -> None:
-    limits.write_text("[support]\nmemories = 2\n\n[large]\nmemories = 1_000_000\n")
+    await limit(limits, "[support]\nmemories = 2\n\n[large]\nmemories = 1_000_000\n")
     await adding(limited, "sarah", "a")
     await adding(limited, "sarah", "b")
     failure = await failing(adding(limited, "sarah", "c"))
@@ -196,7 +202,7 @@ async def test_learning_waits_for_the_next_day_once_the_budget_is_spent_and_goes
     driver: Driver, folder: Path, limits: Path
 ) -> None:
     # The engine of this server takes 15 tokens for each.
-    limits.write_text("[support]\nmodel_tokens_a_day = 20\n")
+    await limit(limits, "[support]\nmodel_tokens_a_day = 20\n")
     async with served(driver, folder, limits_file=str(limits)) as harness:
         for text in ("I ski", "I sail"):
             assert (await learned(harness, text)).state == extraction_pb2.EXTRACTION_STATE_SUCCEEDED
@@ -225,7 +231,7 @@ async def test_learning_waits_for_the_next_day_once_the_budget_is_spent_and_goes
 async def test_a_file_that_makes_no_sense_keeps_a_server_from_starting_and_one_that_runs_as_it_was(
     driver: Driver, folder: Path, limits: Path, content: str
 ) -> None:
-    limits.write_text("[support]\nusers = 1\n")
+    await limit(limits, "[support]\nusers = 1\n")
     async with served(driver, folder, limits_file=str(limits)) as harness:
         limits.write_text(content)
         await adding(harness, "sarah")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
+from memsvc.errors import StorageUnavailable
 from memsvc.ids import new_id
 from memsvc.journal.records import Request
 from memsvc.memories import Create, Guard
@@ -120,6 +123,31 @@ async def test_a_user_larger_than_the_cache_is_loaded_once_for_all_of_its_reader
     for _ in range(5):
         await users.latest(SARAH)
     assert driver.loads == 1
+
+
+async def test_a_load_that_fails_when_its_reader_has_gone_is_nobodys_error(driver: Switched) -> None:
+    asked, answer = asyncio.Event(), asyncio.Event()
+
+    async def load(*_: Any) -> Any:
+        asked.set()
+        await answer.wait()
+        raise StorageUnavailable("the database went away")
+
+    driver.load = load  # type: ignore[method-assign]
+    complaints: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, complaint: complaints.append(complaint))
+    users = Users(driver)
+    reader = asyncio.create_task(users.latest(SARAH))
+    await asked.wait()
+    reader.cancel()
+    await asyncio.gather(reader, return_exceptions=True)
+    del reader
+    answer.set()
+    while users._loads:
+        await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    gc.collect()
+    assert complaints == []
 
 
 async def test_what_the_cache_counts_is_the_sum_of_what_is_in_it(driver: Switched) -> None:
