@@ -5,10 +5,6 @@ size before it is there. So what may come is bounded by how many are asked for a
 have a few places, for a moment each. One that is not there after that moment is large or slow: it counts as the largest
 there may be, where there is room for that; where there is none, it keeps its place until others wait for one. So a
 client that sends slowly, or stops in the midst, takes no place for long from those whose requests are small.
-
-gRPC hands over one call in each round of the event loop, in the order in which they came, and a large request makes a
-round long: behind three hundred of them whoever comes would wait for most. So a place that a large one had stays empty
-while calls keep coming: those are heard first, and then the newest has its turn.
 """
 
 from __future__ import annotations
@@ -28,19 +24,12 @@ PROMPT: Final = 8
 """So many requests are asked for at once that may all be of the largest size."""
 LARGE_BYTES: Final = 128 << 10
 """A larger request takes milliseconds to read."""
-LARGEST_SHORT_BYTES: Final = 1 << 20
-"""Until a larger request is answered, nobody else is for about ten milliseconds."""
 _LOOK_SECONDS: Final = 0.01
 _PROMPT_LOOKS: Final = 6
 """After so many looks a request is no longer prompt. Looks, not time: while the loop is busy, nothing can arrive."""
 _PATIENCE_SECONDS: Final = 1.0
 """A slow request has so long before it may have to make room for another, and one that waits for a place before it is
 refused."""
-_REST_LOOK_SECONDS: Final = 0.002
-_REST_LOOKS: Final = 10
-"""After so many looks without a call nobody else is coming: gRPC's threads may need a moment."""
-_LONGEST_REST_SECONDS: Final = 0.1
-"""... of work: what others on the machine take meanwhile brings no call nearer."""
 
 
 class Arrivals:
@@ -57,10 +46,6 @@ class Arrivals:
         self._waiting: deque[tuple[asyncio.Future[None], float]] = deque()
         """Since when, oldest first."""
         self._looking = False
-        self._resting = 0
-        """Places that stay empty while calls keep coming."""
-        self._looks_alone = 0
-        """How often since the last call came somebody has looked for one."""
         room.make_room = self._make_room
 
     async def read(self, context: grpc.aio.ServicerContext[Any, Any], task: asyncio.Task[Any]) -> bytes | None:
@@ -68,13 +53,11 @@ class Arrivals:
 
         Raises Unavailable (TOO_MANY_CALLS) where it comes too slowly for the room that there is.
         """
-        self._looks_alone = 0
-        while not self._has_place():
+        while len(self._prompt) >= PROMPT:
             await self._place()
         self._prompt[task] = 0
         if not self._looking:
             self._look_soon()
-        request = None
         try:
             request = await whole(context.read())
         except asyncio.CancelledError:
@@ -85,14 +68,8 @@ class Arrivals:
             if self._prompt.pop(task, None) is None and self._slow.pop(task, None) is not None:
                 self._room.let_go(task)
             self._refused.discard(task)
-            if isinstance(request, bytes) and len(request) > LARGEST_SHORT_BYTES:
-                self._rest()
-            elif self._waiting:
-                self._wake()
+            self._wake()
         return request if isinstance(request, bytes) else None
-
-    def _has_place(self) -> bool:
-        return len(self._prompt) + self._resting < PROMPT
 
     async def _place(self) -> None:
         place = asyncio.get_running_loop().create_future()
@@ -106,29 +83,11 @@ class Arrivals:
 
     def _wake(self) -> None:
         # The last one first: in a crowd those that have just come can still be served well, instead of nobody.
-        while self._waiting and self._has_place():
+        while self._waiting and len(self._prompt) < PROMPT:
             place, _ = self._waiting.pop()
             if not place.done():
                 place.set_result(None)
                 return
-
-    def _rest(self) -> None:
-        self._resting += 1
-        if self._resting == 1:
-            self._looks_alone = 0
-            self._look_for_calls(time.thread_time() + _LONGEST_REST_SECONDS)
-
-    def _look_for_calls(self, until: float) -> None:
-        asyncio.get_running_loop().call_later(_REST_LOOK_SECONDS, self._end_rest, until)
-
-    def _end_rest(self, until: float) -> None:
-        self._looks_alone += 1
-        if self._looks_alone < _REST_LOOKS and time.thread_time() < until:
-            self._look_for_calls(until)
-            return
-        rested, self._resting = self._resting, 0
-        for _ in range(rested):
-            self._wake()
 
     def _look_soon(self) -> None:
         self._looking = True

@@ -120,38 +120,3 @@ async def test_whoever_goes_takes_nothing_along() -> None:
     late[0].sent.set_result(b"request")
     assert await task == b"request"
     assert room.held_bytes == 0
-
-
-async def having_read_long_ones(arrivals: Arrivals, waiting: int) -> list[Call]:
-    """Read as many long requests as there are places; return the calls that wait for one."""
-    calls, tasks = reading(arrivals, PROMPT + waiting)
-    await asyncio.sleep(0)
-    long = [call for call in calls if call.asked.is_set()]
-    for call in long:
-        call.sent.set_result(bytes(arriving.LARGEST_SHORT_BYTES + 1))
-    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    return [call for call in calls if call not in long]
-
-
-async def test_after_long_ones_whoever_comes_is_heard_before_those_that_wait() -> None:
-    arrivals = Arrivals(Room(LARGEST), LARGEST, 60)
-    crowd = await having_read_long_ones(arrivals, 2 * PROMPT)
-    (newest,), (task,) = reading(arrivals, 1)
-    await asyncio.sleep(0)
-    assert not any(call.asked.is_set() for call in (newest, *crowd))
-    await asyncio.wait_for(newest.asked.wait(), 10)
-    assert sum(call.asked.is_set() for call in crowd) < PROMPT
-    newest.sent.set_result(b"small")
-    assert await asyncio.wait_for(task, 10) == b"small"
-
-
-async def test_those_that_wait_have_their_turn_though_calls_keep_coming(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(arriving, "_LONGEST_REST_SECONDS", 0.02)
-    arrivals = Arrivals(Room(LARGEST), LARGEST, 60)
-    await having_read_long_ones(arrivals, PROMPT)
-    async with asyncio.timeout(10):
-        while True:
-            (call,), _ = reading(arrivals, 1)
-            await asyncio.sleep(0)
-            if call.asked.is_set():
-                break
