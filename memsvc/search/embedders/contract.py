@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from typing import Protocol, cast
 
 
@@ -57,3 +58,16 @@ def instant(embedder: Embedder | None) -> InstantEmbedder | None:
     if embedder is None or not embedder.instant:
         return None
     return cast("InstantEmbedder", embedder)
+
+
+async def embed_in_slices(vector: Callable[[str], bytes], texts: Sequence[str]) -> Sequence[bytes]:
+    """Return a vector for each text, and let others have their turn now and then."""
+    vectors = []
+    for number, text in enumerate(texts, start=1):
+        vectors.append(vector(text))
+        if number % _TEXTS_A_SLICE == 0:
+            await asyncio.sleep(0)
+    return vectors
+
+
+_TEXTS_A_SLICE = 32

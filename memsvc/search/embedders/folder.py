@@ -10,7 +10,6 @@ The table is mapped into memory, not read: only the rows of tokens that are met 
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import importlib
 import json
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
+from memsvc.search.embedders.contract import embed_in_slices
 from memsvc.search.embedders.wordpiece import WordPiece
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ _MOST_HEADER_BYTES: Final = 1 << 20
 _SAMPLES: Final = 64
 _SAMPLE_BYTES: Final = 4096
 _MOST_CHARACTERS: Final = 8192
-_TEXTS_A_SLICE: Final = 32
 _UNKNOWN: Final = -1
 
 
@@ -81,12 +80,7 @@ class FolderEmbedder:
         _ = self._model
 
     async def embed(self, texts: Sequence[str]) -> Sequence[bytes]:
-        vectors = []
-        for number, text in enumerate(texts):
-            vectors.append(self.vector(text))
-            if number % _TEXTS_A_SLICE == _TEXTS_A_SLICE - 1:
-                await asyncio.sleep(0)
-        return vectors
+        return await embed_in_slices(self.vector, texts)
 
     def vector(self, text: str) -> bytes:
         """Return the vector of one text."""

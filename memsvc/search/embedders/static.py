@@ -5,18 +5,17 @@ No model runs and nothing is sent anywhere: 30 to 60 us a text. numpy and the ta
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
+from memsvc.search.embedders.contract import embed_in_slices
 from memsvc.search.embedders.table import FOLDER, Table, read_table
 from memsvc.search.embedders.wordpiece import WordPiece
 
 NAME = "static-minilm-256-1"
 """Goes on where the table, or how texts are cut, changes."""
 _UNKNOWN = -1
-_TEXTS_A_SLICE = 32
 
 
 class StaticEmbedder:
@@ -33,12 +32,7 @@ class StaticEmbedder:
         _ = self._table, self._tokenizer
 
     async def embed(self, texts: Sequence[str]) -> Sequence[bytes]:
-        vectors = []
-        for number, text in enumerate(texts):
-            vectors.append(self.vector(text))
-            if number % _TEXTS_A_SLICE == _TEXTS_A_SLICE - 1:
-                await asyncio.sleep(0)
-        return vectors
+        return await embed_in_slices(self.vector, texts)
 
     def vector(self, text: str) -> bytes:
         """Return the vector of one text."""
