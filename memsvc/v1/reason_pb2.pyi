@@ -148,8 +148,10 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
 class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper):
     """Why a call failed, an extraction waits or ended without effect, or something was refused.
 
-    Every error has a google.rpc.ErrorInfo with the domain "memsvc.dev" and one of these as its reason, without REASON_;
-    Extraction.reason and its like have the same words. Values may be added: treat one that is not known like its status.
+    Every error has a google.rpc.ErrorInfo with the domain "memsvc.dev" and one of these as its reason, without REASON_,
+    but for those that gRPC's own library answers before a server sees the call: a message of more than twice the largest
+    request, and headers that it cannot read, as a malformed grpc-timeout. Extraction.reason and its like have the same
+    words. Values may be added: treat one that is not known like its status.
     The text in quotes is a sample of the sentence that comes with it.
     """
 
