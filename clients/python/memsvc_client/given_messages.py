@@ -49,11 +49,21 @@ _TYPES_WITH_A_ROLE = frozenset({*_ROLES, "system", "user", "assistant", "tool"})
 
 
 def mapping_of(given: object) -> Mapping[str, Any] | None:
-    """Return what a dict, model or object says, by name; None where it is none of these."""
+    """Return what a dict, model or object says, by name; None where it is none of these.
+
+    Raises TypeError where the object's own code fails.
+    """
     if isinstance(given, Mapping):
         return given
     if isinstance(given, (str, bytes, int, float, list, tuple, set, type)) or given is None:
         return None
+    try:
+        return _said_by(given)
+    except Exception as error:
+        raise TypeError(f"a {type(given).__name__} cannot be read, {type(error).__name__}: {error}") from error
+
+
+def _said_by(given: object) -> Mapping[str, Any] | None:
     if dumped := _dumped(given):
         return {**{name: getattr(given, name) for name in ("role", "content") if hasattr(given, name)}, **dumped}
     if dataclasses.is_dataclass(given):

@@ -400,6 +400,9 @@ def _spoken(value: object) -> str:
     """A value as one would write it: a list with commas, a string as it is."""
     if isinstance(value, str):
         return value
-    if isinstance(value, (list, tuple)):
-        return ", ".join(_spoken(each) for each in value)
-    return to_json(value)
+    try:
+        if isinstance(value, (list, tuple)):
+            return ", ".join(_spoken(each) for each in value)
+    except RecursionError:
+        raise ValueError("value is nested too deeply for JSON, or holds itself") from None
+    return to_json("value", value)

@@ -264,7 +264,9 @@ def _tool_call(call_id: str | None, given: object) -> ToolCall | None:
     if not isinstance(function.get("name"), str):
         return None
     arguments = function.get("arguments", function.get("args", "{}"))
-    return ToolCall(call_id or "", function["name"], arguments if isinstance(arguments, str) else to_json(arguments))
+    return ToolCall(
+        call_id or "", function["name"], arguments if isinstance(arguments, str) else to_json("arguments", arguments)
+    )
 
 
 def _content_parts(content: object, calls: Sequence[ToolCall] = ()) -> Iterator[Part]:
@@ -298,7 +300,7 @@ def _given_part(index: int, part: object) -> Part:
         case {"type": "image_url", "image_url": {"url": str(url)}} | {"type": "input_image", "image_url": str(url)}:
             return _media(url)
         case Mapping():
-            return ProviderPart(to_json(part))
+            return ProviderPart(to_json(f"content[{index}]", part))
         case _:
             raise TypeError(f"content[{index}] must be a string or a dict, got {part!r:.80}")
 

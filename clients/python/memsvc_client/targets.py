@@ -20,6 +20,9 @@ MAX_SOCKET_PATH_BYTES = 107
 TLS = "tls://"
 """Stands before host:port where the server speaks TLS."""
 
+_MAX_HOST_CHARACTERS = 253
+_SHOWN = 80
+"""So many characters of a target are repeated in an error."""
 _SOCKETS = ("unix:", "unix-abstract:")
 _RESOLVERS = ("dns:", "ipv4:", "ipv6:", "xds:")
 _DATABASES = ("sqlite", "postgres", "postgresql", "redis", "rediss", "mongodb", "mongodb+srv", "memory")
@@ -115,8 +118,24 @@ def _check_host_and_port(target: str) -> None:
         raise ValueError(f'target: an IPv6 address stands in brackets, "[::1]:{PORT}"')
     host, colon, port = target.rpartition(":")
     if not colon or target.endswith("]"):
-        raise ValueError(f'target names no port: write "{target}:{PORT}", if that is where the server listens')
+        raise ValueError(
+            f'target names no port: write "{target:.{_SHOWN}}:{PORT}", if that is where the server listens'
+        )
     if not host:
-        raise ValueError(f'target names no host: write "127.0.0.1:{port}"')
+        raise ValueError(f'target names no host: write "127.0.0.1:{port:.{_SHOWN}}"')
+    if ("[" in host or "]" in host) and not _is_ipv6_in_brackets(host):
+        raise ValueError(f'target: an IPv6 address stands in brackets, "[::1]:{PORT}", and nothing else does')
+    if len(host) > _MAX_HOST_CHARACTERS:
+        raise ValueError(f"target: a host's name has at most {_MAX_HOST_CHARACTERS} characters; {FORMS}")
     if not (port.isascii() and port.isdecimal() and 0 < int(port) < 65_536):
         raise ValueError(f"target: the port must be a number from 1 to 65535; {FORMS}")
+
+
+def _is_ipv6_in_brackets(host: str) -> bool:
+    if not (host.startswith("[") and host.endswith("]")):
+        return False
+    try:
+        ipaddress.IPv6Address(host[1:-1])
+    except ValueError:
+        return False
+    return True

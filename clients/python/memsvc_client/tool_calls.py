@@ -103,7 +103,7 @@ def call_tool(
     request = tool_pb2.CallToolRequest(
         scope=subject.scope,
         name=string("name", name),
-        arguments_json=arguments if isinstance(arguments, str) else to_json(arguments),
+        arguments_json=arguments if isinstance(arguments, str) else to_json("arguments", arguments),
         # A call that is sent again, for its answer was lost, is still one call.
         call_id=call_id or str(uuid.uuid4()),
         agent_id=subject.agent_id,

@@ -98,4 +98,6 @@ def _item(item: Mapping[str, Any]) -> GivenCall:
 def _uses(blocks: Sequence[Mapping[str, Any]]) -> Iterator[GivenCall]:
     for block in blocks:
         if block.get("type") == "tool_use":
-            yield GivenCall(str(block.get("id") or ""), str(block.get("name")), to_json(block.get("input") or {}))
+            yield GivenCall(
+                str(block.get("id") or ""), str(block.get("name")), to_json("input", block.get("input") or {})
+            )

@@ -143,9 +143,15 @@ def duration(span: float | timedelta | None, name: str = "duration") -> Duration
     return length
 
 
-def to_json(value: object) -> str:
-    """Return `value` as compact JSON. Raises TypeError or ValueError where JSON has no form for it (NaN too)."""
-    return string("JSON", json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False))
+def to_json(name: str, value: object) -> str:
+    """Return `value` as compact JSON. Raises TypeError or ValueError, which say `name`, where JSON cannot hold it."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{name} has no form in JSON: {error}") from None
+    except RecursionError:
+        raise ValueError(f"{name} is nested too deeply for JSON, or holds itself") from None
+    return string(name, text)
 
 
 def request_id_or_new(request_id: str | None) -> str:

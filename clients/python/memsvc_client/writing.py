@@ -170,7 +170,7 @@ def _fill(memory: memory_pb2.Memory, fields: MemoryFields) -> None:
         raise ValueError("expire_time and ttl say the same: give one of them")
     memory.MergeFrom(
         memory_pb2.Memory(
-            value_json=to_json(fields["value"]) if fields.get("value") is not None else "",
+            value_json=to_json("value", fields["value"]) if fields.get("value") is not None else "",
             topics=strings("topics", fields.get("topics")),
             input=string("input", fields.get("input") or ""),
             trust=enum_number("trust", Trust, fields.get("trust")),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 from fake_memory_service import FakeMemoryService, Running, start
@@ -278,6 +279,19 @@ def test_a_client_speaks_tcp_as_well() -> None:
     server.stop(None).wait()
 
 
+def holding_itself() -> list[object]:
+    held: list[object] = []
+    held.append(held)
+    return held
+
+
+def nested(levels: int) -> list[object]:
+    value: list[object] = []
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
@@ -297,7 +311,13 @@ def test_a_client_speaks_tcp_as_well() -> None:
         (lambda user: user.append_run("s1", [("user", "Hi")], learning_mode=False), "learning_mode must be a string"),
         (lambda user: user.append_run("s1", [("user", "Hi")], metadata={"a": 1}), r"metadata\['a'\] must be a string"),
         (lambda user: user.memories.add("x", topic=["a"]), "no field topic"),
-        (lambda user: user.memories.add("x", value=float("nan")), "JSON"),
+        (lambda user: user.memories.add("x", value=float("nan")), "value has no form in JSON"),
+        (lambda user: user.memories.add("x", value={1, 2}), "value has no form in JSON: Object of type set"),
+        (lambda user: user.memories.add("x", value="half \ud800"), "value has half of a character"),
+        (lambda user: user.memories.upsert("profile", "role", value=Decimal(1)), "value has no form in JSON"),
+        (lambda user: user.memories.upsert("profile", "role", value=[holding_itself()]), "value is nested too deeply"),
+        (lambda user: user.memories.upsert("profile", "role", value=nested(100_000)), "value is nested too deeply"),
+        (lambda user: user.memories.update("m", value={"a": b"x"}), "value has no form in JSON"),
         (lambda user: user.memories.add("x", observe_time=datetime(2024, 1, 1)), "no time zone"),
         (lambda user: user.memories.add("x", ttl=5, expire_time=datetime.now(UTC)), "one of them"),
         (lambda user: user.memories.update("m"), "nothing to update"),

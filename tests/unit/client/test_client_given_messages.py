@@ -124,9 +124,28 @@ class Half:
     tool_calls: list[Any] = field(default_factory=list)
 
 
+class Broken:
+    """An object whose own code fails."""
+
+    role = "user"
+
+    @property
+    def content(self) -> str:
+        raise RuntimeError("not loaded")
+
+
+class BrokenModel:
+    def model_dump(self) -> dict[str, Any]:
+        raise RuntimeError("not loaded")
+
+
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
+        (Broken(), "a Broken cannot be read, RuntimeError: not loaded"),
+        (BrokenModel(), "a BrokenModel cannot be read, RuntimeError: not loaded"),
+        ({"role": "user", "content": [{"type": "x", "y": {1}}]}, "content[0] has no form in JSON"),
+        (Half(tool_calls=[{"id": "c1", "function": {"name": "f", "arguments": {"a": 1j}}}]), "arguments has no form"),
         (Half(), "has neither content nor tool_calls"),
         (Half(tool_calls=[42]), "tool_calls must hold"),
         (Half(content=object()), "content must be"),
