@@ -1,6 +1,12 @@
 """Compiles a user's memories into a block of text for a system prompt, under a budget."""
 
-from memsvc.context.compiling import compile_context, compile_with_recall, kept_contexts, unless_held
+from memsvc.context.compiling import (
+    compile_context,
+    compile_for_recall,
+    compile_with_summary,
+    kept_contexts,
+    unless_held,
+)
 from memsvc.context.contract import (
     DEFAULT_MAX_CHARACTERS,
     MAX_CUT_IDS,
@@ -14,7 +20,7 @@ from memsvc.context.contract import (
     Source,
     count_tokens,
 )
-from memsvc.context.recall import Recalled
+from memsvc.context.recall import Recalled, RecallSection
 
 __all__ = [
     "DEFAULT_MAX_CHARACTERS",
@@ -24,12 +30,14 @@ __all__ = [
     "ContextRequest",
     "Cut",
     "CutReason",
+    "RecallSection",
     "Recalled",
     "Section",
     "SectionKind",
     "Source",
     "compile_context",
-    "compile_with_recall",
+    "compile_for_recall",
+    "compile_with_summary",
     "count_tokens",
     "kept_contexts",
     "unless_held",

@@ -30,7 +30,7 @@ from memsvc.context.contract import (
 from memsvc.context.form import Entry, Form
 from memsvc.context.json import JsonForm
 from memsvc.context.markdown import MarkdownForm
-from memsvc.context.recall import Recalled, least_room, with_recall
+from memsvc.context.recall import RecallSection, least_room
 from memsvc.context.selection import select
 from memsvc.context.summary import summary_section, with_summary
 from memsvc.context.xml import XmlForm
@@ -59,27 +59,28 @@ def compile_context(own: Source, shared: Sequence[Source], request: ContextReque
     return unless_held(context, request.etag)
 
 
-def compile_with_recall(
-    own: Source,
-    shared: Sequence[Source],
-    request: ContextRequest,
-    nearest: Sequence[Recalled],
-    summary: Summary | None = None,
-) -> CompiledContext:
-    """Return the context with the summary of a session, and passages of past conversations, nearest first."""
+def compile_for_recall(
+    own: Source, shared: Sequence[Source], request: ContextRequest, summary: Summary | None = None
+) -> RecallSection:
+    """Return the section for passages of past conversations, behind the memories and the summary of a session."""
     plain = replace(request, etag="")
     section = summary_section(plain, summary)
     rest = plain if section is None else section.rest
-    if nearest:
-        # Memories that fit into less than all of the budget are the same under either.
-        characters, tokens = least_room(rest)
-        rest = replace(rest, max_characters=characters, max_tokens=tokens)
-    context = compile_context(own, shared, rest)
-    if section is not None:
-        context = with_summary(context, plain, section)
-    if nearest:
-        context = with_recall(context, plain, nearest)
-    return unless_held(context, request.etag)
+    # Memories that fit into less than all of the budget are the same under either.
+    characters, tokens = least_room(rest)
+    context = compile_context(own, shared, replace(rest, max_characters=characters, max_tokens=tokens))
+    return RecallSection(context if section is None else with_summary(context, plain, section), plain)
+
+
+def compile_with_summary(
+    own: Source, shared: Sequence[Source], request: ContextRequest, summary: Summary | None
+) -> CompiledContext:
+    """Return the context with the summary of a session, and no passages."""
+    plain = replace(request, etag="")
+    section = summary_section(plain, summary)
+    if section is None:
+        return compile_context(own, shared, plain)
+    return with_summary(compile_context(own, shared, section.rest), plain, section)
 
 
 def unless_held(context: CompiledContext, etag: str) -> CompiledContext:

@@ -6,7 +6,7 @@ Memories come first: passages get the room that these leave, and at least a thir
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, timedelta
 from functools import lru_cache
 from hashlib import blake2b
@@ -34,6 +34,12 @@ LEAST_SHARE: Final = 3
 MOST_SHARE: Final = 2
 """They get no more than one part in so many."""
 _LONGEST_PASSAGE: Final = 600
+_USUAL: Final = 150
+"""About what a passage takes."""
+_SMALLEST: Final = 32
+"""What takes less is not worth looking for."""
+_MOST_MISSES: Final = 8
+"""So many passages that do not fit are passed over: what comes then has less to do with the query."""
 _BYTES_PER_TOKEN: Final = 4
 _DAY_MICROSECONDS: Final = 86_400_000_000
 
@@ -57,20 +63,58 @@ def least_room(request: ContextRequest) -> tuple[int, int]:
     return limit - limit // LEAST_SHARE, 0
 
 
-def with_recall(context: CompiledContext, request: ContextRequest, nearest: Sequence[Recalled]) -> CompiledContext:
-    """Return the context with as many of the passages, nearest first, as there is room for."""
-    measure: Callable[[str], int] = len
-    limit = request.max_characters or DEFAULT_MAX_CHARACTERS
-    if request.max_tokens and not request.max_characters:
-        measure, limit = utf8_bytes, request.max_tokens * _BYTES_PER_TOKEN
-    form = form_of(request)
-    frame = context.text or form.empty
-    room = min(limit - measure(frame), limit // MOST_SHARE)
-    shown = _fitting(form, nearest, room, measure, follows=bool(context.text))
-    if not shown:
-        return context
-    body = form.section(shown, follows=bool(context.text))
-    return behind_memories(context, request, Section(SectionKind.RECALL, None, body, count_tokens(body), False))
+class RecallSection:
+    """The section behind a context: filled with passages, nearest first, as many as there is room for."""
+
+    def __init__(self, context: CompiledContext, request: ContextRequest) -> None:
+        self._context = context
+        self._request = request
+        self._form = form_of(request)
+        self._measure: Callable[[str], int] = len
+        limit = request.max_characters or DEFAULT_MAX_CHARACTERS
+        if request.max_tokens and not request.max_characters:
+            self._measure, limit = utf8_bytes, request.max_tokens * _BYTES_PER_TOKEN
+        self._follows = bool(context.text)
+        room = min(limit - self._measure(context.text or self._form.empty), limit // MOST_SHARE)
+        self._left = room - self._measure(self._form.section((), follows=self._follows))
+        self._misses = 0
+        self._chosen: list[_Written] = []
+        self._taken = 0
+        self._headings: dict[tuple[str, str], str] = {}
+
+    @property
+    def room(self) -> int:
+        """How many more passages to read at once, so as to fill it, about; 0: it is full."""
+        if self._misses >= _MOST_MISSES or self._left < _SMALLEST:
+            return 0
+        usual = self._taken // len(self._chosen) if self._chosen else _USUAL
+        return self._left // usual + _MOST_MISSES - self._misses
+
+    def take(self, passages: Iterable[Recalled]) -> None:
+        """Choose what fits, in this order, until it is full."""
+        form, measure, headings = self._form, self._measure, self._headings
+        for each in passages:
+            if not self.room:
+                return
+            group = each.session_id, _day(each.time)
+            line, heading = form.line(each), headings.get(group) or form.heading(each)
+            cost = measure(line) + (0 if group in headings else measure(heading) + form.group_cost)
+            if cost > self._left:
+                self._misses += 1
+                continue
+            self._left -= cost
+            self._taken += cost
+            headings[group] = heading
+            self._chosen.append(_Written(each.order, each.session_id, heading, line))
+
+    def context(self) -> CompiledContext:
+        """Return the context with what was chosen, in the order in which it was said."""
+        if not self._chosen:
+            return self._context
+        shown = sorted(self._chosen, key=lambda each: (each.order, each.session_id))
+        body = self._form.section(shown, follows=self._follows)
+        section = Section(SectionKind.RECALL, None, body, count_tokens(body), False)
+        return behind_memories(self._context, self._request, section)
 
 
 def behind_memories(context: CompiledContext, request: ContextRequest, section: Section) -> CompiledContext:
@@ -103,24 +147,6 @@ class _Written(msgspec.Struct, frozen=True, gc=False):
     session_id: str
     heading: str
     line: str
-
-
-def _fitting(
-    form: _Form, nearest: Sequence[Recalled], room: int, measure: Callable[[str], int], *, follows: bool
-) -> list[_Written]:
-    """Return what fits, in the order in which it was said."""
-    chosen: list[_Written] = []
-    headings: dict[tuple[str, str], str] = {}
-    taken = measure(form.section((), follows=follows))
-    for each in nearest:
-        group = each.session_id, _day(each.time)
-        line, heading = form.line(each), headings.get(group) or form.heading(each)
-        cost = measure(line) + (0 if group in headings else measure(heading) + form.group_cost)
-        if taken + cost <= room:
-            taken += cost
-            headings[group] = heading
-            chosen.append(_Written(each.order, each.session_id, heading, line))
-    return sorted(chosen, key=lambda each: (each.order, each.session_id))
 
 
 def _grouped(shown: Sequence[_Written]) -> list[tuple[str, list[str]]]:

@@ -19,14 +19,15 @@ from memsvc.context import (
     CutReason,
     Recalled,
     SectionKind,
-    compile_with_recall,
+    compile_for_recall,
+    compile_with_summary,
     kept_contexts,
     unless_held,
 )
 from memsvc.errors import Reason, ResourceExhausted, Unavailable, invalid
 from memsvc.extraction.jobs.extractions import pending_runs
 from memsvc.limits import QUERY_BYTES, REPLY_BYTES, check_id, check_text
-from memsvc.model import Layer, Scope
+from memsvc.model import Layer, Scope, Summary
 from memsvc.rpc import wire
 from memsvc.rpc.calling import Context
 from memsvc.rpc.draining import Draining
@@ -50,6 +51,7 @@ from memsvc.rpc.waiting import LATE_SECONDS, REPLY_SECONDS
 from memsvc.search.filter import matcher
 from memsvc.search.history import HistoryFilter
 from memsvc.sessions.history import History
+from memsvc.sessions.searching import Nearest
 from memsvc.settings import DEFAULT_SETTINGS, MemorySettings
 from memsvc.users import HotUser
 from memsvc.users.world import with_past
@@ -167,11 +169,14 @@ class ContextService:
         compiled = kept_contexts(user).get(shape) if lasting else None
         if compiled is None:
             meant = await self._with_vector(replace(wanted, etag=""), sources)
-            recalled = await self._recall(request, user, shown_run_ids)
+            nearest = await self._nearest(request, user, shown_run_ids)
             summary = None
             if with_summary:
                 summary = await self._summarizer.read(user.state.scope, request.history.session_id)
-            compiled = compile_with_recall(user, sources[1:], meant, recalled, summary)
+            if nearest:
+                compiled = await _compile_with_passages(sources, meant, summary, nearest)
+            else:
+                compiled = compile_with_summary(user, sources[1:], meant, summary)
             by_words = bool(wanted.query) and self._meaning is not None and not meant.vector and bool(_many(sources))
             if lasting and not by_words and tips == tuple(source.state.tip for source in sources):
                 kept_contexts(user).put(shape, compiled)
@@ -186,32 +191,39 @@ class ContextService:
             return wanted
         return replace(wanted, vector=(await self._meaning.prepared(wanted.query, many, _VECTOR_SECONDS)).vector)
 
-    async def _recall(
+    async def _nearest(
         self, request: pb.CompileContextRequest, user: HotUser, shown_run_ids: Sequence[str]
-    ) -> Sequence[Recalled]:
-        """Return what was said in past conversations that fits the query, nearest first, where it is wanted."""
+    ) -> Nearest | None:
+        """Return what was said in past conversations that fits the query, where it is wanted."""
         wanted = request.recall if request.HasField("recall") else not self._has_model
         if not wanted or not request.query.strip() or user.is_past:
-            return ()
-        passages = await self._history_search.search_of(
-            user, request.query, _MOST_PASSAGES, HistoryFilter(but_run_ids=tuple(shown_run_ids)), min_score=_LEAST_SCORE
-        )
-        return [
-            Recalled(
-                passage.run.session_id,
-                (passage.run.index, passage.position),
-                passage.message.time,
-                passage.message.author_id or passage.message.name or passage.message.role.value,
-                passage.message.text,
-            )
-            for passage in passages
-        ]
+            return None
+        but_shown = HistoryFilter(but_run_ids=tuple(shown_run_ids))
+        return await self._history_search.nearest(user, request.query, _MOST_PASSAGES, but_shown, _LEAST_SCORE)
 
     async def _wait(self, scope: Scope, seconds: float) -> None:
         # What is in RAM may be fresh enough to answer, whatever becomes of the wait.
         with contextlib.suppress(Unavailable, TimeoutError):
             async with self._drain.until_drained(), asyncio.timeout(seconds + LATE_SECONDS):
                 await self._extractions.wait_for_all(scope, seconds)
+
+
+async def _compile_with_passages(
+    sources: Sequence[HotUser], wanted: ContextRequest, summary: Summary | None, nearest: Nearest
+) -> CompiledContext:
+    """Return the context with passages, of which no more are read than there is room for."""
+    read: list[Recalled] = []
+    while True:
+        tips = [source.state.tip for source in sources]
+        section = compile_for_recall(sources[0], sources[1:], wanted, summary)
+        section.take(read)
+        while nearest and (room := section.room):
+            more = await nearest.read(room)
+            read += more
+            section.take(more)
+        # Where somebody has moved while passages were read, what is remembered is compiled once more.
+        if tips == [source.state.tip for source in sources]:
+            return section.context()
 
 
 def _check_of_past(request: pb.CompileContextRequest) -> None:

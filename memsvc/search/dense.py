@@ -51,6 +51,16 @@ def dense_sums(
     return sums[:count]
 
 
+def holding(terms: Sequence[QueryTerm], count: int) -> NDArray[np.bool_]:
+    """Return which of so many slots hold one of the terms themselves."""
+    import numpy as np
+
+    holds = np.zeros(count, np.bool_)
+    for term in terms:
+        holds[term.postings.numbers() >> SLOT_SHIFT] = True
+    return holds
+
+
 def _add(
     sums: NDArray[np.float64], terms: Sequence[QueryTerm], steps: Sequence[NDArray[np.int64]], tables: _Tables
 ) -> None:

@@ -8,23 +8,31 @@ from __future__ import annotations
 
 import sys
 from array import array
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence, Set
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from memsvc.model import Role
 from memsvc.search.bm25 import LENGTHS, Shares, length_class, rarity
 from memsvc.search.corpus import Corpus
+from memsvc.search.dense import dense_sums, holding
 from memsvc.search.filter import ALWAYS, TimeRange
-from memsvc.search.hybrid import LEAST_SIMILARITY, Candidates, fuse
+from memsvc.search.fusing import Slots, best_fused
+from memsvc.search.hybrid import Ranked
 from memsvc.search.neighbours import NONE, Neighbours, Place
 from memsvc.search.postings import Gathered, Postings
-from memsvc.search.ranking import Factors, QueryTerm, Ranking, nth_largest
+from memsvc.search.ranking import QueryTerm, Ranking, nth_largest
 from memsvc.search.said import SaidRun
+from memsvc.search.scores import sure_score
 from memsvc.search.speakers import Speakers
 from memsvc.search.text import shared_analyzer
 from memsvc.search.times import TIMED, asks_when
 from memsvc.search.vectors import VectorIndex
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 NEWEST_MESSAGES = 20_000
 _SLACK = 2_000
@@ -76,6 +84,18 @@ class _IndexedRun(msgspec.Struct, frozen=True, gc=False):
     slots: range
 
 
+class _Asked(msgspec.Struct, frozen=True):
+    """What a query looks for."""
+
+    corpus: Corpus
+    terms: Sequence[QueryTerm]
+    """Of its words, as far as they are here."""
+    ordered: Sequence[QueryTerm]
+    """These, and what else it asks for, rarest first."""
+    mean_length: int
+    speakers: Set[int]
+
+
 class HistoryIndex:
     """Messages by slot, in the order in which their runs came. Not for several threads at once."""
 
@@ -103,6 +123,7 @@ class HistoryIndex:
         self._neighbours = Neighbours(place_of)
         self._model = model
         self._vectors = VectorIndex[int]()
+        self._vector_rows = array("i")
 
     def add_all(self, runs: Iterable[tuple[str, int, SaidRun]]) -> None:
         """Take in runs, each with its id and index, oldest first."""
@@ -120,6 +141,8 @@ class HistoryIndex:
         """Take in the terms, in order, and the vectors of runs that were gathered."""
         self._postings.add_all(ordered)
         self._vectors.put_all(gathered.vectors)
+        for slot, _ in gathered.vectors:
+            self._vector_rows[slot] = self._vectors.row_of(slot)
 
     def remove(self, run_id: str) -> None:
         """Forget a run, if it is here."""
@@ -133,6 +156,7 @@ class HistoryIndex:
             # Its postings stay until the index is made anew, and count for nothing.
             self._factors[slot] = 0.0
             self._vectors.remove(slot)
+            self._vector_rows[slot] = NONE
             self._total_length -= LENGTHS[self._lengths[slot]]
         self._alive -= len(run.slots)
         self._runs[number] = None
@@ -144,53 +168,79 @@ class HistoryIndex:
 
         `vector` is the query's, `without_names`: without it they are found by words alone.
         """
-        permits = self._predicate(wanted)
-        terms = shared_analyzer.query_terms(query)
-        speakers = self._speakers.asked(query, terms)
-        factors = self._speakers.preferred(speakers, self._factors) if speakers else self._factors
-        wide = max(_CANDIDATES, _CANDIDATES_A_RESULT * limit) if vector else limit
-        words, by_context = self._by_words(query, terms, wide, permits, factors)
-        near = dict.fromkeys(words, 0.0)
-        if vector and limit > 0:
-            similarities = self._vectors.similarities(vector)
-            near = {**similarities.of_each(words), **similarities.nearest(LEAST_SIMILARITY, wide, permits)}
-        times = self._times
-        newest_first = sorted(near, key=lambda slot: (-times[slot], -slot))
-        found = Candidates(words, {slot: factors[slot] * near[slot] for slot in newest_first}, by_context)
-        return [
-            HistoryHit(
-                self._spot(ranked.item),
-                ranked.score,
-                ranked.sure,
-                tuple(self._beside(ranked.item, self._neighbours.before, beside))[::-1],
-                tuple(self._beside(ranked.item, self._neighbours.after, beside)),
-            )
-            for ranked in fuse([found], limit)[: max(0, limit)]
-        ]
+        if limit <= 0:
+            return ()
+        found = self._by_both(query, limit, wanted, vector) if vector else self._by_words(query, limit, wanted)
+        return [self._hit(ranked, beside) for ranked in found]
 
     def without_names(self, query: str) -> str:
         """Return what of a query its vector is made of: who said something is no part of what it means."""
         return self._speakers.without_names(query)
 
-    def _by_words(
-        self, query: str, asked: Sequence[str], limit: int, permits: Callable[[int], bool], factors: Factors
-    ) -> tuple[dict[int, float], Callable[[int], bool]]:
-        """Return the scores of the best by slot, and what says whether only its context holds words of the query."""
-        holders = {term: len(self._postings.of(term)) for term in asked}
+    def _hit(self, ranked: Ranked[int], beside: int) -> HistoryHit:
+        if not beside:
+            return HistoryHit(self._spot(ranked.item), ranked.score, ranked.sure)
+        return HistoryHit(
+            self._spot(ranked.item),
+            ranked.score,
+            ranked.sure,
+            tuple(self._beside(ranked.item, self._neighbours.before, beside))[::-1],
+            tuple(self._beside(ranked.item, self._neighbours.after, beside)),
+        )
+
+    def _asked(self, query: str) -> _Asked:
+        terms = shared_analyzer.query_terms(query)
+        holders = {term: len(self._postings.of(term)) for term in terms}
         corpus = Corpus(max(len(self._run_of), *holders.values(), 1), self._total_length, holders)
-        terms = corpus.terms_in(self._postings)
-        if not terms or limit <= 0:
-            return {}, lambda slot: False
-        mean_length = max(1, round(self._total_length / max(1, self._alive)))
-        ranking = Ranking(mean_length, self._neighbours, Shares(), limit, permits, factors)
-        timed = self._timed(corpus) if asks_when(query) else ()
-        scores = ranking.scores(sorted((*terms, *timed), key=lambda term: len(term.postings)))
+        known = corpus.terms_in(self._postings)
+        timed = self._timed(corpus) if known and asks_when(query) else ()
+        return _Asked(
+            corpus,
+            known,
+            sorted((*known, *timed), key=lambda term: len(term.postings)),
+            max(1, round(self._total_length / max(1, self._alive))),
+            self._speakers.asked(query, terms),
+        )
+
+    def _by_words(self, query: str, limit: int, wanted: HistoryFilter | None) -> list[Ranked[int]]:
+        """Return the best by words alone, best first."""
+        asked = self._asked(query)
+        if not asked.terms:
+            return []
+        factors = self._speakers.preferred(asked.speakers, self._factors) if asked.speakers else self._factors
+        permits = self._predicate(wanted)
+        ranking = Ranking(asked.mean_length, self._neighbours, Shares(), limit, permits, factors)
+        scores = ranking.scores(asked.ordered)
         least = nth_largest(scores.values(), limit) or 0.0
         reaching = ((score, self._times[slot], slot) for slot, score in scores.items() if score >= least and score > 0)
-        best = sorted(reaching, reverse=True)[:limit]
-        all_once = corpus.all_once
-        words = {slot: score / all_once for score, _, slot in best}
-        return words, lambda slot: not ranking.holds_any(slot, terms)
+        best = [(score / asked.corpus.all_once, slot) for score, _, slot in sorted(reaching, reverse=True)[:limit]]
+        return [
+            Ranked(slot, score, sure_score(score, not ranking.holds_any(slot, asked.terms))) for score, slot in best
+        ]
+
+    def _by_both(self, query: str, limit: int, wanted: HistoryFilter | None, vector: bytes) -> list[Ranked[int]]:
+        """Return the best by words and by meaning, best first: of all slots at once, as there is numpy."""
+        import numpy as np
+
+        asked, count = self._asked(query), len(self._run_of)
+        # Views of arrays, which cannot grow meanwhile: they are gone when this returns.
+        factors = np.frombuffer(self._factors)
+        allowed = self._allowed(wanted)
+        if asked.speakers:
+            factors = self._speakers.preferred_at_once(asked.speakers, factors)
+        sums, holds = np.zeros(count), np.zeros(count, np.bool_)
+        if asked.terms:
+            sums = dense_sums(asked.ordered, self._neighbours, asked.mean_length, Shares())
+            holds = holding(asked.terms, count)
+        slots = Slots(
+            words=factors * sums / (asked.corpus.all_once or 1.0),
+            holds=holds,
+            nearness=self._vectors.similarities(vector).of_rows(np.frombuffer(self._vector_rows, np.intc)),
+            factors=factors,
+            allowed=allowed,
+            times=np.frombuffer(self._times, np.int64),
+        )
+        return best_fused(slots, max(_CANDIDATES, _CANDIDATES_A_RESULT * limit), limit)
 
     def _timed(self, corpus: Corpus) -> Sequence[QueryTerm]:
         """Return what a question for a time looks for besides its words, if any message says one."""
@@ -206,7 +256,10 @@ class HistoryIndex:
     @property
     def size_bytes(self) -> int:
         """The bytes that it takes, about."""
-        arrays = (self._run_of, self._positions, self._roles, self._times, self._factors, self._lengths)
+        arrays = (
+            *(self._run_of, self._positions, self._roles, self._times, self._factors, self._lengths),
+            self._vector_rows,
+        )
         flat = sum(map(sys.getsizeof, arrays)) + self._postings.size_bytes + self._neighbours.size_bytes
         flat += self._vectors.size_bytes + self._speakers.size_bytes
         return _OBJECTS_BYTES + flat + len(self._runs) * _RUN_BYTES
@@ -232,6 +285,7 @@ class HistoryIndex:
             self._times.append(message.time)
             self._factors.append(_FACTORS[role])
             self._lengths.append(its_class)
+            self._vector_rows.append(NONE)
             self._speakers.append(message.speaker, message.role)
             self._total_length += LENGTHS[its_class]
             gathered.add(message.codes, message.counts, slot, its_class)
@@ -239,6 +293,27 @@ class HistoryIndex:
         if self._model and said.model == self._model:
             pairs = zip(slots, said.messages, strict=True)
             gathered.vectors += [(slot, message.vector) for slot, message in pairs if message.vector]
+
+    def _allowed(self, wanted: HistoryFilter | None) -> NDArray[np.bool_]:
+        """Return which slots are meant."""
+        import numpy as np
+
+        allowed = np.frombuffer(self._factors) > 0
+        if wanted is None or wanted == _ALL:
+            return allowed
+        for run_id in wanted.but_run_ids:
+            run = self._runs[self._numbers[run_id]] if run_id in self._numbers else None
+            if run is not None:
+                allowed[run.slots.start : run.slots.stop] = False
+        if wanted.roles:
+            allowed &= np.isin(np.frombuffer(self._roles, np.int8), [_ROLES.index(role) for role in wanted.roles])
+        if wanted.time != ALWAYS:
+            times, never = np.frombuffer(self._times, np.int64), np.iinfo(np.int64)
+            allowed &= (times >= (wanted.time.start or never.min)) & (times < (wanted.time.end or never.max))
+        if wanted.session_ids or wanted.agent_ids:
+            of_runs = np.fromiter((_is_among(run, wanted) for run in self._runs), np.bool_, len(self._runs))
+            allowed &= of_runs[np.frombuffer(self._run_of, np.intc)]
+        return allowed
 
     def _predicate(self, wanted: HistoryFilter | None) -> Callable[[int], bool]:
         runs, run_of, factors = self._runs, self._run_of, self._factors
@@ -271,6 +346,14 @@ class HistoryIndex:
             if slot == NONE:
                 return
             yield self._spot(slot)
+
+
+def _is_among(run: _IndexedRun | None, wanted: HistoryFilter) -> bool:
+    return (
+        run is not None
+        and (not wanted.session_ids or run.session_id in wanted.session_ids)
+        and (not wanted.agent_ids or run.agent_id in wanted.agent_ids)
+    )
 
 
 _ALL = HistoryFilter()

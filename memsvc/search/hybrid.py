@@ -81,6 +81,16 @@ def candidates(
     return Candidates(by_words.scores, {**similarities.of_each(by_words.scores), **near}, by_words.by_context)
 
 
+def weights_of(most_words: float, most_similar: float) -> tuple[float, float]:
+    """Return what scores by words and by meaning are multiplied by before they are added, from the best of each."""
+    if not most_similar or not most_words:
+        return 1.0, 1.0
+    # The better half says how sure the best hit is.
+    certainty = max(min(1.0, most_words), most_similar)
+    of_words = certainty * LEXICAL_SHARE / max(most_words, LEAST_BEST_WORDS)
+    return of_words, certainty * (1 - LEXICAL_SHARE) / most_similar
+
+
 def fuse(sources: Sequence[Candidates[T]], limit: int = 0) -> list[Ranked[T]]:
     """Return the candidates of all sources with their scores, best first; of equals the order that they came in.
 
@@ -88,13 +98,7 @@ def fuse(sources: Sequence[Candidates[T]], limit: int = 0) -> list[Ranked[T]]:
     """
     most_words = max((score for each in sources for score in each.words.values()), default=0.0)
     most_similar = max((score for each in sources for score in each.similarities.values()), default=0.0)
-    if not most_similar or not most_words:
-        of_words, of_meaning = 1.0, 1.0
-    else:
-        # The better half says how sure the best hit is.
-        certainty = max(min(1.0, most_words), most_similar)
-        of_words = certainty * LEXICAL_SHARE / max(most_words, LEAST_BEST_WORDS)
-        of_meaning = certainty * (1 - LEXICAL_SHARE) / most_similar
+    of_words, of_meaning = weights_of(most_words, most_similar)
     scores = [
         [of_words * each.words.get(item, 0.0) + of_meaning * near for item, near in each.similarities.items()]
         for each in sources

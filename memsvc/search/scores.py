@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-_CONTEXT_ALONE = 0.5
+CONTEXT_ALONE = 0.5
+"""What counts of a lexical score where only what stands beside it holds the words."""
 
 
 def sure_score(score: float, by_context: bool) -> float:
     """Return what of a lexical score makes sure of a hit: half of it where only its context holds the words."""
-    return score * _CONTEXT_ALONE if by_context else score
+    return score * CONTEXT_ALONE if by_context else score
 
 
 def shown_scores(sure_scores: Sequence[float]) -> list[float]:

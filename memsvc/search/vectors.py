@@ -63,6 +63,10 @@ class VectorIndex(Generic[K]):
             self._ids[slot] = None
             self._free_slots.append(slot)
 
+    def row_of(self, name: K) -> int:
+        """Return where `Similarities.of_rows` finds a vector, until it is removed; -1: there is none."""
+        return self._slots.get(name, -1)
+
     def vector_of(self, name: K) -> bytes:
         """Return a vector; empty: there is none."""
         slot = self._slots.get(name)
@@ -148,6 +152,12 @@ class Similarities(Generic[K]):
 
         slots = np.fromiter(map(self._slots.get, names, repeat(len(self._ids))), np.intp, len(names))
         return dict(zip(names, np.maximum(self._nearness[slots], 0).tolist(), strict=True))
+
+    def of_rows(self, rows: NDArray[np.int32]) -> NDArray[np.float64]:
+        """Return how near the vectors of these rows are, negative too; 0 where there is none (-1)."""
+        import numpy as np
+
+        return np.take(self._nearness, rows, mode="wrap").astype(np.float64)
 
     def nearest(self, least: float, limit: int, allowed: Callable[[K], bool] | None = None) -> dict[K, float]:
         """Return what is at least so near, more than 0, and allowed: the `limit` nearest, nearest first."""

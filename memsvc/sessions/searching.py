@@ -8,13 +8,14 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from msgspec import Struct
 
+from memsvc.context import Recalled
 from memsvc.meaning import Meaning
 from memsvc.model import Message, Run, Scope, decode
 from memsvc.search.history import NEWEST_MESSAGES, HistoryFilter, HistoryHit, Spot
 from memsvc.search.said import ANALYSIS, SaidRun
 from memsvc.search.scores import shown_scores
 from memsvc.sessions.history import timed
-from memsvc.storage.driver import PageOf, Row, RowKind
+from memsvc.storage.driver import Driver, PageOf, Row, RowKind
 from memsvc.users import LATEST, Consistency, HotUser, Users
 from memsvc.users.history import HotHistory
 
@@ -39,6 +40,43 @@ class Passage(Struct, frozen=True):
     @property
     def message(self) -> Message:
         return timed(self.run.messages[self.position], self.run)
+
+
+class Nearest:
+    """What was said that fits a query best, nearest first: read as far as anybody asks."""
+
+    def __init__(self, driver: Driver, scope: Scope, spots: Sequence[Spot]) -> None:
+        self._driver = driver
+        self._scope = scope
+        self._spots = spots
+
+    def __bool__(self) -> bool:
+        """Whether there may be more."""
+        return bool(self._spots)
+
+    async def read(self, count: int) -> Sequence[Recalled]:
+        """Return up to so many more passages, as they are now: what was deleted or replaced meanwhile is left out."""
+        spots, self._spots = self._spots[:count], self._spots[count:]
+        rows = await self._driver.get(self._scope, RowKind.RUN, tuple({spot.run_id for spot in spots}))
+        runs = {run_id: _run_decoder.decode(row.body) for run_id, row in rows.items()}
+        return [
+            _recalled(runs[spot.run_id], spot.position)
+            for spot in spots
+            if spot.run_id in runs and not runs[spot.run_id].replaced_by
+        ]
+
+
+class _ReadRun(Struct, frozen=True, gc=False):
+    """Of a run what a passage of it shows."""
+
+    session_id: str
+    index: int
+    messages: tuple[msgspec.Raw, ...]
+    create_time: int = 0
+    replaced_by: str = ""
+
+
+_run_decoder = msgspec.json.Decoder(_ReadRun)
 
 
 class HistorySearch(Struct):
@@ -71,11 +109,7 @@ class HistorySearch(Struct):
         min_score: float = 0.0,
     ) -> Sequence[Passage]:
         """Return the passages of a user that was read, as `search` does."""
-        if not user.state.core.runs:
-            return ()
-        history = await self._prepared(user)
-        vector = await self._vector(history.index.without_names(query))
-        hits = history.index.search(query, limit, wanted, beside, vector)
+        hits = await self._hits(user, query, limit, wanted, beside)
         runs = await self._runs(user.state.scope, hits)
         # What went meanwhile, or was deleted in a part of a deletion that goes on, is not there any more.
         hits = [hit for hit in hits if hit.spot.run_id in runs]
@@ -85,6 +119,22 @@ class HistorySearch(Struct):
             for hit, score in zip(hits, scores, strict=True)
             if score >= min_score
         ]
+
+    async def nearest(self, user: HotUser, query: str, limit: int, wanted: HistoryFilter, min_score: float) -> Nearest:
+        """Return the passages that fit best, to be read: what `search_of` finds."""
+        hits = await self._hits(user, query, limit, wanted, 0)
+        scores = shown_scores([hit.sure for hit in hits])
+        spots = [hit.spot for hit, score in zip(hits, scores, strict=True) if score >= min_score]
+        return Nearest(self.users.driver, user.state.scope, spots)
+
+    async def _hits(
+        self, user: HotUser, query: str, limit: int, wanted: HistoryFilter | None, beside: int
+    ) -> Sequence[HistoryHit]:
+        if not user.state.core.runs:
+            return ()
+        history = await self._prepared(user)
+        vector = await self._vector(history.index.without_names(query))
+        return history.index.search(query, limit, wanted, beside, vector)
 
     async def _vector(self, query: str) -> bytes:
         """Return the query's vector where what was said has some: those of an instant embedder are stored with it."""
@@ -141,6 +191,12 @@ class HistorySearch(Struct):
         rows = await self.users.driver.get(scope, RowKind.RUN, tuple(run_ids)) if run_ids else {}
         runs = {run_id: decode(row.body, Run) for run_id, row in rows.items()}
         return {run_id: run for run_id, run in runs.items() if not run.replaced}
+
+
+def _recalled(run: _ReadRun, position: int) -> Recalled:
+    message = decode(run.messages[position], Message)
+    speaker = message.author_id or message.name or message.role.value
+    return Recalled(run.session_id, (run.index, position), message.time or run.create_time, speaker, message.text)
 
 
 def _said_runs(rows: Sequence[Row]) -> list[tuple[str, int, SaidRun]]:

@@ -1,13 +1,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import pytest
 from context_source import Notebook, UserSource
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memsvc.context import ContextFormat, ContextRequest, Recalled, SectionKind, compile_with_recall, count_tokens
+from memsvc.context import (
+    CompiledContext,
+    ContextFormat,
+    ContextRequest,
+    Recalled,
+    SectionKind,
+    compile_for_recall,
+    count_tokens,
+    unless_held,
+)
 from memsvc.model import Layer
 
 JANUARY_18 = 1_768_759_500_000_000
@@ -15,6 +25,14 @@ JANUARY_18 = 1_768_759_500_000_000
 
 def said(text: str, order: int = 1, session: str = "s1", speaker: str = "user", time: int = JANUARY_18) -> Recalled:
     return Recalled(session, (order, 0), time, speaker, text)
+
+
+def compile_with_recall(
+    own: UserSource, shared: Sequence[UserSource], request: ContextRequest, nearest: Sequence[Recalled]
+) -> CompiledContext:
+    section = compile_for_recall(own, shared, request)
+    section.take(nearest)
+    return unless_held(section.context(), request.etag)
 
 
 def source(*texts: str) -> UserSource:
@@ -115,6 +133,19 @@ def test_a_very_long_message_is_cut() -> None:
     text = compile_with_recall(source(), (), ContextRequest(), [said("long " * 2_000)]).text
     assert "…" in text
     assert len(text) < 1_000
+
+
+def test_what_does_not_fit_is_passed_over_a_few_times() -> None:
+    section = compile_for_recall(source(), (), ContextRequest(max_characters=1_000))
+    section.take([said("a" * 240, 1), *(said("b" * 400, number) for number in range(2, 8)), said("c" * 20, 9)])
+    text = section.context().text
+    assert "aaa" in text
+    assert "bbb" not in text
+    assert "ccc" in text
+    assert section.room
+    section.take([*(said("b" * 400, number) for number in range(10, 20)), said("d" * 20, 20)])
+    assert not section.room
+    assert section.context().text == text
 
 
 passages = st.lists(

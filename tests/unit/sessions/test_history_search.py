@@ -112,6 +112,25 @@ async def test_a_deleted_session_a_replaced_run_and_an_erased_user_are_found_no_
     assert await driver.rows(PageOf(SARAH, RowKind.SAID, limit=10)) == []
 
 
+async def test_the_nearest_are_read_as_far_as_wanted_and_as_they_are_by_then(
+    house: House, driver: MemoryDriver
+) -> None:
+    deleted = [await house.say(f"My code is {number}", session=f"s{number}") for number in range(6)]
+    user = await house.users.read(SARAH)
+    nearest = await house.searching.nearest(user, "code", 5, HistoryFilter(but_run_ids=(deleted[0],)), 0.1)
+
+    first = await nearest.read(2)
+    assert [each.text for each in first] == ["My code is 5", "My code is 4"]
+    assert [(each.session_id, each.order) for each in first] == [("s5", (6, 0)), ("s4", (5, 0))]
+    assert all(each.speaker == "user" and each.time > 0 for each in first)
+    await House(driver).delete("s3")
+    await House(driver).say("It is a secret", session="s2", replaces=deleted[2])
+    assert nearest
+    assert [each.text for each in await nearest.read(9)] == ["My code is 1"]
+    assert not nearest
+    assert not await house.searching.nearest(user, "code", 5, HistoryFilter(), 1.1)
+
+
 async def test_what_comes_and_goes_while_the_history_is_read_is_not_missed(driver: MemoryDriver) -> None:
     house = House(driver)
     first = await house.say("My code is 4711")

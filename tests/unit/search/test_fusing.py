@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import importlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memsvc.search.fusing import Slots, best_fused
+from memsvc.search.hybrid import LEAST_SIMILARITY, Candidates, Ranked, fuse
+
+pytest.importorskip("numpy")
+
+Slot = tuple[float, bool, float, float, bool, int]
+slots_drawn = st.lists(
+    st.tuples(
+        st.sampled_from([0.0, 0.1, 0.2, 0.7, 1.3]),
+        st.booleans(),
+        st.sampled_from([-0.4, 0.0, 0.05, 0.1, 0.3, 0.8]),
+        st.sampled_from([0.25, 0.5, 1.0]),
+        st.booleans(),
+        st.integers(1, 4),
+    ),
+    max_size=30,
+)
+
+
+def one_by_one(slots: list[Slot], wide: int, limit: int) -> list[Ranked[int]]:
+    def best(scores: dict[int, float]) -> dict[int, float]:
+        order = sorted(scores, key=lambda slot: (scores[slot], slots[slot][5], slot), reverse=True)
+        return {slot: scores[slot] for slot in order[:wide]}
+
+    words = best({at: words for at, (words, *_, allowed, _) in enumerate(slots) if words > 0 and allowed})
+    near = best({at: each[2] for at, each in enumerate(slots) if each[2] >= LEAST_SIMILARITY and each[4]})
+    newest_first = sorted({*words, *near}, key=lambda slot: (-slots[slot][5], -slot))
+    similarities = {slot: slots[slot][3] * max(0.0, slots[slot][2]) for slot in newest_first}
+    return fuse([Candidates(words, similarities, lambda slot: not slots[slot][1])], limit)[:limit]
+
+
+@given(slots_drawn, st.integers(1, 12), st.integers(1, 8))
+def test_all_slots_at_once_give_what_they_give_one_by_one_to_the_last_bit(
+    drawn: list[Slot], wide: int, limit: int
+) -> None:
+    np = importlib.import_module("numpy")
+    words, holds, nearness, factors, allowed, times = zip(*drawn, strict=True) if drawn else ((),) * 6
+    slots = Slots(
+        words=np.array(words, np.float64),
+        holds=np.array(holds, np.bool_),
+        nearness=np.array(nearness, np.float64),
+        factors=np.array(factors, np.float64),
+        allowed=np.array(allowed, np.bool_),
+        times=np.array(times, np.int64),
+    )
+    assert best_fused(slots, wide, limit) == one_by_one(drawn, wide, limit)
