@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 import click
 
 from memsvc.cli.findings import Finding, Verdict, database_findings
+from memsvc.cli.parameters import TargetType
 from memsvc.cli.settings import configuration, settings_options
 from memsvc.config import Config
 from memsvc.endpoint.client import OPENAI_URL
+from memsvc.endpoint.environment import environment_problems
 from memsvc.errors import Error, ExtractionError
 from memsvc.extraction.engine import Conversation, Engine, Finished
 from memsvc.extraction.schemas import default_schemas
@@ -26,7 +29,9 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--target", default="", help="A running server to ask as well: unix:///path or host:port.")
+@click.option(
+    "--target", default="", type=TargetType(), help="A running server to ask as well: unix:///path or host:port."
+)
 @settings_options()
 def doctor(config_file: str, target: str, **flags: Any) -> None:
     """Check configuration, database, model and a running server. Exits 1 if something failed.
@@ -44,6 +49,7 @@ def doctor(config_file: str, target: str, **flags: Any) -> None:
 async def _examine(config: Config, sources: dict[str, str], target: str) -> list[Finding]:
     findings = [Finding(Verdict.OK, "configuration", _shown(sources))]
     findings += [finding async for finding in database_findings(config)]
+    findings += _environment(config)
     findings.append(await _engine(config, sources))
     findings.append(await _embedder(config))
     if target:
@@ -54,6 +60,15 @@ async def _examine(config: Config, sources: dict[str, str], target: str) -> list
 def _shown(sources: dict[str, str]) -> str:
     given = ", ".join(f"{name} from {source}" for name, source in sources.items())
     return given or "all defaults"
+
+
+def _environment(config: Config) -> Iterator[Finding]:
+    """Yield what of the environment may keep calls from reaching the model, where one is asked."""
+    from memsvc.extraction.engines import chosen_engine
+
+    if chosen_engine(config) != "rules":
+        for problem in environment_problems(os.environ):
+            yield Finding(Verdict.WARNING, "environment", problem)
 
 
 async def _engine(config: Config, sources: Mapping[str, str]) -> Finding:

@@ -16,6 +16,7 @@ from typing import BinaryIO
 import click
 
 from memsvc.cli.exporting_to import FORMS, write_agno, write_as
+from memsvc.cli.parameters import TextType, target_option, token_option
 from memsvc.cli.progress import Kept, Shown
 from memsvc_client import MemoryClient, MemoryServiceError, OutOfRange
 
@@ -24,7 +25,7 @@ _CALL_SECONDS = 60.0
 
 
 @click.command()
-@click.argument("users", nargs=-1, metavar="[USER]...")
+@click.argument("users", nargs=-1, type=TextType(), metavar="[USER]...")
 @click.option("--all", "everybody", is_flag=True, help="Every user of the namespace.")
 @click.option(
     "--to",
@@ -35,9 +36,9 @@ _CALL_SECONDS = 60.0
     help="As what: JSON Lines that `memsvc import` takes, or memories alone for others.",
 )
 @click.option("--output", "-o", default="-", show_default="stdout", help="The file to write.")
-@click.option("--namespace", default="", help="Whose. Default: default.")
-@click.option("--target", default="127.0.0.1:7432", show_default=True, help="The server: unix:///path or host:port.")
-@click.option("--token", default=None, envvar="MEMSVC_TOKEN", show_envvar=True, help="Who asks, where the server asks.")
+@click.option("--namespace", default="", type=TextType(), help="Whose. Default: default.")
+@target_option
+@token_option
 def export(
     users: tuple[str, ...], everybody: bool, form: str, output: str, namespace: str, target: str, token: str | None
 ) -> None:

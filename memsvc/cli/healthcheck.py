@@ -8,13 +8,19 @@ from typing import Any
 
 import click
 
+from memsvc.cli.parameters import TargetType
 from memsvc.cli.settings import configuration, settings_options
 from memsvc.config import Config
 from memsvc.errors import invalid
 
 
 @click.command()
-@click.option("--target", default="", help="unix:///path or host:port. Default: what the settings say is served.")
+@click.option(
+    "--target",
+    default="",
+    type=TargetType(),
+    help="unix:///path or host:port. Default: what the settings say is served.",
+)
 @click.option("--liveness", is_flag=True, help="Only whether the process answers: also while it drains.")
 @click.option("--timeout-seconds", type=click.FloatRange(min=0, min_open=True), default=5.0, show_default=True)
 @settings_options("listen", "health_listen", "tls_certificate_file")

@@ -21,6 +21,7 @@ import click
 from memsvc.cli.importing_foreign import KINDS, foreign_lines
 from memsvc.cli.importing_lines import Damaged, Line
 from memsvc.cli.importing_to import serving
+from memsvc.cli.parameters import TextType, target_option, token_option
 from memsvc.cli.progress import Kept, Shown
 from memsvc.cli.settings import StorageUrlType
 from memsvc_client import (
@@ -64,11 +65,11 @@ _PLACE: Final = re.compile(r"records\[(\d+)\]\.?")
 @click.option("--preview", is_flag=True, help="Only say what would be imported, and what would not.")
 @click.option("--table", default="", help="Of agno and langgraph: the table, where it has a name of its own.")
 @click.option("--template", default="", show_default="memories.{user}", help="Of langgraph: where the user is.")
-@click.option("--user", "user_id", default="", help="Import all of it to this user, whoever it is of.")
+@click.option("--user", "user_id", default="", type=TextType(), help="Import all of it to this user, whoever it is of.")
 @click.option("--skip-damaged", is_flag=True, help="Name lines that are no records or are refused, and go on.")
 @click.option("--progress", default="", metavar="FILE", help="Where to keep how far it is. Default: FILE.progress.")
-@click.option("--namespace", default="", help="To which. Default: default.")
-@click.option("--target", default="127.0.0.1:7432", show_default=True, help="The server: unix:///path or host:port.")
+@click.option("--namespace", default="", type=TextType(), help="To which. Default: default.")
+@target_option
 @click.option(
     "--to",
     "storage_url",
@@ -78,7 +79,7 @@ _PLACE: Final = re.compile(r"records\[(\d+)\]\.?")
     show_envvar=True,
     help="A database, instead of a server: one is started for it meanwhile.",
 )
-@click.option("--token", default=None, envvar="MEMSVC_TOKEN", show_envvar=True, help="Who asks, where the server asks.")
+@token_option
 def import_(
     source: str,
     kind: str,

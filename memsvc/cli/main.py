@@ -81,3 +81,10 @@ def run() -> None:
         # Whoever read our output has seen enough. Nothing more may be written, not even at exit.
         sys.stdout = None
         sys.exit(1)
+    except Exception as error:
+        from memsvc_client import MemoryServiceError
+
+        if not isinstance(error, MemoryServiceError):
+            raise
+        click.echo(f"memsvc: {error}", err=True)
+        sys.exit(1)

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from memsvc.cli.parameters import TextType
 from memsvc.cli.settings import SettingType, server_options
 from memsvc.errors import invalid
 from memsvc.log import start_logging
@@ -20,12 +21,22 @@ _AGENT = "mcp"
 @click.command()
 @server_options
 @click.option(
-    "--token", default=None, envvar="MEMSVC_TOKEN", show_envvar=True, help="What memsvc knows this process by."
+    "--token",
+    default=None,
+    envvar="MEMSVC_TOKEN",
+    type=TextType(),
+    show_envvar=True,
+    help="What memsvc knows this process by.",
 )
-@click.option("--namespace", default="", help="Whose namespace. Default: the token's, else default.")
-@click.option("--user", "user_id", default="", show_default="me, or the token's", help="Whose memory.")
+@click.option("--namespace", default="", type=TextType(), help="Whose namespace. Default: the token's, else default.")
+@click.option("--user", "user_id", default="", type=TextType(), show_default="me, or the token's", help="Whose memory.")
 @click.option(
-    "--agent", "agent_id", default=_AGENT, show_default=True, help="The agent that what is written comes from."
+    "--agent",
+    "agent_id",
+    default=_AGENT,
+    type=TextType(),
+    show_default=True,
+    help="The agent that what is written comes from.",
 )
 @click.option(
     "--as",

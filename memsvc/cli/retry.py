@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import click
 
+from memsvc.cli.parameters import TextType, target_option, token_option
 from memsvc_client import MemoryClient
 
 
 @click.command()
-@click.argument("users", nargs=-1, metavar="[USER]...")
+@click.argument("users", nargs=-1, type=TextType(), metavar="[USER]...")
 @click.option("--all", "everybody", is_flag=True, help="Those of every user of the namespace.")
-@click.option("--namespace", default="", help="Whose. Default: default.")
-@click.option("--target", default="127.0.0.1:7432", show_default=True, help="The server: unix:///path or host:port.")
-def retry(users: tuple[str, ...], everybody: bool, namespace: str, target: str) -> None:
+@click.option("--namespace", default="", type=TextType(), help="Whose. Default: default.")
+@target_option
+@token_option
+def retry(users: tuple[str, ...], everybody: bool, namespace: str, target: str, token: str | None) -> None:
     """Make extractions that FAILED wait again, of the users named or of all.
 
     What waits for its model is learned by itself when the model is back: only what FAILED needs this.
     """
     if everybody == bool(users):
         raise click.UsageError("name users, or --all")
-    with MemoryClient(target, namespace=namespace) as client:
+    with MemoryClient(target, namespace=namespace, token=token) as client:
         if everybody:
             count = sum(client.retry_all())
         else:

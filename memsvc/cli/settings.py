@@ -12,6 +12,7 @@ from click.shell_completion import CompletionItem
 from msgspec import NODEFAULT
 from msgspec.structs import FieldInfo, fields
 
+from memsvc.cli.parameters import TargetType
 from memsvc.config import Config, load_config, setting_kinds
 from memsvc.storage.options import File, choices, descriptions, is_marked, shown_default, wanted
 from memsvc.storage.registry import plugins
@@ -44,7 +45,10 @@ def server_options(function: Callable[..., Any]) -> Callable[..., Any]:
         help="The SQLite file of the sidecar.",
     )
     of_target = click.option(
-        "--target", default="", help="A running server: unix:///path or host:port. Default: a sidecar of its own."
+        "--target",
+        default="",
+        type=TargetType(),
+        help="A running server: unix:///path or host:port. Default: a sidecar of its own.",
     )
     return of_target(of_path(function))
 

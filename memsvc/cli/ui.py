@@ -13,13 +13,14 @@ import click
 import msgspec
 
 from memsvc.cli.answering import Answerer
+from memsvc.cli.parameters import target_option
 from memsvc.cli.settings import SettingType, configuration
 from memsvc.errors import Error, invalid
 from memsvc.storage.options import File
 
 
 @click.command()
-@click.option("--target", default="127.0.0.1:7432", show_default=True, help="The server: unix:///path or host:port.")
+@target_option
 @click.option("--listen", default="127.0.0.1:7434", show_default=True, help="Where a browser finds the page.")
 @click.option("--config", "config_file", default="", type=SettingType(File), help="A TOML file with settings.")
 def ui(target: str, listen: str, config_file: str) -> None:

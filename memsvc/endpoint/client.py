@@ -61,10 +61,13 @@ class Endpoint:
 def _connect(address: Address) -> AsyncOpenAI:
     import openai
 
+    timeout = openai.Timeout(address.timeout_seconds, connect=address.connect_timeout_seconds)
     return openai.AsyncOpenAI(
         api_key=address.api_key or "unused",
         base_url=address.base_url,
         default_headers=address.extra_headers,
-        timeout=openai.Timeout(address.timeout_seconds, connect=address.connect_timeout_seconds),
+        timeout=timeout,
         max_retries=0,
+        # The one that the library makes by itself closes itself once it is garbage, also one that was never made whole.
+        http_client=openai.DefaultAsyncHttpxClient(timeout=timeout),
     )

@@ -199,6 +199,69 @@ async def test_doctor_does_not_print_the_password_of_the_models_base_url(url: st
         assert secret not in ended.output + ended.errors
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("HTTPS_PROXY", "gopher://who:hush@127.0.0.1:9", "HTTPS_PROXY has a scheme that is none of"),
+        ("SSL_CERT_FILE", "/no/hush.pem", "SSL_CERT_FILE names what is not there"),
+    ],
+)
+async def test_doctor_names_what_of_the_environment_keeps_the_model_away(
+    name: str, value: str, said: str, home: dict[str, str]
+) -> None:
+    model = ("--openai-base-url", "https://127.0.0.1:9/v1", "--openai-api-key", "sk-quiet")
+    ended = await run("doctor", *model, environment={**home, name: value})
+    assert f"warn  environment: {said}" in ended.output
+    assert "hush" not in ended.output + ended.errors
+
+
+SPEAKING = [
+    ("retry", "--all"),
+    ("export", "--all"),
+    ("import",),
+    ("chat",),
+    ("mcp",),
+    ("ui",),
+    ("healthcheck",),
+    ("doctor",),
+]
+
+
+@pytest.mark.parametrize("command", SPEAKING, ids=lambda command: command[0])
+async def test_a_target_that_is_none_says_what_to_write_instead(command: tuple[str, ...], home: dict[str, str]) -> None:
+    for target, said in (("localhost", "localhost:7432"), ("redis://who:hush@h/0", "a client speaks to a server")):
+        ended = await run(*command, "--target", target, environment=home)
+        assert ended.code == 2
+        assert "Invalid value for '--target'" in ended.errors
+        assert said in ended.errors
+        assert "hush" not in ended.errors
+
+
+_A_RECORD = '{"user_id": "ann", "memory": {"text": "Skis"}}\n'
+
+
+@pytest.mark.parametrize("command", [("retry", "--all"), ("retry", "ann"), ("export", "--all"), ("import",)])
+async def test_a_server_that_is_down_is_said_in_one_line(command: tuple[str, ...], home: dict[str, str]) -> None:
+    ended = await run(*command, "--target", "127.0.0.1:1", given=_A_RECORD, environment=home)
+    assert ended.code == 1
+    assert "UNAVAILABLE" in ended.lines[0]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("retry", "--namespace", "\udcff", "--all"),
+        ("retry", "\udcff"),
+        ("export", "\udcff"),
+        ("mcp", "--user", "\udcff"),
+    ],
+)
+async def test_text_that_is_not_utf8_is_named(command: tuple[str, ...], home: dict[str, str]) -> None:
+    ended = await run(*command, environment=home)
+    assert ended.code == 2
+    assert "must be UTF-8" in ended.errors
+
+
 def saying(text: str) -> FakeOpenAI:
     """A model that learns nothing and answers with `text`."""
 

@@ -1,0 +1,63 @@
+"""What commands that speak to a server take: where it is, who asks, and whose memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+DEFAULT_TARGET = "127.0.0.1:7432"
+
+
+class TextType(click.types.StringParamType):
+    """Text that a request can hold: bytes of the shell that are no UTF-8 are none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        text = str(super().convert(value, param, ctx))
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            self.fail("must be UTF-8", param, ctx)
+        return text
+
+
+class TargetType(TextType):
+    """Where a server may be; empty: nowhere."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        target = super().convert(value, param, ctx)
+        if not target:
+            return target
+        from memsvc_client.targets import checked_target
+
+        try:
+            return checked_target(target)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+Command = Callable[..., Any]
+
+
+def target_option(function: Command) -> Command:
+    """Add `--target`, of a server on this machine by default."""
+    return click.option(
+        "--target",
+        default=DEFAULT_TARGET,
+        type=TargetType(),
+        show_default=True,
+        help="The server: unix:///path or host:port.",
+    )(function)
+
+
+def token_option(function: Command) -> Command:
+    """Add `--token`, also from MEMSVC_TOKEN."""
+    return click.option(
+        "--token",
+        default=None,
+        envvar="MEMSVC_TOKEN",
+        type=TextType(),
+        show_envvar=True,
+        help="Who asks, where the server asks.",
+    )(function)
