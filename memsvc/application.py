@@ -169,6 +169,7 @@ def build_application(
         meaning,
         meters,
         traces,
+        foreground,
     )
     return Application(
         driver=driver,
@@ -191,7 +192,7 @@ def build_application(
         eraser=NamespaceEraser(administration),
         summarizer=summarizer,
         consolidator=consolidator,
-        worker=Worker(users, writer, attempts, Retention(users, writer, settings_reader), foreground=foreground),
+        worker=Worker(users, writer, attempts, Retention(users, writer, settings_reader)),
         redactor=redactor,
         settings_reader=settings_reader,
         config_writer=ConfigWriter(users, writer),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
+from collections.abc import AsyncIterator
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 _RECENT_SECONDS = 0.005
 """Who has just been answered may well ask again."""
@@ -18,6 +20,7 @@ class Foreground(Struct):
 
     calls: int = 0
     _ended: float = 0.0
+    _background: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def enter(self) -> None:
         """A call begins."""
@@ -27,6 +30,17 @@ class Foreground(Struct):
         """A call has ended."""
         self.calls -= 1
         self._ended = time.monotonic()
+
+    @contextlib.asynccontextmanager
+    async def background(self) -> AsyncIterator[None]:
+        """Let the block be the only work in the background for as long as it takes, and give way afterwards.
+
+        It computes, and awaits nothing: many that would work at once, each giving way, would leave calls no room.
+        """
+        async with self._background:
+            began = time.monotonic()
+            yield
+            await self.give_way(time.monotonic() - began)
 
     async def give_way(self, worked_seconds: float) -> None:
         """Let others run: for a moment, or while calls come in proportion to what the caller has just worked."""

@@ -11,6 +11,7 @@ from memsvc.extraction.engine import Conversation, Operation
 from memsvc.extraction.reconcile import Source, Sources
 from memsvc.extraction.saved import NOTHING_SAVED, Saved, saved_by_tools
 from memsvc.extraction.schemas import schemas_under
+from memsvc.foreground import Foreground
 from memsvc.meaning import Meaning
 from memsvc.model import (
     Extraction,
@@ -77,7 +78,7 @@ class Reading(Struct, frozen=True):
                 )
                 sources.append(Source(origin, timed(message, run).time, message.text))
         last = sources[-1] if sources else Source(Origin(engine=engine, model=model), first.create_time)
-        shown = {memory.number for memory in self.conversation.known}
+        shown = {memory.number: memory.memory_id for memory in self.conversation.known}
         return Sources(sources, last, shown, self.conversation.shared, self.saved)
 
 
@@ -87,8 +88,12 @@ async def read(
     extractions: Sequence[Extraction],
     meaning: Meaning | None = None,
     settings: MemorySettings = DEFAULT_SETTINGS,
+    foreground: Foreground | None = None,
 ) -> Reading:
-    """Return what these extractions, of one session, have to read. No runs are left when all were deleted."""
+    """Return what these extractions, of one session, have to read. No runs are left when all were deleted.
+
+    `foreground`: what it gives way to.
+    """
     driver = users.driver
     run_ids = [run_id for extraction in extractions for run_id in extraction.run_ids]
     rows = await driver.get(scope, RowKind.RUN, run_ids)
@@ -108,7 +113,7 @@ async def read(
             if not run.replaced:
                 earlier.extend(timed(message, run) for message in run.messages)
     user = await users.latest(scope)
-    known = await nearest(user, [*earlier, *messages], meaning)
+    known = await nearest(user, [*earlier, *messages], meaning, foreground)
     saved = NOTHING_SAVED
     if settings.mode is LearningMode.BOTH:
         saved = saved_by_tools(user.memories(), runs, since)
@@ -133,17 +138,27 @@ def task_origin(origin: Origin) -> Mapping[str, str]:
     return {name: value for name, value in named.items() if value}
 
 
-async def nearest(user: HotUser, messages: Sequence[Message], meaning: Meaning | None = None) -> Sequence[Memory]:
+async def nearest(
+    user: HotUser, messages: Sequence[Message], meaning: Meaning | None = None, foreground: Foreground | None = None
+) -> Sequence[Memory]:
     """Return the memories nearest to a conversation, best first; then profile and policy: it is likely to touch them.
 
     All that was said counts, the last of it first: "yes, there" is about what the question before it names.
+    `foreground`: what it gives way to.
     """
     if user.state.memory_count <= _FEW_MEMORIES:
         return list(user.memories())
     said = " ".join(message.text for message in reversed(messages) if message.role in _SPEAKERS)[:_QUERY_CHARACTERS]
-    chosen: dict[str, Memory] = {}
     await user.prepare_search()
     asked = Asked(said) if meaning is None else await meaning.prepared(said, (user,), _VECTOR_SECONDS)
+    if foreground is None:
+        return _found(user, asked)
+    async with foreground.background():
+        return _found(user, asked)
+
+
+def _found(user: HotUser, asked: Asked) -> Sequence[Memory]:
+    chosen: dict[str, Memory] = {}
     for memory_id in user.find(asked, KNOWN_MEMORIES):
         memory = user.get(memory_id)
         if memory is not None:

@@ -7,7 +7,7 @@ only so many changes: what does not fit goes on in the next one, from where this
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Final
 
@@ -36,6 +36,7 @@ from memsvc.limits import TEXT_BYTES, TOPIC_BYTES, TOPICS, check_memory
 from memsvc.model import Layer, Memory, Origin, Polarity, Refusal, Trust, encode
 from memsvc.search.filter import wording
 from memsvc.settings.fitting import fitted, misfit, said
+from memsvc.users.wordings import Wordings
 
 NAMED_DETAILS: Final = 8
 """So many refusals of one reason are told apart."""
@@ -58,8 +59,8 @@ class Sources(Struct, frozen=True):
 
     messages: Sequence[Source]
     default: Source
-    shown: Collection[int] | None = None
-    """The numbers of the memories that the engine saw; None: it saw all."""
+    shown: Mapping[int, str] | None = None
+    """The memories that the engine saw: their ids by their numbers; None: it saw all."""
     of_members: bool = False
     """The user is a team: what an author says is kept as that author's."""
     saved: Saved = NOTHING_SAVED
@@ -84,10 +85,18 @@ class Reconciled(Struct, frozen=True):
 
 
 def reconcile(
-    draft: Draft, operations: Sequence[Operation], sources: Sources, rights: Rights, before: Reconciled | None = None
+    draft: Draft,
+    operations: Sequence[Operation],
+    sources: Sources,
+    rights: Rights,
+    before: Reconciled | None = None,
+    wordings: Wordings | None = None,
 ) -> Reconciled:
-    """Put into `draft` what `operations` lead to, going on after `before`, as many as one record takes."""
-    return _Reconciling(draft, sources, rights, before or Reconciled()).through(operations)
+    """Put into `draft` what `operations` lead to, going on after `before`, as many as one record takes.
+
+    `wordings`: of the user's memories; where they are not of the draft's, all memories are read.
+    """
+    return _Reconciling(draft, sources, rights, before or Reconciled(), wordings).through(operations)
 
 
 def joined(*refusals: Iterable[Refusal]) -> tuple[Refusal, ...]:
@@ -111,7 +120,9 @@ def joined(*refusals: Iterable[Refusal]) -> tuple[Refusal, ...]:
 class _Reconciling:
     """One pass over the operations, on one draft."""
 
-    def __init__(self, draft: Draft, sources: Sources, rights: Rights, before: Reconciled) -> None:
+    def __init__(
+        self, draft: Draft, sources: Sources, rights: Rights, before: Reconciled, wordings: Wordings | None
+    ) -> None:
         self._draft = draft
         self._sources = sources
         self._rights = rights
@@ -119,7 +130,7 @@ class _Reconciling:
         self._deletions = before.deletions
         self._unnamed = 0
         self._refused = list(before.refusals)
-        self._texts = _Texts(draft.state.memories())
+        self._texts = _Texts(draft, wordings)
         self._bytes = 0
 
     def through(self, operations: Sequence[Operation]) -> Reconciled:
@@ -208,13 +219,11 @@ class _Reconciling:
     def _delete(self, memory: Memory) -> None:
         self._bytes += len(encode(memory))
         self._draft.delete(memory)
-        self._texts.remove(memory)
 
     def _end(self, memory: Memory, time: int) -> None:
         """Let a memory be a fact of the past: nobody asked for it to be forgotten."""
         self._bytes += 2 * len(encode(memory))
         self._draft.end(memory, time)
-        self._texts.remove(memory)
 
     def _meant(self, operation: Operation, source: Source, *, is_asked_for: bool) -> list[Memory]:
         """Return the memories that are to be forgotten, as they are in the draft; if asked for, of the past too."""
@@ -240,8 +249,9 @@ class _Reconciling:
         return operation.key
 
     def _numbered(self, number: int) -> Memory | None:
-        if self._sources.shown is not None and number not in self._sources.shown:
-            return None
+        shown = self._sources.shown
+        if shown is not None:
+            return self._draft.find(shown[number]) if number in shown else None
         for memory in self._draft.state.memories():
             if memory.number == number:
                 return self._draft.find(memory.memory_id)
@@ -263,8 +273,7 @@ class _Reconciling:
             self._replace(before, proposed, operation)
             return
         author_id = source.origin.author_id if self._sources.of_members else ""
-        duplicate = self._texts.find(proposed.layer, proposed.text)
-        same = draft.find(duplicate) if duplicate is not None else None
+        same = self._texts.find(proposed.layer, proposed.text)
         if same is not None and (not self._sources.of_members or same.origin.author_id == author_id):
             self._merge(same, proposed)
             return
@@ -347,7 +356,6 @@ class _Reconciling:
             # Each part of a list may fit, and the list be too long.
             self._refuse(Reason.SCHEMA_VIOLATION, said(after, wrong))
             return
-        self._texts.remove(before)
         if says_the_same or operation.corrects or _list(after.value_json) is not None:
             self._put(self._draft.replace(before, after))
         else:
@@ -370,21 +378,27 @@ class _Reconciling:
 
 
 class _Texts:
-    """The memories by their folded text, so that the same fact in the same words is found at once."""
+    """Finds the memory that says something in the same words, as the changes so far leave it."""
 
-    def __init__(self, memories: Iterable[Memory]) -> None:
-        self._by_text: dict[tuple[Layer, str], str] = {
-            (memory.layer, wording(memory.text)): memory.memory_id for memory in memories
-        }
+    def __init__(self, draft: Draft, wordings: Wordings | None) -> None:
+        self._draft = draft
+        self._wordings = wordings
+        self._put: dict[tuple[Layer, str], str] = {}
+        """The memories that the draft has made or changed."""
 
-    def find(self, layer: Layer, text: str) -> str | None:
-        return self._by_text.get((layer, wording(text)))
+    def find(self, layer: Layer, text: str) -> Memory | None:
+        layers = self._draft.state.layers
+        if self._wordings is None or self._wordings.layers is not layers:
+            self._wordings = Wordings.build(layers)
+        wanted = layer, wording(text)
+        for memory_id in (self._put.get(wanted, ""), *reversed(self._wordings.find(layer, text))):
+            memory = self._draft.find(memory_id)
+            if memory is not None and (memory.layer, wording(memory.text)) == wanted:
+                return memory
+        return None
 
     def add(self, memory: Memory) -> None:
-        self._by_text[memory.layer, wording(memory.text)] = memory.memory_id
-
-    def remove(self, memory: Memory) -> None:
-        self._by_text.pop((memory.layer, wording(memory.text)), None)
+        self._put[memory.layer, wording(memory.text)] = memory.memory_id
 
 
 def _memory(memory_id: str, operation: Operation, source: Source) -> Memory:

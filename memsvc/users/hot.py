@@ -18,6 +18,7 @@ from memsvc.search.together import Part, nearest_together
 from memsvc.users.history import HotHistory
 from memsvc.users.vectors import Vectors
 from memsvc.users.weighing import ORDER_BYTES, REQUEST_BYTES, USER_BYTES, memory_bytes
+from memsvc.users.wordings import Wordings
 
 _INDEX_BUILDS = 3
 """A user that moves all the time is indexed at one go after so many tries."""
@@ -42,6 +43,7 @@ class HotUser:
         "past",
         "state",
         "vectors",
+        "wordings",
     )
 
     def __init__(self, state: State, checked: float, checked_time: int, *, is_past: bool = False) -> None:
@@ -65,6 +67,8 @@ class HotUser:
         self.memory_bytes = sum(map(memory_bytes, state.all_memories()))
         self._index: LexicalIndex | None = None
         self._order: list[tuple[int, str]] | None = None
+        self.wordings: Wordings | None = None
+        """None: not read yet; only learning needs them."""
         self.vectors: Vectors | None = None
         """None: not read yet; only a search by meaning needs them."""
         self.history: HotHistory | None = None
@@ -87,9 +91,11 @@ class HotUser:
         requests = REQUEST_BYTES * len(self.state.requests or ())
         vectors = self.vectors.size_bytes if self.vectors is not None else 0
         history = self.history.size_bytes if self.history is not None else 0
+        wordings = self.wordings.size_bytes if self.wordings is not None else 0
         derived = sum(getattr(value, "size_bytes", 0) for value in self.cache.values())
         past = self.past[1].size_bytes if self.past is not None else 0
-        return past + USER_BYTES + self.memory_bytes + index + vectors + history + encoded + order + requests + derived
+        searched = index + vectors + history + wordings
+        return past + USER_BYTES + self.memory_bytes + searched + encoded + order + requests + derived
 
     def forget_past(self) -> None:
         """Drop what was read of its past."""
@@ -126,6 +132,8 @@ class HotUser:
                 if is_of_past(change):
                     continue
                 self._reorder(change)
+                if self.wordings is not None:
+                    self.wordings.move(change)
                 if self._index is not None and not erased:
                     if change.after is not None:
                         self._index.add(change.after)
@@ -133,8 +141,10 @@ class HotUser:
                         self._index.remove(change.memory_id)
         if erased:
             self.encoded.clear()
-            self._index = self._order = self.vectors = self.history = None
+            self._index = self._order = self.vectors = self.history = self.wordings = None
             self.memory_bytes = sum(map(memory_bytes, state.all_memories()))
+        if self.wordings is not None:
+            self.wordings.layers = state.layers
         if before.core.revision != state.core.revision:
             self.cache.clear()
 
@@ -198,6 +208,16 @@ class HotUser:
             index = await LexicalIndex.build_async(list(self.state.memories()))
             if tip == self.state.tip:
                 self._index = index
+
+    async def prepare_wordings(self) -> None:
+        """Read what the memories say if it was not yet, without holding up the event loop."""
+        for _ in range(_INDEX_BUILDS):
+            if self.wordings is not None:
+                return
+            layers = self.state.layers
+            wordings = await Wordings.build_async(layers)
+            if layers is self.state.layers:
+                self.wordings = wordings
 
     def corpus(self, query: str) -> Corpus:
         """Return what these memories add to how much each term of the query counts."""

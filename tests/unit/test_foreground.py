@@ -62,3 +62,22 @@ async def test_background_rests_for_who_was_just_answered_but_not_for_long(
     await foreground.give_way(0.001)
 
     assert rests == [0, 0.002, 0]
+
+
+async def test_of_many_in_the_background_one_works_at_a_time_and_gives_way_before_the_next(
+    rests: Rests, clock: Callable[[float], None]
+) -> None:
+    foreground = Foreground()
+    foreground.enter()
+    worked: list[int] = []
+
+    async def work(number: int) -> None:
+        async with foreground.background():
+            assert len(rests) == 2 * number
+            worked.append(number)
+            clock(0.005)
+
+    await asyncio.gather(*(work(number) for number in range(3)))
+
+    assert worked == [0, 1, 2]
+    assert rests == [0, pytest.approx(0.01)] * 3

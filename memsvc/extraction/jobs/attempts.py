@@ -17,12 +17,13 @@ from memsvc.consolidation.consolidating import Consolidator
 from memsvc.errors import Error, ExtractionError, Permanent, Reason, Retryable, Unavailable, forget_frames
 from memsvc.extraction.authority import rights_of
 from memsvc.extraction.conversation import read
-from memsvc.extraction.engine import Conversation, Engine, EngineEvent, Finished
+from memsvc.extraction.engine import Action, Conversation, Engine, EngineEvent, Finished, Operation
 from memsvc.extraction.engine import Progress as EngineProgress
 from memsvc.extraction.engine import Proposal as EngineProposal
 from memsvc.extraction.jobs.budget import Budgets
 from memsvc.extraction.jobs.claims import Claimed, FinishCommand, Limits, PostponeCommand
 from memsvc.extraction.jobs.events import Hints, Progress, Proposed
+from memsvc.foreground import Foreground
 from memsvc.journal.lifecycle import has_waited_since
 from memsvc.log import Log
 from memsvc.meaning import Meaning
@@ -34,6 +35,7 @@ from memsvc.summaries.commands import StoreSummary
 from memsvc.summaries.summarizing import Summarizer
 from memsvc.tracing import OFF, Traces
 from memsvc.users import Users
+from memsvc.users.wordings import Wordings
 from memsvc.writing.writer import Writer
 
 log = Log(__name__)
@@ -68,6 +70,7 @@ class Attempts(Struct):
     """Makes what vectors are missing; None: nobody does here."""
     meters: Meters | None = None
     traces: Traces = OFF
+    foreground: Foreground = field(default_factory=Foreground)
     on_answer: Callable[[], None] = lambda: None
     """Called when a model has answered."""
     is_broken: bool = False
@@ -152,7 +155,7 @@ class Attempts(Struct):
         extractions = claimed.extractions
         finished = Finished(())
         settings = await self.settings_reader.of_extraction(scope.namespace, extractions[0])
-        reading = await read(self.users, scope, extractions, self.meaning, settings)
+        reading = await read(self.users, scope, extractions, self.meaning, settings, self.foreground)
         if reading.runs:
             async with contextlib.aclosing(self._events(reading.conversation)) as events:
                 async for event in events:
@@ -175,6 +178,7 @@ class Attempts(Struct):
             self.quotas.of(scope.namespace),
             rights_of(settings, self.settings.max_unasked_deletions),
             finished.refusals,
+            wordings=await self._wordings(scope, operations),
         )
         reach("worker.before_finish")
         part = await self.writer.write(scope, finish)
@@ -185,6 +189,14 @@ class Attempts(Struct):
         if self.meters is not None:
             self.meters.proposals.cell().add(len(operations))
         log.info("extracted", **_told(scope, claimed), operations=len(operations), calls=finished.usage.calls)
+
+    async def _wordings(self, scope: Scope, operations: Sequence[Operation]) -> Wordings | None:
+        """Return what the user's memories say, where operations are to be compared with it."""
+        if not any(operation.action in (Action.ADD, Action.UPDATE) for operation in operations):
+            return None
+        user = await self.users.latest(scope)
+        await user.prepare_wordings()
+        return user.wordings
 
     async def _done(self, scope: Scope, claimed: Claimed, usage: Usage) -> None:
         """Count what an attempt that has succeeded has cost."""

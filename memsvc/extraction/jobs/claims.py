@@ -39,6 +39,7 @@ from memsvc.model import (
 )
 from memsvc.sessions.commands import MAX_JOINED_BYTES
 from memsvc.storage.driver import RecordKind
+from memsvc.users.wordings import Wordings
 
 _MOST_GIVEN_UP: Final = 250
 """Of so many a record holds the end; the next claim has the others."""
@@ -187,6 +188,8 @@ class FinishCommand(Command[Part | None]):
     refusals: Sequence[Refusal] = ()
     """What the engine itself did not propose, though it was asked for."""
     before: Reconciled = Reconciled()
+    wordings: Wordings | None = None
+    """Of the user's memories, as far as they are known."""
 
     def decide(self, state: State, moment: Moment) -> Decision | None:
         held = standing(state, self.claim)
@@ -196,7 +199,7 @@ class FinishCommand(Command[Part | None]):
             waiting = tuple(waiting_again(extraction, moment, counts=False) for extraction in held)
             return Decision(RecordKind.WAIT, Body(revision=state.revision, extractions=waiting, releases=True))
         draft = Draft(state, moment, quota=self.quota, cause=Cause.EXTRACTED)
-        reconciled = reconcile(draft, self.operations, self.sources, self.rights, self.before)
+        reconciled = reconcile(draft, self.operations, self.sources, self.rights, self.before, self.wordings)
         first = held[0]
         if reconciled.next_operation < len(self.operations):
             first = replace(

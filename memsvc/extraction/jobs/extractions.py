@@ -412,7 +412,7 @@ class Extractions(Struct):
         ]
         moment = Moment(max(now, user.state.core.time + 1), new_nonce(), now)
         draft = Draft(user.state, moment, quota=self.quotas.of(scope.namespace), cause=Cause.EXTRACTED)
-        shown = {memory.number for memory in known}
+        shown = {memory.number: memory.memory_id for memory in known}
         said = Sources(sources, Source(origin, now), shown, scope.is_shared)
         reconciled = reconcile(draft, finished.operations, said, rights_of(settings, self.max_unasked_deletions))
         for refusal in joined(finished.refusals, reconciled.refusals):

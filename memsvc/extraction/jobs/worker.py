@@ -23,7 +23,6 @@ from memsvc.extraction.jobs.attempts import MENDED_OUTSIDE, Attempts
 from memsvc.extraction.jobs.claims import ClaimCommand, Claimed, RenewCommand
 from memsvc.extraction.jobs.queue import HastenCommand
 from memsvc.extraction.jobs.troubles import Troubles
-from memsvc.foreground import Foreground
 from memsvc.ids import new_id
 from memsvc.journal.records import Claim
 from memsvc.journal.state import State, due_time
@@ -70,7 +69,6 @@ class Worker(Struct):
     attempts: Attempts
     retention: Retention
     troubles: Troubles = field(default_factory=Troubles)
-    foreground: Foreground = field(default_factory=Foreground)
     owner: str = field(default_factory=new_id)
     _busy: dict[Scope, asyncio.Task[None]] = field(default_factory=dict)
     _sightings: dict[Scope, _Sighting] = field(default_factory=dict)
@@ -290,7 +288,7 @@ class Worker(Struct):
         if meaning is not None:
             began = time.monotonic()
             await meaning.serve(scope)
-            await self.foreground.give_way(min(time.monotonic() - began, _LONGEST_PAUSE_SECONDS))
+            await self.attempts.foreground.give_way(min(time.monotonic() - began, _LONGEST_PAUSE_SECONDS))
         else:
             # Another server asked for vectors, which nobody here makes: whoever searches by meaning asks again.
             await self.writer.write(scope, PlanVectors(0))

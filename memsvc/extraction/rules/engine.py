@@ -34,7 +34,6 @@ class RulesEngine:
 
     def __init__(self, extra_patterns: Path | None = None, foreground: Foreground | None = None) -> None:
         self._foreground = foreground or Foreground()
-        self._turn = asyncio.Lock()
         self._loading = asyncio.Lock()
         self._reader = _new_reader(extra_patterns) if extra_patterns is not None else None
 
@@ -55,7 +54,7 @@ class RulesEngine:
         at_end = False
         while not at_end:
             found: list[Operation] = []
-            async with self._turn:
+            async with self._foreground.background():
                 began = time.monotonic()
                 while time.monotonic() - began < _MAX_BUSY_SECONDS:
                     step = next(steps, None)
@@ -63,7 +62,6 @@ class RulesEngine:
                         at_end = True
                         break
                     found += step
-                await self._foreground.give_way(time.monotonic() - began)
             for operation in found:
                 yield Proposal(quoting(operation, task) if task else operation)
         gathered = (operation for reading in readings for operation in reading.gathering.operations())

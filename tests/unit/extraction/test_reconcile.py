@@ -16,6 +16,7 @@ from memsvc.journal.state import State, fold
 from memsvc.limits import check_key
 from memsvc.model import Change, ChangeKind, Layer, Memory, Origin, Polarity, Refusal, Scope, Trust
 from memsvc.storage.driver import Record, RecordKind
+from memsvc.users.wordings import Wordings
 
 NOW = 1_000
 
@@ -47,7 +48,9 @@ class User:
         shown: Collection[int] | None = None,
     ) -> tuple[Change, ...]:
         source = Source(Origin(session_id="s1", engine="test", author_id=author_id), at, said)
-        sources = Sources([source], source, shown, bool(author_id))
+        ids = {memory.number: memory.memory_id for memory in self.memories}
+        seen = None if shown is None else {number: ids[number] for number in shown}
+        sources = Sources([source], source, seen, bool(author_id))
         return self._learn(operations, sources, quota, rights or Rights(), None)[0]
 
     def learn_part(self, operations: Sequence[Operation], before: Reconciled | None) -> Reconciled:
@@ -99,6 +102,24 @@ def test_the_same_fact_again_changes_nothing(user: User) -> None:
     operation = add("Likes sushi", layer=Layer.KNOWLEDGE)
     user.learn(operation, operation)
     assert user.learn(add("likes  SUSHI.", layer=Layer.KNOWLEDGE)) == ()
+    assert user.texts == ["Likes sushi"]
+
+
+def test_wordings_of_other_memories_than_the_drafts_are_not_trusted(user: User) -> None:
+    stale = Wordings.build(user.state.layers)
+    user.learn(add("Likes sushi", layer=Layer.KNOWLEDGE))
+    source = Source(Origin(engine="test"), NOW)
+    draft = Draft(user.state, Moment(2 * NOW, "2", 2 * NOW), quota=10)
+    operation = add("likes sushi", layer=Layer.KNOWLEDGE)
+    for wordings in (stale, Wordings.build(user.state.layers), None):
+        reconcile(draft, [operation], Sources([source], source), Rights(), wordings=wordings)
+    assert draft.changes == ()
+
+
+def test_what_is_forgotten_and_said_again_is_known_by_its_other_memory(user: User) -> None:
+    user.learn(add("Likes sushi", layer=Layer.KNOWLEDGE), author_id="ann")
+    user.learn(add("Likes sushi", layer=Layer.KNOWLEDGE), author_id="ben")
+    user.learn(delete(number=2, layer=Layer.KNOWLEDGE), add("Likes sushi", layer=Layer.KNOWLEDGE), author_id="ann")
     assert user.texts == ["Likes sushi"]
 
 
