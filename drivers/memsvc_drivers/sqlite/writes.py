@@ -124,6 +124,8 @@ def _append(cursor: sqlite3.Cursor, statements: Statements, item: Append) -> Out
 
 
 def _put(cursor: sqlite3.Cursor, statements: Statements, scope: Scope, rows: Sequence[Row]) -> None:
-    user = (scope.namespace, scope.user_id)
-    for row in rows:
-        cursor.execute(statements.put_row, (*user, row.kind.value, row.row_id, row.group, row.position, row.body))
+    namespace, user_id = scope.namespace, scope.user_id
+    cursor.executemany(
+        statements.put_row,
+        [(namespace, user_id, row.kind.value, row.row_id, row.group, row.position, row.body) for row in rows],
+    )
