@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from itertools import chain
 from typing import Final, NamedTuple
 
-from memsvc.redaction.named import named_secrets
+from memsvc.redaction.named import BEGINNINGS, named_secrets
 
 
 class Span(NamedTuple):
@@ -92,28 +94,52 @@ _SIGN: Final = r"[A-Za-z0-9_-]"
 _EDGE: Final = r"(?<![A-Za-z0-9_])"
 
 # fmt: off
-_API_KEY_SIGNS: Final = (
-    "sk-", "AIza", "ya29.", "GOCSPX-", "sk_", "rk_", "whsec_", "xox", "xapp-", "glpat-", "npm_", "pypi-", "hf_", "gsk_",
-    "SG.", "key-", "SK", "dop_v1_", "shp", "dapi", "lin_api_", "ntn_", "xai-", "r8_", "pplx-", "tvly-", "AGE-SECRET",
-    ":AA",
-)
+_SIGNS: Final[Mapping[str, tuple[str, ...]]] = {
+    "private_key": ("-----BEGIN",),
+    "connection_password": ("://",),
+    "jwt": ("eyJ",),
+    "aws_key": ("AKIA", "ASIA", "ABIA", "ACCA"),
+    "github_token": ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"),
+    "api_key": (
+        "sk-", "AIza", "ya29.", "GOCSPX-", "sk_", "rk_", "whsec_", "xox", "xapp-", "glpat-", "npm_", "pypi-", "hf_",
+        "gsk_", "SG.", "key-", "SK", "dop_v1_", "shp", "dapi", "lin_api_", "ntn_", "xai-", "r8_", "pplx-", "tvly-",
+        "AGE-SECRET", ":AA",
+    ),
+    "bearer_token": ("earer", "EARER", "uthorization", "UTHORIZATION"),
+}
 # fmt: on
+"""What is in every text with a secret of the kind; without spaces, so that one of the text's words has it."""
+SIGNED_KINDS: Final = frozenset((*_SIGNS, "password"))
+"""A text has no secret of these kinds if none of its words, between spaces, `has_sign`."""
+
+
+def has_sign(word: str) -> bool:
+    """Return whether a text with this word may hold a secret of `SIGNED_KINDS`."""
+    return _sign().search(word) is not None
+
+
+@cache
+def _sign() -> re.Pattern[str]:
+    # Of a beginning of several words the last one tells as much, and stands between spaces of its own.
+    named = "|".join(re.escape(beginning.split()[-1]) for beginning in BEGINNINGS)
+    return re.compile("|".join(map(re.escape, chain(*_SIGNS.values()))) + f"|(?i:{named})")
+
 
 DEFAULT_KINDS: Final[Mapping[str, Finder]] = {
     "private_key": lambda text: _private_keys(text) if "-----BEGIN" in text else iter(()),
     "connection_password": _matches(
         r"\b[A-Za-z][A-Za-z0-9+.-]{1,30}://[^\s/:@\"'<>]{0,200}:([^\s/\"'<>]{1,200})@(?=[^\s@])",
-        needs=("://",),
+        needs=_SIGNS["connection_password"],
         group=1,
     ),
     "jwt": _matches(
         rf"(?<!{_SIGN})eyJ{_SIGN}{{8,}}\.(?:eyJ{_SIGN}{{4,}}\.{_SIGN}*|{_SIGN}*\.{_SIGN}+\.{_SIGN}+\.{_SIGN}+)",
-        needs=("eyJ",),
+        needs=_SIGNS["jwt"],
     ),
-    "aws_key": _matches(rf"{_EDGE}(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{{16}}\b", needs=("AKIA", "ASIA", "ABIA", "ACCA")),
+    "aws_key": _matches(rf"{_EDGE}(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{{16}}\b", needs=_SIGNS["aws_key"]),
     "github_token": _matches(
         rf"{_EDGE}(?:gh[pousr]_[A-Za-z0-9]{{30,255}}|github_pat_[A-Za-z0-9_]{{22,255}})",
-        needs=("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"),
+        needs=_SIGNS["github_token"],
     ),
     "api_key": _matches(
         rf"{_EDGE}(?:"
@@ -127,12 +153,12 @@ DEFAULT_KINDS: Final[Mapping[str, Finder]] = {
         rf"|xai-[A-Za-z0-9]{{40,}}|r8_[A-Za-z0-9]{{30,}}|pplx-[A-Za-z0-9]{{30,}}|tvly-[A-Za-z0-9-]{{20,}}"
         rf"|AGE-SECRET-KEY-1[A-Z0-9]{{50,}}|\d{{8,10}}:AA{_SIGN}{{33}}"
         rf")",
-        needs=_API_KEY_SIGNS,
+        needs=_SIGNS["api_key"],
     ),
     "bearer_token": _matches(
         r"(?i:\bauthorization\b[\"']?\s{0,4}[:=]\s{0,4}[\"']?(?:bearer|basic|token|digest)\s{1,4}|\bbearer\s{1,4})"
         r"(?=[A-Za-z._~+/=-]{0,60}\d)([A-Za-z0-9._~+/=-]{12,})",
-        needs=("earer", "EARER", "uthorization", "UTHORIZATION"),
+        needs=_SIGNS["bearer_token"],
         group=1,
     ),
     "card_number": _cards,

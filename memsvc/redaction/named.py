@@ -28,7 +28,7 @@ _WORD: Final = re.compile(
     re.IGNORECASE,
 )
 # fmt: off
-_BEGINNINGS: Final = (
+BEGINNINGS: Final = (
     "pass", "pwd", "kennwort", "mot de passe", "contrase", "senha", "wachtwoord", "lösenord", "adgangskode",
     "salasana", "hasło", "heslo", "jelszó", "parol", "şifre", "пароль", "密码", "密碼", "口令", "パスワード",
     "暗証番号",
@@ -103,7 +103,7 @@ def _places(text: str) -> list[int]:
         # Few letters become two in lower case: the places would not be those of the text.
         lowered = "".join(character.lower()[0] for character in text)
     places: list[int] = []
-    for beginning in _BEGINNINGS:
+    for beginning in BEGINNINGS:
         place = lowered.find(beginning)
         while place >= 0:
             places.append(place)

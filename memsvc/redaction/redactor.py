@@ -23,9 +23,13 @@ from memsvc.model import (
     ToolCallPart,
     ToolResultPart,
 )
-from memsvc.redaction.kinds import DEFAULT_KINDS, OTHER_KINDS, Finder, Span
+from memsvc.redaction.kinds import DEFAULT_KINDS, OTHER_KINDS, SIGNED_KINDS, Finder, Span, has_sign
 
 _LEAST_CHARACTERS: Final = 4
+_MOST_CHARACTERS: Final = 4_096
+_LONGEST_WORD: Final = 32
+_PLAIN_WORDS: Final = 8_192
+"""About a megabyte."""
 _MARK: Final = re.compile(r"\[redacted: [a-z0-9_]+\]")
 _KIND: Final = re.compile(r"[a-z][a-z0-9_]{0,40}")
 
@@ -51,17 +55,28 @@ class Redactor:
                 raise invalid("redact", f"has no kind {kind}: it may be default, none, {', '.join(known)}")
         for name, pattern in (patterns or {}).items():
             self._finders[name] = _of_pattern(name, pattern)
+        self._of_plain = {
+            kind: find
+            for kind, find in self._finders.items()
+            if kind not in SIGNED_KINDS or find is not DEFAULT_KINDS[kind]
+        }
+        """What is left to look for where all words are plain."""
+        self.plain_words: set[str] = set()
+        """Words of texts before that have no sign of a secret: most texts hold no others."""
 
     def text(self, text: str) -> str:
         """Return a text without its secrets."""
         if len(text) < _LEAST_CHARACTERS:
             return text
-        for kind, find in self._finders.items():
-            spans = [span for span in find(text) if span.end > span.start and not _MARK.search(text, *_around(span))]
-            if spans:
-                self.counts[kind] += len(spans)
-                text = _without(text, spans, f"[redacted: {kind}]")
-        return text
+        if len(text) > _MOST_CHARACTERS:
+            return self._redacted(text, self._finders)
+        words = text.split()
+        if self.plain_words.issuperset(words):
+            return self._redacted(text, self._of_plain)
+        redacted = self._redacted(text, self._finders)
+        if redacted == text:
+            self._learn(words)
+        return redacted
 
     def json(self, document: str, name: str = "") -> str:
         """Return a JSON document without the secrets in it; unchanged, to the byte, where there are none.
@@ -96,6 +111,21 @@ class Redactor:
         if (text, value_json, quote) == (memory.text, memory.value_json, memory.input):
             return memory
         return replace(memory, text=text, value_json=value_json, input=quote)
+
+    def _learn(self, words: Sequence[str]) -> None:
+        """Remember the plain ones among the words of a text without secrets."""
+        if len(self.plain_words) + len(words) > _PLAIN_WORDS:
+            self.plain_words.clear()
+        new = {word for word in words if len(word) <= _LONGEST_WORD} - self.plain_words
+        self.plain_words.update(word for word in new if not has_sign(word))
+
+    def _redacted(self, text: str, finders: Mapping[str, Finder]) -> str:
+        for kind, find in finders.items():
+            spans = [span for span in find(text) if span.end > span.start and not _MARK.search(text, *_around(span))]
+            if spans:
+                self.counts[kind] += len(spans)
+                text = _without(text, spans, f"[redacted: {kind}]")
+        return text
 
     def _part(self, part: Part) -> Part:
         if isinstance(part, ToolCallPart):

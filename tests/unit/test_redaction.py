@@ -13,7 +13,7 @@ from memsvc.config import Config
 from memsvc.errors import InvalidArgument
 from memsvc.model import MediaPart, Memory, Message, Role, TextPart, ToolCallPart, ToolResultPart
 from memsvc.redaction import Redactor
-from memsvc.redaction.kinds import DEFAULT_KINDS, OTHER_KINDS
+from memsvc.redaction.kinds import DEFAULT_KINDS, OTHER_KINDS, SIGNED_KINDS, has_sign
 
 untimed = settings(deadline=None)
 TOKEN = string.ascii_letters + string.digits
@@ -133,6 +133,44 @@ def test_a_secret_goes_and_what_is_around_it_stays(kind: str, text: str) -> None
 @pytest.mark.parametrize("text", NO_SECRETS)
 def test_what_is_no_secret_stays(text: str) -> None:
     assert Redactor().text(text) == text
+
+
+@pytest.mark.parametrize("kind", SIGNED_KINDS)
+def test_each_secret_of_a_kind_with_signs_has_one_in_one_of_its_words(kind: str) -> None:
+    for text in SECRETS[kind]:
+        assert any(map(has_sign, text.split()))
+
+
+said = st.lists(
+    st.one_of(
+        st.sampled_from([word for text in NO_SECRETS for word in text.split()]),
+        st.sampled_from([word for texts in SECRETS.values() for text in texts for word in text.split()]),
+        st.sampled_from(
+            ["mot de passe:", "PİN:", "\u212aennwort:", "ŞİFRE:", "x\x1fpin", "is", "4711", "[redacted: jwt]"]
+        ),
+        st.text(max_size=6),
+    ),
+    max_size=12,
+)
+
+
+@untimed
+@given(st.lists(said, max_size=6), st.sampled_from([" ", "\n", "\u00a0"]))
+def test_a_redactor_that_knows_plain_words_finds_what_a_new_one_finds(texts: list[list[str]], between: str) -> None:
+    experienced = Redactor()
+    for text in NO_SECRETS:
+        experienced.text(text)
+    for words in texts:
+        text = between.join(words)
+        assert experienced.text(text) == Redactor().text(text)
+
+
+def test_words_of_secrets_are_not_remembered() -> None:
+    redactor = Redactor()
+    redactor.text("my password is hunter2, says Anna")
+    redactor.text("Anna lives in Lyon")
+    assert "hunter2," not in redactor.plain_words
+    assert "Lyon" in redactor.plain_words
 
 
 words = st.text(string.ascii_letters + " .,!?'-\n", max_size=200)
