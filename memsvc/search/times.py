@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 
 from memsvc.search.postings import term_codes
@@ -22,13 +21,15 @@ TIMED: Final = "\0timed"
 def time_codes(analyzer: Analyzer, text: str, time: int) -> bytes:
     """Return the codes of the terms of the times in an English text that was said at `time`, microseconds since the
     epoch."""
-    folded = text[:_MOST_CHARACTERS].lower()
-    if not _time().search(folded):
+    # Words and what stands between them, in turn.
+    pieces = _BETWEEN_WORDS.split(text[:_MOST_CHARACTERS].lower())
+    telling = [place for place in range(0, len(pieces), 2) if pieces[place] in _TELLING and _tells(pieces, place)]
+    if not telling:
         return b""
-    said = said_at(time)
-    phrases = (phrase[0] for phrase in _phrase().finditer(folded) if _time().search(phrase[0]))
-    days = {day: None for phrase in phrases for day in _days(_WORD.findall(phrase), said)}
-    return term_codes([TIMED]) + b"".join(map(analyzer.document_codes, days))
+    days: dict[str, bytes] = {}
+    for phrase in _phrases(pieces, telling):
+        days |= _days(analyzer, phrase, time // _DAY_MICROSECONDS)
+    return b"".join((_timed_code(), *days.values()))
 
 
 def asks_when(query: str) -> bool:
@@ -36,34 +37,63 @@ def asks_when(query: str) -> bool:
     return _when().search(query) is not None
 
 
-def _days(words: Sequence[str], said: datetime | None) -> Iterator[str]:
-    """Yield what the longest expressions among the words mean, as "7 May 2023"."""
+def _tells(pieces: Sequence[str], place: int) -> bool:
+    """Return whether a word names a time: a part of the day does after "this", or "last" at night."""
+    word = pieces[place]
+    if word not in _PARTS_OF_DAY:
+        return True
+    return place > 1 and pieces[place - 1] == " " and pieces[place - 2] == ("last" if word == "night" else "this")
+
+
+def _phrases(pieces: Sequence[str], telling: Sequence[int]) -> Iterator[str]:
+    """Yield what is said around each word that names a time, as far as it may be part of that: "on friday, 5 may"."""
+    end = -1
+    for place in telling:
+        if place < end:
+            continue
+        start, end = place, place + 1
+        while start and pieces[start - 1] in _JOINTS and _is_time_word(pieces[start - 2]):
+            start -= 2
+        while end + 1 < len(pieces) and pieces[end] in _JOINTS and _is_time_word(pieces[end + 1]):
+            end += 2
+        yield "".join(pieces[start:end])
+
+
+@lru_cache(maxsize=2048)
+def _days(analyzer: Analyzer, phrase: str, said_on: int) -> dict[str, bytes]:
+    """Return what the longest expressions in a phrase mean, said on a day since the epoch, as "7 May 2023"; and the
+    codes of its terms."""
+    words, said = _WORD.findall(phrase), said_at(said_on * _DAY_MICROSECONDS)
+    days: dict[str, bytes] = {}
     start = 0
     while start < len(words):
         for end in range(min(len(words), start + MAX_WORDS), start, -1):
             dated = on_calendar(words[start:end], said)
             if dated:
-                yield _BEFORE_DAY.sub("", dated)
+                day = _BEFORE_DAY.sub("", dated)
+                days[day] = analyzer.document_codes(day)
                 start = end - 1
                 break
         start += 1
+    return days
+
+
+@cache
+def _timed_code() -> bytes:
+    return term_codes([TIMED])
+
+
+@lru_cache(maxsize=1024)
+def _is_time_word(word: str) -> bool:
+    return _time_word().fullmatch(word) is not None
 
 
 # Compiled when first met: it takes milliseconds of a start.
 
 
 @cache
-def _time() -> re.Pattern[str]:
-    return re.compile(
-        r"\b(?:today|tonight|yesterday|tomorrow|ago|(?:mon|tues|wednes|thurs|fri|satur|sun)day|weekend"
-        r"|(?:day|week|month|year)s?|january|february|march|april|may|june|july|august|september|october|november"
-        r"|december|spring|summer|autumn|winter|last night|this (?:morning|afternoon|evening)|(?:19|20)\d\d)\b"
-    )
-
-
-@cache
-def _phrase() -> re.Pattern[str]:
-    return re.compile(rf"\b{TIME_WORD}(?:,? {TIME_WORD})*\b")
+def _time_word() -> re.Pattern[str]:
+    return re.compile(TIME_WORD)
 
 
 @cache
@@ -77,5 +107,18 @@ def _when() -> re.Pattern[str]:
 
 
 _MOST_CHARACTERS: Final = 1_024
+_DAY_MICROSECONDS: Final = 86_400_000_000
+_BETWEEN_WORDS: Final = re.compile(r"(\W+)")
+_JOINTS: Final = frozenset((" ", ", ", " , "))
+_PARTS_OF_DAY: Final = frozenset(("night", "morning", "afternoon", "evening"))
+_TELLING: Final = _PARTS_OF_DAY.union(
+    ("today", "tonight", "yesterday", "tomorrow", "ago", "weekend", "spring", "summer", "autumn", "winter"),
+    ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"),
+    ("day", "week", "month", "year", "days", "weeks", "months", "years"),
+    ("january", "february", "march", "april", "may", "june", "july", "august"),
+    ("september", "october", "november", "december"),
+    map(str, range(1900, 2100)),
+)
+"""Words that name a time, by themselves or with those beside them."""
 _WORD: Final = re.compile(r"\w+|,")
 _BEFORE_DAY: Final = re.compile(r"^(?:on|in|around)(?: the (?:week|weekend) of)? ")
