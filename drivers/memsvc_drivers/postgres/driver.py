@@ -53,6 +53,9 @@ class PostgresDriver:
     def __init__(self, url: str, options: Mapping[str, str]) -> None:
         self._settings = parse_settings(url, options)
         self._statements = statements_for(self._settings.names)
+        if self._settings.transaction_pooler:
+            # Who is behind a pooler may change from one transaction to the next.
+            self._statements = self._statements.of_a_primary()
         self._store: _Store | None = None
         self._closing: _Store | None = None
 
@@ -69,7 +72,8 @@ class PostgresDriver:
         if self._store is not None:
             return
         connector = Connector(self._settings)
-        pool = Pool(connector, self._settings.pool_size, self._timeout_seconds)
+        pooled = self._settings.transaction_pooler
+        pool = Pool(connector, self._settings.pool_size, self._timeout_seconds, pooled=pooled)
         try:
             await pool.run(lambda connection: schema.prepare(connection, self._statements))
             server = await pool.run(look)
@@ -99,7 +103,7 @@ class PostgresDriver:
     async def migrate(self, *, check: bool = False) -> Migration:
         task = schema.plan if check else schema.migrate
         timeout_seconds = self._settings.migration_timeout_ms / 1000
-        pool = Pool(Connector(self._settings), 1, timeout_seconds)
+        pool = Pool(Connector(self._settings), 1, timeout_seconds, pooled=self._settings.transaction_pooler)
         try:
             return await pool.run(lambda connection: task(connection, self._statements))
         finally:

@@ -24,7 +24,8 @@ FAILURES = (PostgresError, *LOST)
 TERMINATED: tuple[type[Exception], ...] = (AttributeError,)
 """What asyncpg raises besides, of its own parts that are gone, when a connection is ended in the middle of a call."""
 
-_FULL = {"53100": "its disk is full", "25006": "it is read-only"}
+_READ_ONLY = "25006"
+_FULL = {"53100": "its disk is full", _READ_ONLY: "it is read-only"}
 _SAID = {
     "08P01": "it does not take session settings: behind a transaction pooler set transaction_pooler",
     "28000": "it refused the user",
@@ -43,7 +44,9 @@ _SAID = {
     "57P03": "it is starting up or shutting down",
 }
 _PRIVILEGE = "42501"
-_ENDS_SERVER = ("57P", "25006", "58")
+_OF_POOLER = "08P01"
+"""What PgBouncer says of all that goes wrong with itself or its servers."""
+_ENDS_SERVER = ("57P", _READ_ONLY, "58")
 """After these nothing good is to be expected of other connections to the same server either."""
 
 _ONE_ITEM = ("21", "22", "23", "40", "54")
@@ -65,9 +68,14 @@ def spoils_server(error: BaseException) -> bool:
     return isinstance(error, LOST) or sqlstate_of(error).startswith(_ENDS_SERVER)
 
 
-def unavailable(error: BaseException) -> StorageUnavailable:
-    """Return what the contract raises for this error."""
+def unavailable(error: BaseException, *, pooled: bool = False) -> StorageUnavailable:
+    """Return what the contract raises for this error; `pooled`: of a server that a transaction pooler chose."""
     state = sqlstate_of(error)
+    if pooled and state == _READ_ONLY:
+        # Mostly a standby, where a failover is under way.
+        return StorageUnavailable("the pooler leads to no primary that can be written to")
+    if pooled and state == _OF_POOLER:
+        return StorageUnavailable(f"the pooler has no connection to the database ({error})")
     if state in _FULL:
         return StorageUnavailable(f"database cannot write: {_FULL[state]}", Reason.STORAGE_FULL)
     if isinstance(error, asyncpg.TargetServerAttributeNotMatched):

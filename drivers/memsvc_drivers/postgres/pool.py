@@ -31,8 +31,10 @@ class _Idle(NamedTuple):
 class Pool:
     """Runs work on connections. Used from one event loop."""
 
-    def __init__(self, connector: Connector, size: int, timeout_seconds: float) -> None:
+    def __init__(self, connector: Connector, size: int, timeout_seconds: float, *, pooled: bool = False) -> None:
+        """`pooled`: what connections lead to is a transaction pooler."""
         self._connector = connector
+        self._pooled = pooled
         self._size = size
         self._timeout_seconds = timeout_seconds
         self._loop = asyncio.get_running_loop()
@@ -100,7 +102,7 @@ class Pool:
                 self._discard_idle()
             if self._loop.time() >= deadline:
                 raise StorageUnavailable("database did not answer in time") from error
-            raise unavailable(error) from error
+            raise unavailable(error, pooled=self._pooled) from error
         except TERMINATED as error:
             if not connection.is_closed():
                 raise
@@ -133,7 +135,7 @@ class Pool:
             if isinstance(error, TimeoutError):
                 raise StorageUnavailable("database did not answer in time") from error
             if isinstance(error, FAILURES):
-                raise unavailable(error) from error
+                raise unavailable(error, pooled=self._pooled) from error
             raise
 
     async def _wait(self, deadline: float) -> Connection | None:

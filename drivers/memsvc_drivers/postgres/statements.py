@@ -105,6 +105,19 @@ class Statements(Compiled, frozen=True, kw_only=True):
 
     names: TableNames
 
+    def of_a_primary(self) -> Statements:
+        """Return these with reads that a standby refuses as it refuses writes, with SQLSTATE 25006.
+
+        A statement that could write is refused before it begins; one that changes no row costs the primary no write.
+        """
+        guard = f'WITH primary_only AS (UPDATE "{self.names.heads}" SET seq = seq WHERE false) '  # noqa: S608
+        guarded = {name: guard + getattr(self, name) for name in _READS}
+        pages = {name: guard + page for name, page in self.pages.items()}
+        return msgspec.structs.replace(self, **guarded, pages=pages)
+
+
+_READS = ("read_meta", "tip", "tips", "load", "records", "row", "due", "users", "first_scopes", "scopes")
+
 
 @cache
 def statements_for(names: TableNames) -> Statements:
