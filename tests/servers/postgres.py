@@ -31,13 +31,11 @@ class Postgres(DatabaseServer):
     def __init__(self, settings: Mapping[str, str] | None = None) -> None:
         self.user = unprivileged_user()
         self._binaries = binaries()
+        self._settings = settings or {}
         super().__init__()
         if self.user is not None:
             shutil.chown(self.folder, self.user)
         self._make_data()
-        lines = [f"{name} = '{value}'\n" for name, value in (settings or {}).items()]
-        with (self.data / "postgresql.conf").open("a") as configuration:
-            configuration.writelines(lines)
 
     @property
     def url(self) -> str:
@@ -93,6 +91,9 @@ class Postgres(DatabaseServer):
     def _make_data(self) -> None:
         how = ("-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C", "-U", _SUPERUSER)
         self.run("initdb", "-D", str(self.data), *how)
+        lines = [f"{name} = '{value}'\n" for name, value in self._settings.items()]
+        with (self.data / "postgresql.conf").open("a") as configuration:
+            configuration.writelines(lines)
 
 
 class Standby(Postgres):

@@ -7,8 +7,10 @@ import asyncio
 import shutil
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from random import SystemRandom
+from statistics import median
 
 from memsvc.config import DEFAULTS
 from tests.servers.process import ServerMissing
@@ -49,9 +51,9 @@ def main() -> int:
             told=_told,
         )
         report = asyncio.run(tortured)
-        if database.server is not None:
-            shutil.copy(database.server.log, folder / "database.log")
     finally:
+        for number, server in enumerate(database.servers):
+            shutil.copy(server.log, folder / f"database-{number}.log")
         database.close()
     print()
     _print(report)
@@ -74,7 +76,7 @@ def _print(report: Report) -> None:
     rows = [
         ("rounds", report.rounds),
         ("kills", f"{report.kills} (of these {report.early_kills} while starting)"),
-        ("database kills", report.database_kills),
+        *((what, _spread(seconds)) for what, seconds in report.pauses.items()),
         ("acknowledged", f"{report.acknowledged} (and {report.repeated} repeated, {report.given_up} given up)"),
         ("lost", report.lost),
         ("doubled", report.doubled),
@@ -84,8 +86,14 @@ def _print(report: Report) -> None:
         ("duration", f"{report.seconds:.0f} s"),
         ("seed", report.seed),
     ]
+    width = max(len(label) for label, _ in rows)
     for label, value in rows:
-        print(f"{label:<14} {value}")
+        print(f"{label:<{width}} {value}")
+
+
+def _spread(pauses: Sequence[float]) -> str:
+    least, most = min(pauses), max(pauses)
+    return f"{len(pauses)} times: {least:.1f}, {median(pauses):.1f}, {most:.1f} s without a write (min, median, max)"
 
 
 if __name__ == "__main__":

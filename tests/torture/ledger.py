@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+
+_POLL_SECONDS = 0.01
 
 
 class Wrong(enum.StrEnum):
@@ -171,9 +174,28 @@ class Ledger:
     findings: list[Finding] = field(default_factory=list)
     acknowledged: int = 0
     """Writes that were answered."""
+    pauses: dict[str, list[float]] = field(default_factory=dict)
+    """For how many seconds no write was answered, by what happened to the database meanwhile."""
+    _answer_time: float = 0.0
+    _longest_pause: float = 0.0
     given_up: int = 0
     repeated: int = 0
     """Sent once more after they had been answered."""
+
+    def answered(self) -> None:
+        """A write was acknowledged."""
+        now = time.monotonic()
+        self._longest_pause = max(self._longest_pause, now - self._answer_time)
+        self._answer_time = now
+        self.acknowledged += 1
+
+    async def pause(self, harm: Awaitable[str]) -> None:
+        """Keep for how long at most no write was answered while something happened, until one is answered again."""
+        self._answer_time, self._longest_pause = time.monotonic(), 0.0
+        what, count = await harm, self.acknowledged
+        while self.acknowledged == count:
+            await asyncio.sleep(_POLL_SECONDS)
+        self.pauses.setdefault(what, []).append(self._longest_pause)
 
     def found(self, wrong: Wrong, user_id: str, what: str) -> None:
         self.findings.append(Finding(wrong, user_id, what))

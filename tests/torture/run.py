@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +42,8 @@ class Report:
     rounds: int
     kills: int
     early_kills: int
-    database_kills: int
+    pauses: Mapping[str, Sequence[float]]
+    """See `Ledger`."""
     acknowledged: int
     given_up: int
     repeated: int
@@ -73,7 +74,7 @@ async def torture(
 ) -> Report:
     """Kill a server `rounds` times and return what was lost, doubled, unfinished or damaged.
 
-    Where the database has a server of its own, it is killed in every second round instead.
+    Where harm can be done to the database, that is every second round instead.
     `servers` is how many of memsvc serve at once, of so many processes each, and each of those with so large a cache;
     `told` hears of each round.
     """
@@ -97,8 +98,8 @@ async def torture(
                 working.create_task(client.work())
             try:
                 for number in range(1, rounds + 1):
-                    if database.server is not None and number % 2 == 0:
-                        await service.database_round(database.server)
+                    if database.harm is not None and number % 2 == 0:
+                        await ledger.pause(service.database_round(database.harm))
                     else:
                         await service.round()
                     told(number, ledger)
@@ -116,7 +117,7 @@ async def torture(
         rounds=rounds,
         kills=service.kills,
         early_kills=service.early_kills,
-        database_kills=service.database_kills,
+        pauses=ledger.pauses,
         acknowledged=ledger.acknowledged,
         given_up=ledger.given_up,
         repeated=ledger.repeated,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from random import Random
@@ -13,7 +13,6 @@ from random import Random
 import psutil
 
 from memsvc_client import AsyncMemoryClient
-from tests.servers.process import DatabaseServer
 from tests.torture.process import Installation, Server, ServerEnded
 
 EARLIEST_KILL_SECONDS = 0.05
@@ -22,8 +21,6 @@ LATEST_EARLY_KILL_SECONDS = 0.8
 """A kill while the server starts: it takes about half of this."""
 WELL_AFTER_SECONDS = 3.0
 """Servers may take so long to find a database again that is back."""
-LATEST_RESTART_SECONDS = 1.5
-"""How long a killed database stays away at most."""
 CALL_SECONDS = 5.0
 SINGLE_KILLS = 0.75
 """Of the kills of a server of several processes, so many are of one process."""
@@ -88,9 +85,8 @@ class Service:
     kills: int = 0
     early_kills: int = 0
     """Of these, while a server was starting: that is, recovering."""
-    database_kills: int = 0
     _well_since: float = -math.inf
-    """When the database was back from its last kill, and found by the servers, on the monotonic clock."""
+    """When the database was back from its last harm, and found by the servers, on the monotonic clock."""
     _launched: list[Server] = field(default_factory=list)
     _serving: list[tuple[Server, _Connection]] = field(default_factory=list)
     """Oldest first."""
@@ -116,17 +112,14 @@ class Service:
         await self._kill(server)
         await connection.cut()
 
-    async def database_round(self, database: DatabaseServer) -> None:
-        """Kill the database under servers that work, and start it again on the same data after a short while."""
+    async def database_round(self, harm: Callable[[Random], Awaitable[str]]) -> str:
+        """Let harm come to the database under servers that work; return what it was once the database is well again."""
         await self.start_missing()
         await asyncio.sleep(self.random.uniform(EARLIEST_KILL_SECONDS, LATEST_KILL_SECONDS))
         self._well_since = math.inf
-        database.kill()
-        self.database_kills += 1
-        await asyncio.sleep(self.random.uniform(0, LATEST_RESTART_SECONDS))
-        database.launch()
-        await database.ready()
+        what = await harm(self.random)
         self._well_since = time.monotonic() + WELL_AFTER_SECONDS
+        return what
 
     def was_well_since(self, started: float) -> bool:
         """Say whether nothing was done to the database since a moment on the monotonic clock, nor shortly before."""

@@ -226,7 +226,7 @@ class Client:
         if answer is None:
             self.ledger.given_up += 1
             return None
-        self.ledger.acknowledged += 1
+        self.ledger.answered()
         if self.random.random() < _REPEATS:
             self.ledger.repeated += 1
             again = await self._answered(book, send, refused)
