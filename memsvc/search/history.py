@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from array import array
 from collections.abc import Callable, Collection, Iterable, Sequence, Set
+from operator import neg
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -239,6 +240,7 @@ class HistoryIndex:
             factors=factors,
             allowed=allowed,
             times=np.frombuffer(self._times, np.int64),
+            tie=neg,
         )
         return best_fused(slots, max(_CANDIDATES, _CANDIDATES_A_RESULT * limit), limit)
 

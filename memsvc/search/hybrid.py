@@ -74,7 +74,7 @@ def candidates(
     if vectors is None or not asked.vector:
         by_words = index.find(asked.text, limit, allowed, corpus) if asked.by_words else NOTHING
         return Candidates(by_words.scores, dict.fromkeys(by_words.scores, 0.0), by_words.by_context)
-    wide = max(_CANDIDATES, min(_CANDIDATES_A_RESULT * limit, limit + _MORE_CANDIDATES))
+    wide = width_of(limit)
     by_words = index.find(asked.text, wide, allowed, corpus) if asked.by_words else NOTHING
     similarities = vectors.similarities(asked.vector)
     near = similarities.nearest(LEAST_SIMILARITY, wide, allowed)
@@ -89,6 +89,11 @@ def weights_of(most_words: float, most_similar: float) -> tuple[float, float]:
     certainty = max(min(1.0, most_words), most_similar)
     of_words = certainty * LEXICAL_SHARE / max(most_words, LEAST_BEST_WORDS)
     return of_words, certainty * (1 - LEXICAL_SHARE) / most_similar
+
+
+def width_of(limit: int) -> int:
+    """Return how many of the best of each half may be among the `limit` best of both."""
+    return max(_CANDIDATES, min(_CANDIDATES_A_RESULT * limit, limit + _MORE_CANDIDATES))
 
 
 def fuse(sources: Sequence[Candidates[T]], limit: int = 0) -> list[Ranked[T]]:

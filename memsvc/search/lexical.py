@@ -6,20 +6,31 @@ import asyncio
 import heapq
 import sys
 import time
+from array import array
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from operator import attrgetter
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from memsvc.model import Memory
 from memsvc.search.bm25 import LENGTHS, Shares, length_class
+from memsvc.search.changes import Changes
 from memsvc.search.corpus import Corpus
+from memsvc.search.dense import dense_sums, holding
 from memsvc.search.memory_terms import memory_codes, searchable_text
 from memsvc.search.neighbours import Neighbours, Place
 from memsvc.search.postings import CODE_BYTES, MAX_SLOTS, Gathered, Postings, tallied
-from memsvc.search.ranking import Ranking, nth_largest
+from memsvc.search.ranking import Ranking, are_many, nth_largest
 from memsvc.search.stop_phrase import StopPhrase
 from memsvc.search.text import Analyzer, shared_analyzer
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+GONE = -(1 << 63)
+"""The time of what is not there any more."""
 
 
 class Hit(msgspec.Struct, frozen=True, gc=False):
@@ -44,6 +55,15 @@ class Hits(msgspec.Struct, frozen=True):
 NOTHING = Hits({}, lambda memory_id: False)
 
 
+class ScoredSlots(msgspec.Struct, frozen=True):
+    """What is found of one query, slot by slot."""
+
+    scores: NDArray[np.float64]
+    """See `Hit`. Of what is not among the best asked for it may be 0."""
+    holds: NDArray[np.bool_]
+    """Whether it holds words of the query itself."""
+
+
 class LexicalIndex:
     """An index that follows its memories, at most 16,777,216. Not for several threads at once.
 
@@ -56,6 +76,9 @@ class LexicalIndex:
         self._memories: list[Memory | None] = []
         self._slots: dict[str, int] = {}
         self._free_slots: list[int] = []
+        self._times = array("q")
+        self.changes = Changes[str]()
+        """Of who is in which slot."""
         self._total_length = 0
         self._postings = Postings()
         memories = self._memories
@@ -96,6 +119,7 @@ class LexicalIndex:
         else:
             old = self._memory(slot)
             self._forget_terms(slot, old)
+            self._times[slot] = memory.update_time
             moves = _place(old) != _place(memory)
             if moves:
                 self._neighbours.remove(slot, _place(old))
@@ -111,6 +135,7 @@ class LexicalIndex:
         self._forget_terms(slot, memory)
         self._neighbours.remove(slot, _place(memory))
         self._memories[slot] = None
+        self._times[slot] = GONE
         self._free_slots.append(slot)
 
     def corpus(self, query: str) -> Corpus:
@@ -169,11 +194,47 @@ class LexicalIndex:
             lambda memory_id: not ranking.holds_any(self._slots[memory_id], terms),
         )
 
+    def scored(self, query: str, limit: int) -> ScoredSlots | None:
+        """Return what `find` does of a query, with numpy; None: it asks for nothing but stop words."""
+        import numpy as np
+
+        corpus, count = self.corpus(query), len(self._memories)
+        terms = corpus.terms_in(self._postings)
+        if StopPhrase.of(_ends(query), self._analyzer) is not None or (terms and terms[0].everywhere):
+            return None
+        if not terms:
+            return ScoredSlots(np.zeros(count), np.zeros(count, np.bool_))
+        if are_many(terms, count):
+            sums = dense_sums(terms, self._neighbours, corpus.mean_length, self._shares)
+        else:
+            found = Ranking(corpus.mean_length, self._neighbours, self._shares, limit, None).scores(terms)
+            sums = np.zeros(count)
+            sums[list(found)] = list(found.values())
+        return ScoredSlots(sums / corpus.all_once, holding(terms, count))
+
+    def times(self) -> NDArray[np.int64]:
+        """Return when the memory of each slot was last changed; `GONE`: there is none. Valid until the next change."""
+        import numpy as np
+
+        return np.frombuffer(self._times, np.int64)
+
+    def slot_ids(self) -> list[str]:
+        """Return the ids of the memories by slot; empty: there is none."""
+        return ["" if memory is None else memory.memory_id for memory in self._memories]
+
+    def slot_of(self, memory_id: str) -> int | None:
+        """Return the slot of a memory; None: it is not here."""
+        return self._slots.get(memory_id)
+
+    def id_of(self, slot: int) -> str:
+        """Return the id of the memory in a slot."""
+        return self._memory(slot).memory_id
+
     @property
     def size_bytes(self) -> int:
         """The bytes that the index itself holds, about."""
         slots = sys.getsizeof(self._slots) + len(self._slots) * sys.getsizeof(MAX_SLOTS)
-        lists = sys.getsizeof(self._memories) + sys.getsizeof(self._free_slots)
+        lists = sum(map(sys.getsizeof, (self._memories, self._free_slots, self._times)))
         return _OBJECTS_BYTES + slots + lists + self._postings.size_bytes + self._neighbours.size_bytes
 
     def __len__(self) -> int:
@@ -221,14 +282,17 @@ class LexicalIndex:
         return lambda slot: permits(self._memory(slot).memory_id)
 
     def _take_slot(self, memory: Memory) -> int:
+        self.changes.note((memory.memory_id,))
         if self._free_slots:
             slot = self._free_slots.pop()
             self._memories[slot] = memory
+            self._times[slot] = memory.update_time
         else:
             slot = len(self._memories)
             if slot >= MAX_SLOTS:
                 raise OverflowError(_TOO_MANY)
             self._memories.append(memory)
+            self._times.append(memory.update_time)
         self._slots[memory.memory_id] = slot
         return slot
 
@@ -238,7 +302,9 @@ class LexicalIndex:
         if first + len(memories) > MAX_SLOTS:
             raise OverflowError(_TOO_MANY)
         self._memories += memories
+        self._times.extend([memory.update_time for memory in memories])
         self._slots |= {memory.memory_id: slot for slot, memory in enumerate(memories, first)}
+        self.changes.note([memory.memory_id for memory in memories])
         self._neighbours.extend([memory.origin.session_id for memory in memories])
         documents = [memory_codes(memory, self._analyzer) for memory in memories]
         classes = [length_class(len(codes) // CODE_BYTES) for codes in documents]

@@ -66,7 +66,7 @@ class Ranking:
 
         The terms come rarest first, and their parts are added up in that order, whatever is skipped.
         """
-        if "numpy" in sys.modules and self._are_many(terms):
+        if "numpy" in sys.modules and are_many(terms, len(self._neighbours.before)):
             return self._dense_scores(terms)
         for number, term in enumerate(terms):
             if len(term.postings) >= max(_COMMON, len(self._sums) // 8):
@@ -79,11 +79,6 @@ class Ranking:
     def holds_any(self, slot: int, terms: Iterable[QueryTerm]) -> bool:
         """Return whether a document holds one of the terms itself."""
         return any(term.postings.tally(slot) >= 0 for term in terms)
-
-    def _are_many(self, terms: Sequence[QueryTerm]) -> bool:
-        """Whether the terms have so many postings that they are read faster all at once."""
-        many = max(_MANY_POSTINGS, len(self._neighbours.before) // _SLOTS_PER_POSTING)
-        return sum(len(term.postings) for term in terms) >= many
 
     def _dense_scores(self, terms: Sequence[QueryTerm]) -> dict[int, float]:
         import numpy as np
@@ -222,6 +217,11 @@ class Ranking:
 
     def _permitted(self, slots: Collection[int]) -> Collection[int]:
         return slots if self._permits is None else [slot for slot in slots if self._permits(slot)]
+
+
+def are_many(terms: Sequence[QueryTerm], slots: int) -> bool:
+    """Whether the terms have so many postings that they are read faster all at once, by numpy."""
+    return sum(len(term.postings) for term in terms) >= max(_MANY_POSTINGS, slots // _SLOTS_PER_POSTING)
 
 
 def nth_largest(values: Collection[float], number: int) -> float | None:

@@ -11,6 +11,8 @@ from functools import cache
 from itertools import repeat
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from memsvc.search.changes import Changes
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -33,6 +35,7 @@ class VectorIndex(Generic[K]):
         self._free_slots: list[int] = []
         self._rows: NDArray[np.int8] | None = None
         self._inverse_norms: NDArray[np.float32] | None = None
+        self.changes = Changes[K]()
 
     def put_all(self, vectors: Sequence[tuple[K, bytes]]) -> None:
         """Keep vectors, by id, each in place of the one that was there."""
@@ -40,6 +43,7 @@ class VectorIndex(Generic[K]):
             return
         import numpy as np
 
+        self.changes.note([name for name, _ in vectors])
         length = len(vectors[0][1])
         if self._rows is None or self._rows.shape[1] != length:
             self._slots, self._ids, self._free_slots = {}, [], []
@@ -58,6 +62,7 @@ class VectorIndex(Generic[K]):
         if slot is not None:
             assert self._rows is not None
             assert self._inverse_norms is not None
+            self.changes.note((name,))
             self._rows[slot] = 0
             self._inverse_norms[slot] = 0.0
             self._ids[slot] = None
@@ -153,11 +158,11 @@ class Similarities(Generic[K]):
         slots = np.fromiter(map(self._slots.get, names, repeat(len(self._ids))), np.intp, len(names))
         return dict(zip(names, np.maximum(self._nearness[slots], 0).tolist(), strict=True))
 
-    def of_rows(self, rows: NDArray[np.int32]) -> NDArray[np.float64]:
+    def of_rows(self, rows: NDArray[np.int32]) -> NDArray[np.float32]:
         """Return how near the vectors of these rows are, negative too; 0 where there is none (-1)."""
         import numpy as np
 
-        return np.take(self._nearness, rows, mode="wrap").astype(np.float64)
+        return np.take(self._nearness, rows, mode="wrap")
 
     def nearest(self, least: float, limit: int, allowed: Callable[[K], bool] | None = None) -> dict[K, float]:
         """Return what is at least so near, more than 0, and allowed: the `limit` nearest, nearest first."""

@@ -12,8 +12,9 @@ from memsvc.journal.records import Body
 from memsvc.journal.state import Memories, State, is_of_past
 from memsvc.model import Change, Layer, Memory
 from memsvc.search.corpus import Corpus
-from memsvc.search.hybrid import Asked, Candidates, candidates
+from memsvc.search.hybrid import Asked, Candidates, Ranked, candidates
 from memsvc.search.lexical import Hit, LexicalIndex
+from memsvc.search.paired import Paired
 from memsvc.search.together import Part, nearest_together
 from memsvc.users.history import HotHistory
 from memsvc.users.vectors import Vectors
@@ -31,6 +32,7 @@ class HotUser:
         "__weakref__",
         "_index",
         "_order",
+        "_paired",
         "appends",
         "cache",
         "checked",
@@ -67,6 +69,7 @@ class HotUser:
         self.memory_bytes = sum(map(memory_bytes, state.all_memories()))
         self._index: LexicalIndex | None = None
         self._order: list[tuple[int, str]] | None = None
+        self._paired: Paired | None = None
         self.wordings: Wordings | None = None
         """None: not read yet; only learning needs them."""
         self.vectors: Vectors | None = None
@@ -86,6 +89,7 @@ class HotUser:
     def size_bytes(self) -> int:
         """About how much RAM it takes."""
         index = self._index.size_bytes if self._index is not None else 0
+        index += self._paired.size_bytes if self._paired is not None else 0
         encoded = self.memory_bytes * len(self.encoded) // max(1, self.state.memory_count)
         order = ORDER_BYTES * len(self._order or ())
         requests = REQUEST_BYTES * len(self.state.requests or ())
@@ -141,7 +145,8 @@ class HotUser:
                         self._index.remove(change.memory_id)
         if erased:
             self.encoded.clear()
-            self._index = self._order = self.vectors = self.history = self.wordings = None
+            self._index = self._order = self._paired = None
+            self.vectors = self.history = self.wordings = None
             self.memory_bytes = sum(map(memory_bytes, state.all_memories()))
         if self.wordings is not None:
             self.wordings.layers = state.layers
@@ -233,6 +238,15 @@ class HotUser:
         """Return the ids of the visible memories that may be among the best, by words, by meaning or both."""
         vectors = self.vectors.index if self.vectors is not None else None
         return candidates(self._searched(), vectors, asked, limit, self._visible_only(allowed), corpus)
+
+    def best(self, asked: Asked, limit: int) -> list[Ranked[str]] | None:
+        """Return the ids of the `limit` best memories, as far as both indexes are asked and nothing is hidden."""
+        if self.vectors is None or not asked.vector or not asked.by_words or limit <= 0 or self.hides_some:
+            return None
+        words, vectors = self._searched(), self.vectors.index
+        if self._paired is None or self._paired.words is not words or self._paired.vectors is not vectors:
+            self._paired = Paired(words, vectors)
+        return self._paired.best(asked, limit)
 
     def find(self, asked: Asked, limit: int, allowed: Callable[[str], bool] | None = None) -> Iterator[str]:
         """Yield the ids of the visible memories that fit best, best first."""

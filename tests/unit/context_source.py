@@ -46,6 +46,9 @@ class UserSource:
         self.searches.append(asked.text)
         return candidates(self._searched(), None, asked, limit, allowed, corpus)
 
+    def best(self, asked: Asked, limit: int) -> None:
+        return None
+
     def _searched(self) -> LexicalIndex:
         if self._index is None:
             self._index = LexicalIndex.build(self._newest)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib
+from operator import neg
 
 import pytest
 from hypothesis import given
@@ -16,7 +17,7 @@ slots_drawn = st.lists(
     st.tuples(
         st.sampled_from([0.0, 0.1, 0.2, 0.7, 1.3]),
         st.booleans(),
-        st.sampled_from([-0.4, 0.0, 0.05, 0.1, 0.3, 0.8]),
+        st.sampled_from([-0.5, 0.0, 0.0625, 0.125, 0.25, 0.75]),
         st.sampled_from([0.25, 0.5, 1.0]),
         st.booleans(),
         st.integers(1, 4),
@@ -46,9 +47,10 @@ def test_all_slots_at_once_give_what_they_give_one_by_one_to_the_last_bit(
     slots = Slots(
         words=np.array(words, np.float64),
         holds=np.array(holds, np.bool_),
-        nearness=np.array(nearness, np.float64),
+        nearness=np.array(nearness, np.float32),
         factors=np.array(factors, np.float64),
         allowed=np.array(allowed, np.bool_),
         times=np.array(times, np.int64),
+        tie=neg,
     )
     assert best_fused(slots, wide, limit) == one_by_one(drawn, wide, limit)
