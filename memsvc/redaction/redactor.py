@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
+import time
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final
@@ -30,6 +32,9 @@ _MOST_CHARACTERS: Final = 4_096
 _LONGEST_WORD: Final = 32
 _PLAIN_WORDS: Final = 8_192
 """About a megabyte."""
+_LARGE_BYTES: Final = 256 << 10
+"""What takes ten milliseconds; two megabytes take a hundred."""
+_SLICE_SECONDS: Final = 0.005
 _MARK: Final = re.compile(r"\[redacted: [a-z0-9_]+\]")
 _KIND: Final = re.compile(r"[a-z][a-z0-9_]{0,40}")
 
@@ -44,6 +49,7 @@ class Redactor:
         Raises InvalidArgument for a kind that does not exist and for a pattern that is none.
         """
         self.counts: Counter[str] = Counter()
+        self._large = asyncio.Lock()
         self._finders: dict[str, Finder] = {}
         known = {**DEFAULT_KINDS, **OTHER_KINDS}
         for kind in kinds:
@@ -98,6 +104,25 @@ class Redactor:
     def messages(self, messages: Sequence[Message]) -> Sequence[Message]:
         """Return messages without secrets."""
         return tuple(map(self.message, messages))
+
+    async def large_messages(self, messages: Sequence[Message], size_bytes: int) -> Sequence[Message]:
+        """Return messages without secrets as `messages` does, and let others have their turn where they are large.
+
+        That is some milliseconds at a time, and for one caller: many at once would each take a turn in every round.
+        """
+        if size_bytes <= _LARGE_BYTES:
+            return self.messages(messages)
+        redacted = []
+        async with self._large:
+            started = time.monotonic()
+            for message in messages:
+                redacted.append(self.message(message))
+                worked = time.monotonic() - started
+                if worked > _SLICE_SECONDS:
+                    # In a round of the event loop at most one of the calls that have come is heard.
+                    await asyncio.sleep(worked)
+                    started = time.monotonic()
+        return tuple(redacted)
 
     def run(self, run: Run) -> Run:
         """Return a run without secrets in its messages."""

@@ -11,6 +11,7 @@ from google.protobuf.message import DecodeError
 from memsvc.foreground import Foreground
 from memsvc.rpc.arriving import LARGE_BYTES, Arrivals
 from memsvc.rpc.counting import Kind, count_messages
+from memsvc.rpc.intake import Intake
 from memsvc.rpc.room import Room, full
 from memsvc.rpc.turns import Turns
 
@@ -41,8 +42,9 @@ class Admission:
     ) -> None:
         self.foreground = foreground
         self.room = Room(max_bytes)
-        self.arrivals = Arrivals(self.room, largest_bytes, slowest_seconds)
-        self.turns = Turns()
+        self._intake = Intake()
+        self.turns = Turns(self._intake)
+        self.arrivals = Arrivals(self.room, self._intake, largest_bytes, slowest_seconds)
         self._max_calls = max_calls
         self._calls = 0
         self._streams = 0
@@ -55,6 +57,7 @@ class Admission:
         """
         task = asyncio.current_task()
         assert task is not None
+        self._intake.call_came()
         if streams:
             if self._streams >= self._max_calls:
                 raise full(f"{self._max_calls} streams are open")

@@ -4,7 +4,8 @@ gRPC tells a client to send all of a message once somebody asks for it, however 
 size before it is there. So what may come is bounded by how many are asked for at once. Most are there at once: those
 have a few places, for a moment each. One that is not there after that moment is large or slow: it counts as the largest
 there may be, where there is room for that; where there is none, it keeps its place until others wait for one. So a
-client that sends slowly, or stops in the midst, takes no place for long from those whose requests are small.
+client that sends slowly, or stops in the midst, takes no place for long from those whose requests are small. While
+there are several large requests, all places rest after each, until those who have come meanwhile are known (`intake`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any, Final
 import grpc
 
 from memsvc.errors import Unavailable
+from memsvc.rpc.intake import Intake
 from memsvc.rpc.room import Room, full
 from memsvc.rpc.whole import whole
 
@@ -30,13 +32,16 @@ _PROMPT_LOOKS: Final = 6
 _PATIENCE_SECONDS: Final = 1.0
 """A slow request has so long before it may have to make room for another, and one that waits for a place before it is
 refused."""
+_REFUSALS: Final = 8
+"""So many that waited too long are refused at a look."""
 
 
 class Arrivals:
     """Reads requests; one for all calls of a server."""
 
-    def __init__(self, room: Room, largest_bytes: int, slowest_seconds: float) -> None:
+    def __init__(self, room: Room, intake: Intake, largest_bytes: int, slowest_seconds: float) -> None:
         self._room = room
+        self._intake = intake
         self._largest_bytes = largest_bytes
         self._slowest_seconds = slowest_seconds
         self._prompt: dict[asyncio.Task[Any], int] = {}
@@ -46,6 +51,8 @@ class Arrivals:
         self._waiting: deque[tuple[asyncio.Future[None], float]] = deque()
         """Since when, oldest first."""
         self._looking = False
+        self._resting = False
+        """Whether no place is given: large requests were read, and calls keep coming."""
         room.make_room = self._make_room
 
     async def read(self, context: grpc.aio.ServicerContext[Any, Any], task: asyncio.Task[Any]) -> bytes | None:
@@ -53,11 +60,12 @@ class Arrivals:
 
         Raises Unavailable (TOO_MANY_CALLS) where it comes too slowly for the room that there is.
         """
-        while len(self._prompt) >= PROMPT:
+        while not self._has_place():
             await self._place()
         self._prompt[task] = 0
         if not self._looking:
             self._look_soon()
+        request = None
         try:
             request = await whole(context.read())
         except asyncio.CancelledError:
@@ -68,6 +76,8 @@ class Arrivals:
             if self._prompt.pop(task, None) is None and self._slow.pop(task, None) is not None:
                 self._room.let_go(task)
             self._refused.discard(task)
+            if isinstance(request, bytes) and len(request) > LARGE_BYTES:
+                self._large_came(task)
             self._wake()
         return request if isinstance(request, bytes) else None
 
@@ -83,11 +93,25 @@ class Arrivals:
 
     def _wake(self) -> None:
         # The last one first: in a crowd those that have just come can still be served well, instead of nobody.
-        while self._waiting and len(self._prompt) < PROMPT:
+        while self._waiting and self._has_place():
             place, _ = self._waiting.pop()
             if not place.done():
                 place.set_result(None)
                 return
+
+    def _has_place(self) -> bool:
+        return not self._resting and len(self._prompt) < PROMPT
+
+    def _large_came(self, task: asyncio.Task[Any]) -> None:
+        self._intake.large_came(task)
+        if self._intake.many_large and not self._resting:
+            self._resting = True
+            self._intake.after(self._end_rest)
+
+    def _end_rest(self) -> None:
+        self._resting = False
+        for _ in range(PROMPT - len(self._prompt)):
+            self._wake()
 
     def _look_soon(self) -> None:
         self._looking = True
@@ -115,12 +139,18 @@ class Arrivals:
         late += [task for task, since in self._slow.items() if now - since > slowest]
         for task in late:
             self._refuse(task)
-        while self._waiting and now - self._waiting[0][1] > _PATIENCE_SECONDS:
+        self._refuse_oldest(now)
+        if self._prompt or self._slow or self._waiting:
+            self._look_soon()
+
+    def _refuse_oldest(self, now: float) -> None:
+        """Refuse some of those that have waited for a place too long: all at once would hold everybody up."""
+        for _ in range(_REFUSALS):
+            if not self._waiting or now - self._waiting[0][1] <= _PATIENCE_SECONDS:
+                return
             place, _ = self._waiting.popleft()
             if not place.done():
                 place.set_exception(full("too many requests come in"))
-        if self._prompt or self._slow:
-            self._look_soon()
 
     def _make_room(self, count: int) -> None:
         """Refuse those that have been slow for long, until so many bytes fit."""

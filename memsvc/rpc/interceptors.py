@@ -171,7 +171,9 @@ def admission(admitting: Admission, max_request_bytes: int) -> Wrapper:
             if raw is None:
                 raise InvalidArgument(Reason.INVALID_FIELD, f"request is no {rpc.request.DESCRIPTOR.name}")
             room.hold(task, len(raw))
-            if len(raw) > LARGE_BYTES or not turns.free():
+            if len(raw) > LARGE_BYTES:
+                await turns.large()
+            elif not turns.free():
                 await turns.mine()
             room.hold(task, len(raw) if len(raw) <= FEW_BYTES else await made_of(raw, kind))
             # Whoever awaits must not hold the request: it is needed until it was read, and may wait for long.

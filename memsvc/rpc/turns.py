@@ -12,6 +12,8 @@ import asyncio
 import time
 from typing import Final
 
+from memsvc.rpc.intake import Intake
+
 ROUND_SECONDS: Final = 0.01
 _MOST: Final = 64
 _LONGEST_REST_SECONDS: Final = 0.1
@@ -20,8 +22,11 @@ _LONGEST_REST_SECONDS: Final = 0.1
 class Turns:
     """Gives calls their turn; one for all calls of a server."""
 
-    def __init__(self) -> None:
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
         self._waiting: list[asyncio.Future[None]] = []
+        self._large: list[asyncio.Future[None]] = []
+        """Those that have large requests."""
         self._started = 0.0
         self._in_round = False
         self._released = False
@@ -42,6 +47,26 @@ class Turns:
         if not self._in_round:
             self._begin()
         await turn
+
+    async def large(self) -> None:
+        """Return when it is the turn of the caller, whose request takes long: where there are many, between calls."""
+        if not self._large and not self._intake.many_large:
+            await self.mine()
+            return
+        turn = asyncio.get_running_loop().create_future()
+        self._large.append(turn)
+        if len(self._large) == 1:
+            self._intake.after(self._next_large)
+        await turn
+
+    def _next_large(self) -> None:
+        while self._large:
+            turn = self._large.pop()
+            if not turn.done():
+                turn.set_result(None)
+                break
+        if self._large:
+            self._intake.after(self._next_large)
 
     def _begin(self) -> None:
         self._in_round = True

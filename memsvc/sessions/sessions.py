@@ -35,7 +35,8 @@ class Sessions(Struct):
 
     async def append(self, scope: Scope, command: AppendRunCommand) -> RunReceipt:
         """Store a run, without secrets; durable, with its extraction, on return. Raises AlreadyExists (RUN_EXISTS)."""
-        command = structs.replace(command, run=self.redactor.run(command.run))
+        messages = await self.redactor.large_messages(command.run.messages, command.size_bytes)
+        command = structs.replace(command, run=structs.replace(command.run, messages=tuple(messages)))
         return await self.writer.write(scope, command)
 
     async def stretch(self, scope: Scope, session_id: str) -> Stretch:

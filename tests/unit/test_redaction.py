@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import string
 
@@ -320,3 +321,19 @@ def test_the_documented_kinds_are_those_that_are_redacted() -> None:
 def test_no_text_takes_long(hostile: str) -> None:
     """Each of these is of some 200,000 characters: what takes the square of that does not end in the test's time."""
     Redactor().text(hostile)
+
+
+async def test_large_messages_are_redacted_slice_by_slice_and_others_have_their_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("memsvc.redaction.redactor._SLICE_SECONDS", 0.0)
+    redactor = Redactor()
+    text = "My password is hunter2! " + "What had been said before, at length. " * 1_000
+    messages = [Message(Role.USER, (TextPart(text),)) for _ in range(10)]
+    callers = [asyncio.create_task(redactor.large_messages(messages, 10 * len(text))) for _ in range(3)]
+    most = before = 0
+    while not all(caller.done() for caller in callers):
+        await asyncio.sleep(0)
+        most, before = max(most, redactor.counts["password"] - before), redactor.counts["password"]
+    assert most == 1
+    assert [caller.result() for caller in callers] == [Redactor().messages(messages)] * 3

@@ -120,7 +120,7 @@ class Extractions(Struct):
         Raises FailedPrecondition (OPERATION_FORBIDDEN) where nothing is learned.
         """
         terms = await self._terms(scope, agent_id, overrides)
-        messages = tuple(self.redactor.messages(messages))
+        messages = tuple(await self.redactor.large_messages(messages, size_bytes))
         run = Run(session_id="", run_id=new_id(), index=0, messages=messages, agent_id=agent_id, team_id=team_id)
         return await self.writer.write(scope, AcceptMessages(run, size_bytes, new_id(), request, terms=terms))
 

@@ -9,7 +9,8 @@ import pytest
 
 from memsvc.errors import Reason, Unavailable
 from memsvc.rpc import arriving
-from memsvc.rpc.arriving import PROMPT, Arrivals
+from memsvc.rpc.arriving import LARGE_BYTES, PROMPT, Arrivals
+from memsvc.rpc.intake import Intake
 from memsvc.rpc.room import Room
 
 LARGEST = 100_000
@@ -46,7 +47,7 @@ async def refused(task: asyncio.Task[Any]) -> None:
 
 
 async def test_only_a_few_are_asked_for_at_once() -> None:
-    arrivals = Arrivals(Room(LARGEST), LARGEST, 60)
+    arrivals = Arrivals(Room(LARGEST), Intake(), LARGEST, 60)
     calls, tasks = reading(arrivals, PROMPT + 5)
     await asyncio.sleep(0)
     asked = [call for call in calls if call.asked.is_set()]
@@ -58,7 +59,7 @@ async def test_only_a_few_are_asked_for_at_once() -> None:
 
 async def test_slow_ones_take_no_more_than_the_room_and_no_place_from_others() -> None:
     room = Room(3 * LARGEST)
-    arrivals = Arrivals(room, LARGEST, 60)
+    arrivals = Arrivals(room, Intake(), LARGEST, 60)
     slow, tasks = reading(arrivals, PROMPT)
     while room.held_bytes < 3 * LARGEST:
         await asyncio.sleep(0.001)
@@ -86,7 +87,7 @@ async def test_slow_ones_take_no_more_than_the_room_and_no_place_from_others() -
 async def test_who_is_slow_for_long_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(arriving, "_PATIENCE_SECONDS", 0.0)
     room = Room(LARGEST)
-    arrivals = Arrivals(room, LARGEST, 60)
+    arrivals = Arrivals(room, Intake(), LARGEST, 60)
     _, (first,) = reading(arrivals, 1)
     while room.held_bytes < LARGEST:
         await asyncio.sleep(0.001)
@@ -100,7 +101,7 @@ async def test_who_is_slow_for_long_makes_room(monkeypatch: pytest.MonkeyPatch) 
 
 async def test_none_is_waited_for_without_end() -> None:
     room = Room(LARGEST)
-    _, tasks = reading(Arrivals(room, LARGEST, 0.02), 2)
+    _, tasks = reading(Arrivals(room, Intake(), LARGEST, 0.02), 2)
     for task in tasks:
         await refused(task)
     assert room.held_bytes == 0
@@ -108,7 +109,7 @@ async def test_none_is_waited_for_without_end() -> None:
 
 async def test_whoever_goes_takes_nothing_along() -> None:
     room = Room(LARGEST)
-    arrivals = Arrivals(room, LARGEST, 60)
+    arrivals = Arrivals(room, Intake(), LARGEST, 60)
     calls, tasks = reading(arrivals, PROMPT + 3)
     await asyncio.sleep(0)
     for task in tasks:
@@ -120,3 +121,52 @@ async def test_whoever_goes_takes_nothing_along() -> None:
     late[0].sent.set_result(b"request")
     assert await task == b"request"
     assert room.held_bytes == 0
+
+
+async def read_and_go_on(arrivals: Arrivals, call: Call, answered: asyncio.Event) -> bytes | None:
+    request = await read(arrivals, call)
+    await answered.wait()
+    return request
+
+
+async def test_while_there_are_large_ones_whoever_comes_is_heard_before_those_that_wait() -> None:
+    intake, answered = Intake(), asyncio.Event()
+    arrivals = Arrivals(Room(LARGEST), intake, LARGEST, 60)
+    crowd = [Call() for _ in range(3 * PROMPT)]
+    tasks = [asyncio.create_task(read_and_go_on(arrivals, call, answered)) for call in crowd]
+    await asyncio.sleep(0)
+    for call in crowd[:PROMPT]:
+        call.sent.set_result(bytes(LARGE_BYTES + 1))
+    for _ in range(50):
+        intake.call_came()
+        await asyncio.sleep(0.001)
+    (newest,), (task,) = reading(arrivals, 1)
+    await asyncio.sleep(0)
+    assert not any(call.asked.is_set() for call in (newest, *crowd[PROMPT:]))
+
+    await asyncio.wait_for(newest.asked.wait(), 10)
+    assert sum(call.asked.is_set() for call in crowd) < 2 * PROMPT
+    newest.sent.set_result(b"small")
+    assert await asyncio.wait_for(task, 10) == b"small"
+    for each in tasks:
+        each.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_who_waited_too_long_is_refused_and_others_go_on_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arriving, "_PATIENCE_SECONDS", 0.0)
+    arrivals = Arrivals(Room(LARGEST), Intake(), LARGEST, 60)
+    _, tasks = reading(arrivals, 100)
+    most = before = 0
+    async with asyncio.timeout(10):
+        while before < 100 - PROMPT:
+            await asyncio.sleep(0)
+            done = sum(task.done() for task in tasks)
+            most, before = max(most, done - before), done
+    # Those that are asked for may be refused at the same look, as they are slow.
+    assert most <= PROMPT + arriving._REFUSALS
+    for task in filter(asyncio.Task.done, tasks):
+        await refused(task)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import time
 
+from memsvc.rpc.intake import Intake
 from memsvc.rpc.turns import ROUND_SECONDS, Turns
 
 
@@ -19,7 +20,7 @@ async def call(turns: Turns, seconds: float) -> None:
 
 
 async def test_few_calls_go_on_at_once() -> None:
-    turns = Turns()
+    turns = Turns(Intake())
     assert turns.free()
     assert turns.free()
     await asyncio.sleep(0)
@@ -27,7 +28,7 @@ async def test_few_calls_go_on_at_once() -> None:
 
 
 async def test_whoever_comes_into_a_crowd_is_served_before_it_is_gone() -> None:
-    turns = Turns()
+    turns = Turns(Intake())
     crowd = [asyncio.create_task(call(turns, ROUND_SECONDS)) for _ in range(50)]
     await asyncio.sleep(0)
     await call(turns, 0)
@@ -38,7 +39,7 @@ async def test_whoever_comes_into_a_crowd_is_served_before_it_is_gone() -> None:
 
 
 async def test_all_of_a_crowd_are_served_and_who_went_costs_no_turn() -> None:
-    turns = Turns()
+    turns = Turns(Intake())
     crowd = [asyncio.create_task(call(turns, 0.0005)) for _ in range(500)]
     await asyncio.sleep(0)
     for task in crowd[::2]:
@@ -48,3 +49,31 @@ async def test_all_of_a_crowd_are_served_and_who_went_costs_no_turn() -> None:
 
     assert not any(task.cancelled() for task in crowd[1::2])
     assert turns.free()
+
+
+async def test_large_ones_have_their_turn_one_by_one_and_only_once_no_more_calls_come() -> None:
+    intake = Intake()
+    turns = Turns(intake)
+    large = [asyncio.create_task(turns.large()) for _ in range(3)]
+    for task in large:
+        intake.large_came(task)
+    for _ in range(50):
+        intake.call_came()
+        await asyncio.sleep(0.001)
+        assert not any(task.done() for task in large)
+    for served in range(1, 4):
+        await asyncio.wait([task for task in large if not task.done()], return_when=asyncio.FIRST_COMPLETED)
+        assert sum(task.done() for task in large) == served
+
+
+async def test_a_large_one_is_served_though_calls_keep_coming() -> None:
+    intake = Intake()
+    turns = Turns(intake)
+    large = [asyncio.create_task(turns.large()) for _ in range(2)]
+    for task in large:
+        intake.large_came(task)
+    async with asyncio.timeout(10):
+        while not all(task.done() for task in large):
+            intake.call_came()
+            work(0.001)
+            await asyncio.sleep(0)
