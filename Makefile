@@ -9,7 +9,7 @@ MINUTES ?= 30
 WORKERS ?= 4
 FROZEN := protos/frozen.binpb
 
-.PHONY: demo picture test page-test screenshots examples integrations check clients gen lint types charts alerts k8s-test sbom bench torture torture-rules fuzz soak clean mcp
+.PHONY: demo picture test page-test screenshots examples integrations check clients gen lint types charts alerts k8s-test sbom bench bench-peers torture torture-rules fuzz soak clean mcp
 
 # What tests and checks need, once for each state of pyproject.toml.
 $(VENV)/.installed: pyproject.toml
@@ -115,6 +115,11 @@ mcp: $(VENV)/.installed
 # ONLY=reads picks one; CHECK=1 fails where a goal is missed.
 bench: $(VENV)/.installed
 	$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY)) $(if $(CHECK),--check)
+
+# memsvc beside other memories, each in an environment of its own; then docs/performance.md is written. Six minutes, and some for the
+# environments, once. ONLY=agno measures memsvc and that one; SHORT=1 less of all; DRAW=1 only writes the page from what was measured.
+bench-peers: $(VENV)/.installed
+	$(BIN)/python -m bench.peers $(if $(ONLY),--only $(ONLY)) $(if $(SHORT),--short) $(if $(DRAW),--draw)
 
 # Kill a server at random while clients write and learn; nothing may be lost, doubled, left unfinished or refused. Then
 # once more with a cache that holds two users.
