@@ -164,6 +164,8 @@ def forget_frames(error: BaseException | None) -> None:
 
     They hold the request or the prompt, and often the error itself: then only the collector would free all that.
     """
-    while error is not None:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
         error.__traceback__ = None
         error = error.__cause__ or error.__context__

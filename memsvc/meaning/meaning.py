@@ -93,7 +93,8 @@ class Meaning:
     def _load_embedder(self) -> None:
         """Load the embedder, and numpy, while the first user is read: texts are embedded on the event loop."""
         self._users.on_load = None
-        asyncio.get_running_loop().run_in_executor(None, cast("InstantEmbedder", self.embedder).load)
+        loading = asyncio.get_running_loop().run_in_executor(None, cast("InstantEmbedder", self.embedder).load)
+        loading.add_done_callback(_told_if_failed)
 
     async def prepared(self, query: str, users: Sequence[HotUser], within_seconds: float) -> Asked:
         """Return the query for a search of these users, by words alone where its vector is not there in time."""
@@ -218,3 +219,8 @@ async def _take(user: HotUser, vectors: Vectors, rows: Sequence[Row]) -> None:
 
 def _texts(memories: Sequence[Memory]) -> list[str]:
     return [meant_text(memory) for memory in memories]
+
+
+def _told_if_failed(loading: asyncio.Future[None]) -> None:
+    if not loading.cancelled() and (error := loading.exception()) is not None:
+        log.warning("embedder_not_loaded", error=type(error).__name__)

@@ -113,7 +113,11 @@ class Relay:
         while True:
             try:
                 connection, _ = await loop.sock_accept(listening)
-                await loop.connect_accepted_socket(lambda: _Client(self), connection)
+                try:
+                    await loop.connect_accepted_socket(lambda: _Client(self), connection)
+                except BaseException:
+                    connection.close()
+                    raise
             except OSError as error:
                 # No descriptor is free, say: as asyncio's own servers do, it tries again a little later.
                 log.warning("accept_failed", because=os.strerror(error.errno or 0))
