@@ -48,7 +48,8 @@ from memsvc_drivers.redis.keys import (
 _MAX_LIMIT = 1 << 31
 _POSITION_BYTES = 16
 _MAX_INT64 = (1 << 63) - 1
-_LEAST_SHARE = 8
+_LEAST_SHARE = 4
+"""More would mostly be read for nothing; of less, more buckets would have to be asked twice."""
 _SCOPES_BUCKETS = 16
 _Value = bytes | str | int
 _SENT_AGAIN = 8

@@ -25,7 +25,7 @@ from memsvc.extraction.jobs.queue import HastenCommand
 from memsvc.extraction.jobs.troubles import Troubles
 from memsvc.ids import new_id
 from memsvc.journal.records import Claim
-from memsvc.journal.state import State, due_time
+from memsvc.journal.state import State, due_time, load
 from memsvc.log import Log
 from memsvc.meaning.commands import PlanVectors
 from memsvc.memories.sweeping import SweepCommand
@@ -33,6 +33,7 @@ from memsvc.model import Scope, Usage
 from memsvc.purge import purge
 from memsvc.retention import Retention
 from memsvc.storage.crashpoints import reach
+from memsvc.storage.driver import RowKind
 from memsvc.summaries.commands import AcceptSummary
 from memsvc.users import Users
 from memsvc.writing.writer import Writer
@@ -190,11 +191,17 @@ class Worker(Struct):
         now = self.users.clock()
         for scope, due_at in await self.users.driver.due(now + _AHEAD_MICROS, _AHEAD_USERS):
             if due_at > now:
-                state = (await self.users.latest(scope)).state
+                state = await self._state_alone(scope)
                 self.troubles.moved(state)
                 if state.core.claim is not None and not self._free_at(state):
                     self._sightings[scope] = _Sighting(state.core.claim_seq, due_at, 0.0)
                     self._wake.set()
+
+    async def _state_alone(self, scope: Scope) -> State:
+        """Return a user's state without memories, unless it is in RAM: so many users are not to fill that."""
+        loaded = await self.users.driver.load(scope, (RowKind.STATE,))
+        hot = self.users.hot(scope)
+        return load(scope, loaded) if hot is None else hot.state
 
     def _free_at(self, state: State) -> float:
         """Return when the user may be claimed, on the monotonic clock: 0 unless another worker's claim stands."""

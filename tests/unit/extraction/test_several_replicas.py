@@ -228,6 +228,17 @@ async def test_a_clock_that_was_ahead_once_does_not_put_learning_off(make_replic
     assert extraction.state is ExtractionState.SUCCEEDED
 
 
+async def test_a_server_that_starts_sees_what_is_due_later_and_takes_nobody_into_ram_for_it(
+    make_replica: MakeReplica,
+) -> None:
+    other, started = make_replica(), make_replica()
+    await other.say("I ski", quiet=60.0)
+    started.worker.start()
+    while not started.worker.troubles.queue():
+        await asyncio.sleep(0.01)
+    assert started.users.hot_count == 0
+
+
 async def test_a_wait_ends_the_quiet_period_also_where_the_run_is_not_known_yet(make_replica: MakeReplica) -> None:
     learning, other = make_replica(), make_replica()
     await create(learning, "x")
