@@ -109,11 +109,13 @@ class Meaning:
 
     async def prepare(self, user: HotUser) -> None:
         """Read the user's vectors into RAM, those stored since the last time too; make what is made at once."""
-        if user.vectors is None or user.vectors.model != self.embedder.name:
+        grown = user.vectors is None or user.vectors.model != self.embedder.name
+        if grown:
             await self._load(user)
         vectors = user.vectors
         assert vectors is not None
         if vectors.unread:
+            grown = True
             unread = list(vectors.unread)
             vectors.unread.clear()
             rows = await self._users.driver.get(user.state.scope, RowKind.VECTOR, unread)
@@ -126,7 +128,8 @@ class Meaning:
         if missing and not user.state.core.embed_time and self._vectors.applies(user.state.memory_count):
             # They were there before there was an embedder, or are of another model.
             asyncio.get_running_loop().create_task(self._plan(user.state.scope))
-        self._users.recount(user)
+        if grown or missing:
+            self._users.recount(user)
 
     def pending(self, user: HotUser) -> int:
         """Return how many memories of a prepared user have no vector yet."""

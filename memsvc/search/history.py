@@ -17,7 +17,7 @@ import msgspec
 from memsvc.model import Role
 from memsvc.search.bm25 import LENGTHS, Shares, length_class, rarity
 from memsvc.search.corpus import Corpus
-from memsvc.search.dense import dense_sums, holding
+from memsvc.search.dense import holding
 from memsvc.search.filter import ALWAYS, TimeRange
 from memsvc.search.fusing import Slots, best_fused
 from memsvc.search.hybrid import Ranked
@@ -231,7 +231,7 @@ class HistoryIndex:
             factors = self._speakers.preferred_at_once(asked.speakers, factors)
         sums, holds = np.zeros(count), np.zeros(count, np.bool_)
         if asked.terms:
-            sums = dense_sums(asked.ordered, self._neighbours, asked.mean_length, Shares())
+            sums = Ranking(asked.mean_length, self._neighbours, Shares(), count, None).all_sums(asked.ordered)
             holds = holding(asked.terms, count)
         slots = Slots(
             words=factors * sums / (asked.corpus.all_once or 1.0),

@@ -17,11 +17,11 @@ from memsvc.model import Memory
 from memsvc.search.bm25 import LENGTHS, Shares, length_class
 from memsvc.search.changes import Changes
 from memsvc.search.corpus import Corpus
-from memsvc.search.dense import dense_sums, holding
+from memsvc.search.dense import holding
 from memsvc.search.memory_terms import memory_codes, searchable_text
 from memsvc.search.neighbours import Neighbours, Place
 from memsvc.search.postings import CODE_BYTES, MAX_SLOTS, Gathered, Postings, tallied
-from memsvc.search.ranking import Ranking, are_many, nth_largest
+from memsvc.search.ranking import Ranking, nth_largest
 from memsvc.search.stop_phrase import StopPhrase
 from memsvc.search.text import Analyzer, shared_analyzer
 
@@ -59,7 +59,7 @@ class ScoredSlots(msgspec.Struct, frozen=True):
     """What is found of one query, slot by slot."""
 
     scores: NDArray[np.float64]
-    """See `Hit`. Of what is not among the best asked for it may be 0."""
+    """See `Hit`."""
     holds: NDArray[np.bool_]
     """Whether it holds words of the query itself."""
 
@@ -194,7 +194,7 @@ class LexicalIndex:
             lambda memory_id: not ranking.holds_any(self._slots[memory_id], terms),
         )
 
-    def scored(self, query: str, limit: int) -> ScoredSlots | None:
+    def scored(self, query: str) -> ScoredSlots | None:
         """Return what `find` does of a query, with numpy; None: it asks for nothing but stop words."""
         import numpy as np
 
@@ -204,13 +204,8 @@ class LexicalIndex:
             return None
         if not terms:
             return ScoredSlots(np.zeros(count), np.zeros(count, np.bool_))
-        if are_many(terms, count):
-            sums = dense_sums(terms, self._neighbours, corpus.mean_length, self._shares)
-        else:
-            found = Ranking(corpus.mean_length, self._neighbours, self._shares, limit, None).scores(terms)
-            sums = np.zeros(count)
-            sums[list(found)] = list(found.values())
-        return ScoredSlots(sums / corpus.all_once, holding(terms, count))
+        ranking = Ranking(corpus.mean_length, self._neighbours, self._shares, count, None)
+        return ScoredSlots(ranking.all_sums(terms) / corpus.all_once, holding(terms, count))
 
     def times(self) -> NDArray[np.int64]:
         """Return when the memory of each slot was last changed; `GONE`: there is none. Valid until the next change."""

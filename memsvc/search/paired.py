@@ -29,7 +29,7 @@ class Paired:
     def best(self, asked: Asked, limit: int) -> list[Ranked[str]] | None:
         """Return the ids of the `limit` best, best first; None: the query asks for nothing but stop words."""
         wide = width_of(limit)
-        scored = self.words.scored(asked.text, wide)
+        scored = self.words.scored(asked.text)
         if scored is None:
             return None
         times = self.words.times()

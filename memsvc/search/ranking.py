@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
 from heapq import nlargest
 from itertools import islice
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -19,6 +19,10 @@ from memsvc.search.bm25 import K1, Shares, saturated, weights
 from memsvc.search.dense import dense_sums
 from memsvc.search.neighbours import NONE, Neighbours
 from memsvc.search.postings import SLOT_SHIFT, TALLY_MASK, TermPostings
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class Factors(Protocol):
@@ -66,7 +70,7 @@ class Ranking:
 
         The terms come rarest first, and their parts are added up in that order, whatever is skipped.
         """
-        if "numpy" in sys.modules and are_many(terms, len(self._neighbours.before)):
+        if "numpy" in sys.modules and self._are_many(terms):
             return self._dense_scores(terms)
         for number, term in enumerate(terms):
             if len(term.postings) >= max(_COMMON, len(self._sums) // 8):
@@ -76,9 +80,27 @@ class Ranking:
             self._read(term)
         return self._final(self._within_reach(self._floor()))
 
+    def all_sums(self, terms: Sequence[QueryTerm]) -> NDArray[np.float64]:
+        """Return the sum of each slot, permitted or not, without its factor: with numpy, for whoever has loaded it."""
+        import numpy as np
+
+        slots = len(self._neighbours.before)
+        if sum(len(term.postings) for term in terms) >= max(_MANY_FOR_SUMS, slots // _SLOTS_PER_POSTING_FOR_SUMS):
+            return dense_sums(terms, self._neighbours, self._mean_length, self._shares)
+        for term in terms:
+            self._read(term)
+        sums = np.zeros(slots)
+        sums[list(self._sums)] = list(self._sums.values())
+        return sums
+
     def holds_any(self, slot: int, terms: Iterable[QueryTerm]) -> bool:
         """Return whether a document holds one of the terms itself."""
         return any(term.postings.tally(slot) >= 0 for term in terms)
+
+    def _are_many(self, terms: Sequence[QueryTerm]) -> bool:
+        """Whether the terms have so many postings that they are read faster all at once."""
+        many = max(_MANY_POSTINGS, len(self._neighbours.before) // _SLOTS_PER_POSTING)
+        return sum(len(term.postings) for term in terms) >= many
 
     def _dense_scores(self, terms: Sequence[QueryTerm]) -> dict[int, float]:
         import numpy as np
@@ -219,11 +241,6 @@ class Ranking:
         return slots if self._permits is None else [slot for slot in slots if self._permits(slot)]
 
 
-def are_many(terms: Sequence[QueryTerm], slots: int) -> bool:
-    """Whether the terms have so many postings that they are read faster all at once, by numpy."""
-    return sum(len(term.postings) for term in terms) >= max(_MANY_POSTINGS, slots // _SLOTS_PER_POSTING)
-
-
 def nth_largest(values: Collection[float], number: int) -> float | None:
     """Return the `number`-th largest; None: there are not as many."""
     if len(values) < number:
@@ -240,6 +257,9 @@ _MANY_POSTINGS = 96
 """So many pay for numpy, where it is loaded."""
 _SLOTS_PER_POSTING = 50
 """With numpy all slots are looked at, however few of them are found."""
+_MANY_FOR_SUMS = 48
+_SLOTS_PER_POSTING_FOR_SUMS = 110
+"""The same where the sums of all slots are wanted."""
 _COMMON = 64
 """From as many postings on it pays to see whether a term must be read."""
 _POSTINGS_PER_LOOKUP = 8

@@ -144,9 +144,11 @@ class HistorySearch(Struct):
 
     async def _prepared(self, user: HotUser) -> HotHistory:
         """Return the user's history with every run that it is known to have."""
+        grown = False
         while True:
             history = user.history
             if history is None:
+                grown = True
                 # In its place from the first row on, so that it hears of what comes and goes meanwhile.
                 model = self.meaning.embedder.name if self.meaning is not None and self.meaning.embedder.instant else ""
                 history = user.history = HotHistory(model)
@@ -158,13 +160,15 @@ class HistorySearch(Struct):
                     history.read.set()
             await history.read.wait()
             if history.unread:
+                grown = True
                 unread = list(history.unread)
                 rows = await self.users.driver.get(user.state.scope, RowKind.SAID, unread)
                 history.add(_said_runs([rows[run_id] for run_id in unread if run_id in rows]))
                 for run_id in unread:
                     history.unread.pop(run_id, None)
             if user.history is history:
-                self.users.recount(user)
+                if grown:
+                    self.users.recount(user)
                 return history
 
     async def _read(self, user: HotUser, history: HotHistory) -> None:

@@ -49,12 +49,12 @@ class Notes:
         return ranked[:limit]
 
 
-@pytest.mark.parametrize("many", [0, 96])
+@pytest.mark.parametrize("many", [0, 48, 10_000])
 @pytest.mark.parametrize("seed", range(3))
 def test_both_indexes_at_once_find_what_is_fused_of_each_to_the_last_bit(
     monkeypatch: pytest.MonkeyPatch, seed: int, many: int
 ) -> None:
-    monkeypatch.setattr(ranking, "_MANY_POSTINGS", many)
+    monkeypatch.setattr(ranking, "_MANY_FOR_SUMS", many)
     notes = Notes(seed)
     for number in range(120):
         notes.keep(number)
