@@ -9,6 +9,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,6 +42,8 @@ _SETTINGS: Final = (
     *("--memory-quota", "1000000", "--cache-bytes", str(_CACHE_BYTES)),
     # The tiny model writes no summaries.
     *("--summarize-every-runs", "0"),
+    # For /metrics, which has how long the event loop was held up.
+    *("--http-listen", "127.0.0.1:0"),
 )
 
 
@@ -93,11 +96,14 @@ def _alone(server: Server, agents: Agents) -> Iterator[Figure]:
 def _together(server: Server, agents: Agents) -> Iterator[Figure]:
     """Measure an agent for each user, as fast as they can, and then half as fast."""
     everybody = _everybody()
+    _longest_stall(server)
     top = agents.take_turns(everybody, _SECONDS)
     yield Figure("turn.at_16.learned_after", _learned(server, everybody), "s")
+    yield Figure("turn.at_16.loop_stall", _longest_stall(server) * 1e3, "ms", at_most(25))
     yield from _times("turn.at_16", top, at_most(4))
     half = agents.take_turns(everybody, _SECONDS, top.rate / 2)
     behind = _learned(server, everybody)
+    yield Figure("turn.at_16.half_rate.loop_stall", _longest_stall(server) * 1e3, "ms", at_most(25))
     yield Figure("turn.at_16.half_rate", half.rate / top.rate, "of the top rate", at_least(0.45))
     yield Figure("turn.at_16.half_rate.learned_after", behind, "s", at_most(_BEHIND_SECONDS))
 
@@ -134,6 +140,14 @@ def _learned(server: Server, users: Sequence[str]) -> float:
                     raise TimeoutError(f"{user} is still learned from after {_LEARNING_SECONDS:g} s")
                 time.sleep(0.02)
     return time.perf_counter() - started
+
+
+def _longest_stall(server: Server) -> float:
+    """Return for how long the event loop was held up at most since this was asked last, in seconds."""
+    with urllib.request.urlopen(f"{server.tcp_address}/metrics") as page:
+        lines = page.read().decode().splitlines()
+    (found,) = (line for line in lines if line.startswith("memsvc_event_loop_lag_seconds "))
+    return float(found.split()[1])
 
 
 @contextmanager

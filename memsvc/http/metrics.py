@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
@@ -13,7 +14,10 @@ from memsvc.metrics.merging import Block, blocks
 from memsvc.metrics.process import process_families
 from memsvc.rpc.listeners import Edge
 
-_BEAT_SECONDS: Final = 0.25
+_IDLE_BEAT_SECONDS: Final = 0.25
+_BUSY_BEAT_SECONDS: Final = 0.02
+_BUSY_SECONDS: Final = 0.001
+"""An event loop that has worked for so long since the last beat is busy: it is looked at often enough to see stalls."""
 
 
 class MetricsPage:
@@ -123,14 +127,18 @@ def _of_learning(application: Application) -> list[Family]:
 
 
 class LoopLag:
-    """How late the event loop calls what is due: others' work that held it up."""
+    """How late the event loop calls what is due: others' work that held it up.
+
+    Of a stall it sees what is left when a beat is due. A loop that has nothing to do is woken rarely.
+    """
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._worst = 0.0
+        self._worked = time.thread_time()
         self._due = 0.0
         self._next: asyncio.TimerHandle | None = None
-        self._plan()
+        self._plan(_IDLE_BEAT_SECONDS)
 
     def worst(self) -> float:
         """Return the most since this was asked last."""
@@ -141,10 +149,12 @@ class LoopLag:
         if self._next is not None:
             self._next.cancel()
 
-    def _plan(self) -> None:
-        self._due = self._loop.time() + _BEAT_SECONDS
+    def _plan(self, seconds: float) -> None:
+        self._due = self._loop.time() + seconds
         self._next = self._loop.call_at(self._due, self._beat)
 
     def _beat(self) -> None:
         self._worst = max(self._worst, self._loop.time() - self._due)
-        self._plan()
+        worked = time.thread_time()
+        is_busy, self._worked = worked - self._worked > _BUSY_SECONDS, worked
+        self._plan(_BUSY_BEAT_SECONDS if is_busy else _IDLE_BEAT_SECONDS)
