@@ -21,7 +21,7 @@ def is_unicode(text: str) -> bool:
 
 def require_unicode(names: Iterable[str]) -> None:
     """Raise InvalidArgument unless all of these have UTF-8."""
-    if not all(map(is_unicode, names)):
+    if not is_unicode("".join(names)):
         raise not_unicode()
 
 

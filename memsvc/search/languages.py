@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import enum
 import re
+import struct
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import Stemmer  # type: ignore[import-not-found]
@@ -64,8 +66,15 @@ def dominant_language(stop_bits: Sequence[int]) -> Language:
     """Return the Latin-script language of a text from the bits of its stop words: ENGLISH unless two others say no."""
     if all(bits & 1 for bits in stop_bits):
         return Language.ENGLISH
-    best = max(_LATIN, key=lambda language: sum(bits >> language & 1 for bits in stop_bits))
-    return best if sum(bits >> best & 1 for bits in stop_bits) >= _LEAST_EVIDENCE else Language.ENGLISH
+    counts = _COUNTS.unpack(sum(map(_as_counts, stop_bits)).to_bytes(_COUNTS.size, "little"))
+    most = max(counts)
+    return _LATIN[counts.index(most)] if most >= _LEAST_EVIDENCE else Language.ENGLISH
+
+
+@cache
+def _as_counts(stop_bits: int) -> int:
+    """Return a count of 16 bits for each Latin-script language, so that all of them are added up by one addition."""
+    return sum((stop_bits >> language & 1) << 16 * place for place, language in enumerate(_LATIN))
 
 
 def stop_languages(folded_word: str) -> int:
@@ -105,6 +114,7 @@ _LETTERS = str.maketrans({"ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "đ": "d",
 
 _LEAST_EVIDENCE = 2
 _LATIN = tuple(language for language in Language if language <= Language.INDONESIAN)
+_COUNTS = struct.Struct(f"<{len(_LATIN)}H")
 _SCRIPT_STARTS = ("\0", "\u0370", "\u0400", "\u0530", "\u0590", "\u0600", "\u0780", "\u0900", "\u0980", "\u0b80",
                   "\u0c00", "\u1f00", "\u2000")  # fmt: skip
 _SCRIPTS = (

@@ -56,7 +56,8 @@ class Analyzer:
                 codes = b"".join(map(self._chunks.get, chunks))  # type: ignore[arg-type]
             except TypeError:
                 # One of them is new, or depends on its text.
-                parts = list(map(self._learn_chunk, chunks))
+                known = self._chunks.get
+                parts = [self._learn_chunk(each) if (part := known(each)) is None else part for each in chunks]
                 codes = b"" if None in parts else b"".join(filter(None, parts))
             if codes:
                 return codes
