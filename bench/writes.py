@@ -7,10 +7,11 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from itertools import cycle, islice
 from pathlib import Path
+from statistics import median
 
 from bench import requests
 from bench.comparison import AT_ONCE, echo_calls
-from bench.load import Calls, Load, Turn, Work
+from bench.load import Calls, Load, Rounds, Turn, Work
 from bench.measuring import Figure, at_least, at_most, median_ratio
 from bench.processes import Server, echo, memsvc
 
@@ -18,6 +19,8 @@ _USERS = 2_000
 _LEARNING_USERS = 200
 _ENOUGH = 20_000
 """More writes than are made while one figure is measured."""
+_PROCESSOR_SECONDS = 1.5
+"""A process counts its time in hundredths of a second."""
 
 
 def measure(scratch: Path) -> Iterator[Figure]:
@@ -38,13 +41,17 @@ def _creates(load: Load, server: Server, bare: Server, users: int) -> Iterator[F
     ours = load.add(Calls(server.address, requests.CREATE_MEMORY, sent, once=True))
     theirs = load.add(echo_calls(bare, sent, load.round(ours, AT_ONCE, 0.3)))
     load.round(theirs, AT_ONCE, 0.3)
-    many, single, echoed = load.alternate([Turn(ours, AT_ONCE), Turn(ours), Turn(theirs, AT_ONCE)])
+    turns = [Turn(ours, AT_ONCE), Turn(ours), Turn(theirs, AT_ONCE), Turn(theirs)]
+    many, single, echoed, echo_alone = load.alternate(turns)
     # The goals are for many users, as in real use; one user alone is shown beside them.
     name, goals = ("writes.create", True) if users > 1 else ("writes.create.one_user", False)
-    yield Figure(f"{name}.rate_share", many.rate_share(echoed), "of the echo's", at_least(0.25) if goals else None)
+    yield Figure(f"{name}.rate_share", many.rate_share(echoed), "of the echo's", at_least(0.33) if goals else None)
     yield Figure(f"{name}.rate", many.rate, "writes/s")
     yield Figure(f"{name}.rate_ratio", many.rate_share(single), "times one at a time", at_least(4) if goals else None)
     yield Figure(f"{name}.p50", single.median_seconds * 1e3, "ms")
+    yield Figure(f"{name}.over_echo", _over(single, echo_alone) * 1e3, "ms", at_most(0.8) if goals else None)
+    if goals:
+        yield from _processor(name, load, server, ours)
 
 
 def _appends(load: Load, server: Server, bare: Server, scratch: Path) -> Iterator[Figure]:
@@ -64,7 +71,23 @@ def _appends(load: Load, server: Server, bare: Server, scratch: Path) -> Iterato
     )
     yield Figure("writes.append_run.p50_ratio", ratio, "(insert + echo)", at_most(2))
     yield Figure("writes.append_run.p50", appended.median_seconds * 1e3, "ms")
+    yield Figure("writes.append_run.over_echo", _over(appended, echoed) * 1e3, "ms", at_most(1))
+    yield from _processor("writes.append_run", load, server, ours)
     yield Figure("writes.raw_insert.p50", inserted.median_seconds * 1e3, "ms")
+
+
+def _over(measured: Rounds, echoed: Rounds) -> float:
+    """Return how many seconds a call alone takes longer than an echo, measured right beside it."""
+    pairs = zip(measured.rounds, echoed.rounds, strict=True)
+    return median(ours.median_seconds - theirs.median_seconds for ours, theirs in pairs)
+
+
+def _processor(name: str, load: Load, server: Server, source: int) -> Iterator[Figure]:
+    """Show what the server spends on a write: many at once share its wake-ups and its transactions."""
+    for suffix, at_once in (("", AT_ONCE), (".alone", 1)):
+        before = server.processor_seconds
+        count = load.round(source, at_once, _PROCESSOR_SECONDS).count
+        yield Figure(f"{name}.processor{suffix}", (server.processor_seconds - before) / count * 1e3, "ms of the server")
 
 
 def _append_while_learning(load: Load, server: Server) -> Figure:
