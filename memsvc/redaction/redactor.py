@@ -68,21 +68,14 @@ class Redactor:
         }
         """What is left to look for where all words are plain."""
         self.plain_words: set[str] = set()
-        """Words of texts before that have no sign of a secret: most texts hold no others."""
+        """Words of texts without a sign of a secret: most texts hold no others."""
 
     def text(self, text: str) -> str:
         """Return a text without its secrets."""
         if len(text) < _LEAST_CHARACTERS:
             return text
-        if len(text) > _MOST_CHARACTERS:
-            return self._redacted(text, self._finders)
-        words = text.split()
-        if self.plain_words.issuperset(words):
-            return self._redacted(text, self._of_plain)
-        redacted = self._redacted(text, self._finders)
-        if redacted == text:
-            self._learn(words)
-        return redacted
+        is_plain = len(text) <= _MOST_CHARACTERS and self._are_plain(text.split())
+        return self._redacted(text, self._of_plain if is_plain else self._finders)
 
     def json(self, document: str, name: str = "") -> str:
         """Return a JSON document without the secrets in it; unchanged, to the byte, where there are none.
@@ -137,12 +130,17 @@ class Redactor:
             return memory
         return replace(memory, text=text, value_json=value_json, input=quote)
 
-    def _learn(self, words: Sequence[str]) -> None:
-        """Remember the plain ones among the words of a text without secrets."""
-        if len(self.plain_words) + len(words) > _PLAIN_WORDS:
+    def _are_plain(self, words: Sequence[str]) -> bool:
+        """Return whether none of a text's words has a sign of a secret; if so, remember them."""
+        if self.plain_words.issuperset(words):
+            return True
+        new = set(words) - self.plain_words
+        if any(map(has_sign, new)):
+            return False
+        if len(self.plain_words) + len(new) > _PLAIN_WORDS:
             self.plain_words.clear()
-        new = {word for word in words if len(word) <= _LONGEST_WORD} - self.plain_words
-        self.plain_words.update(word for word in new if not has_sign(word))
+        self.plain_words.update(word for word in new if len(word) <= _LONGEST_WORD)
+        return True
 
     def _redacted(self, text: str, finders: Mapping[str, Finder]) -> str:
         for kind, find in finders.items():
