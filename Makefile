@@ -114,7 +114,7 @@ mcp: $(VENV)/.installed
 
 # ONLY=reads picks one; CHECK=1 fails where a goal is missed.
 bench: $(VENV)/.installed
-	$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY)) $(if $(CHECK),--check)
+	$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY)) $(if $(CASE),--case $(CASE)) $(if $(CHECK),--check)
 
 # memsvc beside other memories, each in an environment of its own; then docs/performance.md is written. Six minutes, and some for the
 # environments, once. ONLY=agno measures memsvc and that one; SHORT=1 less of all; DRAW=1 only writes the page from what was measured.

@@ -59,6 +59,10 @@ def _adapters(scratch: Path) -> Iterator[Figure]:
     yield from import_module("bench.adapters").measure(scratch)
 
 
+def _many(scratch: Path, case: str | None = None) -> Iterator[Figure]:
+    yield from import_module("bench.many").measure(scratch, case)
+
+
 PARTS: Mapping[str, Callable[[Path], Iterable[Figure]]] = {
     "cost": cost.measure,
     "reads": reads.measure,
@@ -73,17 +77,24 @@ PARTS: Mapping[str, Callable[[Path], Iterable[Figure]]] = {
     "extraction": _extraction,
     "drivers": _drivers,
     "adapters": _adapters,
+    "many": _many,
 }
 
-ALONE = {"adapters"}
-"""Measured only where it is asked for: it installs agent frameworks."""
+ALONE = {"adapters", "many"}
+"""Measured only where it is asked for: one installs agent frameworks, the other fills databases for many minutes."""
+
+CASES: Mapping[str, Callable[[Path, str], Iterable[Figure]]] = {
+    **dict.fromkeys((case.name for case in memory.CASES), memory.measure),
+    **dict.fromkeys(("sqlite", "postgres", "redis", "hot_set"), _many),
+}
+"""What can be measured by itself of `memory` and of `many`."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Return the exit code: 1 where a goal was missed and `--check` was given."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--only", choices=PARTS, action="append", help="measure this part; can be repeated")
-    parser.add_argument("--case", choices=[case.name for case in memory.CASES], help="of memory, measure this one")
+    parser.add_argument("--case", choices=CASES, help="of memory or many, measure this one")
     parser.add_argument("--check", action="store_true", help="exit with 1 when a goal is missed")
     options = parser.parse_args(arguments)
     console = Console(highlight=False)
@@ -91,8 +102,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     SCRATCH.mkdir(exist_ok=True)
     parts = dict(PARTS)
     if options.case:
-        parts = {"memory": lambda scratch: memory.measure(scratch, options.case)}
-    for part in options.only or (part for part in parts if part not in ALONE):
+        parts = {options.case: lambda scratch: CASES[options.case](scratch, options.case)}
+    named = [options.case] if options.case else options.only
+    for part in named or (part for part in parts if part not in ALONE):
         with (
             # A sidecar that was left a moment ago still closes its files: figures are not lost for that.
             tempfile.TemporaryDirectory(dir=SCRATCH, prefix="bench-", ignore_cleanup_errors=True) as scratch,

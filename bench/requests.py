@@ -28,6 +28,7 @@ SEARCH_MEMORIES = "/memsvc.v1.MemoryService/SearchMemories"
 CREATE_MEMORY = "/memsvc.v1.MemoryService/CreateMemory"
 BATCH_WRITE_MEMORIES = "/memsvc.v1.MemoryService/BatchWriteMemories"
 APPEND_RUN = "/memsvc.v1.SessionService/AppendRun"
+LIST_USERS = "/memsvc.v1.AdminService/ListUsers"
 _BATCH = 1_000
 
 
@@ -121,6 +122,10 @@ def append(
     return session_pb2.AppendRunRequest(
         scope=scope(user), run=run, learning_mode=learning, request_id=str(uuid.uuid4())
     )
+
+
+def list_first(user: str, page_size: int) -> bytes:
+    return memory_pb2.ListMemoriesRequest(scope=scope(user), page_size=page_size).SerializeToString()
 
 
 def list_pages(server: Server, user: str, page_size: int) -> tuple[list[bytes], list[str]]:

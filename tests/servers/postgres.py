@@ -49,7 +49,7 @@ class Postgres(DatabaseServer):
         return self.folder / "data"
 
     def command(self) -> Sequence[str]:
-        settings = ("listen_addresses=127.0.0.1", "unix_socket_directories=", "shared_buffers=32MB")
+        settings = ("listen_addresses=127.0.0.1", "unix_socket_directories=")
         flags = [argument for setting in settings for argument in ("-c", setting)]
         return [str(self._binaries / "postgres"), "-D", str(self.data), "-p", str(self.port), *flags]
 
@@ -94,7 +94,7 @@ class Postgres(DatabaseServer):
     def _make_data(self) -> None:
         how = ("-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C", "-U", _SUPERUSER)
         self.run("initdb", "-D", str(self.data), *how)
-        lines = [f"{name} = '{value}'\n" for name, value in self._settings.items()]
+        lines = [f"{name} = '{value}'\n" for name, value in {"shared_buffers": "32MB", **self._settings}.items()]
         with (self.data / "postgresql.conf").open("a") as configuration:
             configuration.writelines(lines)
 

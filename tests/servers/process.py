@@ -70,6 +70,12 @@ class DatabaseServer(ABC):
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def pid(self) -> int:
+        """Its first process, which is running."""
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
         """Start it and return once it answers. Raises ServerEnded, TimeoutError."""
         self.launch()
