@@ -55,11 +55,12 @@ SHORT: Final = Extent(sizes=(100, 1_000), rounds=3, seconds=0.08, write_seconds=
 def compare(peers: Sequence[str], extent: Extent, scratch: Path) -> Iterator[str | Results]:
     """Measure memsvc and these peers; yield lines that say what goes on, and the results after each size."""
     subjects = [each for each in SUBJECTS if each.peer in ("memsvc", *peers)]
+    machine = {"cores": os.cpu_count(), "load": os.getloadavg()[0]}
     with ExitStack() as stack:
         model_url, requests = stack.enter_context(scripted_model())
         server = _Servers(scratch, model_url, stack)
         workers = everybody = [stack.enter_context(_worker(subject, requests)) for subject in subjects]
-        results = Results(machine={"cores": os.cpu_count(), "load": os.getloadavg()[0], **server.versions})
+        results = Results({**machine, **server.versions})
         for size in extent.sizes:
             texts = [memory.text for memory in sentences.memories(size, seed=size)]
             yield f"{size:,} memories: filling"
@@ -83,7 +84,6 @@ class _Servers:
     def __init__(self, scratch: Path, model_url: str, stack: ExitStack) -> None:
         self._scratch = scratch
         self._model_url = model_url
-        self._stack = stack
         self._postgres = Postgres(extension="vector")
         stack.callback(self._postgres.close)
         self._postgres.start()
@@ -184,7 +184,7 @@ class _Worker:
 def _worker(subject: Subject, requests: list[Received]) -> Iterator[_Worker]:
     command = [python_of(subject.peer), "-m", "bench.peers.worker", subject.peer]
     given = {**os.environ, "PYTHONWARNINGS": "ignore", "PYTHONDONTWRITEBYTECODE": "1", "AGNO_TELEMETRY": "false"}
-    # It is asked from the checkout, whose folders are no packages of anybody.
+    # The folder has no module that stands in the way of a peer's, as that of this file has.
     process = subprocess.Popen(command, cwd=ROOT, env=given, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         yield _Worker(subject, process, requests)

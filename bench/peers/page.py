@@ -142,7 +142,7 @@ def _rate(row: Row | None, subject: Subject) -> str:
 
 
 def _times(row: Row, subject: Subject) -> str:
-    return "" if subject.key == subject.base else f" ({_number(row.times_memsvc)})"
+    return f" ({_number(row.times_memsvc)})" if subject.key != subject.base and row.times_memsvc else ""
 
 
 def _number(value: float) -> str:

@@ -34,7 +34,7 @@ class Row:
     model_kilobytes: float = 0.0
     """Sent to the model in a turn."""
     times_memsvc: float = 0.0
-    """Time, or rate, as a multiple of memsvc's in the same run."""
+    """Time, or rate, as a multiple of memsvc's in the same run; 0 where what memory adds was lost in noise."""
 
     @property
     def place(self) -> tuple[str, str, int, int]:
@@ -42,7 +42,7 @@ class Row:
 
     def divided_by(self, base: Row) -> Row:
         own, other = (self.rate, base.rate) if self.operation == "write" else (self.seconds, base.seconds)
-        return replace(self, times_memsvc=own / other if other > 0 else 0.0)
+        return replace(self, times_memsvc=own / other if min(own, other) > 0 else 0.0)
 
     def as_json(self) -> Mapping[str, Any]:
         """Return what is not zero, to four digits."""

@@ -47,6 +47,11 @@ def test_a_ratio_is_of_times_and_of_a_write_of_rates():
     assert fast.divided_by(slow).times_memsvc == 0.25
 
 
+def test_there_is_no_ratio_to_what_was_lost_in_noise():
+    assert Row("a", "turn", 100, seconds=3.0).divided_by(Row("b", "turn", 100, seconds=-0.1)).times_memsvc == 0
+    assert Row("a", "turn", 100, seconds=-0.1).divided_by(Row("b", "turn", 100, seconds=2.0)).times_memsvc == 0
+
+
 @pytest.mark.parametrize("points", [[(100, 0.5)], [(100, 0.5), (10_000, 80.0)]])
 def test_points_lie_inside_their_panel(points):
     series = Series("one & two", "#0072b2", "circle", "", points)
