@@ -241,9 +241,15 @@ class PatroniCluster:
         leaders = [member for member in self.members if member.leads()]
         if len(leaders) != 1 or not all(member.answers() for member in self.members):
             return None
-        # Not what Postgres says: Patroni promotes whom it has noted as the one that confirms, and nobody else.
-        roles = [each.get("role") for each in leaders[0].cluster() if each.get("lag", 0) != "unknown"]
-        return leaders[0] if sorted(map(str, roles)) == ["leader", "replica", "sync_standby"] else None
+        leader = leaders[0]
+        # Patroni promotes whom it has noted as the one that confirms, and nobody else.
+        roles = sorted(str(each.get("role")) for each in leader.cluster())
+        # The note stays while that one is not there: what it does confirm, Postgres says.
+        following = [
+            each["sync_state"] for each in leader.state().get("replication", ()) if each["state"] == "streaming"
+        ]
+        confirmed = len(following) == _MEMBERS - 1 and not {"sync", "quorum"}.isdisjoint(following)
+        return leader if confirmed and roles == ["leader", "replica", "sync_standby"] else None
 
     def _patronictl(self, *arguments: str) -> None:
         subprocess.run(

@@ -82,12 +82,28 @@ class Connector:
                 # Neither the text nor the cause: they quote the URL, which may hold a password.
                 raise invalid("storage_url", _UNUSABLE) from None
             connection.add_log_listener(_doubt)
+            if self._settings.transaction_pooler:
+                await _learn_types(connection)
             return connection
 
     def _prefer(self, host: str, connection: Connection) -> Connection:
         self._hosts.remove(host)
         self._hosts.insert(0, host)
         return connection
+
+
+async def _learn_types(connection: Connection) -> None:
+    """Let the library look up the types of arrays in one transaction, and so on one server.
+
+    It does when it first meets them: it switches JIT off, asks, and switches it on again. Through a transaction pooler
+    each of the three may come to another server, and the question takes seconds of compiling.
+    """
+    try:
+        async with connection.transaction(isolation="read_committed"):
+            await connection.fetchrow("SELECT $1::text[], $2::bigint[], $3::bytea[]", [], [], [])
+    except BaseException:
+        connection.terminate()
+        raise
 
 
 def _doubt(connection: Connection, message: Any) -> None:

@@ -54,7 +54,8 @@ def pgbouncer() -> Iterator[Callable[..., PgBouncer]]:
 async def test_a_standby_that_a_pooler_leads_to_answers_no_read(primary: Postgres, standby: Standby) -> None:
     async with place(primary.url).opened() as driver:
         await Journal(driver, SARAH).append(puts=[state(1)])
-    await until(lambda: standby.sql("SELECT count(*) FROM memsvc_heads") == "1")
+    written = primary.sql("SELECT pg_current_wal_lsn()")
+    await until(lambda: standby.sql(f"SELECT pg_last_wal_replay_lsn() >= '{written}'") == "t")
     async with proxied(("127.0.0.1", primary.port)) as proxy:
         # Whether it is a primary is asked when a connection is made: what a pooler then leads to may be another server.
         url = f"postgresql://postgres@127.0.0.1:{proxy.port}/postgres?target_session_attrs=any"
@@ -65,6 +66,18 @@ async def test_a_standby_that_a_pooler_leads_to_answers_no_read(primary: Postgre
             assert await tip_now(trusting, SARAH) != EMPTY
             await _answers_no_read(driver)
     assert "no primary" in str(await refused(place(f"{standby.url}?target_session_attrs=any&pgbouncer=true").connect()))
+
+
+async def test_the_library_looks_up_types_in_one_transaction(own_postgres: MakePostgres) -> None:
+    server = own_postgres({"log_statement": "all", "log_line_prefix": "<%v>"})
+    async with place(server.url, transaction_pooler="true").opened() as driver:
+        await Journal(driver, SARAH).append(puts=[state(1)])
+        await driver.users("default", "", 10)
+    statements = [entry.partition(">") for entry in server.log.read_text().split("\n<")]
+    without_jit = {transaction for transaction, _, text in statements if "set_config('jit', 'off'" in text}
+    lookups = {transaction for transaction, _, text in statements if "typeinfo_tree" in text}
+    assert lookups
+    assert lookups <= without_jit
 
 
 async def test_a_failover_behind_pgbouncer_is_followed_and_keeps_what_was_acknowledged(
