@@ -2,8 +2,9 @@
 
 Whatever is ready runs in one round of the event loop, and only between rounds does it look what has come in: four
 hundred lists of 3 MB that are asked for at once would hold everybody up for seconds. So a round has a few milliseconds
-for calls; those that come after wait for the next ones, the newest first: whoever comes into a crowd is served soon,
-and those who have waited longest have the best chance to have gone.
+for calls; those that come after wait for the next ones. Of a few the oldest is first: it would wait for as long as the
+others keep coming. Of a crowd the newest is: whoever comes into it is served soon, and those who have waited longest
+have the best chance to have gone.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from typing import Final
 from memsvc.rpc.intake import Intake
 
 ROUND_SECONDS: Final = 0.01
+FEW: Final = 32
+"""More that wait are a crowd."""
 _MOST: Final = 64
 _LONGEST_REST_SECONDS: Final = 0.1
 
@@ -95,7 +98,7 @@ class Turns:
         self._released = False
         given = 0
         while self._waiting and given < self._share:
-            turn = self._waiting.pop()
+            turn = self._waiting.pop(0 if len(self._waiting) <= FEW else -1)
             if not turn.done():
                 turn.set_result(None)
                 given += 1

@@ -4,7 +4,7 @@ import asyncio
 import time
 
 from memsvc.rpc.intake import Intake
-from memsvc.rpc.turns import ROUND_SECONDS, Turns
+from memsvc.rpc.turns import FEW, ROUND_SECONDS, Turns
 
 
 def work(seconds: float) -> None:
@@ -25,6 +25,19 @@ async def test_few_calls_go_on_at_once() -> None:
     assert turns.free()
     await asyncio.sleep(0)
     assert turns.free()
+
+
+async def test_a_few_that_wait_are_served_in_the_order_in_which_they_came() -> None:
+    turns, served = Turns(Intake()), list[int]()
+
+    async def waiting(number: int) -> None:
+        await turns.mine()
+        work(ROUND_SECONDS)
+        served.append(number)
+
+    await asyncio.gather(*map(waiting, range(FEW)))
+
+    assert served == list(range(FEW))
 
 
 async def test_whoever_comes_into_a_crowd_is_served_before_it_is_gone() -> None:
