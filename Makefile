@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DRIVER ?= sqlite
 ROUNDS ?= 100
+SERVERS ?= 1
 REQUESTS ?= 150000
 MINUTES ?= 30
 WORKERS ?= 4
@@ -122,10 +123,10 @@ bench-peers: $(VENV)/.installed
 	$(BIN)/python -m bench.peers $(if $(ONLY),--only $(ONLY)) $(if $(SHORT),--short) $(if $(DRAW),--draw)
 
 # Kill a server at random while clients write and learn; nothing may be lost, doubled, left unfinished or refused. Then
-# once more with a cache that holds two users.
+# once more with a cache that holds two users. DRIVER=patroni and patroni-hosts, with SERVERS=2: docs/operations/engines.md.
 torture: $(VENV)/.installed
-	$(BIN)/python -m tests.torture --driver $(DRIVER) --rounds $(ROUNDS)
-	$(BIN)/python -m tests.torture --driver $(DRIVER) --rounds $(ROUNDS) --cache-bytes 20000
+	$(BIN)/python -m tests.torture --driver $(DRIVER) --rounds $(ROUNDS) --servers $(SERVERS)
+	$(BIN)/python -m tests.torture --driver $(DRIVER) --rounds $(ROUNDS) --servers $(SERVERS) --cache-bytes 20000
 
 # Read 20,000 texts made of the rules engine's own words; none may be an error, or cost another sentence.
 torture-rules: $(VENV)/.installed

@@ -42,6 +42,10 @@ def _cores(scratch: Path) -> Iterator[Figure]:
     yield from import_module("bench.cores").measure(scratch)
 
 
+def _cluster(scratch: Path) -> Iterator[Figure]:
+    yield from import_module("bench.cluster").measure(scratch)
+
+
 def _extraction(scratch: Path) -> Iterator[Figure]:
     quality = import_module("bench.extraction_quality")
     goals = {
@@ -78,10 +82,11 @@ PARTS: Mapping[str, Callable[[Path], Iterable[Figure]]] = {
     "drivers": _drivers,
     "adapters": _adapters,
     "many": _many,
+    "cluster": _cluster,
 }
 
-ALONE = {"adapters", "many"}
-"""Measured only where it is asked for: one installs agent frameworks, the other fills databases for many minutes."""
+ALONE = {"adapters", "many", "cluster"}
+"""Measured only where it is asked for: frameworks are installed, databases filled for minutes, twelve Redis started."""
 
 CASES: Mapping[str, Callable[[Path, str], Iterable[Figure]]] = {
     **dict.fromkeys((case.name for case in memory.CASES), memory.measure),

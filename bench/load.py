@@ -38,6 +38,8 @@ class Calls:
     """Sent with each."""
     ca: bytes | None = None
     """Who signed the server's certificate; None: it speaks no TLS."""
+    replicas: Sequence[str] = ()
+    """Addresses of further servers: callers are spread over all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,23 +170,26 @@ def _generate(connection: Connection[Any, Any]) -> None:
 
 
 async def _sender(calls: Calls, channels: dict[str, grpc.aio.Channel]) -> _Sender:
-    channel = channels.get(calls.address)
-    if channel is None:
-        channel = channels[calls.address] = _channel(calls)
+    methods = []
+    for address in (calls.address, *calls.replicas):
+        channel = channels.get(address)
+        if channel is None:
+            channel = channels[address] = _channel(address, calls.ca)
+        methods.append(channel.unary_unary(calls.method, None, None))
     requests = iter(calls.requests) if calls.once else itertools.cycle(calls.requests)
-    return _Sender(channel.unary_unary(calls.method, None, None), requests, calls.metadata)
+    return _Sender(methods, requests, calls.metadata)
 
 
-def _channel(calls: Calls) -> grpc.aio.Channel:
-    if calls.ca is None:
-        return grpc.aio.insecure_channel(calls.address, options=_OPTIONS)
+def _channel(address: str, ca: bytes | None) -> grpc.aio.Channel:
+    if ca is None:
+        return grpc.aio.insecure_channel(address, options=_OPTIONS)
     # No other name than that of the address: it stands in the certificate.
-    return grpc.aio.secure_channel(calls.address, grpc.ssl_channel_credentials(calls.ca), options=_OPTIONS[1:])
+    return grpc.aio.secure_channel(address, grpc.ssl_channel_credentials(ca), options=_OPTIONS[1:])
 
 
 @dataclass(slots=True)
 class _Sender:
-    call: grpc.aio.UnaryUnaryMultiCallable[Any, Any]
+    methods: Sequence[grpc.aio.UnaryUnaryMultiCallable[Any, Any]]
     requests: Iterator[bytes]
     metadata: tuple[tuple[str, str], ...] = ()
 
@@ -195,18 +200,18 @@ class _Sender:
         started = time.perf_counter()
         until = started + seconds
 
-        async def caller() -> None:
+        async def caller(call: grpc.aio.UnaryUnaryMultiCallable[Any, Any]) -> None:
             nonlocal sizes
             for request in self.requests:
                 sent = time.perf_counter()
-                reply = await self.call(request, timeout=_CALL_SECONDS, metadata=self.metadata)
+                reply = await call(request, timeout=_CALL_SECONDS, metadata=self.metadata)
                 answered = time.perf_counter()
                 taken.append(answered - sent)
                 sizes += len(reply)
                 if answered >= until:
                     break
 
-        await asyncio.gather(*(caller() for _ in range(at_once)))
+        await asyncio.gather(*(caller(self.methods[number % len(self.methods)]) for number in range(at_once)))
         return _round(taken, time.perf_counter() - started, sizes)
 
 

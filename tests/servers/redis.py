@@ -18,7 +18,6 @@ from tests.servers.places import free_port
 from tests.servers.process import START_SECONDS, DatabaseServer, ServerMissing
 
 _SLOTS = 16_384
-_MASTERS = 3
 _POLL_SECONDS = 0.02
 
 
@@ -85,12 +84,12 @@ class _Node(Redis):
 
 
 class RedisCluster:
-    """Three masters with a replica each. A master that is gone is replaced after about the node timeout."""
+    """Masters with a replica each. A master that is gone is replaced after about the node timeout, of three or more."""
 
-    def __init__(self, node_timeout_ms: int = 1_000) -> None:
+    def __init__(self, node_timeout_ms: int = 1_000, masters: int = 3) -> None:
         settings = {"cluster-node-timeout": str(node_timeout_ms), "cluster-require-full-coverage": "no"}
-        self.masters = [_Node(settings) for _ in range(_MASTERS)]
-        self.replicas = [_Node(settings) for _ in range(_MASTERS)]
+        self.masters = [_Node(settings) for _ in range(masters)]
+        self.replicas = [_Node(settings) for _ in range(masters)]
         """The one of each master, at first."""
 
     @property
@@ -107,9 +106,9 @@ class RedisCluster:
             node.launch()
         for node in self.nodes:
             await node.ready()
-        first = self.masters[0]
+        first, count = self.masters[0], len(self.masters)
         for index, node in enumerate(self.masters):
-            bounds = range(_SLOTS * index // _MASTERS, _SLOTS * (index + 1) // _MASTERS)
+            bounds = range(_SLOTS * index // count, _SLOTS * (index + 1) // count)
             node.execute("CLUSTER", "ADDSLOTS", *bounds)
             node.execute("CLUSTER", "SET-CONFIG-EPOCH", index + 1)
         for node in self.nodes:
