@@ -123,7 +123,7 @@ bench-peers: $(VENV)/.installed
 	$(BIN)/python -m bench.peers $(if $(ONLY),--only $(ONLY)) $(if $(SHORT),--short) $(if $(DRAW),--draw)
 
 # Kill a server at random while clients write and learn; nothing may be lost, doubled, left unfinished or refused. Then
-# once more with a cache that holds two users. DRIVER=patroni and patroni-hosts, with SERVERS=2: docs/operations/engines.md.
+# once more with a cache that holds two users. SERVERS=2 DRIVER=patroni, or patroni-hosts: docs/operations/engines.md.
 torture: $(VENV)/.installed
 	$(BIN)/python -m tests.torture --driver $(DRIVER) --rounds $(ROUNDS) --servers $(SERVERS)
 	$(BIN)/python -m tests.torture --driver $(DRIVER) --rounds $(ROUNDS) --servers $(SERVERS) --cache-bytes 20000

@@ -1,4 +1,8 @@
-"""What happens to a Postgres under Patroni: each kind of failure in turn, and all that stands again before the next."""
+"""What happens to a Postgres under Patroni: each kind of failure in turn, and all that stands again before the next.
+
+No leader is frozen: one that thaws without a watchdog takes the lead back in Debian's Patroni 3.0.2, from whoever was
+promoted meanwhile, and takes from the database what that one acknowledged (docs/operations/engines.md).
+"""
 
 from __future__ import annotations
 
@@ -26,7 +30,6 @@ class Failovers:
             [
                 ("leader killed", self._kill_leader),
                 ("switchover", self.cluster.switch_over),
-                ("leader frozen", self._freeze_leader),
                 ("Postgres crashed", self._crash),
                 ("confirming standby killed", self._kill_confirming),
                 ("etcd gone", self._stop_etcd),
@@ -47,16 +50,6 @@ class Failovers:
         leader.kill()
         await self.cluster.leader(but=leader)
         leader.launch()
-
-    async def _freeze_leader(self, leader: Member) -> None:
-        leader.freeze()
-        try:
-            await self.cluster.leader(but=leader)
-            # One that thaws in the very moment of the other's promotion may take the lead back from it, which Debian's
-            # Patroni 3.0.2 does not get out of by itself: all writes wait.
-            await asyncio.sleep(TTL_SECONDS)
-        finally:
-            leader.thaw()
 
     async def _crash(self, leader: Member) -> None:
         leader.crash_postgres()
