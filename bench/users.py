@@ -6,6 +6,7 @@ import json
 import random
 import signal
 import time
+import urllib.request
 from collections.abc import Iterator, Sequence
 from itertools import cycle, islice
 from pathlib import Path
@@ -22,7 +23,8 @@ _MEMORIES_EACH = 20
 _SIZES = (10, 100, 1_000, 10_000)
 _FLAT = at_most(1.3)
 _WARM_MILLISECONDS = at_most(2)
-_PAUSE_MILLISECONDS = at_most(20)
+_PAUSE_MILLISECONDS = at_most(15)
+_RESIDENT = at_most(1.5)
 _ENOUGH = 12_000
 """More runs than are appended while one figure is measured."""
 
@@ -35,7 +37,8 @@ def measure(scratch: Path) -> Iterator[Figure]:
 def _as_there_are_more(scratch: Path) -> Iterator[Figure]:
     pauses = scratch / "pauses.json"
     roomy = ("--cache-bytes", str(1 << 30))
-    with Load() as load, memsvc(scratch, *roomy) as small, memsvc(scratch, *roomy, pauses=pauses) as large:
+    tells = ("--http-listen", "127.0.0.1:0")
+    with Load() as load, memsvc(scratch, *roomy) as small, memsvc(scratch, *roomy, *tells, pauses=pauses) as large:
         servers = {_FEW: small, _MANY: large}
         for users, server in servers.items():
             requests.fill(load, server, [(f"user-{number}", _MEMORIES_EACH) for number in range(users)])
@@ -51,7 +54,9 @@ def _as_there_are_more(scratch: Path) -> Iterator[Figure]:
             yield Figure(f"users.{_FEW}.{name}.p50", few.median_seconds * 1e3, "ms")
             yield Figure(f"users.{_MANY}.{name}.p50", many.median_seconds * 1e3, "ms", _warm(name))
             yield Figure(f"users.{_MANY}.{name}.p50_ratio", many.time_ratio(few), f"of {_FEW} users'", _FLAT)
-        yield Figure(f"users.{_MANY}.resident", large.resident_bytes / 2**20, "MiB")
+        resident, counted = large.resident_bytes, _counted_bytes(large)
+        yield Figure(f"users.{_MANY}.resident", resident / 2**20, "MiB")
+        yield Figure(f"users.{_MANY}.resident_ratio", resident / counted, "of what is counted", _RESIDENT)
         _collect_all(large)
     own, forced = _longest(pauses)
     yield Figure(f"users.{_MANY}.longest_collection", own, "ms", _PAUSE_MILLISECONDS)
@@ -112,6 +117,17 @@ def _shuffled(users: int) -> list[str]:
     names = [f"user-{number}" for number in range(users)]
     random.Random(9).shuffle(names)
     return names
+
+
+def _counted_bytes(server: Server) -> float:
+    """Return what the server counts its hot users at."""
+    address = next(line for line in server.ready_file.read_text().splitlines() if line.startswith("http"))
+    with urllib.request.urlopen(f"{address}/metrics") as reply:
+        for line in reply.read().decode().splitlines():
+            name, _, value = line.partition(" ")
+            if name == "memsvc_hot_users_bytes":
+                return float(value)
+    raise LookupError("the server's metrics say nothing of its hot users")
 
 
 def _collect_all(server: Server) -> None:

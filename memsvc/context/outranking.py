@@ -11,39 +11,72 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Final
 
+from msgspec import Struct
+
 from memsvc.context.contract import Source
 from memsvc.model import Layer, Memory, Trust
 
 MAX_COMPARED: Final = 256
 """Policies of a user, from the first on, that are compared with each other."""
-_CACHE_KEY: Final = "context.policies"
+_INFERRED_KEY: Final = "context.inferred_policies"
+_STATED_KEY: Final = "context.stated_policies"
 
 
 def outranked(source: Source, own: Source) -> Mapping[str, Memory]:
     """Return, by id, the source's inferred policies of which its own, or the user's, explicit ones speak."""
-    policies = _policies_of(source)
-    if source is own or not policies.inferred:
-        return policies.outranked
-    users = _policies_of(own)
-    return policies.outranked | {memory.memory_id: memory for memory in policies.inferred if users.speak_of(memory)}
+    inferred = _inferred_of(source)
+    if source is own or not inferred.policies:
+        return inferred.outranked
+    stated = _stated_of(own)
+    return inferred.outranked | {each.memory_id: each for each in inferred.policies if stated.speak_of(each)}
 
 
-class _Policies:
-    """A user's inferred policies, what its explicit ones are about, and which of the former give way to the latter."""
+class _Inferred(Struct, frozen=True, gc=False):
+    """A user's inferred policies, and which of them give way to its explicit ones."""
 
-    def __init__(self, memories: Iterable[Memory]) -> None:
-        self.inferred: list[Memory] = []
+    policies: tuple[Memory, ...] = ()
+    outranked: dict[str, Memory] = {}
+
+
+_NOTHING_INFERRED: Final = _Inferred()
+"""One for all users who have none, as most do: whatever is kept of a hot user costs the collector time."""
+
+
+def _inferred_of(source: Source) -> _Inferred:
+    known = source.cache.get(_INFERRED_KEY)
+    if not isinstance(known, _Inferred):
+        known = _NOTHING_INFERRED
+        policies = tuple(each for each in _policies(source) if each.trust is Trust.INFERRED)
+        if policies:
+            stated = _stated_of(source)
+            known = _Inferred(policies, {each.memory_id: each for each in policies if stated.speak_of(each)})
+        source.cache[_INFERRED_KEY] = known
+    return known
+
+
+def _stated_of(source: Source) -> _Stated:
+    known = source.cache.get(_STATED_KEY)
+    if not isinstance(known, _Stated):
+        known = source.cache[_STATED_KEY] = _Stated(_policies(source))
+    return known
+
+
+def _policies(source: Source) -> Iterable[Memory]:
+    return islice(source.layer(Layer.POLICY).values(), MAX_COMPARED)
+
+
+class _Stated:
+    """What the explicit ones of a user's policies are about."""
+
+    def __init__(self, policies: Iterable[Memory]) -> None:
         self._keys: set[str] = set()
         self._ends: set[str] = set()
         self._topics: set[frozenset[str]] = set()
         self._unkeyed_topics: set[frozenset[str]] = set()
         self._single_topics: set[str] = set()
-        for memory in memories:
-            if memory.trust is Trust.INFERRED:
-                self.inferred.append(memory)
-            elif memory.trust is Trust.STATED:
-                self._note(memory)
-        self.outranked = {memory.memory_id: memory for memory in self.inferred if self.speak_of(memory)}
+        for policy in policies:
+            if policy.trust is Trust.STATED:
+                self._note(policy)
 
     def _note(self, memory: Memory) -> None:
         topics = _topics(memory)
@@ -68,14 +101,6 @@ class _Policies:
             or (bool(topics) and topics in self._unkeyed_topics)
             or ends[-1] in self._single_topics
         )
-
-
-def _policies_of(source: Source) -> _Policies:
-    known = source.cache.get(_CACHE_KEY)
-    if not isinstance(known, _Policies):
-        known = _Policies(islice(source.layer(Layer.POLICY).values(), MAX_COMPARED))
-        source.cache[_CACHE_KEY] = known
-    return known
 
 
 def _ends(key: str) -> Iterator[str]:

@@ -31,6 +31,9 @@ CALLERS: Final = 6
 _SAMPLES: Final = 60
 _WARM_SHARE: Final = 0.25
 """Caches fill at first: slopes are those of what comes after."""
+_CACHE_BYTES: Final = 2 << 20
+"""Full within a minute. A user in RAM holds the ids of a week's requests, some 400 bytes each: with the default budget
+those of all the soak's writes would be in RAM, half a megabyte a minute, until it is full."""
 _CALL_SECONDS: Final = 20.0
 _PAUSE_SECONDS: Final = 0.005
 _OPTIONS: Final = (("grpc.default_authority", "localhost"), ("grpc.use_local_subchannel_pool", 1))
@@ -83,7 +86,13 @@ class Report:
 async def soak(folder: Path, minutes: float, seed: int, told: Callable[[Sample], None] = lambda sample: None) -> Report:
     """Run everything for so long; return what was seen."""
     report = Report()
-    settings = {"engine": "rules", "log_level": "WARNING", "quiet_seconds": 0.2, "max_calls": 200}
+    settings = {
+        "engine": "rules",
+        "log_level": "WARNING",
+        "quiet_seconds": 0.2,
+        "max_calls": 200,
+        "cache_bytes": _CACHE_BYTES,
+    }
     program = ("tests.soak.counted", f"{folder}/tasks")
     installation = Installation(folder, f"sqlite:///{folder}/soak.db", settings, program)
     async with installation.serving() as server:
