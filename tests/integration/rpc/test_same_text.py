@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.field_mask_pb2 import FieldMask
 from rpc_harness import SARAH, Harness, new_request_id
 
 from memsvc.v1 import common_pb2 as common
@@ -61,3 +63,27 @@ async def test_a_repeated_request_merges_once(server: Harness) -> None:
     first, second = [await add(server, "Skis", request_id=request_id) for _ in range(2)]
 
     assert first.etag == second.etag
+
+
+async def test_among_many_memories_the_same_words_are_found_where_they_stand_now(each_server: Harness) -> None:
+    memories = each_server.memories
+    for part in range(2):
+        creates = [
+            pb.BatchWriteOperation(create=pb.CreateOperation(memory=pb.Memory(text=f"Likes song {part} {number}")))
+            for number in range(100)
+        ]
+        await memories.BatchWriteMemories(pb.BatchWriteMemoriesRequest(scope=SARAH, operations=creates))
+    first = await add(each_server, "Skis at Tahoe")
+    assert (await add(each_server, "skis at tahoe.")).memory_id == first.memory_id
+
+    changed = pb.Memory(memory_id=first.memory_id, text="Skis at Kirkwood")
+    mask = FieldMask(paths=["text"])
+    await memories.UpdateMemory(pb.UpdateMemoryRequest(scope=SARAH, memory=changed, update_mask=mask))
+    assert (await add(each_server, "skis at kirkwood")).memory_id == first.memory_id
+    other = await add(each_server, "Skis at Tahoe")
+    assert other.memory_id != first.memory_id
+
+    await memories.DeleteMemory(pb.DeleteMemoryRequest(scope=SARAH, memory_id=other.memory_id))
+    assert (await add(each_server, "Skis at Tahoe")).memory_id not in (first.memory_id, other.memory_id)
+    twice = await asyncio.gather(add(each_server, "Swims"), add(each_server, "swims!"))
+    assert twice[0].memory_id == twice[1].memory_id
