@@ -31,6 +31,8 @@ MAX_PAGE_SIZE = 1_000
 MAX_FILTER_VALUES = 100
 MAX_SHARED_USERS = 8
 
+_SURELY_FITS = ID_BYTES // 4
+"""No character takes more than four bytes."""
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*)*\Z")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
 
@@ -41,7 +43,7 @@ def check_id(field: str, value: str, *, required: bool = True) -> None:
         if required:
             raise invalid(field, "must not be empty")
         return
-    if len(value) > ID_BYTES or len(value.encode()) > ID_BYTES:
+    if len(value) > _SURELY_FITS and len(value.encode()) > ID_BYTES:
         raise invalid(field, f"must be at most {ID_BYTES} bytes")
     if hides(value):
         raise invalid(field, "must be printable characters")

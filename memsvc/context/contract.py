@@ -118,7 +118,7 @@ class Cut(msgspec.Struct, frozen=True, gc=False):
     shared_user_id: str = ""
 
 
-class CompiledContext(msgspec.Struct, frozen=True, eq=False, weakref=True, kw_only=True):
+class CompiledContext(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     """A context. Calls that are answered from the cache get one and the same object."""
 
     sections: tuple[Section, ...] = ()
@@ -131,3 +131,5 @@ class CompiledContext(msgspec.Struct, frozen=True, eq=False, weakref=True, kw_on
     memory_ids: tuple[str, ...] = ()
     """In the order of the text."""
     cuts: tuple[Cut, ...] = ()
+    encoded: bytes = b""
+    """In a reader's own form, once a reader has made it."""

@@ -154,6 +154,10 @@ class State(msgspec.Struct, frozen=True, gc=False):
     def tip(self) -> Tip:
         return Tip(self.seq, self.nonce)
 
+    def is_at(self, tip: Tip) -> bool:
+        """Whether it ends there."""
+        return self.seq == tip.seq and self.nonce == tip.nonce
+
     @property
     def revision(self) -> int:
         return self.core.revision

@@ -6,6 +6,7 @@ import enum
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from itertools import islice
 
 import msgspec
@@ -22,7 +23,7 @@ from memsvc.memories.writing import Target
 from memsvc.model import Layer, Memory, Scope, Usage, encode
 from memsvc.paging import binding, make_token, read_token
 from memsvc.search.embedders.contract import EmbeddingFailed
-from memsvc.search.filter import MemoryFilter, matcher
+from memsvc.search.filter import ANY, MemoryFilter, matcher
 from memsvc.search.hybrid import Asked, Ranked
 from memsvc.search.scores import shown_scores
 from memsvc.search.together import Part, nearest_together
@@ -41,10 +42,6 @@ class MemoryOrder(enum.Enum):
     OBSERVE_TIME_ASC = "observe_time asc"
     KEY = "key"
 
-    @property
-    def descending(self) -> bool:
-        return self.value.endswith(" desc")
-
 
 _ORDER_FIELDS: dict[MemoryOrder, Callable[[Memory], int | str]] = {
     MemoryOrder.UPDATE_TIME_DESC: lambda memory: memory.update_time,
@@ -59,6 +56,7 @@ Entry = tuple[int | str, str]
 """What a memory is ordered by, and its id."""
 
 _BY_UPDATE_TIME = (MemoryOrder.UPDATE_TIME_DESC, MemoryOrder.UPDATE_TIME_ASC)
+_DESCENDING = tuple(order for order in MemoryOrder if order.value.endswith(" desc"))
 
 
 class SearchMethod(enum.Enum):
@@ -140,24 +138,24 @@ class MemoryReader(Struct):
         consistency: Consistency = LATEST,
     ) -> MemoryPage:
         """Return a page. What does not change while paging appears exactly once."""
-        bound_to = binding("list", scope, wanted, order) if page_token else ""
+        bound_to = _bound_to(scope, wanted, order) if page_token else ""
         position = read_token(page_token, bound_to, str if order is MemoryOrder.KEY else int, str)
         edge = (position[0], position[1]) if position is not None else None
         user = with_past(await self.users.read(scope, consistency), wanted)
         matches = None if wanted.empty else matcher(wanted)
         entries = _ordered(user, order, wanted, matches)
-        if order.descending:
+        if order in _DESCENDING:
             end = len(entries) if edge is None else bisect_left(entries, edge)
             page, more = entries[max(0, end - page_size) : end][::-1], end > page_size
         else:
             start = 0 if edge is None else bisect_right(entries, edge)
             page, more = entries[start : start + page_size], start + page_size < len(entries)
-        token = make_token(bound_to or binding("list", scope, wanted, order), *page[-1]) if more else ""
+        token = make_token(bound_to or _bound_to(scope, wanted, order), *page[-1]) if more else ""
         return MemoryPage(page, token, len(entries), user)
 
     def token_after(self, scope: Scope, wanted: MemoryFilter, order: MemoryOrder, last: Entry) -> str:
         """Return the token for the page of a list that begins after `last`."""
-        return make_token(binding("list", scope, wanted, order), *last)
+        return make_token(_bound_to(scope, wanted, order), *last)
 
     async def search(
         self,
@@ -306,6 +304,16 @@ class MemoryReader(Struct):
 def _usual(spellings: Counter[str]) -> str:
     """Return the spelling that is used most; of several, the first by code points."""
     return min(spellings, key=lambda topic: (-spellings[topic], topic))
+
+
+def _bound_to(scope: Scope, wanted: MemoryFilter, order: MemoryOrder) -> str:
+    """Return what ties a list's tokens to it."""
+    return _of_all(scope, order) if wanted is ANY else binding("list", scope, wanted, order)
+
+
+@lru_cache(1_000)
+def _of_all(scope: Scope, order: MemoryOrder) -> str:
+    return binding("list", scope, ANY, order)
 
 
 def _ordered(

@@ -7,9 +7,8 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Final
-from weakref import WeakKeyDictionary
 
-from msgspec.structs import replace
+from msgspec.structs import force_setattr, replace
 
 from memsvc.application import Application
 from memsvc.context import (
@@ -52,7 +51,8 @@ from memsvc.search.filter import matcher
 from memsvc.search.history import HistoryFilter
 from memsvc.sessions.history import History
 from memsvc.sessions.searching import Nearest
-from memsvc.settings import DEFAULT_SETTINGS, MemorySettings
+from memsvc.settings import MemorySettings
+from memsvc.storage.driver import Tip
 from memsvc.users import HotUser
 from memsvc.users.world import with_past
 from memsvc.v1 import common_pb2
@@ -103,7 +103,6 @@ class ContextService:
         self._extractions = application.extractions
         self._default_deadline = application.settings.default_deadline_seconds
         self._drain = drain
-        self._serialized: WeakKeyDictionary[CompiledContext, bytes] = WeakKeyDictionary()
 
     async def compile_context(self, request: pb.CompileContextRequest, context: Context) -> bytes:
         scope, consistency = read_scope(request.scope), read_consistency_or_past(request)
@@ -127,11 +126,11 @@ class ContextService:
         shown = history.run_ids if history is not None else ()
         older = history is not None and history.has_more and _wants_summary(request.history)
         compiled = await self._compiled(request, wanted, (user, *shared.values()), shown, older)
-        known = self._serialized.get(compiled)
-        if known is None:
+        known = compiled.encoded
+        if not known:
             known = _proto_context(compiled).SerializeToString()
             if not compiled.unchanged and compiled is not _NOTHING:
-                self._serialized[compiled] = known
+                force_setattr(compiled, "encoded", known)
                 self._users.recount(user)
         known += wire.fresh(pb.CompileContextResponse(pending_run_count=pending_runs(user.state)), user)
         if history is None:
@@ -163,12 +162,12 @@ class ContextService:
         if wanted is None:
             return unless_held(_NOTHING, request.etag)
         # What was compiled is right as long as no journal has moved: runs and vectors are in it, too.
-        tips = tuple(source.state.tip for source in sources)
+        tips = _tips(sources)
         shape = _shape(request, wanted), tips
         lasting = wanted.matches is None and not any(source.state.core.first_expiry for source in sources)
         compiled = kept_contexts(user).get(shape) if lasting else None
         if compiled is None:
-            meant = await self._with_vector(replace(wanted, etag=""), sources)
+            meant = await self._with_vector(wanted, sources)
             nearest = await self._nearest(request, user, shown_run_ids)
             summary = None
             if with_summary:
@@ -178,7 +177,7 @@ class ContextService:
             else:
                 compiled = compile_with_summary(user, sources[1:], meant, summary)
             by_words = bool(wanted.query) and self._meaning is not None and not meant.vector and bool(_many(sources))
-            if lasting and not by_words and tips == tuple(source.state.tip for source in sources):
+            if lasting and not by_words and tips == _tips(sources):
                 kept_contexts(user).put(shape, compiled)
         return unless_held(compiled, request.etag)
 
@@ -237,7 +236,7 @@ def _check_of_past(request: pb.CompileContextRequest) -> None:
 
 def _under(wanted: ContextRequest, settings: MemorySettings) -> ContextRequest | None:
     """Return what is wanted of what may be shown; None: nothing may be."""
-    if settings is DEFAULT_SETTINGS or len(settings.shown_layers) == len(Layer):
+    if settings.shows_all:
         return wanted
     layers = tuple(layer for layer in wanted.layers or Layer if layer in settings.shown_layers)
     return replace(wanted, layers=layers) if layers else None
@@ -245,6 +244,10 @@ def _under(wanted: ContextRequest, settings: MemorySettings) -> ContextRequest |
 
 def _wants_summary(history: pb.ContextHistory) -> bool:
     return history.summary or not history.HasField("summary")
+
+
+def _tips(sources: Sequence[HotUser]) -> tuple[Tip, ...]:
+    return tuple([source.state.tip for source in sources])
 
 
 def _many(sources: Sequence[HotUser]) -> list[HotUser]:
@@ -255,7 +258,7 @@ def _shape(request: pb.CompileContextRequest, wanted: ContextRequest) -> tuple[o
     """Return what the text of a context without a filter depends on, but for what is stored."""
     recall = request.recall if request.HasField("recall") else None
     history = request.history.SerializeToString() if request.HasField("history") else b""
-    return replace(wanted, etag=""), recall, history
+    return wanted, recall, history
 
 
 def _read_request(request: pb.CompileContextRequest) -> ContextRequest:
@@ -274,7 +277,6 @@ def _read_request(request: pb.CompileContextRequest) -> ContextRequest:
         wrapper=request.wrapper or not request.HasField("wrapper"),
         max_characters=max_characters,
         max_tokens=max_tokens,
-        etag=request.etag,
     )
 
 

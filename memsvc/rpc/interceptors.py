@@ -188,8 +188,7 @@ def admission(admitting: Admission, max_request_bytes: int) -> Wrapper:
             finally:
                 foreground.leave()
             sent: bytes = reply if type(reply) is bytes else reply.SerializeToString()
-            room.let_go(task)
-            room.hold(task, len(sent))
+            room.hold_only(task, len(sent))
             return sent
 
         return handle
@@ -271,8 +270,7 @@ def streaming(replies: Callable[[Any, Context], AsyncGenerator[Message, None]], 
             async for reply in sending:
                 sent = reply.SerializeToString()
                 # With the first reply what was asked is stored, or known.
-                room.let_go(task)
-                room.hold(task, len(sent))
+                room.hold_only(task, len(sent))
                 await whole(context.write(sent))
                 room.let_go(task)
 

@@ -132,14 +132,14 @@ class MemoryService:
         order = read_enum("order", request.order, _ORDERS, MemoryOrder.UPDATE_TIME_DESC)
         size = page_size(request.page_size)
         page = await self._reader.list(scope, wanted, order, size, request.page_token, consistency)
-        memories = wire.framed_memories(self._users, page.user, [memory_id for _, memory_id in page.entries])
-        reply, next_page_token = b"".join(memories), page.next_page_token
-        if len(reply) > REPLY_BYTES:
-            count = wire.fitting(memories, REPLY_BYTES)
-            reply = b"".join(memories[:count])
+        parts, next_page_token = wire.framed_memories(self._users, page.user, page.entries), page.next_page_token
+        if sum(map(len, parts)) > REPLY_BYTES:
+            count = wire.fitting(parts, REPLY_BYTES)
+            del parts[count:]
             next_page_token = self._reader.token_after(scope, wanted, order, page.entries[count - 1])
         rest = pb.ListMemoriesResponse(next_page_token=next_page_token, total_size=page.total)
-        return reply + wire.fresh(rest, page.user)
+        parts.append(wire.fresh(rest, page.user))
+        return b"".join(parts)
 
     async def search_memories(self, request: pb.SearchMemoriesRequest, context: Context) -> bytes:
         scope, wanted, consistency = read_scope(request.scope), read_filter(request), read_consistency_or_past(request)

@@ -31,7 +31,16 @@ class Room:
         """
         if self.held_bytes + count > self.max_bytes:
             self._find_room(count, self._held.get(task, 0) if own is None else own)
-        self._add(task, count)
+        self.held_bytes += count
+        self._held[task] = self._held.get(task, 0) + count
+
+    def hold_only(self, task: asyncio.Task[Any], count: int) -> None:
+        """Count so many bytes of a call, and nothing else. Raises as `hold` does."""
+        self.held_bytes -= self._held.pop(task, 0)
+        if self.held_bytes + count > self.max_bytes:
+            self._find_room(count, 0)
+        self.held_bytes += count
+        self._held[task] = count
 
     def _find_room(self, count: int, own: int) -> None:
         if self.held_bytes == own:
@@ -42,17 +51,15 @@ class Room:
 
     def release(self, task: asyncio.Task[Any], count: int) -> None:
         """The call no longer holds so many of its bytes."""
-        released = min(count, self._held.get(task, 0))
-        self._add(task, -released)
+        held = self._held.get(task, 0)
+        released = min(count, held)
+        self.held_bytes -= released
+        self._held[task] = held - released
 
     def let_go(self, task: asyncio.Task[Any] | None) -> None:
         """The call holds nothing any more."""
         if task is not None:
             self.held_bytes -= self._held.pop(task, 0)
-
-    def _add(self, task: asyncio.Task[Any], count: int) -> None:
-        self.held_bytes += count
-        self._held[task] = self._held.get(task, 0) + count
 
 
 def full(message: str) -> Unavailable:

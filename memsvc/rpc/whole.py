@@ -28,12 +28,13 @@ def whole(operation: Awaitable[T]) -> Generator[Any, None, T]:
             result: T = end.value
             return result
         try:
-            # How the future failed is for the operation to find there: it may know what to do.
-            with contextlib.suppress(Exception):
-                yield pending if pending is None else _Uncut(pending)
+            yield pending if pending is None else _Uncut(pending)
         except asyncio.CancelledError:
             _finish_after(pending, steps)
             raise
+        except Exception:  # noqa: S110
+            # How the future failed is for the operation to find there: it may know what to do.
+            pass
 
 
 class _Uncut:
@@ -42,15 +43,13 @@ class _Uncut:
     It has what a task asks of a future (see `asyncio.isfuture`), and no more.
     """
 
-    __slots__ = ("_asyncio_future_blocking", "_context", "_pending", "_wake_up")
+    __slots__ = ("_asyncio_future_blocking", "_context", "_pending", "_wake_up", "get_loop")
 
     def __init__(self, pending: asyncio.Future[Any]) -> None:
         self._asyncio_future_blocking = True
         pending._asyncio_future_blocking = False
         self._pending = pending
-
-    def get_loop(self) -> asyncio.AbstractEventLoop:
-        return self._pending.get_loop()
+        self.get_loop = pending.get_loop
 
     def add_done_callback(self, wake_up: Any, *, context: Context | None = None) -> None:
         self._wake_up, self._context = wake_up, context

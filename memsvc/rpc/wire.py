@@ -6,10 +6,11 @@ that stay the same are kept, the rest is serialized per call.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
 
+from memsvc.memories.reading import Entry
 from memsvc.model import Memory
 from memsvc.rpc.memories import proto_memory
 from memsvc.users import HotUser, Users
@@ -59,13 +60,13 @@ def framed_memory(user: HotUser, memory: Memory) -> bytes:
     return framed
 
 
-def framed_memories(users: Users, user: HotUser, memory_ids: Iterable[str]) -> list[bytes]:
-    """Return `framed_memory` of memories by their ids; what is now kept of the user is counted."""
-    memory_ids = list(memory_ids)
+def framed_memories(users: Users, user: HotUser, entries: Sequence[Entry]) -> list[bytes]:
+    """Return `framed_memory` of the memories on a page; what is now kept of the user is counted."""
+    encoded = user.encoded
     try:
-        return [user.encoded[memory_id] for memory_id in memory_ids]
+        return [encoded[memory_id] for _, memory_id in entries]
     except KeyError:
-        memories = filter(None, map(user.get, memory_ids))
+        memories = filter(None, (user.get(memory_id) for _, memory_id in entries))
         framed = [framed_memory(user, memory) for memory in memories]
         users.recount(user)
         return framed

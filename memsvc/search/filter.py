@@ -50,7 +50,7 @@ class MemoryFilter(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw
 
     @property
     def empty(self) -> bool:
-        return self == ANY
+        return self is ANY or self == ANY
 
 
 ANY = MemoryFilter()

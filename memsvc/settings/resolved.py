@@ -90,6 +90,12 @@ class MemorySettings(Struct, frozen=True, kw_only=True):
     """The namespace's revision that they are of, for `Memory.config_revision`; 0: nothing was ever configured."""
     learning_digest: str = ""
     """Of what the levels above the server say of how is learned: the same digest, the same learning. Empty: nothing."""
+    shows_all: bool = True
+    """Whether contexts show all layers. Found by itself."""
+
+    def __post_init__(self) -> None:
+        # Every context asks for it.
+        structs.force_setattr(self, "shows_all", len(self.shown_layers) == len(Layer))
 
     @property
     def learns_from_runs(self) -> bool:

@@ -145,7 +145,7 @@ class Users:
             # From before the question on: the answer may have been overtaken by the time it is here.
             started, started_time = time.monotonic(), now_micros()
             tip = (await self.driver.tips((scope,)))[0] if self._asks_at_once else await self.tip(scope)
-            if hot.state.tip == tip:
+            if hot.state.is_at(tip):
                 hot.fresh_at(started, started_time)
             elif hot.checked < started:
                 await self._catch_up(hot)
@@ -159,7 +159,7 @@ class Users:
         if first is not None and second is not None:
             started, started_time = time.monotonic(), now_micros()
             for hot, tip in zip((first, second), await self._tips_of(scope, other), strict=True):
-                if hot.state.tip == tip:
+                if hot.state.is_at(tip):
                     hot.fresh_at(started, started_time)
             # Who has moved, was moved on, or was evicted meanwhile is asked for by itself.
             if first.checked >= started and second.checked >= started:
