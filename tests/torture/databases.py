@@ -37,6 +37,11 @@ class Database:
     clients: int = 16
     """How many work at once."""
 
+    @property
+    def server(self) -> DatabaseServer | None:
+        """Its server, where it is just one."""
+        return self.servers[0] if len(self.servers) == 1 else None
+
     def close(self) -> None:
         for server in self.servers:
             server.close()
