@@ -55,32 +55,29 @@ def compile_context(own: Source, shared: Sequence[Source], request: ContextReque
 
     What was compiled is kept in `own.cache`, unless the request has a filter or a memory shown expires.
     """
-    context = _cached(own, shared, request) if request.matches is None else _compile(own, shared, request)[0]
-    return unless_held(context, request.etag)
+    return _cached(own, shared, request) if request.matches is None else _compile(own, shared, request)[0]
 
 
 def compile_for_recall(
     own: Source, shared: Sequence[Source], request: ContextRequest, summary: Summary | None = None
 ) -> RecallSection:
     """Return the section for passages of past conversations, behind the memories and the summary of a session."""
-    plain = replace(request, etag="")
-    section = summary_section(plain, summary)
-    rest = plain if section is None else section.rest
+    section = summary_section(request, summary)
+    rest = request if section is None else section.rest
     # Memories that fit into less than all of the budget are the same under either.
     characters, tokens = least_room(rest)
     context = compile_context(own, shared, replace(rest, max_characters=characters, max_tokens=tokens))
-    return RecallSection(context if section is None else with_summary(context, plain, section), plain)
+    return RecallSection(context if section is None else with_summary(context, request, section), request)
 
 
 def compile_with_summary(
     own: Source, shared: Sequence[Source], request: ContextRequest, summary: Summary | None
 ) -> CompiledContext:
     """Return the context with the summary of a session, and no passages."""
-    plain = replace(request, etag="")
-    section = summary_section(plain, summary)
+    section = summary_section(request, summary)
     if section is None:
-        return compile_context(own, shared, plain)
-    return with_summary(compile_context(own, shared, section.rest), plain, section)
+        return compile_context(own, shared, request)
+    return with_summary(compile_context(own, shared, section.rest), request, section)
 
 
 def unless_held(context: CompiledContext, etag: str) -> CompiledContext:

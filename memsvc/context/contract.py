@@ -69,8 +69,6 @@ class ContextRequest(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Unicode characters of the whole text."""
     max_tokens: int = 0
     """Tokens of the whole text, as `count_tokens` counts them."""
-    etag: str = ""
-    """That of the text which the caller holds."""
 
 
 class SectionKind(enum.StrEnum):

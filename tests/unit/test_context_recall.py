@@ -16,7 +16,6 @@ from memsvc.context import (
     SectionKind,
     compile_for_recall,
     count_tokens,
-    unless_held,
 )
 from memsvc.model import Layer
 
@@ -32,7 +31,7 @@ def compile_with_recall(
 ) -> CompiledContext:
     section = compile_for_recall(own, shared, request)
     section.take(nearest)
-    return unless_held(section.context(), request.etag)
+    return section.context()
 
 
 def source(*texts: str) -> UserSource:
@@ -110,14 +109,14 @@ def test_no_text_speaker_or_session_closes_the_section(format_: ContextFormat) -
 def test_without_passages_it_is_the_context_as_it_was() -> None:
     context = compile_with_recall(source("Skis at Tahoe"), (), ContextRequest(), ())
     assert "past_conversations" not in context.text
-    assert compile_with_recall(source("Skis at Tahoe"), (), ContextRequest(etag=context.etag), ()).unchanged
+    assert compile_with_recall(source("Skis at Tahoe"), (), ContextRequest(), ()).etag == context.etag
 
 
 def test_the_etag_covers_what_was_said() -> None:
     known = source("Skis at Tahoe")
     context = compile_with_recall(known, (), ContextRequest(), NEAREST)
-    assert compile_with_recall(known, (), ContextRequest(etag=context.etag), NEAREST).unchanged
-    assert not compile_with_recall(known, (), ContextRequest(etag=context.etag), NEAREST[:1]).unchanged
+    assert compile_with_recall(known, (), ContextRequest(), NEAREST).etag == context.etag
+    assert compile_with_recall(known, (), ContextRequest(), NEAREST[:1]).etag != context.etag
 
 
 def test_many_memories_leave_a_third_to_what_was_said() -> None:
