@@ -29,12 +29,12 @@ def whole(operation: Awaitable[T]) -> Generator[Any, None, T]:
             return result
         try:
             yield pending if pending is None else _Uncut(pending)
-        except asyncio.CancelledError:
-            _finish_after(pending, steps)
-            raise
-        except Exception:  # noqa: S110
+        except BaseException as failure:
+            if isinstance(failure, asyncio.CancelledError):
+                _finish_after(pending, steps)
+            if not isinstance(failure, Exception):
+                raise
             # How the future failed is for the operation to find there: it may know what to do.
-            pass
 
 
 class _Uncut:
