@@ -71,7 +71,7 @@ class HotUser:
         self._order: list[tuple[int, str]] | None = None
         self._paired: Paired | None = None
         self.wordings: Wordings | None = None
-        """None: not read yet; only learning needs them."""
+        """None: not read yet; only learning, and adds that merge, need them."""
         self.vectors: Vectors | None = None
         """None: not read yet; only a search by meaning needs them."""
         self.history: HotHistory | None = None

@@ -194,7 +194,8 @@ class Attempts(Struct):
         """Return what the user's memories say, where operations are to be compared with it."""
         if not any(operation.action in (Action.ADD, Action.UPDATE) for operation in operations):
             return None
-        user = await self.users.latest(scope)
+        # It was read a moment ago, and the writer sees whether it has moved since.
+        user = self.users.hot(scope) or await self.users.latest(scope)
         await user.prepare_wordings()
         return user.wordings
 

@@ -199,9 +199,11 @@ class Worker(Struct):
 
     async def _state_alone(self, scope: Scope) -> State:
         """Return a user's state without memories, unless it is in RAM: so many users are not to fill that."""
-        loaded = await self.users.driver.load(scope, (RowKind.STATE,))
-        hot = self.users.hot(scope)
-        return load(scope, loaded) if hot is None else hot.state
+        if self.users.hot(scope) is None:
+            loaded = await self.users.driver.load(scope, (RowKind.STATE,))
+            if self.users.hot(scope) is None:
+                return load(scope, loaded)
+        return (await self.users.latest(scope)).state
 
     def _free_at(self, state: State) -> float:
         """Return when the user may be claimed, on the monotonic clock: 0 unless another worker's claim stands."""
