@@ -96,11 +96,13 @@ class HttpCall:
         async with _conversion:
             return await asyncio.to_thread(_to_json, self._method.reply, reply)
 
+    async def send_initial_metadata(self, _: Sequence[tuple[str, str]]) -> None:
+        """Begin a stream."""
+        self.begin()
+
     async def write(self, reply: bytes) -> None:
         """Send one message of a stream, and return once the client has taken it."""
         data = await self.encoded(reply)
-        if not self._exchange.status:
-            self.begin()
         self._exchange.chunk(PREFIX.pack(0, len(data)) + data)
         await self._exchange.sent()
 

@@ -54,7 +54,7 @@ from memsvc.rpc.room import Room
 from memsvc.rpc.status import wire_status
 from memsvc.rpc.tracing import describing, tracing
 from memsvc.rpc.unknown_fields import check_write, read_check
-from memsvc.rpc.whole import whole
+from memsvc.rpc.whole import begin_stream, whole
 from memsvc.tracing import OFF, Traces
 
 log = Log(__name__)
@@ -266,8 +266,12 @@ def streaming(replies: Callable[[Any, Context], AsyncGenerator[Message, None]], 
         assert task is not None
         sending = replies(request, context)
         del request
+        begun = False
         async with contextlib.aclosing(sending):
             async for reply in sending:
+                if not begun:
+                    await begin_stream(context)
+                    begun = True
                 sent = reply.SerializeToString()
                 # With the first reply what was asked is stored, or known.
                 room.hold_only(task, len(sent))

@@ -24,7 +24,7 @@ from memsvc.errors import InvalidArgument, Reason
 from memsvc.rpc.admission import Admission
 from memsvc.rpc.calling import Context, Rpc, Wrapper, method_handler, wrapped
 from memsvc.rpc.room import full
-from memsvc.rpc.whole import whole
+from memsvc.rpc.whole import begin_stream, whole
 
 SERVICES: Final = ("grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection")
 
@@ -100,6 +100,7 @@ def add_reflection(
             raise full(f"{_MAX_STREAMS} reflection streams are open")
         async with streams:
             task = admitting.enter(streams=True)
+            await begin_stream(context)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_STREAM_SECONDS):
                     while isinstance(raw := await whole(context.read()), bytes):

@@ -17,6 +17,20 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
+async def begin_stream(context: Any) -> None:
+    """Send the head of a stream, once there is something to send; whoever is cancelled meanwhile ends when it is sent.
+
+    gRPC learns that a head is on its way only when it is sent. A stream that was ended before that (the server stops)
+    would send a second one with its status, fail, and leave its client without either.
+    """
+    sending = asyncio.ensure_future(context.send_initial_metadata(()))
+    try:
+        await asyncio.shield(sending)
+    except asyncio.CancelledError:
+        await asyncio.wait((sending,))
+        raise
+
+
 @types.coroutine
 def whole(operation: Awaitable[T]) -> Generator[Any, None, T]:
     """Await an operation; where the caller is cancelled, the operation is not."""

@@ -1,14 +1,22 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import grpc
+import pytest
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.empty_pb2 import Empty
+from google.protobuf.wrappers_pb2 import BytesValue
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from rpc_harness import SARAH, Harness, failing, rest_of, said, served
 
-from memsvc.model import Scope
+from memsvc.foreground import Foreground
+from memsvc.rpc.admission import Admission
+from memsvc.rpc.calling import Rpc, method_handler, wrapped
+from memsvc.rpc.draining import Draining
+from memsvc.rpc.interceptors import admission, draining, errors, streaming
 from memsvc.storage.driver import Driver
 from memsvc.v1 import context_pb2, extraction_pb2, memory_pb2, session_pb2
 
@@ -35,6 +43,33 @@ async def test_streams_end_and_tell_the_client_to_come_back(server: Harness) -> 
         assert failure.retry_after_seconds > 0
 
 
+@pytest.mark.parametrize("bytes_sent", [1, 200_000])
+async def test_a_stream_whose_first_reply_is_on_its_way_is_told_too(folder: Any, bytes_sent: int) -> None:
+    drain, foreground = Draining(), Foreground()
+    admitting = Admission(foreground, max_calls=9, max_bytes=9_000_000, largest_bytes=9_000, slowest_seconds=10.0)
+    rpc = Rpc("test.Streams", "Stream", Empty, streams=True)
+
+    async def replies(_: Any, context: Any) -> AsyncGenerator[BytesValue, None]:
+        drain.start()
+        yield BytesValue(value=bytes(bytes_sent))
+        await asyncio.Event().wait()
+
+    sending = streaming(replies, admitting.room)
+    wrappers = (errors, draining(drain), admission(admitting, 9_000))
+    server, address = grpc.aio.server(), f"unix://{folder}/s"
+    methods = {"Stream": method_handler(rpc, wrapped(rpc, sending, wrappers))}
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(rpc.service, methods),))
+    server.add_insecure_port(address)
+    await server.start()
+    try:
+        async with grpc.aio.insecure_channel(address) as channel:
+            failure = await failing(channel.unary_stream("/test.Streams/Stream")(b"", timeout=60))
+    finally:
+        await server.stop(0.0)
+
+    assert (failure.code, failure.reason) == (grpc.StatusCode.UNAVAILABLE, "SERVER_DRAINING")
+
+
 async def test_calls_under_way_end_well_and_waits_end_early(server: Harness) -> None:
     server.engine.gate.clear()
     run = session_pb2.Run(session_id="s1", run_id="r1", messages=[said("I ski")])
@@ -44,7 +79,7 @@ async def test_calls_under_way_end_well_and_waits_end_early(server: Harness) -> 
     context = server.contexts.CompileContext(
         context_pb2.CompileContextRequest(scope=SARAH, wait_for_learning=Duration(seconds=600)), timeout=600
     )
-    while len(server.application.users.moves._events[Scope("default", "sarah")]) < 2:
+    while server.edge.admission.calls < 2:
         await asyncio.sleep(0)
     await server.edge.drain(30.0)
 
