@@ -103,6 +103,8 @@ class HttpCall:
     async def write(self, reply: bytes) -> None:
         """Send one message of a stream, and return once the client has taken it."""
         data = await self.encoded(reply)
+        if not self._exchange.status:
+            self.begin()
         self._exchange.chunk(PREFIX.pack(0, len(data)) + data)
         await self._exchange.sent()
 

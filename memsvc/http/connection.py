@@ -66,7 +66,7 @@ class Exchange:
         self.status = 0
         """Of the reply, once it has begun."""
         self._connection = connection
-        self._chunked = False
+        self._has_ended = False
 
     def respond(self, status: int, headers: Headers, body: bytes) -> None:
         """Send a reply as a whole."""
@@ -82,16 +82,17 @@ class Exchange:
     def begin(self, headers: Headers) -> None:
         """Begin a reply in chunks."""
         self.status = 200
-        self._chunked = True
         with_chunks = {**headers, "Transfer-Encoding": "chunked"}
         self._connection.send(self._connection.head_of(200, with_chunks, self._keeps_alive()))
 
     def chunk(self, data: bytes) -> None:
-        """Send the next piece."""
-        self._connection.send(b"%x\r\n%b\r\n" % (len(data), data))
+        """Send the next piece; one that was still being made when the reply ended is dropped."""
+        if not self._has_ended:
+            self._connection.send(b"%x\r\n%b\r\n" % (len(data), data))
 
     def end(self) -> None:
         """No more pieces."""
+        self._has_ended = True
         self._connection.send(b"0\r\n\r\n")
         self._connection.ended(self)
 

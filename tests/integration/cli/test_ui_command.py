@@ -21,6 +21,7 @@ import pytest
 
 from memsvc.testing.fake_openai import FakeOpenAI
 from memsvc.testing.replies import Reply
+from tests.integration.http.http_harness import messages_in
 from tests.servers.process import ends_with_its_parent
 from tests.torture.process import Installation
 
@@ -110,15 +111,35 @@ async def test_streams_are_relayed_as_they_come(target: str) -> None:
         framed = struct.pack(">BI", 0, len(request)) + request
         status, body, _ = await ask(url, framed, Content_Type="application/connect+json")
 
-    seen = []
-    while body:
-        flags, length = struct.unpack_from(">BI", body)
-        seen.append((flags, json.loads(body[5 : 5 + length])))
-        body = body[5 + length :]
+    seen = messages_in(body)
     events = [next(key for key in each["event"] if key not in ("number", "resumeToken")) for _, each in seen[:-1]]
     assert status == 200
     assert (events[0], events[-2:]) == ("accepted", ["committed", "completed"])
     assert seen[-1] == (2, {})
+
+
+async def test_streams_that_end_otherwise_are_relayed_to_their_end(target: str) -> None:
+    scope = {"scope": {"userId": "sarah"}}
+    async with ui(target) as page:
+        api = page.removesuffix("ui/") + "memsvc.v1."
+        await ask(f"{api}MemoryService/CreateMemory", {**scope, "memory": {"text": "Skis"}})
+        watched = await streamed(f"{api}MemoryService/WatchMemories", {**scope, "sendInitial": True}, "2000")
+        refused = await streamed(f"{api}ExtractionService/WatchExtraction", {**scope, "extractionId": "none"}, "20000")
+
+    *events, (flags, end) = watched
+    assert events[0][1]["initial"]["text"] == "Skis"
+    assert "initialDone" in events[1][1]
+    assert (flags, end["error"]["code"]) == (2, "deadline_exceeded")
+    assert [(flags, each["error"]["code"]) for flags, each in refused] == [(2, "not_found")]
+
+
+async def streamed(url: str, request: Any, timeout_ms: str) -> list[tuple[int, Any]]:
+    raw = json.dumps(request).encode()
+    framed = struct.pack(">BI", 0, len(raw)) + raw
+    kind = "application/connect+json"
+    status, body, _ = await ask(url, framed, Content_Type=kind, Connect_Timeout_Ms=timeout_ms)
+    assert status == 200
+    return messages_in(body)
 
 
 async def test_a_server_that_is_not_there_is_said_to_be_unavailable() -> None:
