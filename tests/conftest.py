@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -39,6 +40,10 @@ from tests.torture.databases import DATABASES, Database  # noqa: E402
 # No example is judged by the clock: other work of the machine is no defect.
 settings.register_profile("memsvc", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("memsvc")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell that starts the tests in the background has them ignore it, and so would what they start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _Server = TypeVar("_Server", bound=DatabaseServer)
 _Made = TypeVar("_Made")

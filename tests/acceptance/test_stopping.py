@@ -88,7 +88,10 @@ async def _written(client: AsyncMemoryClient, number: int) -> None:
 
 
 async def _writing(client: AsyncMemoryClient, number: int, written: asyncio.Semaphore) -> None:
-    with contextlib.suppress(MemoryServiceError):
-        for fact in itertools.count():
-            await client.user(f"user-{number}").memories.add(f"Fact {fact}", timeout=2)
+    for fact in itertools.count():
+        try:
+            await client.user(f"user-{number}").memories.add(f"Fact {fact}", timeout=DRAIN_SECONDS)
+        except MemoryServiceError:
+            await asyncio.sleep(0.1)
+        else:
             written.release()

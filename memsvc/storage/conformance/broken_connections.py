@@ -74,7 +74,7 @@ async def test_an_append_that_a_frozen_server_held_is_whole_or_absent(store: Sto
 
 
 async def _append_from_now(store: Store, driver: Driver, scope: Scope) -> _Fate:
-    tip = await tip_now(store.driver, scope)
+    tip = await until_well(lambda: tip_now(store.driver, scope))
     appended = item(scope, tip, puts=[state(tip.seq + 1)])
     return appended, await outcome_or_unknown(driver, appended)
 

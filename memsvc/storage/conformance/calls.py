@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
 
 from memsvc.errors import StorageUnavailable
 from memsvc.model import Scope
 from memsvc.storage.conformance.items import item, memory, outcome_of
 from memsvc.storage.driver import EMPTY, Append, Driver, Outcome, PageOf, Redaction, RowKind
 
+T = TypeVar("T")
 Call = Callable[[], Awaitable[object]]
 
 PATIENCE_SECONDS = 5.0
@@ -65,13 +67,11 @@ async def outcome_or_unknown(driver: Driver, appended: Append) -> Outcome:
         return Outcome.UNKNOWN
 
 
-async def until_well(call: Call) -> None:
-    """Repeat a call until it works, which must be soon."""
+async def until_well(call: Callable[[], Awaitable[T]]) -> T:
+    """Repeat a call until it works, which must be soon, and return what it does."""
     async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             try:
-                await call()
+                return await call()
             except StorageUnavailable:
                 await asyncio.sleep(0.02)
-            else:
-                return
