@@ -53,8 +53,15 @@ class Wordings:
         return _ENTRY_BYTES * len(self._ids)
 
     def find(self, layer: Layer, text: str) -> Sequence[str]:
-        """Return the ids of the layer's memories that may say this in the same words, the last one last."""
-        return self._ids.get(_key(layer, text), ())
+        """Return the ids of the layer's memories that may say this in the same words, in the order of their numbers.
+
+        Of several the same one is then found whether the user was read just now, or followed.
+        """
+        ids: Sequence[str] = self._ids.get(_key(layer, text), ())
+        if len(ids) > 1:
+            there = self.layers[layer]
+            ids = sorted(filter(there.__contains__, ids), key=lambda each: there[each].number)
+        return ids
 
     def move(self, change: Change) -> None:
         """Follow a change of a memory that is none of the past. Whoever has moved on says so in `layers`."""

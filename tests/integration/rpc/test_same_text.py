@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
@@ -10,8 +11,11 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 from rpc_harness import SARAH, Harness, new_request_id
 
+from memsvc.model import Scope
 from memsvc.v1 import common_pb2 as common
 from memsvc.v1 import memory_pb2 as pb
+
+Change = Callable[[Harness, pb.Memory], Awaitable[None]]
 
 
 async def add(server: Harness, text: str, *, merge: bool = True, request_id: str = "", **fields: object) -> pb.Memory:
@@ -65,14 +69,18 @@ async def test_a_repeated_request_merges_once(server: Harness) -> None:
     assert first.etag == second.etag
 
 
-async def test_among_many_memories_the_same_words_are_found_where_they_stand_now(each_server: Harness) -> None:
-    memories = each_server.memories
+async def add_many(server: Harness) -> None:
     for part in range(2):
         creates = [
             pb.BatchWriteOperation(create=pb.CreateOperation(memory=pb.Memory(text=f"Likes song {part} {number}")))
             for number in range(100)
         ]
-        await memories.BatchWriteMemories(pb.BatchWriteMemoriesRequest(scope=SARAH, operations=creates))
+        await server.memories.BatchWriteMemories(pb.BatchWriteMemoriesRequest(scope=SARAH, operations=creates))
+
+
+async def test_among_many_memories_the_same_words_are_found_where_they_stand_now(each_server: Harness) -> None:
+    memories = each_server.memories
+    await add_many(each_server)
     first = await add(each_server, "Skis at Tahoe")
     assert (await add(each_server, "skis at tahoe.")).memory_id == first.memory_id
 
@@ -87,3 +95,36 @@ async def test_among_many_memories_the_same_words_are_found_where_they_stand_now
     assert (await add(each_server, "Skis at Tahoe")).memory_id not in (first.memory_id, other.memory_id)
     twice = await asyncio.gather(add(each_server, "Swims"), add(each_server, "swims!"))
     assert twice[0].memory_id == twice[1].memory_id
+
+
+async def change_topics(server: Harness, memory: pb.Memory) -> None:
+    await update(server, pb.Memory(memory_id=memory.memory_id, topics=["snow"]), "topics")
+
+
+async def change_text_and_back(server: Harness, memory: pb.Memory) -> None:
+    for text in ("Sails", memory.text):
+        await update(server, pb.Memory(memory_id=memory.memory_id, text=text), "text")
+
+
+async def delete_and_restore(server: Harness, memory: pb.Memory) -> None:
+    deleted = await server.memories.DeleteMemory(pb.DeleteMemoryRequest(scope=SARAH, memory_id=memory.memory_id))
+    request = pb.RestoreMemoriesRequest(scope=SARAH, revert_revision=deleted.revision)
+    await server.memories.RestoreMemories(request)
+
+
+async def update(server: Harness, memory: pb.Memory, path: str) -> None:
+    request = pb.UpdateMemoryRequest(scope=SARAH, memory=memory, update_mask=FieldMask(paths=[path]))
+    await server.memories.UpdateMemory(request)
+
+
+@pytest.mark.parametrize("change", [change_topics, change_text_and_back, delete_and_restore])
+async def test_of_several_that_say_it_the_first_is_found_whatever_became_of_it(server: Harness, change: Change) -> None:
+    await add_many(server)
+    first, second = [await add(server, "Skis at Tahoe", merge=False) for _ in range(2)]
+    assert (await add(server, "Skis at Tahoe")).memory_id == first.memory_id
+    await change(server, first)
+    in_memory = (await add(server, "Skis at Tahoe")).memory_id
+    server.application.users.forget(Scope("default", "sarah"))
+    read_anew = (await add(server, "Skis at Tahoe")).memory_id
+
+    assert second.memory_id != first.memory_id == in_memory == read_anew
