@@ -251,7 +251,9 @@ class _Reconciling:
     def _numbered(self, number: int) -> Memory | None:
         shown = self._sources.shown
         if shown is not None:
-            return self._draft.find(shown[number]) if number in shown else None
+            named = self._draft.find(shown[number]) if number in shown else None
+            # What was deleted meanwhile may be there anew, under its id: it is another memory.
+            return named if named is not None and named.number == number else None
         for memory in self._draft.state.memories():
             if memory.number == number:
                 return self._draft.find(memory.memory_id)

@@ -62,19 +62,37 @@ class User:
         while reached.next_operation < len(operations):
             reached = self.learn_part(operations, reached)
 
+    def learn_from(self, operation: Operation, sources: Sources) -> None:
+        self._learn([operation], sources, 1_000, Rights(), None)
+
+    def put(self, memory_id: str, text: str | None) -> None:
+        """Let a client create a memory, or delete it."""
+        draft = self._draft(1_000)
+        known = draft.find(memory_id)
+        if known is not None:
+            draft.delete(known)
+        if text is not None:
+            draft.create(Memory(memory_id=memory_id, number=0, layer=Layer.KNOWLEDGE, text=text))
+        self._commit(draft, 0)
+
     def _learn(
         self, operations: Sequence[Operation], sources: Sources, quota: int, rights: Rights, before: Reconciled | None
     ) -> tuple[tuple[Change, ...], Reconciled]:
-        seq = self.state.tip.seq + 1
-        time = NOW * seq + self.time_passed
-        moment = Moment(time, f"{seq:016x}", time)
-        draft = Draft(self.state, moment, quota=quota)
+        draft = self._draft(quota)
         reconciled = reconcile(draft, operations, sources, rights, before)
         self.refusals = reconciled.refusals
-        body = draft.body(unnamed_deletions=reconciled.unnamed_deletions)
-        record = Record(seq, moment.nonce, RecordKind.COMMIT, moment.time, encode_body(body))
-        self.state = fold(self.state, record, body)
+        self._commit(draft, reconciled.unnamed_deletions)
         return draft.changes, reconciled
+
+    def _draft(self, quota: int) -> Draft:
+        seq = self.state.tip.seq + 1
+        time = NOW * seq + self.time_passed
+        return Draft(self.state, Moment(time, f"{seq:016x}", time), quota=quota)
+
+    def _commit(self, draft: Draft, unnamed_deletions: int) -> None:
+        moment, body = draft.moment, draft.body(unnamed_deletions=unnamed_deletions)
+        record = Record(self.state.tip.seq + 1, moment.nonce, RecordKind.COMMIT, moment.time, encode_body(body))
+        self.state = fold(self.state, record, body)
 
     @property
     def memories(self) -> list[Memory]:
@@ -121,6 +139,26 @@ def test_what_is_forgotten_and_said_again_is_known_by_its_other_memory(user: Use
     user.learn(add("Likes sushi", layer=Layer.KNOWLEDGE), author_id="ben")
     user.learn(delete(number=2, layer=Layer.KNOWLEDGE), add("Likes sushi", layer=Layer.KNOWLEDGE), author_id="ann")
     assert user.texts == ["Likes sushi"]
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        pytest.param(delete(number=1, layer=Layer.KNOWLEDGE), id="delete"),
+        pytest.param(
+            Operation(action=Action.UPDATE, layer=Layer.KNOWLEDGE, number=1, text="Likes green tea"), id="update"
+        ),
+        pytest.param(add("Likes green tea", number=1, layer=Layer.KNOWLEDGE), id="add"),
+    ],
+)
+def test_what_has_taken_the_id_of_a_memory_that_was_shown_is_not_meant(user: User, operation: Operation) -> None:
+    user.put("drink", "Likes tea")
+    user.put("drink", None)
+    user.put("drink", "Likes coffee")
+    # By the clock of who spoke, which need not be the server's: what is older would change nothing anyway.
+    source = Source(Origin(engine="test"), 10 * NOW)
+    user.learn_from(operation, Sources([source], source, {1: "drink"}))
+    assert "Likes coffee" in user.texts
 
 
 def test_a_contradiction_supersedes_what_is_at_its_key(user: User) -> None:
