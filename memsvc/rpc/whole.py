@@ -27,7 +27,13 @@ async def begin_stream(context: Any) -> None:
     try:
         await asyncio.shield(sending)
     except asyncio.CancelledError:
-        await asyncio.wait((sending,))
+        while not sending.done():
+            # Whoever cancels once more (the client goes) waits for it as well.
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait((sending,))
+        if not sending.cancelled():
+            # Of a client that is gone it has failed, which is of no interest.
+            sending.exception()
         raise
 
 

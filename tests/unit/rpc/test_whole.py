@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Awaitable
 from typing import TypeVar
 
 import pytest
 
-from memsvc.rpc.whole import whole
+from memsvc.rpc.whole import begin_stream, whole
 
 T = TypeVar("T")
 
@@ -76,6 +77,51 @@ async def test_who_is_cancelled_as_the_answer_comes_goes_and_the_operation_has_e
     with pytest.raises(asyncio.CancelledError):
         await caller
     await asyncio.wait_for(freed.wait(), 10)
+
+
+class Beginning:
+    """A stream whose head is on its way until `head` is done."""
+
+    def __init__(self) -> None:
+        self.head: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.is_sent = False
+
+    async def send_initial_metadata(self, _: object) -> None:
+        await self.head
+        self.is_sent = True
+
+
+@pytest.mark.parametrize("times", [1, 2, 5])
+async def test_who_is_cancelled_while_a_stream_begins_ends_once_it_has_begun(times: int) -> None:
+    stream = Beginning()
+    beginning = asyncio.create_task(begin_stream(stream))
+    for _ in range(times):
+        await asyncio.sleep(0.001)
+        beginning.cancel()
+    await asyncio.sleep(0.001)
+    assert not beginning.done()
+    stream.head.set_result(None)
+    with pytest.raises(asyncio.CancelledError):
+        await beginning
+
+    assert stream.is_sent
+
+
+async def test_a_stream_that_cannot_begin_as_its_client_has_gone_is_nobodys_error() -> None:
+    failures: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
+    stream = Beginning()
+    beginning = asyncio.create_task(begin_stream(stream))
+    await asyncio.sleep(0.001)
+    beginning.cancel()
+    await asyncio.sleep(0.001)
+    stream.head.set_exception(ConnectionError("gone"))
+    with pytest.raises(asyncio.CancelledError):
+        await beginning
+    del beginning, stream
+    gc.collect()
+
+    assert failures == []
 
 
 async def _awaiting(operation: Awaitable[T]) -> T:
