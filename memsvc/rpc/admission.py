@@ -43,6 +43,7 @@ class Admission:
         self.foreground = foreground
         self.room = Room(max_bytes)
         self._intake = Intake()
+        self.room.on_let_go = self._intake.large_went
         self.turns = Turns(self._intake)
         self.arrivals = Arrivals(self.room, self._intake, largest_bytes, slowest_seconds)
         self._max_calls = max_calls

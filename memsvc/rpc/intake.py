@@ -3,8 +3,9 @@
 gRPC hands over one call after the other, in the order in which they came, and each takes a few rounds of the event loop
 and a turn of another thread. A large request makes a round long. So of three hundred that come at once one would be
 read, and gone on with, for each call that is heard, and whoever comes after them would wait for most. Therefore while
-there are several, the next is only read, and only gone on with, once no call has come for a few looks: by then all that
-have come are known, and the newest has its turn first.
+there are many, the next is only read, and only gone on with, once calls have become rare: by then all that have come
+are known, and the newest has its turn first. Where calls come all the time, no matter how long one waits, waiting only
+keeps everybody from being read: then nobody does for a while.
 """
 
 from __future__ import annotations
@@ -14,12 +15,22 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
+FEW_LARGE: Final = 4
+"""So many hold nobody up for long: clients that send one after the other are no crowd."""
 _LOOK_SECONDS: Final = 0.001
 _LOOKS: Final = 10
 """After so many without a call nobody else is coming: gRPC's threads may need a moment."""
+_RARE_SECONDS: Final = 0.004
+"""Calls that come no faster than one in this time are handed over as they come: none waits behind others."""
 _LONGEST_SECONDS: Final = 0.1
 """So much of the loop's processor time calls may keep a large request waiting: what others on the machine take
 meanwhile brings no call nearer."""
+_LONGEST_STILL_SECONDS: Final = 0.5
+"""So long they may all the same: nobody is read meanwhile, and who is not read for a second is refused."""
+_MOST_IN_VAIN: Final = 3
+"""After so many waits in a row that no pause between calls has ended, calls are no crowd that will be over soon."""
+_PAUSES: Final = 20
+"""Then there is no wait for so many times as long as the last one took."""
 
 
 class Intake:
@@ -28,39 +39,61 @@ class Intake:
     def __init__(self) -> None:
         self._large: set[asyncio.Task[Any]] = set()
         """Whose requests are large."""
-        self._looks_alone = 0
-        """How often since the last call somebody has looked for one."""
+        self._calls = 0
+        """How many have come since somebody began to wait."""
+        self._looks = self._looks_alone = 0
+        """How often since then, and since the last call, somebody has looked for one."""
         self._waiting: list[Callable[[], None]] = []
+        self._in_vain = 0
+        self._pause_ends = 0.0
 
     def call_came(self) -> None:
         """Note a call whose request is not read yet."""
+        self._calls += 1
         self._looks_alone = 0
 
     def large_came(self, task: asyncio.Task[Any]) -> None:
         """Note a large request that was read, of a call that lasts until its task has ended."""
         self._large.add(task)
-        task.add_done_callback(self._large.discard)
+        task.add_done_callback(self.large_went)
+
+    def large_went(self, task: asyncio.Task[Any]) -> None:
+        """Note that a call needs its request no more: a stream may stay open for hours after it was stored."""
+        self._large.discard(task)
 
     @property
     def many_large(self) -> bool:
-        """Whether several calls with large requests are under way."""
-        return len(self._large) > 1
+        """Whether more than a few calls with large requests are under way."""
+        return len(self._large) > FEW_LARGE
 
     def after(self, go_on: Callable[[], None]) -> None:
-        """Call `go_on` once no further calls come, or have come for long."""
+        """Call `go_on` once hardly any further calls come, or have come for long; soon where that was in vain."""
+        now = time.monotonic()
+        if now < self._pause_ends:
+            asyncio.get_running_loop().call_soon(go_on)
+            return
         self._waiting.append(go_on)
         if len(self._waiting) == 1:
-            self._looks_alone = 0
-            self._look_soon(time.thread_time() + _LONGEST_SECONDS)
+            self._calls = self._looks = self._looks_alone = 0
+            self._look_soon(now, time.thread_time() + _LONGEST_SECONDS)
 
-    def _look_soon(self, until: float) -> None:
-        asyncio.get_running_loop().call_later(_LOOK_SECONDS, self._look, until)
+    def _look_soon(self, since: float, until: float) -> None:
+        asyncio.get_running_loop().call_later(_LOOK_SECONDS, self._look, since, until)
 
-    def _look(self, until: float) -> None:
+    def _look(self, since: float, until: float) -> None:
+        self._looks += 1
         self._looks_alone += 1
-        if self._looks_alone < _LOOKS and time.thread_time() < until:
-            self._look_soon(until)
+        seconds = time.monotonic() - since
+        are_rare = self._looks >= _LOOKS and seconds > self._calls * _RARE_SECONDS
+        if self._looks_alone >= _LOOKS or are_rare:
+            self._in_vain = 0
+        elif seconds < _LONGEST_STILL_SECONDS and time.thread_time() < until:
+            self._look_soon(since, until)
             return
+        else:
+            self._in_vain += 1
+            if self._in_vain >= _MOST_IN_VAIN:
+                self._pause_ends = time.monotonic() + _PAUSES * seconds
         waiting, self._waiting = self._waiting, []
         for go_on in waiting:
             go_on()

@@ -22,6 +22,8 @@ class Room:
         self._held: dict[asyncio.Task[Any], int] = {}
         self.make_room: Callable[[int], None] = lambda count: None
         """Asked where so many bytes do not fit: whoever can do without lets go of what is held."""
+        self.on_let_go: Callable[[asyncio.Task[Any]], None] = lambda task: None
+        """Told of each call that no longer holds what it came with."""
 
     def hold(self, task: asyncio.Task[Any], count: int, own: int | None = None) -> None:
         """Count bytes of a call. Raises Unavailable (TOO_MANY_CALLS) where they do not fit and are not few.
@@ -36,7 +38,7 @@ class Room:
 
     def hold_only(self, task: asyncio.Task[Any], count: int) -> None:
         """Count so many bytes of a call, and nothing else. Raises as `hold` does."""
-        self.held_bytes -= self._held.pop(task, 0)
+        self.let_go(task)
         if self.held_bytes + count > self.max_bytes:
             self._find_room(count, 0)
         self.held_bytes += count
@@ -60,6 +62,7 @@ class Room:
         """The call holds nothing any more."""
         if task is not None:
             self.held_bytes -= self._held.pop(task, 0)
+            self.on_let_go(task)
 
 
 def full(message: str) -> Unavailable:

@@ -153,7 +153,8 @@ async def test_an_open_stream_holds_no_request(driver: Driver, folder: Path) -> 
             stream = server.extractions.ExtractMemories(request)
             await stream.read()
             streams.append(stream)
-        # Six of them have sent more than there is room for; all are open.
+        # Six of them have sent more than there is room for; all are open, and nobody waits for them.
+        assert not server.edge.admission.turns._intake.many_large
         for stream in streams:
             stream.cancel()
 

@@ -9,6 +9,7 @@ import pytest
 
 from memsvc.errors import Reason, Unavailable
 from memsvc.rpc import arriving
+from memsvc.rpc import intake as intake_module
 from memsvc.rpc.arriving import LARGE_BYTES, PROMPT, Arrivals
 from memsvc.rpc.intake import Intake
 from memsvc.rpc.room import Room
@@ -129,7 +130,10 @@ async def read_and_go_on(arrivals: Arrivals, call: Call, answered: asyncio.Event
     return request
 
 
-async def test_while_there_are_large_ones_whoever_comes_is_heard_before_those_that_wait() -> None:
+async def test_while_there_are_large_ones_whoever_comes_is_heard_before_those_that_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(intake_module, "_LONGEST_STILL_SECONDS", 60.0)
     intake, answered = Intake(), asyncio.Event()
     arrivals = Arrivals(Room(LARGEST), intake, LARGEST, 60)
     crowd = [Call() for _ in range(3 * PROMPT)]
@@ -138,7 +142,8 @@ async def test_while_there_are_large_ones_whoever_comes_is_heard_before_those_th
     for call in crowd[:PROMPT]:
         call.sent.set_result(bytes(LARGE_BYTES + 1))
     for _ in range(50):
-        intake.call_came()
+        for _ in range(100):
+            intake.call_came()
         await asyncio.sleep(0.001)
     (newest,), (task,) = reading(arrivals, 1)
     await asyncio.sleep(0)

@@ -3,7 +3,10 @@ from __future__ import annotations
 import asyncio
 import time
 
-from memsvc.rpc.intake import Intake
+import pytest
+
+from memsvc.rpc import intake as intake_module
+from memsvc.rpc.intake import FEW_LARGE, Intake
 from memsvc.rpc.turns import FEW, ROUND_SECONDS, Turns
 
 
@@ -64,17 +67,21 @@ async def test_all_of_a_crowd_are_served_and_who_went_costs_no_turn() -> None:
     assert turns.free()
 
 
-async def test_large_ones_have_their_turn_one_by_one_and_only_once_no_more_calls_come() -> None:
+async def test_large_ones_have_their_turn_one_by_one_and_only_once_no_more_calls_come(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(intake_module, "_LONGEST_STILL_SECONDS", 60.0)
     intake = Intake()
     turns = Turns(intake)
-    large = [asyncio.create_task(turns.large()) for _ in range(3)]
+    large = [asyncio.create_task(turns.large()) for _ in range(FEW_LARGE + 1)]
     for task in large:
         intake.large_came(task)
     for _ in range(50):
-        intake.call_came()
+        for _ in range(100):
+            intake.call_came()
         await asyncio.sleep(0.001)
         assert not any(task.done() for task in large)
-    for served in range(1, 4):
+    for served in range(1, len(large) + 1):
         await asyncio.wait([task for task in large if not task.done()], return_when=asyncio.FIRST_COMPLETED)
         assert sum(task.done() for task in large) == served
 
@@ -82,7 +89,7 @@ async def test_large_ones_have_their_turn_one_by_one_and_only_once_no_more_calls
 async def test_a_large_one_is_served_though_calls_keep_coming() -> None:
     intake = Intake()
     turns = Turns(intake)
-    large = [asyncio.create_task(turns.large()) for _ in range(2)]
+    large = [asyncio.create_task(turns.large()) for _ in range(FEW_LARGE + 1)]
     for task in large:
         intake.large_came(task)
     async with asyncio.timeout(10):
