@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, Column, Index, LargeBinary, MetaData, Table, Text
+from sqlalchemy import BigInteger, Column, Index, LargeBinary, MetaData, PrimaryKeyConstraint, Table, Text
+from sqlalchemy.schema import SchemaItem
 from sqlalchemy.types import TypeEngine
 
 from memsvc.storage.driver import RowKind
@@ -62,9 +63,11 @@ def build_tables(names: TableNames, dialect: str, *, text: TypeEngine[str]) -> T
     metadata = MetaData()
     # An option of another dialect would import that dialect.
     clustered: dict[str, Any] = {"sqlite_with_rowid": False} if dialect == "sqlite" else {}
+    # So that Postgres lists users from the index alone.
+    listing: dict[str, Any] = {"postgresql_include": ["erased"]} if dialect == "postgresql" else {}
 
-    def table(name: str, *columns: Column[object]) -> Table:
-        return Table(name, metadata, *columns, **clustered)
+    def table(name: str, *items: SchemaItem) -> Table:
+        return Table(name, metadata, *items, **clustered)
 
     def user_key() -> list[Column[object]]:
         return [key(part, text) for part in USER]
@@ -85,6 +88,7 @@ def build_tables(names: TableNames, dialect: str, *, text: TypeEngine[str]) -> T
         column("floor", integer),
         column("due", integer),
         column("erased", integer),
+        PrimaryKeyConstraint(*USER, **listing),
     )
     journal = table(
         names.journal,
