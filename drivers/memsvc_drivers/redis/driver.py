@@ -8,6 +8,7 @@ See `redis.settings` for URLs and options, `redis.keys` for what is where.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -54,6 +55,8 @@ from memsvc_drivers.redis.settings import NOT_OPTIONS, Mode, Settings, parse_set
 
 _ERASE_SCRUB_SECONDS = 1.0
 """How long an append that erases waits until the text is out of the file: others may be in its batch."""
+_EVERYWHERE_SECONDS = 60.0
+"""How often all buckets are looked through for who is due: an earlier memsvc, which may run beside, notes nothing."""
 _SEED_ROWS = 1_000
 _FAILURES = (Lost, Unreachable, Rerouted, RedisError, *CONNECTION_ERRORS)
 
@@ -142,7 +145,12 @@ class RedisDriver:
 
     async def due(self, before: int, limit: int) -> Sequence[Due]:
         with self._using() as store:
-            return await journals.due(store.calls, store.keys, before, limit, one_node=store.one_node)
+            calls, keys, now = store.calls, store.keys, time.monotonic()
+            everywhere = now >= store.looks_everywhere
+            due = await journals.due(calls, keys, before, limit, one_node=store.one_node, everywhere=everywhere)
+            if everywhere:
+                store.looks_everywhere = now + _EVERYWHERE_SECONDS
+            return due
 
     async def users(self, namespace: str, after: str, limit: int) -> Sequence[str]:
         with self._using() as store:
@@ -205,6 +213,8 @@ class _Store:
     servers: Sequence[Server] = ()
     in_use: int = 0
     unused: asyncio.Event = field(default_factory=asyncio.Event)
+    looks_everywhere: float = 0.0
+    """When all buckets are to be looked through for who is due, whatever they note; on the monotonic clock."""
     _asking: asyncio.Task[None] | None = None
 
     def __post_init__(self) -> None:

@@ -48,7 +48,7 @@ from memsvc_drivers.redis.keys import (
 _MAX_LIMIT = 1 << 31
 _POSITION_BYTES = 16
 _MAX_INT64 = (1 << 63) - 1
-_LEAST_SHARE = 4
+_LEAST_SHARE = 2
 """More would mostly be read for nothing; of less, more buckets would have to be asked twice."""
 _SCOPES_BUCKETS = 16
 _Value = bytes | str | int
@@ -141,12 +141,25 @@ def _rows(kind: RowKind, pairs: Reply) -> list[Row]:
     ]
 
 
-async def due(calls: Calls, keys: Keys, before: int, limit: int, *, one_node: bool) -> list[Due]:
-    """Read who is due, earliest first."""
-    names = {bucket: keys.bucket(bucket, "due") for bucket in range(BUCKETS)}
-    highest = b"[" + ordered(min(max(before, 0), _MAX_INT64)) + b"\xff"
-    entries = await _first(calls, names, b"[" + ordered(1), highest, limit, one_node=one_node)
+async def due(calls: Calls, keys: Keys, before: int, limit: int, *, one_node: bool, everywhere: bool) -> list[Due]:
+    """Read who is due, earliest first: of the buckets whose notes say that there are such, or of all of them."""
+    last = ordered(min(max(before, 0), _MAX_INT64))
+    noted = [last] * BUCKETS if everywhere else await _first_due(calls, keys, one_node=one_node)
+    names = {
+        bucket: keys.bucket(bucket, "due") for bucket, time in enumerate(noted) if time is not None and time <= last
+    }
+    if not names:
+        return []
+    entries = await _first(calls, names, b"[" + ordered(1), b"[" + last + b"\xff", limit, one_node=one_node)
     return [Due(scope_of(entry[_POSITION_BYTES:]), number_in(entry[:_POSITION_BYTES])) for entry in entries]
+
+
+async def _first_due(calls: Calls, keys: Keys, *, one_node: bool) -> Sequence[bytes | None]:
+    """Return what each bucket notes of when its first user is due; None: nobody is."""
+    if one_node:
+        noted: Sequence[bytes | None] = await calls.value(Call(META, "MGET", *keys.first_due))
+        return noted
+    return await calls.values([Call(bucket, "GET", name) for bucket, name in enumerate(keys.first_due)])
 
 
 async def users(calls: Calls, keys: Keys, namespace: str, after: str, limit: int, *, one_node: bool) -> list[str]:
@@ -182,7 +195,8 @@ async def _first(
 ) -> list[bytes]:
     """Return the first `limit` members, by bytes, of sorted sets taken together.
 
-    Each is asked for a little more than its share; then those that may have more of the first, until none may.
+    Each is asked for a little more than its share; then those that may have more of the first, until none may, for what
+    they have before the last of those.
     """
     share = max(_LEAST_SHARE, 2 * limit // len(names))
     edges = dict.fromkeys(names, lowest)
@@ -196,10 +210,12 @@ async def _first(
                 more[bucket] = firsts[-1]
         found.sort()
         del found[limit:]
-        full = len(found) == limit
-        edges = {bucket: b"(" + last for bucket, last in more.items() if not full or last < found[-1]}
-        if not edges or limit <= 0:
+        if len(found) == limit:
+            highest = b"(" + found[-1]
+            more = {bucket: last for bucket, last in more.items() if last < found[-1]}
+        if not more:
             return found
+        edges = {bucket: b"(" + last for bucket, last in more.items()}
         share *= 4
 
 
@@ -208,9 +224,11 @@ async def _ranges(
 ) -> Sequence[Sequence[bytes]]:
     if one_node:
         keys = [names[bucket] for bucket in edges]
-        ranges: Sequence[Sequence[bytes]] = await calls.value(
-            Call.of_script(META, scripts.RANGES, keys, (highest, limit, *edges.values()))
-        )
+        lowest = tuple(edges.values())
+        if len(set(lowest)) == 1:
+            lowest = lowest[:1]
+        call = Call.of_script(META, scripts.RANGES, keys, (highest, limit, *lowest))
+        ranges: Sequence[Sequence[bytes]] = await calls.value(call)
         return ranges
     return await calls.values(
         [Call(bucket, "ZRANGEBYLEX", names[bucket], edge, highest, "LIMIT", 0, limit) for bucket, edge in edges.items()]

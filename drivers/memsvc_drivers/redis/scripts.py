@@ -122,8 +122,8 @@ end
 """
 
 _APPEND = """
--- KEYS: head, journal, due, users, scopes, blocks'. ARGV: tip before, first seq, last seq, last nonce, due, name,
--- user id, erases, sent again, number of records, records, blocks. Answers 1 applied, 0 conflict, 2 unknown.
+-- KEYS: head, journal, due, first due, users, scopes, blocks'. ARGV: tip before, first seq, last seq, last nonce, due,
+-- name, user id, erases, sent again, number of records, records, blocks. Answers 1 applied, 0 conflict, 2 unknown.
 local head = read_head(KEYS[1])
 local kept = redis.call('LLEN', KEYS[2])
 if kept ~= (head and head.seq - head.floor + 1 or 0) then
@@ -144,10 +144,10 @@ local erases = ARGV[8] == '1'
 local due = head and head.due or '-'
 local lists = ARGV[7] ~= '' and (head ~= nil and head.erased == '0') == erases
 if due ~= ARGV[5] then redis.call('ZCARD', KEYS[3]) end
-if lists then redis.call('ZCARD', KEYS[4]) end
-if not head then redis.call('ZCARD', KEYS[5]) end
+if lists then redis.call('ZCARD', KEYS[5]) end
+if not head then redis.call('ZCARD', KEYS[6]) end
 local records = tonumber(ARGV[10])
-local blocks = read_blocks(6, 11 + records, erases)
+local blocks = read_blocks(7, 11 + records, erases)
 local floor = (head and not erases) and head.floor or ARGV[2]
 local refused = first_write('SET', KEYS[1], table.concat({ARGV[3], ARGV[4], floor, ARGV[5], ARGV[8]}, ' '))
 if refused then return refused end
@@ -156,11 +156,13 @@ in_chunks('RPUSH', KEYS[2], ARGV, 11, 10 + records)
 if due ~= ARGV[5] then
   if due ~= '-' then redis.call('ZREM', KEYS[3], due .. ARGV[6]) end
   if ARGV[5] ~= '-' then redis.call('ZADD', KEYS[3], 0, ARGV[5] .. ARGV[6]) end
+  local first = redis.call('ZRANGE', KEYS[3], '0', '0')[1]
+  if first then redis.call('SET', KEYS[4], string.sub(first, 1, 16)) else redis.call('DEL', KEYS[4]) end
 end
 if lists then
-  if erases then redis.call('ZREM', KEYS[4], ARGV[7]) else redis.call('ZADD', KEYS[4], 0, ARGV[7]) end
+  if erases then redis.call('ZREM', KEYS[5], ARGV[7]) else redis.call('ZADD', KEYS[5], 0, ARGV[7]) end
 end
-if not head then redis.call('ZADD', KEYS[5], 0, ARGV[6]) end
+if not head then redis.call('ZADD', KEYS[6], 0, ARGV[6]) end
 write_blocks(blocks)
 return 1
 """
@@ -208,10 +210,11 @@ return {found, values}
 """
 
 _RANGES = """
--- KEYS: sorted sets. ARGV: highest, limit, lowest of each key. Answers a list for each key.
+-- KEYS: sorted sets. ARGV: highest, limit, lowest of all keys or of each. Answers a list for each key.
 local found = {}
 for i, key in ipairs(KEYS) do
-  found[i] = redis.call('ZRANGEBYLEX', key, ARGV[i + 2], ARGV[1], 'LIMIT', 0, ARGV[2])
+  -- A number would be printed each time, as if it had a fraction.
+  found[i] = redis.call('ZRANGEBYLEX', key, ARGV[i + 2] or ARGV[3], ARGV[1], 'LIMIT', '0', ARGV[2])
 end
 return found
 """

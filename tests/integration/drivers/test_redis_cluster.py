@@ -12,7 +12,7 @@ from redis_stores import KEYS, place, until, until_served
 from memsvc.errors import StorageUnavailable
 from memsvc.model import Scope
 from memsvc.storage.conformance.items import Journal, item, memory, run, state, tip_now, tip_of
-from memsvc.storage.driver import EMPTY, Driver, Outcome, RowKind, Tip
+from memsvc.storage.driver import EMPTY, Driver, Due, Outcome, RowKind, Tip
 from tests.servers.redis import Redis, RedisCluster
 
 pytestmark = pytest.mark.redis
@@ -114,6 +114,22 @@ async def test_scripts_are_sent_to_every_master(cluster: RedisCluster) -> None:
             assert set(await driver.append(batch)) == {Outcome.APPENDED}
             assert list(await driver.tips(scopes)) == [tip_of(appended) for appended in batch]
             cluster.masters[number].execute("SCRIPT", "FLUSH")
+
+
+async def test_who_is_due_and_who_there_is_is_asked_of_every_master(cluster: RedisCluster) -> None:
+    async with place(cluster.url).opened() as driver:
+        scopes = [Scope("default", f"user-{number:03}") for number in range(300)]
+        batch = [item(scope, EMPTY, due=1 + number) for number, scope in enumerate(scopes)]
+        assert set(await driver.append(batch)) == {Outcome.APPENDED}
+        expected = [Due(scope, 1 + number) for number, scope in enumerate(scopes)]
+        # The first time all buckets are looked through, then those whose notes say that somebody is due.
+        for _ in range(2):
+            for before, limit in ((5, 10), (300, 40), (1_000, 1_000)):
+                assert await driver.due(before, limit) == expected[: min(before, limit)]
+        for limit in (1, 100, 1_000):
+            assert await driver.users("default", scopes[99].user_id, limit) == [
+                scope.user_id for scope in scopes[100 : 100 + limit]
+            ]
 
 
 def _bucket_slot(scope: Scope) -> int:
