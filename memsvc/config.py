@@ -8,7 +8,6 @@ mappings are written with commas outside TOML. docs/configuration.md is made fro
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -300,6 +299,8 @@ def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
 
 
 def _read_file(path: str) -> Mapping[str, Any]:
+    import tomllib
+
     try:
         values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:

@@ -12,7 +12,6 @@ What each namespace may take is in a file, `*` for those that it does not name:
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from typing import Annotated, Final
 
@@ -86,6 +85,8 @@ class Quotas(Struct, frozen=True):
 
 
 def _read(content: bytes) -> Mapping[str, Allowance]:
+    import tomllib
+
     try:
         return msgspec.convert(tomllib.loads(content.decode()), dict[str, Allowance])
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

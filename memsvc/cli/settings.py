@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from click.shell_completion import CompletionItem
 from msgspec import NODEFAULT
 from msgspec.structs import FieldInfo, fields
 
@@ -16,6 +15,9 @@ from memsvc.cli.parameters import TargetType
 from memsvc.config import Config, load_config, setting_kinds
 from memsvc.storage.options import File, choices, descriptions, is_marked, shown_default, wanted
 from memsvc.storage.registry import plugins
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -71,22 +73,29 @@ class SettingType(click.types.StringParamType):
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         if is_marked(self.kind, "file"):
-            return [CompletionItem(incomplete, type="file")]
-        return [CompletionItem(each) for each in choices(self.kind) if each.startswith(incomplete)]
+            return _completions([incomplete], incomplete, "file")
+        return _completions(choices(self.kind), incomplete)
 
 
 class SchemeType(click.types.StringParamType):
     """The URL scheme of an installed driver."""
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        return [CompletionItem(scheme) for scheme in plugins() if scheme.startswith(incomplete)]
+        return _completions(plugins(), incomplete)
 
 
 class StorageUrlType(click.types.StringParamType):
     """The URL of a database."""
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        return [CompletionItem(f"{scheme}://") for scheme in plugins() if f"{scheme}://".startswith(incomplete)]
+        return _completions([f"{scheme}://" for scheme in plugins()], incomplete)
+
+
+def _completions(words: Iterable[str], incomplete: str, kind: str = "plain") -> list[CompletionItem]:
+    # Few commands are run to be completed: the others start without it.
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(word, type=kind) for word in words if word.startswith(incomplete)]
 
 
 class _SettingOption(click.Option):

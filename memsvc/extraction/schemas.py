@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
@@ -78,6 +77,8 @@ class _Section(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True
 
 @functools.cache
 def _sections() -> Mapping[Layer, _Section]:
+    import tomllib
+
     document = tomllib.loads(SCHEMAS_FILE.read_text("utf-8"))
     sections = msgspec.convert(document, dict[Layer, _Section])
     for layer, section in sections.items():

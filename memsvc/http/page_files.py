@@ -9,7 +9,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 from collections.abc import Mapping
-from importlib.resources import files
+from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
@@ -91,9 +91,8 @@ class PageFiles:
 
 
 def _read() -> Mapping[str, _Forms]:
-    folder = files("memsvc.http") / "page"
     read = {}
-    for entry in folder.iterdir():
+    for entry in Path(__file__).with_name("page").iterdir():
         kind = _TYPES.get(entry.name.rpartition(".")[2])
         if kind is not None:
             body = entry.read_bytes()

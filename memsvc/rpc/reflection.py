@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import Iterable, Iterator
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from typing import Any, Final
 
 import grpc
@@ -29,7 +29,7 @@ from memsvc.rpc.whole import begin_stream, whole
 SERVICES: Final = ("grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection")
 
 _METHOD: Final = "ServerReflectionInfo"
-_DESCRIPTORS: Final = "descriptors.binpb"
+_DESCRIPTORS: Final = Path(__file__).parents[1] / "v1" / "descriptors.binpb"
 _MAX_REQUEST_BYTES: Final = 64 << 10
 _MAX_STREAMS: Final = 8
 """Each may be sending the largest message that gRPC lets through."""
@@ -76,7 +76,7 @@ class Descriptors:
 @cache
 def descriptors() -> Descriptors:
     """Return the descriptors of all that the server serves; read at the first question, few servers are asked one."""
-    raw = resources.files("memsvc.v1").joinpath(_DESCRIPTORS).read_bytes()
+    raw = _DESCRIPTORS.read_bytes()
     return Descriptors(
         [
             *FileDescriptorSet.FromString(raw).file,

@@ -18,10 +18,8 @@ import asyncio
 import contextlib
 import os
 import secrets
-import shutil
 import socket
 import struct
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -71,6 +69,8 @@ class Relay:
         """`listening`: what to accept from; None: it binds a socket of its own."""
         self._users = users
         self._listening = listening
+        import tempfile
+
         self._folder = Path(tempfile.mkdtemp(prefix="memsvc-"))
         self.inner = self._folder / "s"
         """Where gRPC is to listen."""
@@ -105,6 +105,8 @@ class Relay:
         self.stop()
         for client in list(self._clients):
             client.abort()
+        import shutil
+
         shutil.rmtree(self._folder, ignore_errors=True)
 
     async def _accept_in_turn(self, listening: socket.socket) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Mapping
 
 import msgspec
@@ -58,6 +57,8 @@ ANY = MemoryFilter()
 
 def fold_text(text: str) -> str:
     """Return `text` without case, accents and what is invisible, in one spelling of each letter."""
+    import unicodedata
+
     decomposed = unicodedata.normalize("NFKD", fold(text).casefold()).translate(_ONE_SPELLING)
     return "".join(character for character in decomposed if not unicodedata.combining(character))
 

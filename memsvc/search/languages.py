@@ -1,6 +1,7 @@
 """Folding, stop words and stemmers, and which language a text is in.
 
-Stemming is PyStemmer's: Snowball in C, 1 us a word, where the pure Python port takes 75.
+Stemming is PyStemmer's: Snowball in C, 1 us a word, where the pure Python port takes 75. It is imported, and stop words
+are read, with the first text: a server that starts has none.
 """
 
 from __future__ import annotations
@@ -8,13 +9,13 @@ from __future__ import annotations
 import enum
 import re
 import struct
-import unicodedata
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-import Stemmer  # type: ignore[import-not-found]
+import msgspec
 
 
 class Language(enum.IntEnum):
@@ -53,6 +54,8 @@ def fold(text: str) -> str:
     """
     if text.isascii():
         return text
+    import unicodedata
+
     bare = _MARKS.sub("", unicodedata.normalize("NFKD", text))
     return unicodedata.normalize("NFC", bare).translate(_LETTERS)
 
@@ -79,18 +82,20 @@ def _as_counts(stop_bits: int) -> int:
 
 def stop_languages(folded_word: str) -> int:
     """Return a bit for each language in which the word is a stop word; 0: in none."""
-    return _stop_words.get(folded_word, 0)
+    return _stopping().words.get(folded_word, 0)
 
 
 def is_stop_gram(gram: str) -> bool:
     """Whether a character, or two, of a script without spaces is grammar rather than meaning."""
-    return gram in _stop_grams
+    return gram in _stopping().grams
 
 
 def stem(language: Language, folded_word: str) -> str:
     """Return the word without the endings of its language."""
     stemmer = _stemmers.get(language)
     if stemmer is None:
+        import Stemmer  # type: ignore[import-not-found]
+
         # 0: no cache of its own; the analyzer keeps whole words.
         stemmer = _stemmers[language] = Stemmer.Stemmer(language.name.lower(), 0)
     return stemmer.stemWord(folded_word)  # type: ignore[no-any-return]
@@ -133,26 +138,33 @@ _SCRIPTS = (
     Language.ENGLISH,
 )
 
-_stemmers: dict[Language, Stemmer.Stemmer] = {}
-_stop_words: dict[str, int] = {}
-_stop_grams: frozenset[str] = frozenset()
+_stemmers: dict[Language, Any] = {}
 
 
-def _read_stop_words() -> None:
-    global _stop_grams
+class _Stopping(msgspec.Struct, frozen=True):
+    words: Mapping[str, int]
+    """The bits of their languages."""
+    grams: frozenset[str]
+
+
+@cache
+def _stopping() -> _Stopping:
+    """Return the stop words of all languages."""
+    import unicodedata
+
+    stop_words: dict[str, int] = {}
+    stop_grams: frozenset[str] = frozenset()
     lines = Path(__file__).with_name("stop_words.txt").read_text(encoding="utf-8").splitlines()
     for line in lines:
         if line.startswith("#"):
             continue
         name, _, words = line.partition(": ")
         if name == "grams":
-            _stop_grams = frozenset(unicodedata.normalize("NFC", word) for word in words.split())
+            stop_grams = frozenset(unicodedata.normalize("NFC", word) for word in words.split())
             continue
         language = Language[name.upper()]
         for word in fold(words).casefold().split():
             # A word of a script of its own is a stop word whatever the Latin words around it are.
             bits = 1 << language if language in _LATIN else -1
-            _stop_words[word] = _stop_words.get(word, 0) | bits
-
-
-_read_stop_words()
+            stop_words[word] = stop_words.get(word, 0) | bits
+    return _Stopping(stop_words, stop_grams)

@@ -8,7 +8,6 @@ under it says why. Errors, `--help`, `memsvc drivers` and docs/configuration.md 
 from __future__ import annotations
 
 import ast
-import difflib
 import enum
 import inspect
 import textwrap
@@ -59,6 +58,8 @@ def wanted(kind: Any) -> str:
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return a hint at the known name that was probably meant; empty where there is none."""
+    import difflib
+
     by_case = {each.lower(): each for each in known}
     found = difflib.get_close_matches(name.lower().replace("-", "_"), list(by_case), n=1, cutoff=0.6)
     return f"; did you mean {by_case[found[0]]}?" if found else ""

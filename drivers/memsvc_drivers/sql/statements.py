@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from importlib.resources import files
+from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import msgspec
@@ -13,6 +13,7 @@ from memsvc_drivers.sql.names import TableNames
 KIND_MARK = "t$kind$"
 """What stands in the compiled statements for a kind of row."""
 
+_PACKAGE = Path(__file__).parents[1]
 _TABLE_MARK = re.compile(r"t\$(\w+?)\$(\w*)")
 
 _T = TypeVar("_T")
@@ -39,7 +40,7 @@ def table_mark(name: str) -> str:
 
 def read_statements(file: str, kind: type[_T], names: TableNames) -> _T:
     """Return the statements compiled into a file of this package, for tables of these names."""
-    compiled = files("memsvc_drivers").joinpath(file).read_text(encoding="utf-8")
+    compiled = (_PACKAGE / file).read_text(encoding="utf-8")
     return msgspec.json.decode(_TABLE_MARK.sub(lambda mark: _named(mark, names), compiled), type=kind)
 
 

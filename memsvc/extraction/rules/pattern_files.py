@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -96,6 +95,8 @@ class PatternFile(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=T
 
 def read_file(path: Path) -> PatternFile:
     """Return what a pattern file holds. Raises PatternError."""
+    import tomllib
+
     try:
         document = tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 import sys
-import unicodedata
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
@@ -63,6 +62,8 @@ class WordPiece:
 def _words(text: str) -> list[str]:
     if text.isascii():
         return _ASCII_WORDS.findall(text.lower())
+    import unicodedata
+
     spaced = []
     for character in unicodedata.normalize("NFD", text.lower()):
         category = unicodedata.category(character)

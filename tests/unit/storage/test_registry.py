@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
+import zipfile
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -37,6 +39,34 @@ def test_a_driver_without_its_library_says_what_to_install(module: str, monkeypa
     monkeypatch.setattr(registry, "plugins", lambda: {"acme": point})
     with pytest.raises(InvalidArgument, match=r"the acme driver needs no_such_library: pip install 'memsvc\[acme\]'"):
         connect("acme://host")
+
+
+@pytest.mark.parametrize("kind", ["folder", "archive"])
+def test_a_driver_is_found_wherever_it_is_installed(kind: str, tmp_path: Path) -> None:
+    files = {
+        "acme.py": "class Drivers:\n  class Acme:\n    def __init__(self, url, options):\n      print(url)\n",
+        "acme-1.dist-info/METADATA": "Metadata-Version: 2.1\nName: acme\nVersion: 1\n",
+        "acme-1.dist-info/entry_points.txt": "[other]\nacme = nothing:Here\n\n[memsvc.drivers]\n"
+        "# Reads what Acme keeps.\nacme = acme:Drivers.Acme [acme]\n\n[console_scripts]\nsqlite = nothing:Here\n",
+    }
+    place = tmp_path / "place"
+    if kind == "archive":
+        with zipfile.ZipFile(place, "w") as archive:
+            for name, text in files.items():
+                archive.writestr(name, text)
+    else:
+        for name, text in files.items():
+            (place / name).parent.mkdir(parents=True, exist_ok=True)
+            (place / name).write_text(text)
+        (place / "broken-1.dist-info" / "entry_points.txt").mkdir(parents=True)
+
+    program = (
+        "from memsvc.storage.registry import connect, shown; connect('acme://host'); print(shown('acme://host/x'))"
+    )
+    path = os.pathsep.join((str(place), *sys.path))
+    env = {**os.environ, "PYTHONPATH": path}
+    ran = subprocess.run([sys.executable, "-c", program], check=True, stdout=subprocess.PIPE, text=True, env=env)
+    assert ran.stdout.split() == ["acme://host", "acme://host/x"]
 
 
 def test_nothing_in_the_core_names_a_driver() -> None:
