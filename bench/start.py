@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -17,6 +18,8 @@ from bench.measuring import Figure, at_most
 from bench.processes import Server, memsvc
 from bench.sentences import questions
 from memsvc.v1 import session_pb2_grpc
+from tests.servers.postgres import Postgres
+from tests.servers.process import ServerMissing
 
 _STARTS: Final = 7
 _IDLE_SECONDS: Final = 1.5
@@ -65,6 +68,27 @@ def measure(scratch: Path) -> Iterator[Figure]:
         load.send_all(Calls(server.address, requests.SEARCH_MEMORIES, requests.searches("user-1", asked)))
         load.send_all(Calls(server.address, requests.COMPILE_CONTEXT, requests.contexts("user-1", asked)))
         yield Figure(f"start.resident_with_{_MEMORIES}_memories", server.resident_bytes / 2**20, "MiB", at_most(100))
+    yield from _on_postgres(scratch)
+
+
+def _on_postgres(scratch: Path) -> Iterator[Figure]:
+    """Measure starts on a database that is there, and whose tables are: as a server starts again."""
+    try:
+        database = Postgres()
+    except ServerMissing as missing:
+        print(f"postgres is left out: {missing}")
+        return
+    with closing(database):
+        database.start()
+        settings = ("--storage-url", database.url)
+        _Starts(settings).once_more(scratch)
+        again = _Starts(settings)
+        for _ in range(_STARTS):
+            again.once_more(scratch)
+    yield Figure("start.postgres.to_serving", median(again.seconds), "s", at_most(0.60))
+    yield Figure("start.postgres.processor", median(again.processor), "s")
+    yield Figure("start.postgres.resident", median(again.resident), "MiB", at_most(65))
+    yield Figure("start.postgres.resident_after_a_turn", median(again.used), "MiB")
 
 
 def _more(values: Sequence[float], bases: Sequence[float]) -> float:
