@@ -194,6 +194,10 @@ class Body(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=Tr
     """Sessions that are to be summarized, and when; 0: no longer."""
     embedded: tuple[str, ...] = ()
     """Memories whose vectors were stored."""
+    said_owed: bool = False
+    """What the run is found by is not stored with it: its SAID row is owed."""
+    said_settled: tuple[str, ...] = ()
+    """Runs whose SAID rows are owed no longer: they are stored, or the runs are gone."""
     configured: Configured | None = None
     """What was configured, as it is after the record."""
     spent: Spent | None = None

@@ -115,6 +115,8 @@ class Core(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=Tr
     """How far the sweep has come. Of a namespace's reserved empty user alone."""
     has_vectors: bool = False
     """Whether vectors were ever stored since the last erasure."""
+    said_owed: tuple[str, ...] = ()
+    """Runs whose SAID rows are not stored yet, oldest first."""
 
 
 class Layers(msgspec.Struct, frozen=True, gc=False):
@@ -187,6 +189,10 @@ class State(msgspec.Struct, frozen=True, gc=False):
         return claim is not None and all(
             each in extraction_ids or each not in self.core.open for each in claim.extraction_ids
         )
+
+    def owing(self, run_ids: Collection[str]) -> tuple[str, ...]:
+        """Return those of some runs whose SAID rows are owed."""
+        return tuple(run_id for run_id in self.core.said_owed if run_id in run_ids)
 
     @property
     def memory_count(self) -> int:
@@ -287,10 +293,17 @@ def _fold_core(core: Core, record: Record, body: Body) -> Core:
         summarize=summarize,
         embed_time=core.embed_time if body.embed_time is None else body.embed_time,
         has_vectors=core.has_vectors or bool(body.embedded),
+        said_owed=_said_owed(core.said_owed, body),
         configs=_configs_with(core.configs, body.configured),
         spent=body.spent or core.spent,
         sweep=_sweep(core.sweep, record, body),
     )
+
+
+def _said_owed(owed: tuple[str, ...], body: Body) -> tuple[str, ...]:
+    if body.said_settled:
+        owed = tuple(run_id for run_id in owed if run_id not in body.said_settled)
+    return (*owed, body.run.run_id) if body.said_owed and body.run is not None else owed
 
 
 def _configs_with(configs: Mapping[str, Configured], changed: Configured | None) -> Mapping[str, Configured]:

@@ -57,7 +57,9 @@ class ForgetRuns(Command[Forgotten]):
             reached=old[-1].index,
         )
         deletes.extend(RowKey(kind, run.run_id) for run in going for kind in (RowKind.RUN, RowKind.SAID))
-        return Decision(RecordKind.SWEEP, Body(revision=state.revision, forgotten=forgotten), puts, deletes)
+        settled = state.owing({run.run_id for run in going})
+        body = Body(revision=state.revision, forgotten=forgotten, said_settled=settled)
+        return Decision(RecordKind.SWEEP, body, puts, deletes)
 
     def _session(self, state: State, session_id: str) -> Session | None:
         return state.sessions.get(session_id, self._sessions.get(session_id))

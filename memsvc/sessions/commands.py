@@ -17,8 +17,7 @@ from memsvc.journal.state import State
 from memsvc.memories.writing import clearable
 from memsvc.model import Extraction, ExtractionKind, ExtractionState, LearningMode, Run, Scope, Session, decode, encode
 from memsvc.search.embedders.contract import InstantEmbedder
-from memsvc.search.said import said_in
-from memsvc.search.text import shared_analyzer
+from memsvc.sessions.said_rows import may_owe, said_rows
 from memsvc.sessions.stored import Stored, stored
 from memsvc.settings.accepting import NO_TERMS, Terms
 from memsvc.storage.driver import Driver, PageOf, RecordKind, Row, RowKey, RowKind
@@ -69,7 +68,8 @@ class AppendRunCommand(Command[RunReceipt]):
     named_by_client: bool = False
     request: Request | None = None
     embedder: InstantEmbedder | None = None
-    """Makes the vectors of what the user said; None: it is found by its words alone."""
+    """Makes the vectors of what the user said, where the run is not learned from; None: it is found by its words
+    alone."""
     summarize_every: int = 0
     """The session is summarized after so many new runs; 0: only when asked for."""
     skip_stored: bool = False
@@ -122,10 +122,11 @@ class AppendRunCommand(Command[RunReceipt]):
         session = self._session_after(state.sessions.get(run.session_id, self._session), run)
         puts = [Row(RowKind.RUN, run.run_id, encode(run), run.session_id, run.index)]
         deletes = []
-        said = said_in(run, shared_analyzer, self.embedder)
-        if said.messages:
-            puts.append(Row(RowKind.SAID, run.run_id, encode(said), "", run.index))
-        for replaced in {each.run_id: each for each in (*self._chain[:1], *self._chain[-1:])}.values():
+        owes = extraction is not None and may_owe(state, self.size_bytes)
+        if not owes:
+            puts += said_rows(run, self.embedder)
+        replaced_runs = {each.run_id: each for each in (*self._chain[:1], *self._chain[-1:])}
+        for replaced in replaced_runs.values():
             # The one that was named points to the newest from now on: a long chain is walked once.
             gone = replace(replaced, replaced_by=run.run_id)
             puts.append(Row(RowKind.RUN, gone.run_id, encode(gone), gone.session_id, gone.index))
@@ -150,6 +151,8 @@ class AppendRunCommand(Command[RunReceipt]):
             session=session,
             extractions=(extraction,) if extraction is not None else (),
             summarize=self._summarize(state, moment, session),
+            said_owed=owes,
+            said_settled=state.owing(replaced_runs),
         )
         return Decision(RecordKind.RUN, body, puts, deletes)
 
@@ -338,6 +341,7 @@ class DeleteSessionCommand(Command[SessionDeleted]):
                 "" if more else self.session_id, self.runs + len(run_ids), self.memories + len(draft.changes)
             ),
             more=more,
+            said_settled=state.owing(run_ids),
         )
         return Decision(
             RecordKind.COMMIT,

@@ -24,9 +24,8 @@ from memsvc.model import (
     encode,
 )
 from memsvc.search.embedders.contract import InstantEmbedder
-from memsvc.search.said import said_in
-from memsvc.search.text import shared_analyzer
 from memsvc.sessions.commands import MAX_JOINED_RUNS, Quiet, check_room, open_summary, run_exists
+from memsvc.sessions.said_rows import said_rows
 from memsvc.settings import NamespaceSettings
 from memsvc.settings.accepting import Terms
 from memsvc.storage.driver import Driver, RecordKind, Row, RowKey, RowKind
@@ -150,6 +149,7 @@ class ImportRunsCommand(Command[Sequence[ImportedRun]]):
             extractions=extractions,
             imported_runs=tuple(outcomes),
             summarize=self._summarize(work, state, moment),
+            said_settled=state.owing({run.run_id for run in work.changed()}),
         )
         return Decision(RecordKind.RUN, body, puts, deletes)
 
@@ -190,10 +190,9 @@ class ImportRunsCommand(Command[Sequence[ImportedRun]]):
         deletes: list[RowKey] = []
         for run in work.changed():
             puts.append(Row(RowKind.RUN, run.run_id, encode(run), run.session_id, run.index))
-            said = None if run.replaced else said_in(run, shared_analyzer, self.embedder)
-            if said is not None and said.messages:
-                puts.append(Row(RowKind.SAID, run.run_id, encode(said), "", run.index))
-            elif run.run_id in self._known:
+            said = [] if run.replaced else said_rows(run, self.embedder)
+            puts += said
+            if not said and run.run_id in self._known:
                 deletes.append(RowKey(RowKind.SAID, run.run_id))
         deletes += [RowKey(RowKind.SUMMARY, name) for name in work.outdated_summaries]
         return puts, deletes

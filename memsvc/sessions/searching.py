@@ -11,10 +11,12 @@ from msgspec import Struct
 from memsvc.context import Recalled
 from memsvc.meaning import Meaning
 from memsvc.model import Message, Run, Scope, decode
+from memsvc.search.embedders.contract import InstantEmbedder, instant
 from memsvc.search.history import NEWEST_MESSAGES, HistoryFilter, HistoryHit, Spot
 from memsvc.search.said import ANALYSIS, SaidRun
 from memsvc.search.scores import shown_scores
 from memsvc.sessions.history import timed
+from memsvc.sessions.said_rows import said_rows
 from memsvc.storage.driver import Driver, PageOf, Row, RowKind
 from memsvc.users import LATEST, Consistency, HotUser, Users
 from memsvc.users.history import HotHistory
@@ -138,9 +140,13 @@ class HistorySearch(Struct):
 
     async def _vector(self, query: str) -> bytes:
         """Return the query's vector where what was said has some: those of an instant embedder are stored with it."""
-        if self.meaning is None or not self.meaning.embedder.instant:
+        if self.meaning is None or self._embedder is None:
             return b""
         return (await self.meaning.ask(query)).vector
+
+    @property
+    def _embedder(self) -> InstantEmbedder | None:
+        return instant(self.meaning.embedder if self.meaning is not None else None)
 
     async def _prepared(self, user: HotUser) -> HotHistory:
         """Return the user's history with every run that it is known to have."""
@@ -150,8 +156,7 @@ class HistorySearch(Struct):
             if history is None:
                 grown = True
                 # In its place from the first row on, so that it hears of what comes and goes meanwhile.
-                model = self.meaning.embedder.name if self.meaning is not None and self.meaning.embedder.instant else ""
-                history = user.history = HotHistory(model)
+                history = user.history = HotHistory(self._embedder.name if self._embedder is not None else "")
                 try:
                     await self._read(user, history)
                 finally:
@@ -162,8 +167,7 @@ class HistorySearch(Struct):
             if history.unread:
                 grown = True
                 unread = list(history.unread)
-                rows = await self.users.driver.get(user.state.scope, RowKind.SAID, unread)
-                history.add(_said_runs([rows[run_id] for run_id in unread if run_id in rows]))
+                history.add(await self._said(user.state.scope, unread))
                 for run_id in unread:
                     history.unread.pop(run_id, None)
             if user.history is history:
@@ -173,6 +177,7 @@ class HistorySearch(Struct):
 
     async def _read(self, user: HotUser, history: HotHistory) -> None:
         """Read the user's newest messages, letting the event loop go on meanwhile."""
+        owed = user.state.core.said_owed
         said: list[tuple[str, int, SaidRun]] = []
         count, before, limit = 0, None, _FIRST_PAGE_RUNS
         while count < NEWEST_MESSAGES:
@@ -186,8 +191,22 @@ class HistorySearch(Struct):
             if len(page) < limit:
                 break
             before, limit = page[-1].position, _runs_a_page(page)
+        said += await self._said(user.state.scope, owed)
+        said.sort(key=lambda run: run[1], reverse=True)
         await history.add_many(_newest(said))
         history.read.set()
+
+    async def _said(self, scope: Scope, run_ids: Sequence[str]) -> list[tuple[str, int, SaidRun]]:
+        """Return what runs can be found by; where it is not stored, it is made of the runs."""
+        rows = dict(await self.users.driver.get(scope, RowKind.SAID, run_ids)) if run_ids else {}
+        owed = [run_id for run_id in run_ids if run_id not in rows]
+        runs = await self.users.driver.get(scope, RowKind.RUN, owed) if owed else {}
+        for row in runs.values():
+            run = decode(row.body, Run)
+            if not run.replaced:
+                rows.update((said.row_id, said) for said in said_rows(run, self._embedder))
+                await asyncio.sleep(0)
+        return _said_runs([rows[run_id] for run_id in run_ids if run_id in rows])
 
     async def _runs(self, scope: Scope, hits: Sequence[HistoryHit]) -> Mapping[str, Run]:
         """Return the runs of hits and of what stands beside them, as they are now; replaced ones are left out."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
 from msgspec import Struct, field, structs
 
@@ -28,9 +28,12 @@ from memsvc.journal.lifecycle import has_waited_since
 from memsvc.log import Log
 from memsvc.meaning import Meaning
 from memsvc.metrics.meters import Meters
-from memsvc.model import Extraction, ExtractionKind, ExtractionState, Scope, Usage
+from memsvc.model import Extraction, ExtractionKind, ExtractionState, Run, Scope, Usage
+from memsvc.search.embedders.contract import instant
+from memsvc.sessions.said_rows import said_rows
 from memsvc.settings import SettingsReader
 from memsvc.storage.crashpoints import reach
+from memsvc.storage.driver import Row
 from memsvc.summaries.commands import StoreSummary
 from memsvc.summaries.summarizing import Summarizer
 from memsvc.tracing import OFF, Traces
@@ -179,6 +182,7 @@ class Attempts(Struct):
             rights_of(settings, self.settings.max_unasked_deletions),
             finished.refusals,
             wordings=await self._wordings(scope, operations),
+            said=await self._said(scope, reading.runs),
         )
         reach("worker.before_finish")
         part = await self.writer.write(scope, finish)
@@ -198,6 +202,19 @@ class Attempts(Struct):
         user = self.users.hot(scope) or await self.users.latest(scope)
         await user.prepare_wordings()
         return user.wordings
+
+    async def _said(self, scope: Scope, runs: Sequence[Run]) -> Mapping[str, Sequence[Row]]:
+        """Return what runs are found by, where that is owed."""
+        # It was read a moment ago, and the writer sees what is owed by then.
+        user = self.users.hot(scope) or await self.users.latest(scope)
+        owed = user.state.core.said_owed
+        embedder = instant(self.meaning.embedder if self.meaning is not None else None)
+        rows: dict[str, Sequence[Row]] = {}
+        for run in runs:
+            if run.run_id in owed:
+                async with self.foreground.background():
+                    rows[run.run_id] = said_rows(run, embedder)
+        return rows
 
     async def _done(self, scope: Scope, claimed: Claimed, usage: Usage) -> None:
         """Count what an attempt that has succeeded has cost."""

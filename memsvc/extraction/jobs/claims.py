@@ -6,7 +6,7 @@ stands, or the claim has ended: a worker that froze past its lease changes nothi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -38,7 +38,7 @@ from memsvc.model import (
     Usage,
 )
 from memsvc.sessions.commands import MAX_JOINED_BYTES
-from memsvc.storage.driver import RecordKind
+from memsvc.storage.driver import RecordKind, Row
 from memsvc.users.wordings import Wordings
 
 _MOST_GIVEN_UP: Final = 250
@@ -190,6 +190,8 @@ class FinishCommand(Command[Part | None]):
     before: Reconciled = Reconciled()
     wordings: Wordings | None = None
     """Of the user's memories, as far as they are known."""
+    said: Mapping[str, Sequence[Row]] = {}
+    """What runs are found by whose SAID rows were owed when this was made."""
 
     def decide(self, state: State, moment: Moment) -> Decision | None:
         held = standing(state, self.claim)
@@ -207,11 +209,11 @@ class FinishCommand(Command[Part | None]):
                 change_count=first.change_count + len(draft.changes),
                 refusals=reconciled.refusals,
             )
-            return Decision(RecordKind.COMMIT, self._body(draft, reconciled, (first,), more=True))
+            return self._decision(draft, reconciled, (first,), more=True)
         refusals = joined(self.refusals, reconciled.refusals)
         settled = tuple(self._settled(extraction, draft, refusals) for extraction in held)
         settled = (replace(settled[0], usage=settled[0].usage + self.usage), *settled[1:])
-        return Decision(RecordKind.COMMIT, self._body(draft, reconciled, settled, more=False))
+        return self._decision(draft, reconciled, settled, more=False)
 
     def _settled(self, extraction: Extraction, draft: Draft, refusals: tuple[Refusal, ...]) -> Extraction:
         return succeeded(
@@ -223,15 +225,21 @@ class FinishCommand(Command[Part | None]):
             refusals=refusals,
         )
 
-    def _body(self, draft: Draft, reconciled: Reconciled, extractions: tuple[Extraction, ...], *, more: bool) -> Body:
-        return draft.body(
+    def _decision(
+        self, draft: Draft, reconciled: Reconciled, extractions: tuple[Extraction, ...], *, more: bool
+    ) -> Decision:
+        owed = draft.state.owing(self.said)
+        body = draft.body(
             extractions=extractions,
             releases=not more,
             extraction_id=self.claim.extraction_ids[0],
             more=more,
             reached=Reached(reconciled.next_operation, reconciled.deletions) if more else None,
             unnamed_deletions=reconciled.unnamed_deletions,
+            said_settled=owed,
         )
+        # Of a run that went meanwhile nothing is owed any more, nor stored.
+        return Decision(RecordKind.COMMIT, body, [row for run_id in owed for row in self.said[run_id]])
 
     def result(self, recorded: Recorded) -> Part | None:
         body = recorded.body

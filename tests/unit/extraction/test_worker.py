@@ -22,6 +22,7 @@ from memsvc.journal.lifecycle import has_waited_since
 from memsvc.journal.records import Claim
 from memsvc.model import ExtractionState, LearningMode, Message, Origin, Refusal, Role, Run, Scope, TextPart, Usage
 from memsvc.sessions import AppendRunCommand, Quiet
+from memsvc.storage.driver import PageOf, RowKind
 
 LIMITS = Limits(5, 3600.0)
 
@@ -43,6 +44,17 @@ async def test_a_run_is_learned_from(replica: Replica) -> None:
     assert commit is not None
     assert extraction.usage == Usage(1, 10, 0, 5)
     assert await replica.texts() == ["I ski"]
+
+
+async def test_what_runs_are_found_by_is_stored_with_what_was_learned(replica: Replica) -> None:
+    receipts = [await replica.say(text, quiet=0.2) for text in ("I ski", "I sail")]
+    run_ids = [receipt.run_id for receipt in receipts]
+    assert (await replica.users.latest(SARAH)).state.core.said_owed == tuple(run_ids)
+    replica.worker.start()
+    await replica.extractions.wait(SARAH, receipts[0].extraction_id, 10)
+    said = await replica.driver.rows(PageOf(SARAH, RowKind.SAID, limit=10))
+    assert [row.row_id for row in said] == run_ids
+    assert (await replica.users.latest(SARAH)).state.core.said_owed == ()
 
 
 async def test_runs_of_a_session_that_wait_together_cost_one_call(replica: Replica) -> None:

@@ -24,7 +24,10 @@ SARAH = Scope("default", "sarah")
 class House:
     """One process on a store."""
 
-    def __init__(self, driver: MemoryDriver, embedder: StaticEmbedder | None = None) -> None:
+    def __init__(
+        self, driver: MemoryDriver, embedder: StaticEmbedder | None = None, mode: LearningMode = LearningMode.OFF
+    ) -> None:
+        self.mode = mode
         self.users = Users(driver)
         self.writer = Writer(self.users)
         self.embedder = embedder
@@ -36,7 +39,7 @@ class House:
         roles = (Role.USER, Role.ASSISTANT)
         messages = tuple(Message(roles[number % 2], (TextPart(text),)) for number, text in enumerate(said))
         run = Run(session_id=session, run_id=new_id(), index=0, messages=messages, replaces_run_id=replaces)
-        command = AppendRunCommand(run, 100, LearningMode.OFF, Quiet(0, 0), new_id(), embedder=self.embedder)
+        command = AppendRunCommand(run, 100, self.mode, Quiet(0, 0), new_id(), embedder=self.embedder)
         return (await self.sessions.append(SARAH, command)).run_id
 
     async def found(self, query: str, wanted: HistoryFilter | None = None) -> list[str]:
@@ -55,9 +58,9 @@ async def driver() -> AsyncIterator[MemoryDriver]:
     await driver.close()
 
 
-@pytest.fixture
-def house(driver: MemoryDriver) -> House:
-    return House(driver)
+@pytest.fixture(params=[LearningMode.OFF, LearningMode.AUTOMATIC])
+def house(driver: MemoryDriver, request: pytest.FixtureRequest) -> House:
+    return House(driver, mode=request.param)
 
 
 async def test_what_was_said_is_found_with_what_was_said_beside_it(house: House) -> None:
@@ -103,7 +106,8 @@ async def test_a_deleted_session_a_replaced_run_and_an_erased_user_are_found_no_
     for each in (house, other):
         assert await each.found("code secret 4711") == []
         assert await each.found("cat") == ["My cat is called Mimi"]
-    assert {row.row_id for row in await driver.rows(PageOf(SARAH, RowKind.SAID, limit=10))} == {
+    owed = (await house.users.latest(SARAH)).state.core.said_owed
+    assert {row.row_id for row in await driver.rows(PageOf(SARAH, RowKind.SAID, limit=10))} | {*owed} == {
         row.row_id for row in await driver.rows(PageOf(SARAH, RowKind.RUN, limit=10))
     }
     await Administration(house.users, house.writer).erase(SARAH, None)
@@ -131,8 +135,7 @@ async def test_the_nearest_are_read_as_far_as_wanted_and_as_they_are_by_then(
     assert not await house.searching.nearest(user, "code", 5, HistoryFilter(), 1.1)
 
 
-async def test_what_comes_and_goes_while_the_history_is_read_is_not_missed(driver: MemoryDriver) -> None:
-    house = House(driver)
+async def test_what_comes_and_goes_while_the_history_is_read_is_not_missed(house: House, driver: MemoryDriver) -> None:
     first = await house.say("My code is 4711")
     await house.say("My code was told to nobody")
 
@@ -183,15 +186,18 @@ async def test_the_history_counts_in_the_caches_budget(house: House) -> None:
     assert (await house.users.latest(SARAH)).size_bytes > before + 50 * 100
 
 
-async def test_what_the_user_said_is_found_by_what_it_means(driver: MemoryDriver) -> None:
-    house = House(driver, StaticEmbedder())
+@pytest.mark.parametrize("mode", [LearningMode.OFF, LearningMode.AUTOMATIC])
+async def test_what_the_user_said_is_found_by_what_it_means(driver: MemoryDriver, mode: LearningMode) -> None:
+    house = House(driver, StaticEmbedder(), mode)
     await house.say("Goes skiing every weekend", "Where to?")
     await house.say("The lease ends in August", session="s2")
 
     assert (await house.found("winter sports"))[0] == "Goes skiing every weekend"
     assert (await House(driver, StaticEmbedder()).found("winter sports"))[0] == "Goes skiing every weekend"
     assert await House(driver).found("winter sports") == []
-    assert await House(driver, StaticEmbedder(name="another")).found("winter sports") == []
+    by_another = await House(driver, StaticEmbedder(name="another")).found("winter sports")
+    # Vectors of one model are not compared with another's; those that are not stored yet are made by whoever searches.
+    assert by_another[:1] == ([] if mode is LearningMode.OFF else ["Goes skiing every weekend"])
     only = HistoryFilter(session_ids=("s2",))
     assert "Goes skiing every weekend" not in await house.found("winter sports", only)
     await house.delete("s1")
