@@ -84,7 +84,8 @@ class AppendRunCommand(Command[RunReceipt]):
 
     def needs(self, state: State) -> bool:
         named = self.named_by_client or self.run.replaces_run_id or self.skip_stored
-        return bool(named) or self.run.session_id not in state.sessions
+        # Who has no runs has no sessions.
+        return bool(named) or (state.core.runs > 0 and self.run.session_id not in state.sessions)
 
     async def prepare(self, driver: Driver, state: State) -> None:
         scope, run = state.scope, self.run
