@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from memsvc.search.bm25 import is_lent, rarity
-from memsvc.search.postings import Postings
+from memsvc.search.postings import TermPostings
 from memsvc.search.ranking import QueryTerm
 
 
@@ -43,10 +43,9 @@ class Corpus(msgspec.Struct, frozen=True):
         """Whether so many documents hold a term that it is a stop word here, like a name that starts each of them."""
         return self.holders[term] >= _MANY_HOLDERS and self.holders[term] > 0.75 * self.count
 
-    def terms_in(self, postings: Postings) -> list[QueryTerm]:
-        """Return the terms of the query that there are, rarest first, within limits."""
-        found = [(postings.of(term), term) for term in self.holders]
-        by_rarity = sorted((self.holders[term], term, held) for held, term in found if held)
+    def terms_in(self, postings: Mapping[str, TermPostings]) -> list[QueryTerm]:
+        """Return the terms of the query that an index has, rarest first, within limits: `postings` are those it has."""
+        by_rarity = sorted((self.holders[term], term, held) for term, held in postings.items() if held)
         known: list[QueryTerm] = []
         total = 0
         for holders, term, held in by_rarity[:_MOST_TERMS]:

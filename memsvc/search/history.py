@@ -190,10 +190,10 @@ class HistoryIndex:
         )
 
     def _asked(self, query: str) -> _Asked:
-        terms = shared_analyzer.query_terms(query)
-        holders = {term: len(self._postings.of(term)) for term in terms}
+        terms = self._postings.of_each(shared_analyzer.query_terms(query))
+        holders = {term: len(postings) for term, postings in terms.items()}
         corpus = Corpus(max(len(self._run_of), *holders.values(), 1), self._total_length, holders)
-        known = corpus.terms_in(self._postings)
+        known = corpus.terms_in(terms)
         timed = self._timed(corpus) if known and asks_when(query) else ()
         return _Asked(
             corpus,

@@ -20,7 +20,7 @@ from memsvc.search.corpus import Corpus
 from memsvc.search.dense import holding
 from memsvc.search.memory_terms import memory_codes, searchable_text
 from memsvc.search.neighbours import Neighbours, Place
-from memsvc.search.postings import CODE_BYTES, MAX_SLOTS, Gathered, Postings, tallied
+from memsvc.search.postings import CODE_BYTES, MAX_SLOTS, Gathered, Postings, TermPostings, tallied
 from memsvc.search.ranking import Ranking, nth_largest
 from memsvc.search.stop_phrase import StopPhrase
 from memsvc.search.text import Analyzer, shared_analyzer
@@ -140,8 +140,7 @@ class LexicalIndex:
 
     def corpus(self, query: str) -> Corpus:
         """Return what of this index decides how much each term of a query counts."""
-        terms = self._analyzer.query_terms(_ends(query))
-        return Corpus(len(self._slots), self._total_length, {term: len(self._postings.of(term)) for term in terms})
+        return self._corpus(self._asked(query))
 
     def search(
         self,
@@ -179,8 +178,9 @@ class LexicalIndex:
         if phrase is not None:
             said = self._saying(phrase, self._slot_predicate(allowed))
             return Hits(self._first(said, limit, 1.0), NOTHING.by_context)
-        corpus = corpus or self.corpus(query)
-        terms = corpus.terms_in(self._postings)
+        postings = self._asked(query)
+        corpus = corpus or self._corpus(postings)
+        terms = corpus.terms_in(postings)
         if not terms:
             return NOTHING
         permits = self._slot_predicate(allowed)
@@ -198,8 +198,9 @@ class LexicalIndex:
         """Return what `find` does of a query, with numpy; None: it asks for nothing but stop words."""
         import numpy as np
 
-        corpus, count = self.corpus(query), len(self._memories)
-        terms = corpus.terms_in(self._postings)
+        postings, count = self._asked(query), len(self._memories)
+        corpus = self._corpus(postings)
+        terms = corpus.terms_in(postings)
         if StopPhrase.of(_ends(query), self._analyzer) is not None or (terms and terms[0].everywhere):
             return None
         if not terms:
@@ -237,6 +238,13 @@ class LexicalIndex:
 
     def __contains__(self, memory_id: str) -> bool:
         return memory_id in self._slots
+
+    def _asked(self, query: str) -> dict[str, TermPostings]:
+        """Return the terms of a query, each with its postings, perhaps none."""
+        return self._postings.of_each(self._analyzer.query_terms(_ends(query)))
+
+    def _corpus(self, asked: Mapping[str, TermPostings]) -> Corpus:
+        return Corpus(len(self._slots), self._total_length, {term: len(postings) for term, postings in asked.items()})
 
     def _saying(self, phrase: StopPhrase, permits: Callable[[int], bool] | None) -> dict[int, float]:
         """Return the slots that say words which are in no index, as a query of stop words alone asks for."""

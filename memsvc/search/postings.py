@@ -210,6 +210,10 @@ class Postings:
         start = bisect_left(bucket, prefix)
         return TermPostings(bucket, prefix, start, bisect_left(bucket, prefix + (1 << _TERM_SHIFT), start))
 
+    def of_each(self, terms: Iterable[str]) -> dict[str, TermPostings]:
+        """Return the postings of each term."""
+        return {term: self.of(term) for term in terms}
+
     @property
     def size_bytes(self) -> int:
         return sys.getsizeof(self._buckets) + sum(map(sys.getsizeof, self._buckets))

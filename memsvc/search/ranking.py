@@ -84,12 +84,11 @@ class Ranking:
         """Return the sum of each slot, permitted or not, without its factor: with numpy, for whoever has loaded it."""
         import numpy as np
 
-        slots = len(self._neighbours.before)
-        if sum(len(term.postings) for term in terms) >= max(_MANY_FOR_SUMS, slots // _SLOTS_PER_POSTING_FOR_SUMS):
+        if sum(len(term.postings) for term in terms) >= _MANY_FOR_SUMS:
             return dense_sums(terms, self._neighbours, self._mean_length, self._shares)
         for term in terms:
             self._read(term)
-        sums = np.zeros(slots)
+        sums = np.zeros(len(self._neighbours.before))
         sums[list(self._sums)] = list(self._sums.values())
         return sums
 
@@ -258,7 +257,6 @@ _MANY_POSTINGS = 96
 _SLOTS_PER_POSTING = 50
 """With numpy all slots are looked at, however few of them are found."""
 _MANY_FOR_SUMS = 48
-_SLOTS_PER_POSTING_FOR_SUMS = 110
 """The same where the sums of all slots are wanted."""
 _COMMON = 64
 """From as many postings on it pays to see whether a term must be read."""
