@@ -58,13 +58,13 @@ class Block:
         """Its text and the ids in it, once it was written: it is not written again while it is kept."""
         self._frames: tuple[Frame, ...] = ()
         self._is_of_team = is_shared(source.user_id)
-        entries = source.cache.get(form)
-        if not isinstance(entries, Entries):
-            entries = source.cache[form] = Entries()
+        entries = source.written.get(form)
+        if entries is None:
+            entries = source.written[form] = Entries()
         self._entries = entries
 
     def entry(self, memory: Memory) -> Entry:
-        """Return the memory as it is written; kept until the user changes."""
+        """Return the memory as it is written; kept until it changes."""
         entry = self._entries.get(memory.memory_id)
         if entry is None:
             if len(self._entries) >= _MAX_ENTRIES:

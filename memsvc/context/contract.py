@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -36,6 +36,10 @@ class Source(Searchable, Protocol):
     @property
     def cache(self) -> MutableMapping[object, object]:
         """What was derived from the memories; MUST be emptied when the revision moves."""
+
+    @property
+    def written(self) -> MutableMapping[object, dict[str, Any]]:
+        """What was derived from single memories, by what for and id; that of a memory which changes MUST go."""
 
     def layer(self, layer: Layer) -> Mapping[str, Memory]:
         """Return the layer's visible memories by id, in the order of their numbers."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
+from typing import Any
 
 from memsvc.clock import now_micros
 from memsvc.journal.past import AsOf
@@ -46,6 +47,7 @@ class HotUser:
         "state",
         "vectors",
         "wordings",
+        "written",
     )
 
     def __init__(self, state: State, checked: float, checked_time: int, *, is_past: bool = False) -> None:
@@ -66,6 +68,8 @@ class HotUser:
         """What readers derived at this revision; emptied when it moves."""
         self.encoded: dict[str, bytes] = {}
         """Memories in a reader's own form, by id; an entry goes when its memory changes."""
+        self.written: dict[object, dict[str, Any]] = {}
+        """The same for readers who have several forms, by form and id."""
         self.memory_bytes = sum(map(memory_bytes, state.all_memories()))
         self._index: LexicalIndex | None = None
         self._order: list[tuple[int, str]] | None = None
@@ -96,7 +100,7 @@ class HotUser:
         vectors = self.vectors.size_bytes if self.vectors is not None else 0
         history = self.history.size_bytes if self.history is not None else 0
         wordings = self.wordings.size_bytes if self.wordings is not None else 0
-        derived = sum(getattr(value, "size_bytes", 0) for value in self.cache.values())
+        derived = sum(getattr(each, "size_bytes", 0) for each in (*self.cache.values(), *self.written.values()))
         past = self.past[1].size_bytes if self.past is not None else 0
         searched = index + vectors + history + wordings
         return past + USER_BYTES + self.memory_bytes + searched + encoded + order + requests + derived
@@ -127,6 +131,8 @@ class HotUser:
                 self.history = None
             for change in body.changes:
                 self.encoded.pop(change.memory_id, None)
+                for written in self.written.values():
+                    written.pop(change.memory_id, None)
                 if change.before is not None:
                     self.memory_bytes -= memory_bytes(change.before)
                 if change.after is not None:
@@ -145,6 +151,7 @@ class HotUser:
                         self._index.remove(change.memory_id)
         if erased:
             self.encoded.clear()
+            self.written.clear()
             self._index = self._order = self._paired = None
             self.vectors = self.history = self.wordings = None
             self.memory_bytes = sum(map(memory_bytes, state.all_memories()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
+from typing import Any
 
 from memsvc.model import Layer, Memory, Polarity, Trust
 from memsvc.search.corpus import Corpus
@@ -17,6 +18,7 @@ class UserSource:
         self.user_id = user_id
         self.revision = revision
         self.cache: MutableMapping[object, object] = {}
+        self.written: MutableMapping[object, dict[str, Any]] = {}
         self.searches: list[str] = []
         self.layers_read = 0
         self._layers = {layer: {m.memory_id: m for m in ordered if m.layer is layer} for layer in Layer}
