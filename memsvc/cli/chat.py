@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 
 from memsvc.cli.answering import Answerer
-from memsvc.cli.parameters import TextType
+from memsvc.cli.parameters import NameType
 from memsvc.cli.settings import SettingType, configuration, server_options
 from memsvc.cli.transcript import print_learned, print_said
 from memsvc.errors import Error
@@ -22,7 +22,7 @@ _HELP = """/context shows the prompt, /search WORDS searches, /memories lists,
 
 @click.command()
 @server_options
-@click.option("--user", "user_id", default="me", type=TextType(), show_default=True, help="Whose memory.")
+@click.option("--user", "user_id", default="me", type=NameType(), show_default=True, help="Whose memory.")
 @click.option("--config", "config_file", default="", type=SettingType(File), help="A TOML file with settings.")
 def chat(target: str, path: str, user_id: str, config_file: str) -> None:
     """Talk to memsvc and see what it learns.

@@ -16,7 +16,7 @@ from typing import BinaryIO
 import click
 
 from memsvc.cli.exporting_to import FORMS, write_agno, write_as
-from memsvc.cli.parameters import TextType, target_option, token_option
+from memsvc.cli.parameters import NameType, TextType, target_option, token_option
 from memsvc.cli.progress import Kept, Shown
 from memsvc_client import MemoryClient, MemoryServiceError, OutOfRange
 
@@ -25,7 +25,7 @@ _CALL_SECONDS = 60.0
 
 
 @click.command()
-@click.argument("users", nargs=-1, type=TextType(), metavar="[USER]...")
+@click.argument("users", nargs=-1, type=NameType(), metavar="[USER]...")
 @click.option("--all", "everybody", is_flag=True, help="Every user of the namespace.")
 @click.option(
     "--to",
@@ -68,7 +68,11 @@ def export(
                 _Export(client, file, kept).run(users, reached)
             kept.done()
         except MemoryServiceError as error:
-            again = "" if output == "-" else "\nWhat was written stays: run the same command again to go on."
+            again = (
+                ""
+                if output == "-" or form != "memsvc"
+                else "\nWhat was written stays: run the same command again to go on."
+            )
             raise click.ClickException(f"{error}{again}") from error
         except OSError as error:
             if isinstance(error, BrokenPipeError):

@@ -47,6 +47,17 @@ def write_agno(client: MemoryClient, users: Iterable[str], path: Path) -> int:
     """Write the memories of users as agno's table into a new SQLite file; return how many."""
     if path.exists():
         raise click.ClickException(f"{path} is there already: name a new file")
+    try:
+        return _write_agno(client, users, path)
+    except BaseException as error:
+        # There was nothing before: the same command may be run again.
+        path.unlink(missing_ok=True)
+        if isinstance(error, sqlite3.Error):
+            raise click.ClickException(f"{path}: {error}") from error
+        raise
+
+
+def _write_agno(client: MemoryClient, users: Iterable[str], path: Path) -> int:
     count = 0
     seen: set[str] = set()
     with closing(sqlite3.connect(path)) as database, database:

@@ -22,6 +22,16 @@ class TextType(click.types.StringParamType):
         return text
 
 
+class NameType(TextType):
+    """Text that names something, and so is not empty."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        name = super().convert(value, param, ctx)
+        if not name:
+            self.fail("must not be empty", param, ctx)
+        return name
+
+
 class TargetType(TextType):
     """Where a server may be; empty: nowhere."""
 

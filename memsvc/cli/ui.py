@@ -105,16 +105,28 @@ class Answering:
         await exchange.sent()
 
 
+class _Text(msgspec.Struct):
+    text: str = ""
+
+
+class _Part(msgspec.Struct):
+    text: _Text | None = None
+
+
+class _Message(msgspec.Struct):
+    role: str = ""
+    parts: list[_Part] = []
+
+
 class _Asked(msgspec.Struct):
     context: str = ""
-    messages: list[dict[str, Any]] = []
+    messages: list[_Message] = []
 
 
-def _said(message: dict[str, Any]) -> tuple[str, str]:
+def _said(message: _Message) -> tuple[str, str]:
     """Return a message's role and text as a model's endpoint takes them; what tools were told is left out."""
-    role = "assistant" if message.get("role") == "ROLE_ASSISTANT" else "user"
-    texts = [str(part["text"].get("text", "")) for part in message.get("parts", []) if "text" in part]
-    return role, "\n".join(texts)
+    role = "assistant" if message.role == "ROLE_ASSISTANT" else "user"
+    return role, "\n".join(part.text.text for part in message.parts if part.text is not None)
 
 
 async def _told_to_stop() -> None:

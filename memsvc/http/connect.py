@@ -117,6 +117,11 @@ class Connect:
             call.end(refused.status)
         except TimeoutError:
             call.end(out_of_time().status)
+        except Error as error:
+            call.end(refusal(error).status)
+        except Exception as error:
+            log.error("call_failed", error, method=method.rpc.name)
+            call.end(refusal(Internal(Reason.INTERNAL, "internal error")).status)
         else:
             call.end()
         await exchange.sent()

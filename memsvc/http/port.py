@@ -15,10 +15,10 @@ import msgspec
 
 from memsvc.application import Application
 from memsvc.config import Config
-from memsvc.errors import invalid
+from memsvc.errors import Internal, Reason, invalid
 from memsvc.http.connect import JSON, Connect
 from memsvc.http.connection import Connection, Exchange, Headers
-from memsvc.http.errors import error_body, plain_status
+from memsvc.http.errors import error_body, plain_status, refusal
 from memsvc.http.page_files import PageFiles
 from memsvc.log import Log
 from memsvc.rpc.addresses import Address, TcpAddress, UnixAddress, parse_address
@@ -35,6 +35,7 @@ _SWEEP_SECONDS: Final = 0.5
 _TEXT: Final = "text/plain; charset=utf-8"
 _RECEIVED: Final = 2
 """As with gRPC: requests up to so many times their limit are received, to be refused with a reason."""
+_INTERNAL: Final = refusal(Internal(Reason.INTERNAL, "internal error")).status
 _ALWAYS: Final[Headers] = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 _PREFLIGHT_SECONDS: Final = "7200"
 _SENT_HEADERS: Final = (
@@ -241,7 +242,7 @@ class Port:
             return self._kept(self._api.answer(exchange, headers))
         post = self._posts.get(head.path)
         if post is not None and head.method == "POST":
-            return self._kept(asyncio.get_running_loop().create_task(_posted(post, exchange, headers)))
+            return self._kept(asyncio.get_running_loop().create_task(_told(exchange, post(exchange, headers))))
         return self._page(exchange, headers)
 
     def _page(self, exchange: Exchange, headers: Headers) -> asyncio.Task[None] | None:
@@ -257,7 +258,8 @@ class Port:
             if isinstance(answer, tuple):
                 _respond(exchange, headers, answer)
             else:
-                return self._kept(asyncio.get_running_loop().create_task(_answered(answer, exchange, headers)))
+                answering = _answered(answer, exchange, headers)
+                return self._kept(asyncio.get_running_loop().create_task(_told(exchange, answering)))
         elif self._files is not None and not self._files.answer(exchange):
             self._refuse(exchange, 404, "there is nothing here")
         return None
@@ -301,8 +303,13 @@ async def _answered(answer: Awaitable[Answer], exchange: Exchange, headers: Head
     _respond(exchange, headers, await answer)
 
 
-async def _posted(post: Post, exchange: Exchange, headers: Headers) -> None:
-    await post(exchange, headers)
+async def _told(exchange: Exchange, answering: Awaitable[None]) -> None:
+    """Answer; where that fails the client is told, instead of waiting for what does not come."""
+    try:
+        await answering
+    except Exception as error:
+        log.error("call_failed", error, method=exchange.head.path)
+        exchange.respond(500, {"Content-Type": JSON, **_ALWAYS}, error_body(_INTERNAL))
 
 
 class Hosts:

@@ -237,6 +237,13 @@ async def test_a_target_that_is_none_says_what_to_write_instead(command: tuple[s
         assert "hush" not in ended.errors
 
 
+@pytest.mark.parametrize("command", [("retry", ""), ("export", "ann", ""), ("chat", "--user", "")])
+async def test_a_user_without_a_name_is_none(command: tuple[str, ...], home: dict[str, str]) -> None:
+    ended = await run(*command, "--target", "127.0.0.1:1", environment=home)
+    assert ended.code == 2
+    assert "must not be empty" in ended.errors
+
+
 _A_RECORD = '{"user_id": "ann", "memory": {"text": "Skis"}}\n'
 
 

@@ -58,3 +58,24 @@ async def test_people_read_markdown_and_programs_one_document(server: Server) ->
     (user,) = json.loads(document)["users"]
     assert [each["memory_id"] for each in user["memories"]][1] == "m1"
     assert user["memories"][0]["value"] == "Oslo"
+
+
+@pytest.mark.parametrize("place", ["none/out.db", "."])
+async def test_a_file_of_agno_that_cannot_be_written_is_said_in_one_line(
+    server: Server, tmp_path: Path, place: str
+) -> None:
+    file = str(tmp_path / place)
+    code, _, errors = await memsvc("export", "ben", "--to", "agno", "-o", file, "--target", server.target)
+
+    assert (code, errors.splitlines()) == (1, [errors.strip()])
+    assert file in errors
+
+
+async def test_a_file_of_agno_that_was_not_finished_is_begun_anew(server: Server, tmp_path: Path) -> None:
+    file = tmp_path / "out.db"
+    away = await memsvc("export", "ben", "--to", "agno", "-o", str(file), "--target", "127.0.0.1:1")
+    left = file.exists()
+    again = await memsvc("export", "ben", "--to", "agno", "-o", str(file), "--target", server.target)
+
+    assert (away[0], left, "run the same command again" in away[2]) == (1, False, False)
+    assert (again[0], again[2].splitlines()[-1]) == (0, "2 memories exported")

@@ -26,6 +26,12 @@ from tests.servers.process import ends_with_its_parent
 from tests.torture.process import Installation
 
 SECONDS = 60.0
+NO_CONVERSATIONS = [
+    b"no json",
+    {"messages": 5},
+    {"messages": [{"parts": 5}]},
+    {"messages": [{"parts": [{"text": "x"}]}]},
+]
 
 
 @pytest.fixture
@@ -120,12 +126,18 @@ async def test_streams_are_relayed_as_they_come(target: str) -> None:
 
 async def test_streams_that_end_otherwise_are_relayed_to_their_end(target: str) -> None:
     scope = {"scope": {"userId": "sarah"}}
+    kind = "application/connect+json"
     async with ui(target) as page:
         api = page.removesuffix("ui/") + "memsvc.v1."
+        broken = [
+            messages_in((await ask(f"{api}MemoryService/WatchMemories", each, Content_Type=kind))[1])
+            for each in (b"", b"\0\0\0\0\1{", b"\0\0\0\0\2{}{}")
+        ]
         await ask(f"{api}MemoryService/CreateMemory", {**scope, "memory": {"text": "Skis"}})
         watched = await streamed(f"{api}MemoryService/WatchMemories", {**scope, "sendInitial": True}, "2000")
         refused = await streamed(f"{api}ExtractionService/WatchExtraction", {**scope, "extractionId": "none"}, "20000")
 
+    assert [each[0][1]["error"]["code"] for each in broken] == ["invalid_argument"] * 3
     *events, (flags, end) = watched
     assert events[0][1]["initial"]["text"] == "Skis"
     assert "initialDone" in events[1][1]
@@ -157,10 +169,10 @@ async def test_a_model_of_the_readers_own_answers(target: str) -> None:
             named = await ask(f"{page}model.json")
             said = {"role": "ROLE_USER", "parts": [{"text": {"text": "Where shall we eat?"}}]}
             answered = await ask(f"{page}answer", {"context": "home: Porto", "messages": [said]})
-            wrong = await ask(f"{page}answer", b"no json")
+            wrong = [await ask(f"{page}answer", each) for each in NO_CONVERSATIONS]
 
         assert json.loads(named[1]) == {"name": "small"}
         assert json.loads(answered[1]) == {"text": "In Porto, then."}
-        assert json.loads(wrong[1]) == {"error": "this is no conversation"}
+        assert [json.loads(each[1]) for each in wrong] == [{"error": "this is no conversation"}] * len(wrong)
         assert "home: Porto" in fake.requests[0].prompt
         assert "Where shall we eat?" in fake.requests[0].prompt

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import pytest
 
+from memsvc.http.port import Answer
 from memsvc.storage.driver import Driver
 from memsvc.v1 import memory_pb2
 from tests.integration.http.http_harness import JSON, HttpHarness, enveloped, messages_in, served_http
@@ -244,3 +245,19 @@ async def test_off_the_api_only_health_is_left(driver: Driver, folder: Path) -> 
         live, called = await http.ask("GET", "/livez"), await http.call(LIST, {"scope": SCOPE})
 
     assert (live.status, called.status) == (200, 404)
+
+
+async def test_a_page_that_fails_is_told_to_have_failed(
+    driver: Driver, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def failing_page() -> Answer:
+        raise KeyError("secret")
+
+    async with served_http(driver, folder, {"/broken": failing_page}) as http:
+        reply = await http.ask("GET", "/broken")
+        again = await http.ask("GET", "/livez")
+
+    assert (reply.status, reply.json["code"], reply.reason) == (500, "internal", "INTERNAL")
+    assert b"secret" not in reply.body
+    assert again.status == 200
+    assert "call_failed" in caplog.text
