@@ -120,7 +120,7 @@ class Cut(msgspec.Struct, frozen=True, gc=False):
     shared_user_id: str = ""
 
 
-class CompiledContext(msgspec.Struct, frozen=True, eq=False, kw_only=True):
+class CompiledContext(msgspec.Struct, frozen=True, gc=False, eq=False, kw_only=True):
     """A context. Calls that are answered from the cache get one and the same object."""
 
     sections: tuple[Section, ...] = ()

@@ -52,7 +52,6 @@ from memsvc.search.history import HistoryFilter
 from memsvc.sessions.history import History
 from memsvc.sessions.searching import Nearest
 from memsvc.settings import MemorySettings
-from memsvc.storage.driver import Tip
 from memsvc.users import HotUser
 from memsvc.users.world import with_past
 from memsvc.v1 import common_pb2
@@ -246,8 +245,9 @@ def _wants_summary(history: pb.ContextHistory) -> bool:
     return history.summary or not history.HasField("summary")
 
 
-def _tips(sources: Sequence[HotUser]) -> tuple[Tip, ...]:
-    return tuple([source.state.tip for source in sources])
+def _tips(sources: Sequence[HotUser]) -> tuple[tuple[int, str], ...]:
+    # No `Tip`s: whatever is kept of a hot user costs the collector time, but for plain tuples of what cannot cycle.
+    return tuple([(source.state.seq, source.state.nonce) for source in sources])
 
 
 def _many(sources: Sequence[HotUser]) -> list[HotUser]:

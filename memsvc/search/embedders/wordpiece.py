@@ -10,7 +10,9 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 from memsvc.search.remembered import Remembered
 
@@ -18,7 +20,7 @@ _PIECE_BYTES: Final = 112
 """With its two numbers."""
 
 
-class Piece(NamedTuple):
+class Piece(msgspec.Struct, frozen=True, gc=False):
     """A piece of a word: its number, and the share of the word's characters that it covers."""
 
     number: int

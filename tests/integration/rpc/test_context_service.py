@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import grpc
@@ -25,6 +26,23 @@ async def compiled(server: Harness, **fields: Any) -> pb.CompileContextResponse:
         pb.CompileContextRequest(scope=SARAH, **fields)
     )
     return reply
+
+
+async def test_a_user_whose_context_is_kept_costs_the_collector_little(server: Harness) -> None:
+    users = [common.Scope(namespace=SARAH.namespace, user_id=f"user-{number}") for number in range(100)]
+    for scope in users:
+        await create(server, "Skis at Tahoe", scope)
+        await create(server, "Sarah", scope, layer=common.LAYER_PROFILE, key="name")
+
+    counts = []
+    for some in (users[:20], users[20:]):
+        for scope in some:
+            await server.contexts.CompileContext(pb.CompileContextRequest(scope=scope, query="sport"))
+        gc.collect()
+        gc.collect()
+        counts.append(len(gc.get_objects()))
+
+    assert counts[1] - counts[0] < 7 * 80
 
 
 async def test_a_context_has_sections_text_ids_and_an_etag(each_server: Harness) -> None:
