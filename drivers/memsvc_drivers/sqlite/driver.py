@@ -216,6 +216,7 @@ class _Files:
     def release(self) -> None:
         self.readers.close()
         self.connection.close()
+        self.readers.forget_commits()
         self.presence.close()
         self.turnstile.close()
 

@@ -15,6 +15,7 @@ from typing import TypeVar
 from memsvc.model import Scope
 from memsvc.storage.driver import EMPTY, Due, Loaded, PageOf, Record, RecordKind, Row, RowKind, Tip, TruncatedJournal
 from memsvc_drivers.sql.statements import Page
+from memsvc_drivers.sqlite.commits import UNKNOWN, Commits
 from memsvc_drivers.sqlite.errors import is_busy, is_interrupted, spoils_connection, unavailable
 from memsvc_drivers.sqlite.schema import connect, file_identity, refuse_replaced
 from memsvc_drivers.sqlite.settings import Settings
@@ -30,6 +31,8 @@ _TICKS = 3
 """A read on the loop ends after 2,000 to 3,000 steps of SQLite's machine, about 100 us."""
 
 _THREADS = 2
+_KNOWN_TIPS = 4_096
+"""So many are remembered while nobody commits: those of the users who are read."""
 
 
 class Readers:
@@ -43,11 +46,34 @@ class Readers:
         self._near = self._connect_near()
         self._near_cursor = self._near.cursor()
         self._ticks = 0
+        self._known: dict[Scope, Tip] = {}
+        self._known_since = UNKNOWN
+        """Where the commits were when these tips were asked for."""
         self._idle: list[sqlite3.Connection] = []
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="memsvc-sqlite-reader")
+        self._commits = Commits()
+        # Once it has read, and for as long as it is open, the shared memory stays the same.
+        if self.data_version() >= 0:
+            self._commits.look_at(settings.path)
 
-    def tips(self, scopes: Sequence[Scope]) -> list[Tip] | None:
-        """Return the tips, read on the loop; None if that would have to wait."""
+    def tips(self, scopes: Sequence[Scope]) -> Sequence[Tip] | None:
+        """Return the tips, known or read on the loop; None if that would have to wait."""
+        mark = self._commits.mark()
+        if mark == UNKNOWN:
+            return self._read_tips(scopes)
+        known = self._known
+        if mark != self._known_since or len(known) > _KNOWN_TIPS:
+            known.clear()
+            self._known_since = mark
+        try:
+            return [known[scope] for scope in scopes]
+        except KeyError:
+            tips = self._read_tips(scopes)
+            if tips is not None:
+                known.update(zip(scopes, tips, strict=True))
+            return tips
+
+    def _read_tips(self, scopes: Sequence[Scope]) -> Sequence[Tip] | None:
         self._ticks = 0
         execute, sql = self._near_cursor.execute, self._tip
         tips = []
@@ -97,6 +123,10 @@ class Readers:
             return -1
         return int(version)
 
+    def forget_commits(self) -> None:
+        """Look at them no more; once all connections of the store are closed."""
+        self._commits.close()
+
     def close(self) -> None:
         """Finish the reads under way. Blocks."""
         self._threads.shutdown()
@@ -140,6 +170,7 @@ class Readers:
     def _failed_near(self, error: sqlite3.Error) -> None:
         """Make the loop's connection fit to be used again. Raises StorageUnavailable if a thread would fail as well."""
         if spoils_connection(error):
+            self._commits.look_no_more()
             self._near.close()
             try:
                 self._near = self._connect_near()

@@ -1,0 +1,144 @@
+"""Tips that are known are right as long as nobody has committed, whoever it is."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from sqlite_stores import SARAH, append_after, applied, grown, opened
+
+from memsvc.errors import StorageUnavailable
+from memsvc.model import Scope
+from memsvc.storage.driver import EMPTY, Tip
+from memsvc_drivers.sqlite.commits import UNKNOWN, Commits
+from memsvc_drivers.sqlite.reads import Readers
+
+OTHERS = """
+import sqlite3, sys
+held = sqlite3.connect(sys.argv[1], isolation_level=None)
+for line in sys.stdin:
+    held.execute("UPDATE memsvc_heads SET seq = ? WHERE user_id = 'sarah'", (int(line),))
+    print("committed", flush=True)
+"""
+"""Another process, and no memsvc: it writes what it is told, by SQLite alone."""
+
+LOCKED_BY_NOBODY = """
+import fcntl, sys
+with open(sys.argv[1], "r+b") as file:
+    fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, 128)
+"""
+"""Takes the lock that all connections of SQLite share while they have shared memory."""
+
+
+@pytest.fixture
+def statements(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[Scope]]:
+    """Whose tips SQLite was asked for."""
+    asked: list[Sequence[Scope]] = []
+    read = Readers._read_tips
+
+    def counted(readers: Readers, scopes: Sequence[Scope]) -> Sequence[Tip] | None:
+        asked.append(tuple(scopes))
+        return read(readers, scopes)
+
+    monkeypatch.setattr(Readers, "_read_tips", counted)
+    return asked
+
+
+async def test_sqlite_is_asked_once_while_nobody_commits(tmp_path: Path, statements: list[Sequence[Scope]]) -> None:
+    nobody = Scope("default", "")
+    async with opened(tmp_path / "memsvc.db") as driver:
+        tip = await grown(driver)
+        statements.clear()
+        for _ in range(3):
+            assert list(await driver.tips([SARAH, nobody])) == [tip, EMPTY]
+            assert list(await driver.tips([nobody])) == [EMPTY]
+        assert statements == [(SARAH, nobody)]
+
+
+async def test_each_commit_of_another_process_is_seen(tmp_path: Path, statements: list[Sequence[Scope]]) -> None:
+    path = tmp_path / "memsvc.db"
+    async with opened(path) as driver:
+        [_, nonce] = await grown(driver)
+        other = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", OTHERS, str(path)), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        assert other.stdin is not None
+        assert other.stdout is not None
+        for seq in range(10, 210):
+            other.stdin.write(b"%d\n" % seq)
+            assert await other.stdout.readline() == b"committed\n"
+            assert list(await driver.tips([SARAH])) == [Tip(seq, nonce)]
+            assert list(await driver.tips([SARAH])) == [Tip(seq, nonce)]
+        other.stdin.close()
+        assert await other.wait() == 0
+        # That they were the same was known each second time.
+        assert statements.count((SARAH,)) <= 202
+
+
+async def test_commits_are_seen_while_the_log_begins_anew_again_and_again(tmp_path: Path) -> None:
+    small = {"checkpoint_bytes": str(64 << 10), "wal_cap_bytes": str(64 << 10)}
+    async with opened(tmp_path / "memsvc.db", small) as driver, opened(tmp_path / "memsvc.db", small) as other:
+        tip = EMPTY
+        for _ in range(60):
+            tip = await applied(other, append_after(tip, body=b"x" * 20_000))
+            assert list(await driver.tips([SARAH])) == [tip]
+
+
+async def test_a_store_that_is_closed_leaves_others_of_the_process_their_locks(tmp_path: Path) -> None:
+    path = tmp_path / "memsvc.db"
+    async with opened(path) as driver:
+        tip = await grown(driver)
+        async with opened(path) as other:
+            assert list(await other.tips([SARAH])) == [tip]
+        taking = subprocess.run(
+            [sys.executable, "-c", LOCKED_BY_NOBODY, f"{path}-shm"], check=False, capture_output=True, text=True
+        )
+        assert "BlockingIOError" in taking.stderr
+        assert list(await driver.tips([SARAH])) == [tip]
+
+
+def test_without_shared_memory_of_the_form_that_is_known_nothing_is(tmp_path: Path) -> None:
+    path = tmp_path / "memsvc.db"
+    commits = Commits()
+    assert commits.mark() == UNKNOWN
+    for content in (None, b"", b"x" * 136):
+        if content is not None:
+            Path(f"{path}-shm").write_bytes(content)
+        commits.look_at(path)
+        assert commits.mark() == UNKNOWN
+        commits.close()
+
+
+def test_while_somebody_writes_the_header_nothing_is_known(tmp_path: Path) -> None:
+    path = tmp_path / "memsvc.db"
+    shared = Path(f"{path}-shm")
+    header = (3_007_000).to_bytes(4, sys.byteorder) + bytes(8) + b"\1" + bytes(35)
+    shared.write_bytes(header + header)
+    commits = Commits()
+    commits.look_at(path)
+    assert commits.mark() == header
+    with shared.open("r+b") as file:
+        file.seek(len(header) + 8)
+        file.write(b"\xff")
+    assert commits.mark() == UNKNOWN
+    commits.close()
+
+
+async def test_once_the_reading_connection_was_opened_anew_sqlite_is_asked_each_time(
+    tmp_path: Path, statements: list[Sequence[Scope]]
+) -> None:
+    failure = sqlite3.OperationalError("disk I/O error")
+    failure.sqlite_errorcode = sqlite3.SQLITE_IOERR
+    async with opened(tmp_path / "memsvc.db") as driver:
+        tip = await grown(driver)
+        with pytest.raises(StorageUnavailable):
+            driver._opened().files.readers._failed_near(failure)
+        statements.clear()
+        for _ in range(2):
+            assert list(await driver.tips([SARAH])) == [tip]
+        assert statements == [(SARAH,)] * 2
