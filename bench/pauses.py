@@ -35,9 +35,10 @@ def record(file: Path) -> None:
 
     def collect_all(*_: object) -> None:
         nonlocal forced
-        forced = True
+        # The next signal may come while the last is still being obeyed.
+        before, forced = forced, True
         gc.collect()
-        forced = False
+        forced = before
 
     gc.callbacks.append(collecting)
     signal.signal(signal.SIGUSR1, collect_all)
