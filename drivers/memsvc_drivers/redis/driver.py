@@ -56,7 +56,7 @@ from memsvc_drivers.redis.settings import NOT_OPTIONS, Mode, Settings, parse_set
 _ERASE_SCRUB_SECONDS = 1.0
 """How long an append that erases waits until the text is out of the file: others may be in its batch."""
 _EVERYWHERE_SECONDS = 60.0
-"""How often all buckets are looked through for who is due: an earlier memsvc, which may run beside, notes nothing."""
+"""How often all buckets are looked through for who is due: an earlier memsvc, or one on a cluster, notes nothing."""
 _SEED_ROWS = 1_000
 _FAILURES = (Lost, Unreachable, Rerouted, RedisError, *CONNECTION_ERRORS)
 
@@ -112,7 +112,7 @@ class RedisDriver:
 
     async def append(self, batch: Sequence[Append]) -> Sequence[Outcome]:
         with self._using() as store:
-            calls = [journals.append_call(store.keys, item) for item in batch]
+            calls = [journals.append_call(store.keys, item, one_node=store.one_node) for item in batch]
             replies = await store.calls.run(calls, writes=True)
             outcomes = [journals.outcome_of(reply) for reply in replies]
             applied = [item for item, outcome in zip(batch, outcomes, strict=True) if outcome is Outcome.APPENDED]
@@ -146,7 +146,7 @@ class RedisDriver:
     async def due(self, before: int, limit: int) -> Sequence[Due]:
         with self._using() as store:
             calls, keys, now = store.calls, store.keys, time.monotonic()
-            everywhere = now >= store.looks_everywhere
+            everywhere = not store.one_node or now >= store.looks_everywhere
             due = await journals.due(calls, keys, before, limit, one_node=store.one_node, everywhere=everywhere)
             if everywhere:
                 store.looks_everywhere = now + _EVERYWHERE_SECONDS

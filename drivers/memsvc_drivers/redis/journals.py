@@ -142,24 +142,17 @@ def _rows(kind: RowKind, pairs: Reply) -> list[Row]:
 
 
 async def due(calls: Calls, keys: Keys, before: int, limit: int, *, one_node: bool, everywhere: bool) -> list[Due]:
-    """Read who is due, earliest first: of the buckets whose notes say that there are such, or of all of them."""
-    last = ordered(min(max(before, 0), _MAX_INT64))
-    noted = [last] * BUCKETS if everywhere else await _first_due(calls, keys, one_node=one_node)
-    names = {
-        bucket: keys.bucket(bucket, "due") for bucket, time in enumerate(noted) if time is not None and time <= last
-    }
+    """Read who is due, earliest first: in the buckets that are noted to have such, or in all of them."""
+    last = min(max(before, 0), _MAX_INT64)
+    buckets: Iterable[int] = range(BUCKETS)
+    if not everywhere:
+        buckets = map(int, await calls.value(Call(META, "ZRANGEBYSCORE", keys.meta("due"), "-inf", last)))
+    names = {bucket: keys.bucket(bucket, "due") for bucket in buckets}
     if not names:
         return []
-    entries = await _first(calls, names, b"[" + ordered(1), b"[" + last + b"\xff", limit, one_node=one_node)
+    highest = b"[" + ordered(last) + b"\xff"
+    entries = await _first(calls, names, b"[" + ordered(1), highest, limit, one_node=one_node)
     return [Due(scope_of(entry[_POSITION_BYTES:]), number_in(entry[:_POSITION_BYTES])) for entry in entries]
-
-
-async def _first_due(calls: Calls, keys: Keys, *, one_node: bool) -> Sequence[bytes | None]:
-    """Return what each bucket notes of when its first user is due; None: nobody is."""
-    if one_node:
-        noted: Sequence[bytes | None] = await calls.value(Call(META, "MGET", *keys.first_due))
-        return noted
-    return await calls.values([Call(bucket, "GET", name) for bucket, name in enumerate(keys.first_due)])
 
 
 async def users(calls: Calls, keys: Keys, namespace: str, after: str, limit: int, *, one_node: bool) -> list[str]:
@@ -198,7 +191,7 @@ async def _first(
     Each is asked for a little more than its share; then those that may have more of the first, until none may, for what
     they have before the last of those.
     """
-    share = max(_LEAST_SHARE, 2 * limit // len(names))
+    share = _LEAST_SHARE + 2 * limit // len(names)
     edges = dict.fromkeys(names, lowest)
     found: list[bytes] = []
     while True:
@@ -235,7 +228,7 @@ async def _ranges(
     )
 
 
-def append_call(keys: Keys, item: Append) -> Call:
+def append_call(keys: Keys, item: Append, *, one_node: bool) -> Call:
     """Return the call that applies one item. Raises InvalidArgument."""
     user = keys.of(item.scope)
     last = item.records[-1]
@@ -249,10 +242,13 @@ def append_call(keys: Keys, item: Append) -> Call:
         item.scope.user_id,
         1 if item.erases else 0,
         0,
+        user.bucket if one_node else b"",
         len(item.records),
         *map(write_record, item.records),
     ]
     names = [user.head, user.journal, *user.shared()]
+    if one_node:
+        names.append(keys.meta("due"))
     kinds = tuple(RowKind) if item.erases else ()
     _add_blocks(user, names, values, item.puts, item.deletes, kinds)
     return Call.of_script(user.bucket, scripts.APPEND, names, values, mark=_SENT_AGAIN)

@@ -3,8 +3,9 @@
 A user's keys are `memsvc:{17}:memory:namespace/user`: the number in braces is the user's bucket of 256, and on a
 cluster all that belongs to a bucket is on one node. Per user there are `head` (seq, nonce, floor, due, erased),
 `journal` (a list of records), one hash of rows for each kind and, for kinds that are paged, `<kind>.order`; per bucket
-`due`, `due.first` (when the first of them is due), `scopes` and `users:<namespace>`. What is ordered is a sorted set
-whose scores are all 0, and so ordered by bytes: a score is a double, and does not tell two large int64 apart.
+`due`, `scopes` and `users:<namespace>`. What is ordered is a sorted set whose scores are all 0, and so ordered by
+bytes: a score is a double, and does not tell two large int64 apart. But for one: where all is on one server,
+`memsvc:{meta}:due` notes about when the first user of each bucket is due, and so which buckets are worth asking.
 """
 
 from __future__ import annotations
@@ -37,12 +38,10 @@ _LEAST_INT64 = -(1 << 63)
 class Keys:
     """The names of one store's keys."""
 
-    __slots__ = ("first_due", "prefix")
+    __slots__ = ("prefix",)
 
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
-        self.first_due = [self.bucket(bucket, "due.first") for bucket in range(BUCKETS)]
-        """Of each bucket: all of them are read whenever a worker looks for work."""
 
     def of(self, scope: Scope) -> UserKeys:
         """Return the names of a user's keys. Raises InvalidArgument."""
@@ -91,11 +90,10 @@ class UserKeys:
     def order(self, kind: RowKind) -> bytes:
         return b"%b%b.order:%b" % (self._base, kind.value.encode(), self.name)
 
-    def shared(self) -> tuple[bytes, bytes, bytes, bytes]:
-        """Return the keys of the bucket that tell of its users: due, the first due, users of the namespace, scopes."""
+    def shared(self) -> tuple[bytes, bytes, bytes]:
+        """Return the keys of the bucket that tell of its users: due, users of the namespace, scopes."""
         return (
             self._base + b"due",
-            self._base + b"due.first",
             b"%busers:%b" % (self._base, self.namespace.encode()),
             self._base + b"scopes",
         )

@@ -122,8 +122,9 @@ end
 """
 
 _APPEND = """
--- KEYS: head, journal, due, first due, users, scopes, blocks'. ARGV: tip before, first seq, last seq, last nonce, due,
--- name, user id, erases, sent again, number of records, records, blocks. Answers 1 applied, 0 conflict, 2 unknown.
+-- KEYS: head, journal, due, users, scopes, the notes of all buckets where there are such, blocks'. ARGV: tip before,
+-- first seq, last seq, last nonce, due, name, user id, erases, sent again, bucket where it is noted, number of records,
+-- records, blocks. Answers 1 applied, 0 conflict, 2 unknown.
 local head = read_head(KEYS[1])
 local kept = redis.call('LLEN', KEYS[2])
 if kept ~= (head and head.seq - head.floor + 1 or 0) then
@@ -143,26 +144,33 @@ end
 local erases = ARGV[8] == '1'
 local due = head and head.due or '-'
 local lists = ARGV[7] ~= '' and (head ~= nil and head.erased == '0') == erases
+local notes = ARGV[10] ~= '' and KEYS[6]
 if due ~= ARGV[5] then redis.call('ZCARD', KEYS[3]) end
-if lists then redis.call('ZCARD', KEYS[5]) end
-if not head then redis.call('ZCARD', KEYS[6]) end
-local records = tonumber(ARGV[10])
-local blocks = read_blocks(7, 11 + records, erases)
+if due ~= ARGV[5] and notes then redis.call('ZCARD', notes) end
+if lists then redis.call('ZCARD', KEYS[4]) end
+if not head then redis.call('ZCARD', KEYS[5]) end
+local records = tonumber(ARGV[11])
+local blocks = read_blocks(notes and 7 or 6, 12 + records, erases)
 local floor = (head and not erases) and head.floor or ARGV[2]
 local refused = first_write('SET', KEYS[1], table.concat({ARGV[3], ARGV[4], floor, ARGV[5], ARGV[8]}, ' '))
 if refused then return refused end
 if erases then redis.call('UNLINK', KEYS[2]) end
-in_chunks('RPUSH', KEYS[2], ARGV, 11, 10 + records)
+in_chunks('RPUSH', KEYS[2], ARGV, 12, 11 + records)
 if due ~= ARGV[5] then
   if due ~= '-' then redis.call('ZREM', KEYS[3], due .. ARGV[6]) end
   if ARGV[5] ~= '-' then redis.call('ZADD', KEYS[3], 0, ARGV[5] .. ARGV[6]) end
-  local first = redis.call('ZRANGE', KEYS[3], '0', '0')[1]
-  if first then redis.call('SET', KEYS[4], string.sub(first, 1, 16)) else redis.call('DEL', KEYS[4]) end
+  local first = notes and redis.call('ZRANGE', KEYS[3], '0', '0')[1]
+  if first then
+    -- Without the first digit, which a time before the year 38,000 does not need; with it the score would be coarse.
+    redis.call('ZADD', notes, tonumber(string.sub(first, 2, 16), 16), ARGV[10])
+  elseif notes then
+    redis.call('ZREM', notes, ARGV[10])
+  end
 end
 if lists then
-  if erases then redis.call('ZREM', KEYS[5], ARGV[7]) else redis.call('ZADD', KEYS[5], 0, ARGV[7]) end
+  if erases then redis.call('ZREM', KEYS[4], ARGV[7]) else redis.call('ZADD', KEYS[4], 0, ARGV[7]) end
 end
-if not head then redis.call('ZADD', KEYS[6], 0, ARGV[6]) end
+if not head then redis.call('ZADD', KEYS[5], 0, ARGV[6]) end
 write_blocks(blocks)
 return 1
 """

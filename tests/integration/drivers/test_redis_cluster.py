@@ -122,10 +122,8 @@ async def test_who_is_due_and_who_there_is_is_asked_of_every_master(cluster: Red
         batch = [item(scope, EMPTY, due=1 + number) for number, scope in enumerate(scopes)]
         assert set(await driver.append(batch)) == {Outcome.APPENDED}
         expected = [Due(scope, 1 + number) for number, scope in enumerate(scopes)]
-        # The first time all buckets are looked through, then those whose notes say that somebody is due.
-        for _ in range(2):
-            for before, limit in ((5, 10), (300, 40), (1_000, 1_000)):
-                assert await driver.due(before, limit) == expected[: min(before, limit)]
+        for before, limit in ((5, 10), (300, 40), (1_000, 1_000)):
+            assert await driver.due(before, limit) == expected[: min(before, limit)]
         for limit in (1, 100, 1_000):
             assert await driver.users("default", scopes[99].user_id, limit) == [
                 scope.user_id for scope in scopes[100 : 100 + limit]
