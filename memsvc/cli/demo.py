@@ -67,7 +67,10 @@ def demo(path: str, svg: str) -> None:
     except MemoryServiceError as error:
         raise click.ClickException(str(error)) from error
     if svg:
-        console.save_svg(svg, title="memsvc demo")
+        try:
+            console.save_svg(svg, title="memsvc demo")
+        except OSError as error:
+            raise click.ClickException(f"{svg}: {error.strerror}") from error
 
 
 def _play_all(console: Console, database: Path, shown: str) -> None:

@@ -53,6 +53,10 @@ def unavailable(error: sqlite3.Error) -> StorageUnavailable:
         return StorageUnavailable(f"database cannot write: {_WRITE_REFUSED[code]} ({name})", Reason.STORAGE_FULL)
     if code in _DAMAGED:
         return StorageUnavailable(f"the file is not a database, or damaged ({name})")
+    if code == sqlite3.SQLITE_CANTOPEN:
+        return StorageUnavailable(
+            f"the file cannot be opened: it is a folder, or in one that cannot be written ({name})"
+        )
     if is_busy(error):
         return StorageUnavailable(f"another process holds the database ({name})")
     return StorageUnavailable(f"database failed ({name})")

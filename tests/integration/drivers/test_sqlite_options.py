@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlite_stores import opened
 
-from memsvc.errors import InvalidArgument
+from memsvc.errors import InvalidArgument, StorageUnavailable
 from memsvc_drivers.sqlite.driver import SQLiteDriver
 
 
@@ -58,6 +58,15 @@ async def test_three_slashes_are_relative_and_four_absolute(tmp_path: Path, monk
         await driver.open()
         await driver.close()
     assert {name for name in os.listdir(tmp_path / "made") if name.endswith(".db")} == {"relative.db", "absolute.db"}
+
+
+@pytest.mark.parametrize("place", ["store.db", "link.db", "store.db/../store.db"])
+async def test_a_folder_in_the_place_of_the_file_is_said_to_be_one(tmp_path: Path, place: str) -> None:
+    (tmp_path / "link.db").symlink_to(tmp_path / "store.db")
+    (tmp_path / "store.db").mkdir()
+    with pytest.raises(StorageUnavailable, match="folder"):
+        async with opened(tmp_path / place):
+            pass
 
 
 async def test_a_path_is_taken_letter_by_letter(tmp_path: Path) -> None:
