@@ -20,7 +20,7 @@ from memsvc.errors import Error
 from memsvc.log import Log
 from memsvc.meaning.commands import Made, PlanVectors, StoreVectors
 from memsvc.model import Memory, Scope
-from memsvc.search.embedders.contract import Embedder, EmbeddingFailed, InstantEmbedder
+from memsvc.search.embedders.contract import Embedder, EmbeddingFailed, InstantEmbedder, instant
 from memsvc.search.hybrid import Asked
 from memsvc.search.memory_terms import meant_text
 from memsvc.storage.crashpoints import reach
@@ -49,6 +49,7 @@ class Meaning:
 
     def __init__(self, users: Users, writer: Writer, embedder: Embedder, plan: VectorPlan = STORE_ALL) -> None:
         self.embedder = embedder
+        self._instant = instant(embedder)
         self._vectors = plan
         self._users = users
         self._writer = writer
@@ -58,14 +59,14 @@ class Meaning:
         """Why vectors were not made the last time."""
         self._away: EmbeddingFailed | None = None
         self._away_until = 0.0
-        if embedder.instant:
+        if self._instant is not None:
             users.on_load = self._load_embedder
 
     async def ask(self, query: str, *, by_words: bool = True) -> Asked:
         """Return the query with its vector. Raises EmbeddingFailed."""
         vector = self._queries.get(query)
         if vector is None:
-            vector = await self._vector(query)
+            vector = self._instant.vector(query) if self._instant is not None else await self._vector(query)
             while len(self._queries) >= _KEPT_QUERIES:
                 self._queries.popitem(last=False)
             self._queries[query] = vector
@@ -99,7 +100,8 @@ class Meaning:
     async def prepared(self, query: str, users: Sequence[HotUser], within_seconds: float) -> Asked:
         """Return the query for a search of these users, by words alone where its vector is not there in time."""
         try:
-            async with asyncio.timeout(within_seconds):
+            # An instant embedder waits for nothing, and a timer costs as much as it does.
+            async with asyncio.timeout(within_seconds if self._instant is None else None):
                 asked = await self.ask(query)
         except (EmbeddingFailed, TimeoutError):
             return Asked(query)

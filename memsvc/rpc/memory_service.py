@@ -165,8 +165,10 @@ class MemoryService:
 
     def _framed_hit(self, result: SearchResult, hit: Found) -> bytes:
         user = result.shared[hit.shared_user_id] if hit.shared_user_id else result.user
-        rest = pb.SearchHit(score=hit.score, shared_user_id=hit.shared_user_id)
-        return wire.message_field(1, wire.framed_memory(user, hit.memory) + rest.SerializeToString())
+        framed = wire.framed_memory(user, hit.memory) + wire.double_field(2, hit.score)
+        if hit.shared_user_id:
+            framed += wire.message_field(3, hit.shared_user_id.encode())
+        return wire.message_field(1, framed)
 
     async def get_user_memory(self, request: pb.GetUserMemoryRequest, context: Context) -> pb.GetUserMemoryResponse:
         scope, consistency = read_scope(request.scope), read_consistency_or_past(request)

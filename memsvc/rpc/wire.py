@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import accumulate
+from struct import Struct
 from typing import Any
 
 from memsvc.memories.reading import Entry
@@ -15,7 +16,9 @@ from memsvc.model import Memory
 from memsvc.rpc.memories import proto_memory
 from memsvc.users import HotUser, Users
 
+_FIXED_64 = 1
 _LENGTH_DELIMITED = 2
+_DOUBLE = Struct("<Bd")
 _MICROS = 1_000_000
 
 
@@ -37,6 +40,11 @@ _MORE_FOLLOW = [bytes((number | 0x80,)) for number in range(0x80)]
 def message_field(number: int, payload: bytes) -> bytes:
     """Return a field that holds a serialized message, or text, or bytes."""
     return varint(number << 3 | _LENGTH_DELIMITED) + varint(len(payload)) + payload
+
+
+def double_field(number: int, value: float) -> bytes:
+    """Return a field that holds a double, of a number below 16; of 0, which is not sent, nothing."""
+    return _DOUBLE.pack(number << 3 | _FIXED_64, value) if value else b""
 
 
 def fresh(reply: Any, user: HotUser) -> bytes:

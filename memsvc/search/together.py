@@ -56,7 +56,8 @@ def nearest_together(parts: Sequence[Part], asked: Asked, limit: int) -> list[Ra
         memory = parts[ranked.source].source.get(ranked.item)
         if memory is not None:
             best.append(Ranked(memory, ranked.score, ranked.sure, ranked.source))
-    best.sort(key=lambda each: (-each.score, -each.item.update_time, each.item.memory_id))
+    if alone is None:
+        best.sort(key=lambda each: (-each.score, -each.item.update_time, each.item.memory_id))
     return best
 
 

@@ -8,7 +8,7 @@ from memsvc.journal.state import Core, State, fold
 from memsvc.model import Change, ChangeKind, Layer, Memory, Origin, Polarity, Scope, Trust
 from memsvc.rpc.fields import timestamp
 from memsvc.rpc.memories import proto_memory
-from memsvc.rpc.wire import fitting, framed_memory, fresh, message_field, varint
+from memsvc.rpc.wire import double_field, fitting, framed_memory, fresh, message_field, varint
 from memsvc.storage.driver import Record, RecordKind
 from memsvc.users import HotUser
 from memsvc.v1 import context_pb2, memory_pb2, message_pb2
@@ -46,6 +46,12 @@ def test_a_varint_is_what_protobuf_writes(number: int) -> None:
     usage = memory_pb2.TopicCount(count=number & 0x7FFFFFFF)
 
     assert usage.SerializeToString() == (b"\x10" + varint(usage.count) if usage.count else b"")
+
+
+@settings(deadline=None)
+@given(st.just(0.0) | st.floats(min_value=0, exclude_min=True))
+def test_a_double_is_what_protobuf_writes(score: float) -> None:
+    assert memory_pb2.SearchHit(score=score).SerializeToString() == double_field(2, score)
 
 
 @settings(deadline=None)
