@@ -115,6 +115,7 @@ class RedisCluster:
             node.execute("CLUSTER", "MEET", "127.0.0.1", first.port)
         await _until(lambda: all(_sees(node, f"cluster_known_nodes:{len(self.nodes)}") for node in self.nodes))
         for master, replica in zip(self.masters, self.replicas, strict=True):
+            await _until(lambda known=replica, name=master.name: _knows(known, name))
             replica.execute("CLUSTER", "REPLICATE", master.name)
         await _until(lambda: all(_sees(node, "cluster_state:ok") for node in self.nodes))
         await _until(lambda: all(_follows(replica) for replica in self.replicas))
@@ -130,6 +131,12 @@ class RedisCluster:
 
 def _sees(node: Redis, fact: str) -> bool:
     return fact in node.execute("CLUSTER", "INFO").split()
+
+
+def _knows(node: Redis, name: str) -> bool:
+    """Whether a node has shaken hands with another: until then it counts it, by a name that it made up."""
+    nodes = [line.split() for line in node.execute("CLUSTER", "NODES").splitlines()]
+    return any(known == name and "handshake" not in flags for known, _, flags, *_ in nodes)
 
 
 def _follows(replica: Redis) -> bool:

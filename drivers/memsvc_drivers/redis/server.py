@@ -186,7 +186,7 @@ async def require_schema(calls: Calls, keys: Keys) -> None:
     if found == 0:
         await migrate_schema(calls, keys)
     elif found < VERSION:
-        raise SchemaMismatch(f"schema {found}, this memsvc needs {VERSION}: run `memsvc migrate_schema`")
+        raise SchemaMismatch(f"schema {found}, this memsvc needs {VERSION}: run `memsvc migrate`")
     elif found > VERSION:
         raise _newer(found)
 
