@@ -37,6 +37,8 @@ _NODE_TIMEOUT_MS: Final = 15_000
 """Redis's own default: no master is to be replaced because this machine is busy."""
 _OPTIONS: Final = ("--storage-options", "wait_replicas=1", "--storage-options", "operation_timeout_ms=20000")
 _QUIET: Final = ("--quiet-seconds", "3600", "--max-quiet-seconds", "3600", "--memory-quota", "1000000")
+_ALL_IN_RAM: Final = ("--cache-bytes", "512000000")
+"""All users stay in RAM, however much was written to them before contexts are asked for."""
 
 
 class _Round(NamedTuple):
@@ -87,7 +89,7 @@ def measure(scratch: Path) -> Iterator[Figure]:
             running.callback(cluster.close)
             asyncio.run(cluster.start())
             storage = ("--storage-url", cluster.url, *_OPTIONS)
-            servers = [running.enter_context(memsvc(scratch, *storage, *_QUIET)) for _ in range(_REPLICAS)]
+            servers = [running.enter_context(memsvc(scratch, *storage, *_QUIET, *_ALL_IN_RAM)) for _ in range(_REPLICAS)]
             requests.fill(load, servers[0], [(user, _MEMORIES) for user in _users()])
             for server in servers:
                 # From here on all users are in RAM.
