@@ -88,8 +88,8 @@ def measure(scratch: Path) -> Iterator[Figure]:
         for cluster in clusters:
             running.callback(cluster.close)
             asyncio.run(cluster.start())
-            storage = ("--storage-url", cluster.url, *_OPTIONS)
-            servers = [running.enter_context(memsvc(scratch, *storage, *_QUIET, *_ALL_IN_RAM)) for _ in range(_REPLICAS)]
+            options = ("--storage-url", cluster.url, *_OPTIONS, *_QUIET, *_ALL_IN_RAM)
+            servers = [running.enter_context(memsvc(scratch, *options)) for _ in range(_REPLICAS)]
             requests.fill(load, servers[0], [(user, _MEMORIES) for user in _users()])
             for server in servers:
                 # From here on all users are in RAM.
