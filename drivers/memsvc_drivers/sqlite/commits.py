@@ -44,7 +44,7 @@ class Commits:
     def look_at(self, database: Path) -> None:
         """Look from now on, where the file has shared memory of the form that is known here."""
         self._shared = _Shared.of(Path(f"{database}-shm"))
-        self._memory = None if self._shared is None else self._shared.memory
+        self._memory = self._shared.memory if self._shared is not None and self._shared.is_known else None
 
     def mark(self) -> bytes:
         """Return what is another one after each commit; UNKNOWN where that cannot be told now."""
@@ -79,7 +79,7 @@ class _Shared:
 
     @classmethod
     def of(cls, path: Path) -> _Shared | None:
-        """Return what is mapped of the file; None if it is not there, or of another form."""
+        """Return what is mapped of the file; None if it is not there, or empty."""
         with cls._lock:
             try:
                 found = os.stat(path)
@@ -90,10 +90,12 @@ class _Shared:
             except (OSError, ValueError):
                 return None
             shared._users += 1
-        if shared.memory[:4] != _VERSION or not shared.memory[_COMPLETE]:
-            shared.release()
-            return None
         return shared
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it is of the form that is known here. One of another form stays open, too, as long as SQLite's."""
+        return self.memory[:4] == _VERSION and bool(self.memory[_COMPLETE])
 
     def release(self) -> None:
         with self._lock:

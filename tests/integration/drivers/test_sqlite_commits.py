@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import subprocess
 import sys
@@ -112,6 +113,22 @@ def test_without_shared_memory_of_the_form_that_is_known_nothing_is(tmp_path: Pa
         commits.look_at(path)
         assert commits.mark() == UNKNOWN
         commits.close()
+
+
+def test_shared_memory_of_another_form_is_not_closed_before_the_store_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "memsvc.db"
+    Path(f"{path}-shm").write_bytes(b"x" * 136)
+    closed: list[int] = []
+    close = os.close
+    monkeypatch.setattr(os, "close", lambda descriptor: (closed.append(descriptor), close(descriptor)))
+    commits = Commits()
+    commits.look_at(path)
+    # All of the process's locks on the file would go with it.
+    assert not closed
+    commits.close()
+    assert len(closed) == 1
 
 
 def test_while_somebody_writes_the_header_nothing_is_known(tmp_path: Path) -> None:
