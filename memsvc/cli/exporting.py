@@ -68,11 +68,9 @@ def export(
                 _Export(client, file, kept).run(users, reached)
             kept.done()
         except MemoryServiceError as error:
-            again = (
-                ""
-                if output == "-" or form != "memsvc"
-                else "\nWhat was written stays: run the same command again to go on."
-            )
+            again = ""
+            if output != "-" and form == "memsvc":
+                again = "\nWhat was written stays: run the same command again to go on."
             raise click.ClickException(f"{error}{again}") from error
         except OSError as error:
             if isinstance(error, BrokenPipeError):

@@ -17,10 +17,10 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 from urllib.parse import parse_qs
 
-from memsvc.errors import Error, Internal, InvalidArgument, Reason, Unimplemented
+from memsvc.errors import Error, InvalidArgument, Reason, Unimplemented
 from memsvc.http.calls import Form, HttpCall
 from memsvc.http.connection import Exchange
-from memsvc.http.errors import Refused, error_body, http_status, out_of_time, refusal, retry_after_seconds
+from memsvc.http.errors import Refused, error_body, failed, http_status, out_of_time, refusal, retry_after_seconds
 from memsvc.http.requests import Head
 from memsvc.log import Log
 from memsvc.rpc.admission import Admission
@@ -102,7 +102,7 @@ class Connect:
             _respond_error(exchange, refusal(error).status, headers)
         except Exception as error:
             log.error("call_failed", error, method=method.rpc.name)
-            _respond_error(exchange, refusal(Internal(Reason.INTERNAL, "internal error")).status, headers)
+            _respond_error(exchange, failed().status, headers)
         else:
             exchange.respond(200, {"Content-Type": call.content_type, **headers}, body)
         await exchange.sent()
@@ -121,7 +121,7 @@ class Connect:
             call.end(refusal(error).status)
         except Exception as error:
             log.error("call_failed", error, method=method.rpc.name)
-            call.end(refusal(Internal(Reason.INTERNAL, "internal error")).status)
+            call.end(failed().status)
         else:
             call.end()
         await exchange.sent()

@@ -16,6 +16,7 @@ from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 
 from memsvc.errors import (
     Error,
+    Internal,
     InvalidArgument,
     PermissionDenied,
     Reason,
@@ -75,6 +76,11 @@ def plain_status(http: int, message: str) -> WireStatus:
     """Return the status for what HTTP itself refuses."""
     kind, reason = _PLAIN.get(http, (InvalidArgument, Reason.INVALID_FIELD))
     return wire_status(kind(reason, message))
+
+
+def failed() -> Refused:
+    """Return how a call ends that failed for no reason of its client's."""
+    return refusal(Internal(Reason.INTERNAL, "internal error"))
 
 
 def out_of_time() -> Refused:

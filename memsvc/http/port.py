@@ -15,10 +15,10 @@ import msgspec
 
 from memsvc.application import Application
 from memsvc.config import Config
-from memsvc.errors import Internal, Reason, invalid
+from memsvc.errors import invalid
 from memsvc.http.connect import JSON, Connect
 from memsvc.http.connection import Connection, Exchange, Headers
-from memsvc.http.errors import error_body, plain_status, refusal
+from memsvc.http.errors import error_body, failed, plain_status
 from memsvc.http.page_files import PageFiles
 from memsvc.log import Log
 from memsvc.rpc.addresses import Address, TcpAddress, UnixAddress, parse_address
@@ -35,7 +35,6 @@ _SWEEP_SECONDS: Final = 0.5
 _TEXT: Final = "text/plain; charset=utf-8"
 _RECEIVED: Final = 2
 """As with gRPC: requests up to so many times their limit are received, to be refused with a reason."""
-_INTERNAL: Final = refusal(Internal(Reason.INTERNAL, "internal error")).status
 _ALWAYS: Final[Headers] = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 _PREFLIGHT_SECONDS: Final = "7200"
 _SENT_HEADERS: Final = (
@@ -309,7 +308,7 @@ async def _told(exchange: Exchange, answering: Awaitable[None]) -> None:
         await answering
     except Exception as error:
         log.error("call_failed", error, method=exchange.head.path)
-        exchange.respond(500, {"Content-Type": JSON, **_ALWAYS}, error_body(_INTERNAL))
+        exchange.respond(500, {"Content-Type": JSON, **_ALWAYS}, error_body(failed().status))
 
 
 class Hosts:
