@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import sys
+import time
 import traceback
 from collections.abc import Iterator
 from hashlib import blake2b
@@ -25,6 +27,7 @@ OURS: Final = ("memsvc", "memsvc_drivers")
 """The loggers whose level is `log_level`. Others speak up from WARNING on: at INFO, HTTP clients log URLs."""
 _DIGEST_BYTES: Final = 6
 _MOST_CAUSES: Final = 5
+_SPELL_SECONDS: Final = 60.0
 
 Format = Literal["text", "json"]
 
@@ -51,6 +54,33 @@ class Log:
     def _write(self, level: int, event: str, fields: dict[str, object], failure: BaseException | None = None) -> None:
         if self._logger.isEnabledFor(level):
             self._logger.log(level, event, extra={"fields": fields, "failure": failure}, stacklevel=3)
+
+
+class Spell:
+    """A time in which something fails: said when it begins and when it is over, at most once a minute each.
+
+    Thousands of calls a second may find that the disk is full.
+    """
+
+    def __init__(self, log: Log, begins: str, ends: str) -> None:
+        """`begins`, `ends`: the events."""
+        self._log = log
+        self._begins, self._ends = begins, ends
+        self._said_at = -math.inf
+        self._is_said = False
+
+    def failed(self, **fields: object) -> None:
+        """It failed: say so, unless that was said."""
+        if self._is_said or time.monotonic() - self._said_at < _SPELL_SECONDS:
+            return
+        self._is_said, self._said_at = True, time.monotonic()
+        self._log.warning(self._begins, **fields)
+
+    def went_well(self) -> None:
+        """It works: say so, if it was said that it does not."""
+        if self._is_said:
+            self._is_said = False
+            self._log.warning(self._ends, seconds=round(time.monotonic() - self._said_at, 1))
 
 
 def start_logging(level: str, log_format: Format, stream: TextIO | None = None) -> None:

@@ -23,6 +23,7 @@ pytest.register_assert_rewrite("memsvc.storage.conformance")
 
 from memsvc.storage.conformance import Place  # noqa: E402
 from memsvc.storage.registry import scheme_of  # noqa: E402
+from tests.collecting import pytest_xdist_node_collection_finished  # noqa: E402, F401
 from tests.servers import ferretdb  # noqa: E402
 from tests.servers.ferretdb import FerretDB  # noqa: E402
 from tests.servers.given import VARIABLES, GivenServer, given_server, given_urls  # noqa: E402

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from memsvc.access.tokens import Entry, check_entry, read_entry
+from memsvc.access.tokens import Entry, check_entry, read_entry, read_lines
 from memsvc.errors import AlreadyExists, InvalidArgument, NotFound, Reason, invalid
 
 _MODE: Final = 0o600
@@ -25,7 +25,11 @@ class TokenFile:
 
     def entries(self) -> Sequence[Entry]:
         """Return what the file holds. Raises InvalidArgument where it cannot be read."""
-        return list(filter(None, map(_entry_of, self._lines())))
+        return [entry for _, entry in self.lines() if isinstance(entry, Entry)]
+
+    def lines(self) -> Sequence[tuple[int, Entry | InvalidArgument]]:
+        """Return the lines with their numbers, or why they are ignored. Raises InvalidArgument as above."""
+        return list(read_lines(b"\n".join(self._lines())))
 
     def add(self, entry: Entry) -> None:
         """Add a line. Raises InvalidArgument for one that makes no sense, AlreadyExists for an id that is taken."""

@@ -14,7 +14,7 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Final
 
@@ -117,6 +117,22 @@ def read_known(content: bytes) -> Known:
     by_token: dict[str, tuple[str, Caller]] = {}
     by_certificate: list[tuple[NamePattern, Caller]] = []
     by_socket_user: dict[int, Caller] = {}
+    for number, entry in read_lines(content):
+        if isinstance(entry, InvalidArgument):
+            log.error("token_line_ignored", line=number, because=entry.message)
+            continue
+        caller = entry.caller
+        if entry.token_sha256 is not None:
+            by_token[entry.id] = (entry.token_sha256, caller)
+        elif entry.certificate is not None:
+            by_certificate.append((NamePattern(entry.certificate), caller))
+        elif entry.socket_user is not None:
+            by_socket_user[entry.socket_user] = caller
+    return Known(by_token, by_certificate, by_socket_user)
+
+
+def read_lines(content: bytes) -> Iterator[tuple[int, Entry | InvalidArgument]]:
+    """Yield the lines of a file with their numbers, or why they are ignored; not those that are empty or remarks."""
     seen: set[str] = set()
     for number, line in enumerate(content.splitlines(), start=1):
         if not line.strip() or line.lstrip().startswith(b"#"):
@@ -126,17 +142,10 @@ def read_known(content: bytes) -> Known:
             if entry.id in seen:
                 raise invalid("id", "is that of a line above")
         except InvalidArgument as error:
-            log.error("token_line_ignored", line=number, because=error.message)
-            continue
-        seen.add(entry.id)
-        caller = entry.caller
-        if entry.token_sha256 is not None:
-            by_token[entry.id] = (entry.token_sha256, caller)
-        elif entry.certificate is not None:
-            by_certificate.append((NamePattern(entry.certificate), caller))
-        elif entry.socket_user is not None:
-            by_socket_user[entry.socket_user] = caller
-    return Known(by_token, by_certificate, by_socket_user)
+            yield number, error
+        else:
+            seen.add(entry.id)
+            yield number, entry
 
 
 def read_entry(line: bytes) -> Entry:

@@ -143,6 +143,7 @@ def import_(
             client = MemoryClient(target, namespace=namespace, token=token, timeout_seconds=_CALL_SECONDS)
             importing.run(stack.enter_context(client), lines)
     except Damaged as error:
+        importing.leave()
         raise click.ClickException(f"{error}\n{importing.words()}") from error
     except MemoryServiceError as error:
         again = "What was imported stays: run the same command again to go on." if place is not None else ""
@@ -224,6 +225,7 @@ class _Import:
         self._skip_damaged = skip_damaged
         self._kept = kept
         self._run_id = uuid.uuid4()
+        self._is_new = False
         self._counts: dict[ImportResult, int] = {each: 0 for each in ImportResult if each is not ImportResult.UNKNOWN}
         self._shown = Shown(self.words)
 
@@ -233,7 +235,7 @@ class _Import:
         return f"{said}, {self.refused:,} refused"
 
     def run(self, client: MemoryClient, lines: Iterable[Line | Damaged]) -> None:
-        done, digest = self._take_up()
+        done, digest = self._take_up(client)
         part: list[Line] = []
         for each in lines:
             if each.number <= done:
@@ -253,10 +255,18 @@ class _Import:
         self._kept.done()
         self._shown.end()
 
-    def _take_up(self) -> tuple[int, str]:
+    def leave(self) -> None:
+        """Leave nothing behind of an import that was refused before it had done anything."""
+        if self._is_new and not any(self._counts.values()):
+            self._kept.done()
+
+    def _take_up(self, client: MemoryClient) -> tuple[int, str]:
         """Return the last line that is done, and its digest."""
-        reached = self._kept.read()
+        reached = self._kept.read(lambda kept: not kept["line"])
         if reached is None:
+            # Nothing is kept for a server that is not there, or does not know who asks.
+            client.server_info()
+            self._is_new = True
             self._keep(0, "")
             return 0, ""
         self._run_id, self.refused = uuid.UUID(reached["run_id"]), reached["refused"]

@@ -128,12 +128,14 @@ def _loaded(yaml: Any, text: str, file: str) -> Any:
 
 
 def _read(file: str) -> str:
-    if file == "-":
-        return sys.stdin.read()
     try:
+        if file == "-":
+            return sys.stdin.read()
         return Path(file).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise invalid("file", f"cannot read {file}: {error}") from error
+    except OSError as error:
+        raise invalid("file", f"cannot read {file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise invalid("file", f"{file} is no text in UTF-8") from error
 
 
 def read_values(file: str) -> dict[str, Any]:

@@ -40,12 +40,12 @@ class Kept:
     """A file that says how far a command has come; None: it is not kept."""
 
     def __init__(self, path: Path | None, about: dict[str, Any]) -> None:
-        """`about`: what the command does; what was kept of another one is refused."""
+        """`about`: what the command does; what was kept of another one that has done something is refused."""
         self._path = path
         self._about = about
 
-    def read(self) -> dict[str, Any] | None:
-        """Return what was kept last; None: nothing was."""
+    def read(self, nothing_done: Callable[[dict[str, Any]], bool] = lambda _: False) -> dict[str, Any] | None:
+        """Return what was kept last; None: nothing was, or by another command that had `nothing_done`."""
         if self._path is None or not self._path.exists():
             return None
         try:
@@ -54,6 +54,8 @@ class Kept:
         except (ValueError, KeyError, TypeError):
             raise click.ClickException(f"{self._path} is damaged: delete it to begin anew") from None
         if about != self._about:
+            if nothing_done(reached):
+                return None
             raise click.ClickException(f"{self._path} is of another command: delete it to begin anew")
         return dict(reached)
 

@@ -13,7 +13,7 @@ import click
 import msgspec
 
 from memsvc.cli.settings import configuration, option_values, settings_options
-from memsvc.errors import invalid
+from memsvc.errors import InvalidArgument, invalid
 
 _SPANS: Final = {"m": 60, "h": 3600, "d": 24 * 3600}
 
@@ -78,7 +78,11 @@ def list_entries(config_file: str, tokens_file: str | None) -> None:
     """List who may call."""
     from memsvc.access.token_file import TokenFile
 
-    for entry in TokenFile(_path(config_file, tokens_file)).entries():
+    file = TokenFile(_path(config_file, tokens_file))
+    for number, entry in file.lines():
+        if isinstance(entry, InvalidArgument):
+            click.echo(f"{file.path}: line {number} is ignored: {entry.message}", err=True)
+            continue
         way = entry.certificate or ("token" if entry.token_sha256 else f"socket user {entry.socket_user}")
         ends = f"until {entry.expire_time:%Y-%m-%d %H:%M}Z" if entry.expire_time else ""
         users = ",".join(entry.users) or "all users"

@@ -35,7 +35,9 @@ class Cluster:
             self.namespace = (Path(folder) / "namespace").read_text(encoding="ascii").strip()
             context = ssl.create_default_context(cafile=str(Path(folder) / "ca.crt"))
         except OSError as error:
-            raise invalid("account", f"cannot be read: {error}; this runs in a pod with a service account") from error
+            raise invalid(
+                "account", f"cannot be read: {error.strerror}; this runs in a pod with a service account"
+            ) from error
         if not host or not port:
             raise invalid("KUBERNETES_SERVICE_HOST", "is missing: this runs in a pod")
         self._url = f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
@@ -70,4 +72,6 @@ class Cluster:
                 return None
             raise NotDone(f"{method} {path}: the API server says {error.code} {error.reason}") from error
         except (URLError, OSError) as error:
-            raise NotDone(f"{method} {path}: the API server does not answer: {error}") from error
+            cause = error.reason if isinstance(error, URLError) else error
+            why = getattr(cause, "strerror", None) or cause
+            raise NotDone(f"{method} {path}: the API server does not answer: {why}") from error

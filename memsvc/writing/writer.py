@@ -27,7 +27,7 @@ from memsvc.journal.commands import Command, Decision, R_co, Recorded
 from memsvc.journal.draft import Moment
 from memsvc.journal.records import Body, decode_body
 from memsvc.journal.state import State, load_requests
-from memsvc.log import Log
+from memsvc.log import Log, Spell
 from memsvc.model import Scope
 from memsvc.storage.crashpoints import reach
 from memsvc.storage.driver import Append, Outcome, RecordKind, RowKind, TruncatedJournal
@@ -80,6 +80,7 @@ class Writer:
         self._unconfirmed: set[Scope] = set()
         """Whose last record was found in the journal, but never acknowledged by the database."""
         self._unanswered: set[Waiting[Any]] = set()
+        self._refusals = Spell(log, "writes_refused", "writes_accepted_again")
         self._closing = False
         self._closed = False
 
@@ -292,12 +293,18 @@ class Writer:
             reach("writer.before_append")
             outcomes = await self._driver.append(items)
             reach("writer.after_append")
-            return outcomes, cause
         except StorageUnavailable as error:
+            self._refusals.failed(reason=error.reason, because=error.message)
             cause = error
         except Exception as error:
             log.error("append_failed", error)
             cause = internal(error)
+        else:
+            if Outcome.UNKNOWN in outcomes:
+                self._refusals.failed(reason=cause.reason, because=cause.message)
+            else:
+                self._refusals.went_well()
+            return outcomes, cause
         return [Outcome.UNKNOWN] * len(items), cause
 
     def _appended(self, part: Part, *, confirmed: bool = True) -> None:
@@ -359,6 +366,8 @@ class Writer:
             found = await self._driver.records(scope, first.seq - 1, 1)
             applied = bool(found) and found[0].nonce == first.nonce
         except TruncatedJournal:
+            applied = False
+        except StorageUnavailable:
             applied = False
         except Exception as error:
             log.warning("outcome_unknown", scope=scope, error=type(error).__name__)

@@ -274,6 +274,13 @@ def test_what_holds_no_pod_comes_out_as_it_went_in(text: str) -> None:
     assert run(text) == text
 
 
+def test_what_cannot_be_read_is_said_in_words(tmp_path: Path) -> None:
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe")
+    for name, said in (("", "cannot read .*: Is a directory"), ("binary.yaml", ".*binary.yaml is no text in UTF-8")):
+        with pytest.raises(InvalidArgument, match=f"^file: {said}$"):
+            run("", "-f", str(tmp_path / name))
+
+
 def test_what_is_no_yaml_says_where() -> None:
     with pytest.raises(InvalidArgument, match="- is no YAML, line 2"):
         run("a: 1\n b: [\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import stat
@@ -110,8 +111,9 @@ def migrate(connection: sqlite3.Connection, statements: Statements) -> Migration
 
 
 def check(settings: Settings, statements: Statements) -> Migration:
-    """Return what `migrate` would do, without touching anything. Raises SchemaMismatch."""
+    """Return what `migrate` would do, without touching anything. Raises SchemaMismatch; OSError where it could not."""
     if not settings.path.exists():
+        _require_place(settings)
         return _pending(0)
     uri = f"{settings.path.as_uri()}?mode=ro"
     try:
@@ -168,6 +170,15 @@ def refuse_replaced(settings: Settings, identity: tuple[int, int]) -> None:
 def make_folder(settings: Settings) -> None:
     """Make the file's folder. Raises OSError."""
     settings.path.parent.mkdir(parents=True, exist_ok=True)
+
+
+def _require_place(settings: Settings) -> None:
+    """Raise OSError where neither the file nor the folders that it lacks can be made."""
+    place = next(each for each in settings.path.parents if each.exists())
+    if not place.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(place))
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, f"{place} cannot be written", str(place))
 
 
 def make_file(settings: Settings) -> None:

@@ -18,7 +18,7 @@ from msgspec import Struct, field
 
 from memsvc.config import Config
 from memsvc.consolidation.commands import AcceptConsolidation, PlanConsolidation
-from memsvc.errors import Error, Reason
+from memsvc.errors import Error, Reason, StorageUnavailable
 from memsvc.extraction.jobs.attempts import MENDED_OUTSIDE, Attempts
 from memsvc.extraction.jobs.claims import ClaimCommand, Claimed, RenewCommand
 from memsvc.extraction.jobs.queue import HastenCommand
@@ -26,7 +26,7 @@ from memsvc.extraction.jobs.troubles import Troubles
 from memsvc.ids import new_id
 from memsvc.journal.records import Claim
 from memsvc.journal.state import State, due_time, load
-from memsvc.log import Log
+from memsvc.log import Log, Spell
 from memsvc.meaning.commands import PlanVectors
 from memsvc.memories.sweeping import SweepCommand
 from memsvc.model import Scope, Usage
@@ -86,6 +86,8 @@ class Worker(Struct):
     """Whose long conversations are being read."""
     _hastened_at: float = -math.inf
     _budgets_version: int = 0
+    _looks: Spell = field(default_factory=lambda: Spell(log, "look_for_work_failed", "looks_for_work_again"))
+    _services: Spell = field(default_factory=lambda: Spell(log, "serve_failed", "serves_again"))
     _tasks: Sequence[asyncio.Task[None]] = ()
 
     def start(self) -> None:
@@ -126,9 +128,11 @@ class Worker(Struct):
                 await self._see_changed_budgets()
                 await self._start_due()
             except Error as error:
-                log.warning("look_for_work_failed", reason=error.reason)
+                self._looks.failed(reason=error.reason, because=error.message)
             except Exception as error:
                 log.error("look_for_work_failed", error)
+            else:
+                self._looks.went_well()
             wait = self.settings.poll_seconds
             if self._next_due:
                 wait = min(wait, (self._next_due - self.users.clock()) / 1_000_000)
@@ -181,6 +185,8 @@ class Worker(Struct):
         while True:
             try:
                 return await self._see_claims()
+            except StorageUnavailable:
+                pass  # `_run` says so.
             except Error as error:
                 log.warning("look_ahead_failed", reason=error.reason)
             except Exception as error:
@@ -264,6 +270,10 @@ class Worker(Struct):
                 if self._others_wait:
                     break
             await self._embed(scope)
+            self._services.went_well()
+        except StorageUnavailable as error:
+            self._services.failed(scope=scope, reason=error.reason, because=error.message)
+            await asyncio.sleep(self.settings.poll_seconds)
         except Error as error:
             log.warning("serve_failed", scope=scope, reason=error.reason)
             await asyncio.sleep(self.settings.poll_seconds)

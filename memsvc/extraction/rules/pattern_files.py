@@ -99,7 +99,11 @@ def read_file(path: Path) -> PatternFile:
 
     try:
         document = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except OSError as error:
+        raise PatternError(f"cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise PatternError(f"{path.name} is no text in UTF-8") from error
+    except tomllib.TOMLDecodeError as error:
         raise PatternError(f"{path.name}: {error}") from error
     try:
         file = msgspec.convert(document, PatternFile)

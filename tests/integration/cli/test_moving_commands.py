@@ -185,7 +185,8 @@ async def test_an_export_that_is_killed_goes_on_where_it_was(server: Server, tmp
 
 async def test_progress_of_another_command_is_not_taken_for_ones_own(server: Server, tmp_path: Path) -> None:
     file = tmp_path / "notes.jsonl"
-    file.write_text(json.dumps({"user_id": "ben", "memory": {"text": ""}}) + "\n")
+    notes = [("ann", "Skis"), ("ben", "")]
+    file.write_text("".join(json.dumps({"user_id": who, "memory": {"text": text}}) + "\n" for who, text in notes))
     first = await memsvc("import", str(file), "--target", server.target)
     other = await memsvc("import", str(file), "--mode", "skip", "--target", server.target)
     (tmp_path / "notes.jsonl.progress").write_text("{")
@@ -194,6 +195,22 @@ async def test_progress_of_another_command_is_not_taken_for_ones_own(server: Ser
     assert (first[0], other[0], damaged[0]) == (1, 1, 1)
     assert "is of another command" in other[2]
     assert "is damaged" in damaged[2]
+
+
+async def test_a_wrong_target_keeps_nobody_from_the_right_one(server: Server, tmp_path: Path) -> None:
+    file, progress = tmp_path / "notes.jsonl", tmp_path / "notes.jsonl.progress"
+    file.write_text(json.dumps({"user_id": "ben", "memory": {"text": "Skis", "memory_id": "m1"}}) + "\n")
+    nobody = await memsvc("import", str(file), "--target", f"unix://{tmp_path}/none")
+    assert (nobody[0], progress.exists()) == (1, False)
+
+    # Cut off before anything was done there.
+    kept = {"run_id": "16bf9e1c-5052-42b0-8857-3ec921d523da", "line": 0, "digest": "", "refused": 0, "counts": {}}
+    progress.write_text(json.dumps({"about": {"target": "elsewhere"}, "reached": kept}))
+    code, _, said = await memsvc("import", str(file), "--target", server.target)
+    assert (code, said.splitlines()[-1]) == (0, "1 created, 0 skipped, 0 overwritten, 0 refused")
+
+    refused = await memsvc("import", str(file), "--target", server.target)
+    assert (refused[0], "is taken" in refused[2], progress.exists()) == (1, True, False)
 
 
 async def test_who_is_not_there_is_told_in_a_line(tmp_path: Path) -> None:

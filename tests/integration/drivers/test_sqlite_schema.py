@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
 from importlib.resources import files
@@ -134,6 +135,16 @@ async def test_a_check_says_what_would_be_done_and_makes_nothing(tmp_path: Path)
     assert list(tmp_path.iterdir()) == []
     assert await driver.migrate() == Migration(found=0, wanted=1, steps=("create the tables",))
     assert await driver.migrate(check=True) == await driver.migrate() == Migration(found=1, wanted=1)
+
+
+async def test_a_check_says_where_no_store_can_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageUnavailable, match="folder cannot be used: Not a directory"):
+        await SQLiteDriver(f"sqlite:///{tmp_path}/file/deeper/store.db", {}).migrate(check=True)
+    # Whoever may write everywhere runs tests, too.
+    monkeypatch.setattr(os, "access", lambda place, mode: False)
+    with pytest.raises(StorageUnavailable, match=f"folder cannot be used: {tmp_path} cannot be written"):
+        await SQLiteDriver(f"sqlite:///{tmp_path}/folder/store.db", {}).migrate(check=True)
 
 
 async def test_a_file_that_is_no_database_is_refused_and_untouched(tmp_path: Path) -> None:

@@ -7,11 +7,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from memsvc.access.allowance import Allowance
 from memsvc.access.caller import Right
 from memsvc.access.token_file import TokenFile
 from memsvc.access.tokens import Entry, new_token, read_known, token_hash
+from memsvc.cli.main import cli
 from memsvc.errors import AlreadyExists, InvalidArgument, NotFound
 
 
@@ -64,6 +66,19 @@ def test_remarks_and_lines_that_make_no_sense_stay_as_they_are(tmp_path: Path) -
     file.add(entry("a", new_token("a")))
     file.remove(["a"])
     assert file.path.read_text() == "# agents of support\nno sense\n"
+
+
+def test_a_list_names_the_lines_that_let_nobody_in(tmp_path: Path) -> None:
+    file = TokenFile(tmp_path / "tokens")
+    file.add(entry("a", new_token("a")))
+    (line,) = file.path.read_bytes().splitlines()
+    file.path.write_bytes(b"# remark\nno sense\n\n" + line + b"\n" + line + b"\n")
+    result = CliRunner().invoke(cli, ["token", "list", "--tokens-file", str(file.path)])
+    assert result.exit_code == 0
+    assert [shown.split()[0] for shown in result.stdout.splitlines()] == ["a"]
+    first, second = result.stderr.splitlines()
+    assert first.startswith(f"{file.path}: line 2 is ignored: line: JSON is malformed")
+    assert second == f"{file.path}: line 5 is ignored: id: is that of a line above"
 
 
 def test_who_write_at_once_lose_nothing_of_each_other(tmp_path: Path) -> None:

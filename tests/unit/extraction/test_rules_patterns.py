@@ -127,6 +127,13 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         RulesEngine(tmp_path / "nowhere.toml")
 
 
+def test_what_cannot_be_read_is_said_in_words(tmp_path: Path) -> None:
+    (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")
+    for name, said in (("", "cannot read .*: Is a directory"), ("binary.toml", "binary.toml is no text in UTF-8")):
+        with pytest.raises(PatternError, match=f"^{said}$"):
+            RulesEngine(tmp_path / name)
+
+
 def test_brackets_nest() -> None:
     say = compiled("i [am (a|an) [big] <x:text>]", Lexicon({}))
     assert say.expression.fullmatch("i ")

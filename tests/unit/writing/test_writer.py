@@ -207,6 +207,43 @@ async def test_an_append_whose_acknowledgement_was_lost_is_resolved_by_looking(a
     await writer.close()
 
 
+class Full(MemoryDriver):
+    """A database whose disk is full for a while."""
+
+    full = False
+
+    async def append(self, batch: Sequence[Append]) -> Sequence[Outcome]:
+        if self.full:
+            raise StorageUnavailable("database cannot write: it is full", Reason.STORAGE_FULL)
+        return await super().append(batch)
+
+
+async def test_a_full_disk_is_said_in_the_log_when_it_begins_and_when_it_is_over(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = Full("memory://", {})
+    await driver.open()
+    writer = Writer(Users(driver))
+
+    async def refused_and_accepted() -> list[str]:
+        caplog.clear()
+        driver.full = True
+        for number in range(3):
+            with pytest.raises(StorageUnavailable):
+                await writer.write(Scope("default", f"user {number}"), create("Skis"))
+        driver.full = False
+        for _ in range(2):
+            await writer.write(SARAH, create("Skis"))
+        return [record.getMessage() for record in caplog.records]
+
+    assert await refused_and_accepted() == ["writes_refused", "writes_accepted_again"]
+    assert await refused_and_accepted() == []
+    monkeypatch.setattr("memsvc.log._SPELL_SECONDS", 0.0)
+    assert await refused_and_accepted() == ["writes_refused", "writes_accepted_again"]
+    assert getattr(caplog.records[0], "fields")["reason"] is Reason.STORAGE_FULL  # noqa: B009
+    await writer.close()
+
+
 async def test_a_caller_that_gives_up_leaves_the_others_alone(users: Users, writer: Writer) -> None:
     given_up = asyncio.ensure_future(writer.write(SARAH, create("given up")))
     kept = asyncio.ensure_future(writer.write(SARAH, create("kept")))
