@@ -3,9 +3,8 @@
 gRPC hands over one call after the other, in the order in which they came, and each takes a few rounds of the event loop
 and a turn of another thread. A large request makes a round long. So of three hundred that come at once one would be
 read, and gone on with, for each call that is heard, and whoever comes after them would wait for most. Therefore while
-there are many, the next is only read, and only gone on with, once calls have become rare: by then all that have come
-are known, and the newest has its turn first. Where calls come all the time, no matter how long one waits, waiting only
-keeps everybody from being read: then nobody does for a while.
+there are many, the next is only read, and only gone on with, once calls have become rare, or some have been heard:
+then of those that have come whoever is not in the crowd has been served before.
 """
 
 from __future__ import annotations
@@ -16,21 +15,16 @@ from collections.abc import Callable
 from typing import Any, Final
 
 FEW_LARGE: Final = 4
-"""So many hold nobody up for long: clients that send one after the other are no crowd."""
+"""So many hold nobody up for long: a few clients that send one after the other are no crowd."""
 _LOOK_SECONDS: Final = 0.001
 _LOOKS: Final = 10
 """After so many without a call nobody else is coming: gRPC's threads may need a moment."""
 _RARE_SECONDS: Final = 0.004
 """Calls that come no faster than one in this time are handed over as they come: none waits behind others."""
-_LONGEST_SECONDS: Final = 0.1
-"""So much of the loop's processor time calls may keep a large request waiting: what others on the machine take
-meanwhile brings no call nearer."""
-_LONGEST_STILL_SECONDS: Final = 0.5
-"""So long they may all the same: nobody is read meanwhile, and who is not read for a second is refused."""
-_MOST_IN_VAIN: Final = 3
-"""After so many waits in a row that no pause between calls has ended, calls are no crowd that will be over soon."""
-_PAUSES: Final = 20
-"""Then there is no wait for so many times as long as the last one took."""
+_MOST_CALLS: Final = 32
+"""After so many a large request has its turn although they keep coming."""
+_LONGEST_SECONDS: Final = 0.05
+"""So does it after so long: nobody is read meanwhile, and who is not read for a second is refused."""
 
 
 class Intake:
@@ -44,8 +38,6 @@ class Intake:
         self._looks = self._looks_alone = 0
         """How often since then, and since the last call, somebody has looked for one."""
         self._waiting: list[Callable[[], None]] = []
-        self._in_vain = 0
-        self._pause_ends = 0.0
 
     def call_came(self) -> None:
         """Note a call whose request is not read yet."""
@@ -67,33 +59,24 @@ class Intake:
         return len(self._large) > FEW_LARGE
 
     def after(self, go_on: Callable[[], None]) -> None:
-        """Call `go_on` once hardly any further calls come, or have come for long; soon where that was in vain."""
-        now = time.monotonic()
-        if now < self._pause_ends:
-            asyncio.get_running_loop().call_soon(go_on)
-            return
+        """Call `go_on` once hardly any further calls come, or enough have come."""
         self._waiting.append(go_on)
         if len(self._waiting) == 1:
             self._calls = self._looks = self._looks_alone = 0
-            self._look_soon(now, time.thread_time() + _LONGEST_SECONDS)
+            self._look_soon(time.monotonic())
 
-    def _look_soon(self, since: float, until: float) -> None:
-        asyncio.get_running_loop().call_later(_LOOK_SECONDS, self._look, since, until)
+    def _look_soon(self, since: float) -> None:
+        asyncio.get_running_loop().call_later(_LOOK_SECONDS, self._look, since)
 
-    def _look(self, since: float, until: float) -> None:
+    def _look(self, since: float) -> None:
         self._looks += 1
         self._looks_alone += 1
         seconds = time.monotonic() - since
         are_rare = self._looks >= _LOOKS and seconds > self._calls * _RARE_SECONDS
-        if self._looks_alone >= _LOOKS or are_rare:
-            self._in_vain = 0
-        elif seconds < _LONGEST_STILL_SECONDS and time.thread_time() < until:
-            self._look_soon(since, until)
+        are_enough = self._calls >= _MOST_CALLS or seconds >= _LONGEST_SECONDS
+        if not (self._looks_alone >= _LOOKS or are_rare or are_enough):
+            self._look_soon(since)
             return
-        else:
-            self._in_vain += 1
-            if self._in_vain >= _MOST_IN_VAIN:
-                self._pause_ends = time.monotonic() + _PAUSES * seconds
         waiting, self._waiting = self._waiting, []
         for go_on in waiting:
             go_on()

@@ -167,7 +167,7 @@ def admission(admitting: Admission, max_request_bytes: int) -> Wrapper:
 
         async def handle(_: Any, context: Context) -> bytes | None:
             task = admitting.enter(streams=rpc.streams)
-            raw = await admitting.arrivals.read(context, task)
+            raw = await admitting.arrivals.read(context, task, writes=rpc.writes)
             if raw is None:
                 raise InvalidArgument(Reason.INVALID_FIELD, f"request is no {rpc.request.DESCRIPTOR.name}")
             room.hold(task, len(raw))

@@ -20,9 +20,14 @@ LARGEST = 100_000
 class Call:
     """A call whose request is sent by `sent.set_result`."""
 
-    def __init__(self) -> None:
+    def __init__(self, peer: str = "unix:", *, writes: bool = True) -> None:
+        self.writes = writes
+        self._peer = peer
         self.asked = asyncio.Event()
         self.sent: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    def peer(self) -> str:
+        return self._peer
 
     async def read(self) -> bytes:
         self.asked.set()
@@ -37,7 +42,7 @@ def reading(arrivals: Arrivals, count: int) -> tuple[list[Call], list[asyncio.Ta
 async def read(arrivals: Arrivals, call: Call) -> bytes | None:
     task = asyncio.current_task()
     assert task is not None
-    return await arrivals.read(call, task)  # type: ignore[arg-type]
+    return await arrivals.read(call, task, writes=call.writes)  # type: ignore[arg-type]
 
 
 async def refused(task: asyncio.Task[Any]) -> None:
@@ -133,7 +138,8 @@ async def read_and_go_on(arrivals: Arrivals, call: Call, answered: asyncio.Event
 async def test_while_there_are_large_ones_whoever_comes_is_heard_before_those_that_wait(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(intake_module, "_LONGEST_STILL_SECONDS", 60.0)
+    monkeypatch.setattr(intake_module, "_LONGEST_SECONDS", 60.0)
+    monkeypatch.setattr(intake_module, "_MOST_CALLS", 1_000_000)
     intake, answered = Intake(), asyncio.Event()
     arrivals = Arrivals(Room(LARGEST), intake, LARGEST, 60)
     crowd = [Call() for _ in range(3 * PROMPT)]
@@ -153,6 +159,39 @@ async def test_while_there_are_large_ones_whoever_comes_is_heard_before_those_th
     assert sum(call.asked.is_set() for call in crowd) < 2 * PROMPT
     newest.sent.set_result(b"small")
     assert await asyncio.wait_for(task, 10) == b"small"
+    for each in tasks:
+        each.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@pytest.mark.parametrize("other", [{"writes": False}, {"peer": "ipv4:10.0.0.7:5001"}], ids=["reads", "peer"])
+@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
+async def test_whoever_is_not_in_a_crowd_does_not_wait_for_it(
+    monkeypatch: pytest.MonkeyPatch, other: dict[str, Any], before: bool
+) -> None:
+    # Neither for places nor, where the crowd's requests are large, while these rest.
+    monkeypatch.setattr(intake_module, "_LONGEST_SECONDS", 60.0)
+    monkeypatch.setattr(intake_module, "_MOST_CALLS", 1_000_000)
+    intake, answered, served = Intake(), asyncio.Event(), Call(**other)
+    arrivals = Arrivals(Room(LARGEST), intake, LARGEST, 60)
+    crowd = [Call() for _ in range(9 * PROMPT)]
+    tasks = [asyncio.create_task(read_and_go_on(arrivals, call, answered)) for call in crowd[:PROMPT]]
+    await asyncio.sleep(0)
+    served_task = asyncio.create_task(read(arrivals, served)) if before else None
+    await asyncio.sleep(0)
+    tasks += [asyncio.create_task(read_and_go_on(arrivals, call, answered)) for call in crowd[PROMPT:]]
+    await asyncio.sleep(0)
+    served_task = served_task or asyncio.create_task(read(arrivals, served))
+    served.sent.set_result(b"small")
+    for call in crowd[:PROMPT]:
+        call.sent.set_result(bytes(LARGE_BYTES + 1))
+    async with asyncio.timeout(10):
+        while not served_task.done():
+            intake.call_came()
+            await asyncio.sleep(0)
+
+    assert await served_task == b"small"
+    assert not any(call.asked.is_set() for call in crowd[PROMPT + 1 :])
     for each in tasks:
         each.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

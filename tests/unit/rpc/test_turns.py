@@ -70,7 +70,8 @@ async def test_all_of_a_crowd_are_served_and_who_went_costs_no_turn() -> None:
 async def test_large_ones_have_their_turn_one_by_one_and_only_once_no_more_calls_come(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(intake_module, "_LONGEST_STILL_SECONDS", 60.0)
+    monkeypatch.setattr(intake_module, "_LONGEST_SECONDS", 60.0)
+    monkeypatch.setattr(intake_module, "_MOST_CALLS", 1_000_000)
     intake = Intake()
     turns = Turns(intake)
     large = [asyncio.create_task(turns.large()) for _ in range(FEW_LARGE + 1)]
