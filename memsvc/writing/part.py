@@ -130,10 +130,20 @@ class Part:
             waiting.fail(internal(error))
         else:
             if decision is not None:
-                self._add(waiting, decision, moment)
+                self._record(waiting, decision, moment)
                 return
             self._require_fresh(waiting)
             self.decided.append(Decided(waiting, Body(revision=state.revision), repeats=seen))
+
+    def _record(self, waiting: Waiting[Any], decision: Decision, moment: Moment) -> None:
+        """Add a decision; one that cannot be recorded is the failure of whoever asked for it, and of nobody else."""
+        try:
+            self._add(waiting, decision, moment)
+        except _Later:
+            raise
+        except Exception as error:
+            log.error("record_failed", error, scope=self.state.scope, command=type(waiting.command).__name__)
+            waiting.fail(internal(error))
 
     def _require_fresh(self, waiting: Waiting[Any]) -> None:
         if self._records or self.hot.checked < waiting.arrived:

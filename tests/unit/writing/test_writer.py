@@ -11,6 +11,7 @@ from memsvc.errors import (
     Aborted,
     AlreadyExists,
     FailedPrecondition,
+    Internal,
     InvalidArgument,
     Reason,
     ResourceExhausted,
@@ -51,6 +52,21 @@ async def test_commands_of_one_user_go_in_one_append(driver: Driver, users: User
     await asyncio.gather(*(writer.write(SARAH, create(f"fact {n}")) for n in range(5)))
     assert [len(item.records) for batch in batches for item in batch] == [5]
     assert (await users.latest(SARAH)).revision == 5
+
+
+async def test_what_cannot_be_recorded_fails_alone(users: Users, writer: Writer) -> None:
+    half_a_pair = "\ud800"
+    await users.latest(SARAH)
+    results = await asyncio.gather(
+        writer.write(SARAH, create("before")),
+        writer.write(SARAH, create(half_a_pair)),
+        writer.write(SARAH, create("after")),
+        writer.write(Scope("default", "ben"), create("beside")),
+        return_exceptions=True,
+    )
+    assert [type(each) for each in results] == [Commit, Internal, Commit, Commit]
+    await writer.write(SARAH, create("later"))
+    assert [each.text for each in (await users.latest(SARAH)).memories()] == ["before", "after", "later"]
 
 
 async def test_a_repeat_gets_the_first_result_and_changes_nothing(users: Users, writer: Writer) -> None:
