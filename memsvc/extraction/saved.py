@@ -87,7 +87,7 @@ def _called(runs: Sequence[Run]) -> Iterator[tuple[ToolName, Mapping[str, Any]]]
         failed = {part.call_id for part in _parts(run) if isinstance(part, ToolResultPart) and _has_failed(part)}
         for part in _parts(run):
             if isinstance(part, ToolCallPart) and part.call_id not in failed and (match := _NAME.fullmatch(part.name)):
-                given = json.loads(part.arguments_json or "{}")
+                given = _value(part.arguments_json)
                 if isinstance(given, dict):
                     yield ToolName(match[1]), given
 
@@ -119,7 +119,7 @@ def _words(text: str) -> frozenset[str]:
 def _value(value_json: str) -> object:
     try:
         return json.loads(value_json)
-    except ValueError:
+    except (ValueError, RecursionError):
         return value_json
 
 

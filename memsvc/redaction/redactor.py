@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import re
 import time
 from collections import Counter
@@ -13,6 +14,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from memsvc.errors import invalid
+from memsvc.json_text import json_text
 from memsvc.model import (
     MediaPart,
     Memory,
@@ -80,14 +82,14 @@ class Redactor:
     def json(self, document: str, name: str = "") -> str:
         """Return a JSON document without the secrets in it; unchanged, to the byte, where there are none.
 
-        `name` is what it is the value of.
+        `name` is what it is the value of. What is nested too deep to be gone through is read as text.
         """
         try:
-            value = json.loads(document)
-        except ValueError:
+            value = json.loads(document, parse_float=_number)
+            redacted = self._value(value, name)
+            return document if redacted == value else json_text(redacted, (",", ":"))
+        except (ValueError, RecursionError):
             return self.text(document)
-        redacted = self._value(value, name)
-        return document if redacted == value else json.dumps(redacted, ensure_ascii=False, separators=(",", ":"))
 
     def message(self, message: Message) -> Message:
         """Return a message without secrets in its parts."""
@@ -185,8 +187,15 @@ class Redactor:
         if not name or redacted != value:
             return redacted
         head = f"{name}: "
-        named = self.text(head + (value if value.isdigit() else f'"{value}"'))
-        return named.removeprefix(head).strip('"') if named.startswith(head) else value
+        given = head + (value if value.isdigit() else f'"{value}"')
+        named = self.text(given)
+        return named.removeprefix(head).strip('"') if named != given and named.startswith(head) else value
+
+
+def _number(digits: str) -> float | str:
+    """Return a number of a document; what no double holds stays as it is written, for it cannot be written as one."""
+    number = float(digits)
+    return number if math.isfinite(number) else digits
 
 
 def _of_pattern(name: str, pattern: str) -> Finder:

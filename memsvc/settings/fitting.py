@@ -7,6 +7,7 @@ import json
 from msgspec.structs import replace
 
 from memsvc.errors import Reason, invalid
+from memsvc.json_text import json_text
 from memsvc.model import Memory
 from memsvc.settings.resolved import MemorySettings
 from memsvc.settings.schema import Misfit, Schema
@@ -40,7 +41,7 @@ def fitted(memory: Memory, schema: Schema) -> Memory:
         return memory
     value = value_of(memory)
     meant = schema.fitted(memory.key, value)
-    return memory if meant is value else replace(memory, value_json=json.dumps(meant, ensure_ascii=False))
+    return memory if meant is value else replace(memory, value_json=json_text(meant))
 
 
 def value_of(memory: Memory) -> object:

@@ -14,7 +14,7 @@ LAYERS = [
     {"__init__", "v1"},
     {"model"},
     {"errors"},
-    {"allocator", "clock", "ids", "invisible", "foreground"},
+    {"allocator", "clock", "ids", "invisible", "foreground", "json_text"},
     {"configuration", "limits", "log", "paging", "periods", "redaction"},
     {"asking", "endpoint", "spoken_times", "stopping", "storage"},
     {"config", "metrics", "ready_file", "waits"},

@@ -259,6 +259,22 @@ def test_documents_stay_documents() -> None:
     assert Redactor().json(untouched) == untouched
 
 
+@pytest.mark.parametrize("text", ['"so it is said"', 'He said "yes"', '"', '""', "'a'"])
+def test_quotes_in_documents_stay_where_they_are(text: str) -> None:
+    document = json.dumps({"query": text})
+    assert Redactor().json(document) == document
+    assert Redactor().json(json.dumps(text), "motto") == json.dumps(text)
+
+
+@pytest.mark.parametrize(
+    "rest", ['"\\ud800 is half a pair"', "1e999", "[" * 700 + "]" * 700, '{"a":' * 700 + "1" + "}" * 700]
+)
+def test_what_is_redacted_of_any_document_is_a_document_that_can_be_stored(rest: str) -> None:
+    redacted = Redactor().json(f'{{"password":"hunter2secret","rest":{rest}}}')
+    assert "hunter2secret" not in redacted
+    assert isinstance(json.loads(redacted.encode(), parse_constant=pytest.fail), dict)
+
+
 def test_every_part_of_a_message_is_read() -> None:
     message = Message(
         Role.USER,
