@@ -132,7 +132,9 @@ def check_fields(memory: Memory, path: str, *, text_required: bool) -> None:
         check_text(f"{path}.input", memory.input)
     if memory.metadata:
         check_metadata(f"{path}.metadata", memory.metadata)
-    if memory.valid_from and memory.valid_to and memory.valid_to <= memory.valid_from:
+    # A fact of the past may have been replaced in the moment in which it began.
+    least = memory.valid_from if memory.superseded else memory.valid_from + 1
+    if memory.valid_from and memory.valid_to and memory.valid_to < least:
         raise invalid(f"{path}.valid_to", "must be after valid_from")
     origin = memory.origin
     for name in ("agent_id", "team_id", "session_id", "run_id", "message_id", "author_id"):

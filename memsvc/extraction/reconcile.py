@@ -14,7 +14,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from memsvc.errors import Error, Reason
+from memsvc.errors import Error, InvalidArgument, Reason
 from memsvc.extraction.authority import (
     ADDING_IS_OFF,
     CLEARING_IS_OFF,
@@ -32,6 +32,7 @@ from memsvc.extraction.members import member_key
 from memsvc.extraction.saved import NOTHING_SAVED, Saved
 from memsvc.ids import derived_id
 from memsvc.journal.draft import Draft
+from memsvc.json_text import json_text
 from memsvc.limits import TEXT_BYTES, TOPIC_BYTES, TOPICS, check_memory
 from memsvc.model import Layer, Memory, Origin, Polarity, Refusal, Trust, encode
 from memsvc.search.filter import wording
@@ -343,14 +344,17 @@ class _Reconciling:
         says_the_same = after.value_json == before.value_json and wording(after.text) == wording(before.text)
         if says_the_same or _list(after.value_json) is not None:
             # It goes on to be so, since when it was.
-            dates = (after.valid_from or before.valid_from, after.valid_to or before.valid_to)
-            after = replace(after, valid_from=dates[0], valid_to=dates[1])
+            after = _dated(after, after, before)
         if _content(after) == _content(before):
             return
         if reason := objection(before, proposed.trust, proposed.observe_time):
             self._refuse(reason)
             return
         if not self._may(self._rights.update, UPDATING_IS_OFF):
+            return
+        if not _is_within_limits(after):
+            # Each part of a list is within them, and the list has grown beyond.
+            self._refuse(Reason.REQUEST_TOO_LARGE, f"a list of {after.layer} takes no more: it would pass a limit")
             return
         schema = self._rights.layers[after.layer].schema
         wrong = misfit(after, schema) if schema is not None else None
@@ -368,13 +372,7 @@ class _Reconciling:
         """The fact is known: keep it, with the topics of both and the better trust."""
         topics = _union(same.topics, proposed.topics)
         trust = Trust.STATED if Trust.STATED in (same.trust, proposed.trust) else same.trust
-        merged = replace(
-            same,
-            topics=topics,
-            trust=trust,
-            valid_from=proposed.valid_from or same.valid_from,
-            valid_to=proposed.valid_to or same.valid_to,
-        )
+        merged = _dated(replace(same, topics=topics, trust=trust), proposed, same)
         if self._rights.update and merged != same:
             self._put(self._draft.replace(same, merged))
 
@@ -422,6 +420,22 @@ def _memory(memory_id: str, operation: Operation, source: Source) -> Memory:
     )
 
 
+def _dated(memory: Memory, said: Memory, before: Memory) -> Memory:
+    """Return a memory with the dates that were said, and those known before; what contradicts these stands alone."""
+    since, until = said.valid_from or before.valid_from, said.valid_to or before.valid_to
+    if since and until and until <= since:
+        since, until = said.valid_from, said.valid_to
+    return replace(memory, valid_from=since, valid_to=until)
+
+
+def _is_within_limits(memory: Memory) -> bool:
+    try:
+        check_memory(memory)
+    except InvalidArgument:
+        return False
+    return True
+
+
 def _content(memory: Memory) -> tuple[object, ...]:
     return memory.text, memory.value_json, memory.topics, memory.valid_from, memory.valid_to
 
@@ -438,13 +452,13 @@ def united_value(before: Memory, proposed: Memory) -> str:
         return proposed.value_json
     known = {json.dumps(item).casefold() for item in old}
     merged = [*old, *(item for item in new if json.dumps(item).casefold() not in known)]
-    return json.dumps(merged, ensure_ascii=False)
+    return json_text(merged)
 
 
 def list_sentence(proposed: Memory, value_json: str) -> str:
     """Return the text for a united list: the sentence proposed, with the whole list in place of its part."""
     merged, part = _list(value_json) or [], _list(proposed.value_json) or []
-    listed, wanted = ", ".join(map(str, part)), ", ".join(map(str, merged))
+    listed, wanted = (", ".join(map(str, each)).encode("utf-8", "replace").decode() for each in (part, merged))
     if listed and listed in proposed.text:
         return proposed.text.replace(listed, wanted)
     return f"{proposed.key.replace('_', ' ').replace('.', ' ').capitalize()}: {wanted}"

@@ -175,6 +175,11 @@ class Draft:
         else:
             self._count -= 1
         self._put(memory, None)
+        change = self._changes.get(memory.memory_id)
+        if forgets and change is not None and change.former is not None:
+            # What it said until this draft changed it is no fact of the past yet.
+            self._former_count -= 1
+            self._changes[memory.memory_id] = msgspec.structs.replace(change, former=None)
 
     def supersede(self, before: Memory, after: Memory, time: int) -> Memory:
         """Change a memory, and keep what it said as a fact of the past, which was so until `time`."""

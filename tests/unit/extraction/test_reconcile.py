@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Sequence
 
 import pytest
@@ -13,7 +14,7 @@ from memsvc.extraction.reconcile import PART_CHANGES, Reconciled, Source, Source
 from memsvc.journal.draft import Draft, Moment
 from memsvc.journal.records import encode_body
 from memsvc.journal.state import State, fold
-from memsvc.limits import check_key
+from memsvc.limits import check_key, check_memory
 from memsvc.model import Change, ChangeKind, Layer, Memory, Origin, Polarity, Refusal, Scope, Trust
 from memsvc.storage.driver import Record, RecordKind
 from memsvc.users.wordings import Wordings
@@ -367,6 +368,50 @@ def test_only_memories_that_were_shown_can_be_named_by_number(user: User) -> Non
     assert user.texts == ["Skis", "Sails", "Surfs"]
     user.learn(delete(number=2), shown={2})
     assert user.texts == ["Skis", "Surfs"]
+
+
+def test_a_list_takes_no_more_than_a_memory_may_hold_and_says_so(user: User) -> None:
+    for start in range(0, 1_000, 100):
+        words = [f"interest number {number}" for number in range(start, start + 100)]
+        user.learn(add(f"Likes {', '.join(words)}", "interests", json.dumps(words)), at=start + NOW)
+    (memory,) = user.memories
+    check_memory(memory)
+    assert user.refusals == (
+        Refusal(Reason.REQUEST_TOO_LARGE, "a list of profile takes no more: it would pass a limit"),
+    )
+
+
+def test_a_list_with_half_a_character_can_be_added_to(user: User) -> None:
+    user.learn(add("Likes one", "interests", r'["\ud83d"]'))
+    user.learn(add("Likes two", "interests", '["two"]'), at=2 * NOW)
+    (memory,) = user.memories
+    assert json.loads(memory.value_json) == ["\ud83d", "two"]
+    check_memory(memory)
+
+
+@pytest.mark.parametrize("key", ["", "location"])
+def test_dates_that_contradict_those_known_stand_alone(user: User, key: str) -> None:
+    user.learn(add("Lives in Oslo", key, valid_from=700))
+    user.learn(add("Lives in Oslo", key, valid_to=600), at=2 * NOW)
+    (memory,) = user.memories
+    check_memory(memory)
+    assert (memory.valid_from, memory.valid_to) == (0, 600)
+
+
+def test_what_is_said_anew_in_the_same_moment_leaves_facts_that_can_be_taken_elsewhere(user: User) -> None:
+    for place in ("Berlin", "Oslo", "Rome"):
+        user.learn(add(f"Lives in {place}", "location"))
+    berlin, oslo = user.state.former.values()
+    assert (berlin.text, oslo.text) == ("Lives in Berlin", "Lives in Oslo")
+    for memory in (berlin, oslo):
+        check_memory(memory)
+
+
+def test_what_is_changed_and_then_forgotten_in_one_conversation_leaves_no_fact_of_the_past(user: User) -> None:
+    user.learn(add("Works at Acme", "job"))
+    forget = Operation(action=Action.DELETE, layer=Layer.PROFILE, key="job", quote="Forget my job")
+    user.learn(add("Works at Globex", "job"), forget, at=2 * NOW, said="Forget my job")
+    assert not list(user.state.all_memories())
 
 
 def test_an_update_of_a_list_names_the_whole_list(user: User) -> None:
