@@ -225,7 +225,7 @@ def fold(state: State, record: Record, body: Body) -> State:
             spent=core.spent,
         )
     if body.changes:
-        layers, keys = _changed(layers, keys, [change for change in body.changes if not is_of_past(change)])
+        layers, keys = _changed(layers, keys, filter(None, map(of_present, body.changes)))
         former = _former(former, body.changes)
     for session in body.moved_sessions:
         sessions = _remember(sessions, session)
@@ -340,26 +340,30 @@ def _first_expiry(layers: Layers, former: Memories) -> int:
     return min((each.expire_time for memories in kinds for each in memories.values() if each.expire_time), default=0)
 
 
-def is_of_past(change: Change) -> bool:
-    """Return whether what changed is a fact of the past itself."""
-    memory = change.after or change.before
-    return memory is not None and memory.superseded
+def of_present(change: Change) -> Change | None:
+    """Return what changed among the memories; None: only facts of the past did. An import makes one of the other."""
+    before, after = change.before, change.after
+    was, is_now = before is not None and before.superseded, after is not None and after.superseded
+    if not was and not is_now:
+        return change
+    if (was or before is None) and (is_now or after is None):
+        return None
+    return Change(change.kind, None if was else before, None if is_now else after, change.cause)
 
 
 def _former(former: Memories, changes: Iterable[Change]) -> Memories:
     """Return the facts of the past after changes: of memories that were so until now, and of such facts themselves."""
     kept: dict[str, Memory] | None = None
     for change in changes:
-        if change.former is None and not is_of_past(change):
+        if change.former is None and of_present(change) is change:
             continue
         if kept is None:
             kept = dict(former)
         if change.former is not None:
             kept[change.former.memory_id] = change.former
-        if is_of_past(change):
-            kept.pop(change.memory_id, None)
-            if change.after is not None:
-                kept[change.memory_id] = change.after
+        kept.pop(change.memory_id, None)
+        if change.after is not None and change.after.superseded:
+            kept[change.memory_id] = change.after
     if kept is None:
         return former
     numbers = [memory.number for memory in kept.values()]
@@ -432,17 +436,19 @@ def project(before: State, after: State, record: Record, body: Body) -> tuple[li
     for change in body.changes:
         if change.former is not None:
             puts.append(_former_row(change.former))
-        if is_of_past(change):
-            if change.after is not None:
+        present = of_present(change)
+        if present is not change:
+            if change.after is not None and change.after.superseded:
                 puts.append(_former_row(change.after))
             else:
                 deletes.append(RowKey(RowKind.FORMER, change.memory_id))
-            continue
-        if change.after is not None:
-            puts.append(Row(RowKind.MEMORY, change.memory_id, encode(change.after)))
+            if present is None:
+                continue
+        if present.after is not None:
+            puts.append(Row(RowKind.MEMORY, change.memory_id, encode(present.after)))
         else:
             deletes.append(RowKey(RowKind.MEMORY, change.memory_id))
-        if change.before is not None and before.core.has_vectors:
+        if present.before is not None and before.core.has_vectors:
             # What is left of a text that is gone must go with it.
             deletes.append(RowKey(RowKind.VECTOR, change.memory_id))
     for extraction in body.extractions:

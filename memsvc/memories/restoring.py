@@ -188,10 +188,15 @@ def _carry_out(draft: Draft, wanted: Mapping[str, Memory | None], redactor: Reda
     # Places are freed before they are taken: two memories may have changed places.
     for memory in restored:
         there = draft.find(memory.memory_id)
-        if there is not None and (there.layer, there.key) != (memory.layer, memory.key):
+        if there is not None and _place(there) != _place(memory):
             draft.delete(there, forgets=False)
     for memory in restored:
         draft.restore(memory)
+
+
+def _place(memory: Memory) -> tuple[bool, str, str]:
+    """Return where a memory stands: a fact of the past has no place at its key."""
+    return memory.superseded, memory.layer, memory.key
 
 
 def _has_expired(memory: Memory, moment: Moment) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 from memsvc.clock import now_micros
 from memsvc.journal.past import AsOf
 from memsvc.journal.records import Body
-from memsvc.journal.state import Memories, State, is_of_past
+from memsvc.journal.state import Memories, State, of_present
 from memsvc.model import Change, Layer, Memory
 from memsvc.search.corpus import Corpus
 from memsvc.search.hybrid import Asked, Candidates, Ranked, candidates
@@ -139,14 +139,15 @@ class HotUser:
                     self.memory_bytes += memory_bytes(change.after)
                 if change.former is not None:
                     self.memory_bytes += memory_bytes(change.former)
-                if is_of_past(change):
+                present = of_present(change)
+                if present is None:
                     continue
-                self._reorder(change)
+                self._reorder(present)
                 if self.wordings is not None:
-                    self.wordings.move(change)
+                    self.wordings.move(present)
                 if self._index is not None and not erased:
-                    if change.after is not None:
-                        self._index.add(change.after)
+                    if present.after is not None:
+                        self._index.add(present.after)
                     elif change.memory_id in self._index:
                         self._index.remove(change.memory_id)
         if erased:

@@ -24,10 +24,11 @@ def with_past(user: HotUser, wanted: MemoryFilter) -> HotUser:
     kept = user.cache.get(_CACHE_KEY)
     if isinstance(kept, _Seen) and kept.asked == asked and not user.hides_some:
         return kept.user
+    former = [memory for memory in user.state.former.values() if user.visible(memory)]
     if wanted.valid_at:
-        memories = _held_at(wanted.valid_at, list(user.memories()), user.state.former.values())
+        memories = _held_at(wanted.valid_at, list(user.memories()), former)
     else:
-        memories = [*user.memories(), *user.state.former.values()]
+        memories = [*user.memories(), *former]
     seen = HotUser(_state_of(user.state, memories), user.checked, user.checked_time, is_past=True)
     user.cache[_CACHE_KEY] = _Seen(asked, seen)
     return seen

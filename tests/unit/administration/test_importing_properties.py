@@ -41,8 +41,15 @@ QUOTA = 6
 
 texts = st.sampled_from(["Skis", "Sails", "Rows", "é 🎿", "a\nb"])
 memories = st.builds(
-    lambda name, text, layer, key, number, time: Memory(
-        memory_id=name, number=number, text=text, layer=layer, key=key, create_time=time, update_time=time
+    lambda name, text, layer, key, number, time, superseded: Memory(
+        memory_id=name,
+        number=number,
+        text=text,
+        layer=layer,
+        key=key,
+        create_time=time,
+        update_time=time,
+        superseded=superseded,
     ),
     st.sampled_from(["m1", "m2", "m3", "m4", "m5", "m6", "m7"]),
     texts,
@@ -50,6 +57,7 @@ memories = st.builds(
     st.sampled_from(["", "", "role", "stack", "stack.languages", "stack.languages.first"]),
     st.integers(0, 6),
     st.integers(0, 2**40),
+    st.sampled_from([False, False, True]),
 )
 runs = st.builds(
     lambda run_id, session_id, text, index, replaces, learning: (
@@ -77,7 +85,7 @@ def is_list_of_one_request(records: Sequence[object]) -> bool:
     for each in records:
         if isinstance(each, Memory):
             names.append(("memory", each.memory_id))
-            names += [(each.layer, each.key)] if each.key else []
+            names += [(each.layer, each.key)] if each.key and not each.superseded else []
         else:
             names.append(("run", each[0].run_id))  # type: ignore[index]
     return len(names) == len(set(names))
@@ -117,12 +125,15 @@ class World:
 
     async def check(self, scope: Scope) -> None:
         state = (await self.users.latest(scope)).state
-        loaded = load(scope, await self.driver.load(scope, (RowKind.STATE, RowKind.MEMORY)))
+        loaded = load(scope, await self.driver.load(scope, (RowKind.STATE, RowKind.MEMORY, RowKind.FORMER)))
         assert (state.core, state.layers, state.keys) == (loaded.core, loaded.layers, loaded.keys)
+        assert state.former == loaded.former
+        assert not any(memory.superseded for memory in state.memories())
+        assert all(memory.superseded for memory in state.former.values())
         for layer in Layer:
             numbers = [memory.number for memory in state.layers[layer].values()]
             assert numbers == sorted(numbers)
-        numbers = [memory.number for memory in state.memories()]
+        numbers = [memory.number for memory in state.all_memories()]
         assert len(set(numbers)) == len(numbers)
         assert all(0 < number < state.core.next_number for number in numbers)
         for layer in Layer:
@@ -186,6 +197,7 @@ async def check_outcomes(world: World, records: list[Record], mode: ImportMode, 
             there = state.memory(record.memory_id)
             assert there is not None
             assert (there.text, there.layer, there.key) == (record.text, record.layer, record.key)
+            assert there.superseded == record.superseded
             assert there.number == outcome.number
             if record.create_time:
                 assert (there.create_time, there.update_time) == (record.create_time, record.update_time)
