@@ -2,9 +2,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import click
 import pytest
 from msgspec.structs import fields
 
+from memsvc.cli.main import cli
 from memsvc.config import DEFAULTS, Config, default_storage_url, load_config, setting_kinds
 from memsvc.errors import InvalidArgument
 from memsvc.storage.options import descriptions, read_value
@@ -146,6 +148,16 @@ def test_a_variable_that_is_no_setting_is_an_error_with_the_nearest(variable: st
     with pytest.raises(InvalidArgument) as caught:
         load_config({}, {variable: "1"})
     assert caught.value.message == f"{variable}: is no setting{hint}"
+
+
+def test_the_variables_that_commands_read_keep_no_server_from_starting() -> None:
+    context = click.Context(cli)
+    commands = [cli.get_command(context, name) for name in cli.list_commands(context)]
+    variables = {each.envvar for command in commands if command is not None for each in command.params}
+    read = {str(variable): "1" for variable in variables if variable}
+    assert "MEMSVC_TOKEN" in read
+    settings = {f"MEMSVC_{name.upper()}" for name in setting_kinds()}
+    assert load_config({}, {name: value for name, value in read.items() if name not in settings})[1] == {}
 
 
 def test_the_variables_that_kubernetes_gives_a_pod_beside_a_service_named_memsvc_are_no_settings() -> None:
