@@ -36,6 +36,8 @@ _TEXT: Final = "text/plain; charset=utf-8"
 _RECEIVED: Final = 2
 """As with gRPC: requests up to so many times their limit are received, to be refused with a reason."""
 _ALWAYS: Final[Headers] = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+_EVERYWHERE: Final = "::"
+"""All addresses of this machine, of IPv4 as well: as gRPC has it."""
 _PREFLIGHT_SECONDS: Final = "7200"
 _SENT_HEADERS: Final = (
     "Authorization, Connect-Protocol-Version, Connect-Timeout-Ms, Content-Type, Traceparent, Tracestate, X-User-Agent"
@@ -137,20 +139,34 @@ class Port:
                 self.address = str(address)
             else:
                 self._hosts.add(address.host)
-                tls = None if self._tls is None else self._tls.context()
-                self._server = await loop.create_server(
-                    self._connection,
-                    address.host,
-                    address.port,
-                    ssl=tls,
-                    backlog=self._max_connections,
-                    reuse_port=self._is_one_of_several,
-                )
+                self._server = await self._serving(address)
                 self.address = str(TcpAddress(address.host, self._server.sockets[0].getsockname()[1]))
         except OSError as error:
             self._release()
             raise invalid("http_listen", f"cannot listen on {address}: {os.strerror(error.errno or 0)}") from error
         self._sweep()
+
+    async def _serving(self, address: TcpAddress) -> asyncio.Server:
+        loop = asyncio.get_running_loop()
+        tls = None if self._tls is None else self._tls.context()
+        if address.host == _EVERYWHERE and socket.has_dualstack_ipv6():
+            # A socket that the loop makes for it takes IPv6 alone.
+            both = socket.create_server(
+                (address.host, address.port),
+                family=socket.AF_INET6,
+                backlog=self._max_connections,
+                reuse_port=self._is_one_of_several,
+                dualstack_ipv6=True,
+            )
+            return await loop.create_server(self._connection, sock=both, ssl=tls, backlog=self._max_connections)
+        return await loop.create_server(
+            self._connection,
+            address.host,
+            address.port,
+            ssl=tls,
+            backlog=self._max_connections,
+            reuse_port=self._is_one_of_several,
+        )
 
     async def drain(self, seconds: float) -> None:
         """Let calls under way have so long to end, then cut them off, and close."""

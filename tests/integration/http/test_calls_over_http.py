@@ -14,7 +14,7 @@ import pytest
 from memsvc.http.port import Answer
 from memsvc.storage.driver import Driver
 from memsvc.v1 import memory_pb2
-from tests.integration.http.http_harness import JSON, HttpHarness, enveloped, messages_in, served_http
+from tests.integration.http.http_harness import JSON, Client, HttpHarness, enveloped, messages_in, served_http
 from tests.integration.rpc.rpc_harness import SARAH, failing, new_request_id
 
 SCOPE = {"userId": "sarah"}
@@ -245,6 +245,17 @@ async def test_off_the_api_only_health_is_left(driver: Driver, folder: Path) -> 
         live, called = await http.ask("GET", "/livez"), await http.call(LIST, {"scope": SCOPE})
 
     assert (live.status, called.status) == (200, 404)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+async def test_all_addresses_are_those_of_ipv4_as_well(driver: Driver, folder: Path, processes: int) -> None:
+    settings = {"http_listen": "[::]:0", "http_api": False, "processes": processes}
+    async with served_http(driver, folder, **settings) as http:
+        port = int(http.port.address.rpartition(":")[2])
+        for host in ("127.0.0.1", "::1"):
+            client = Client(*await asyncio.open_connection(host, port))
+            assert (await client.ask("GET", "/livez")).status == 200
+            await client.close()
 
 
 async def test_a_page_that_fails_is_told_to_have_failed(
