@@ -173,13 +173,13 @@ class Edge:
         if isinstance(address, UnixAddress):
             bound = self._sockets.get(str(address))
             if bound is not None:
-                self._relay(server, address, Relay(self.socket_users or SocketUsers(), bound))
+                self._relay(server, address, Relay(self.socket_users or SocketUsers(), address.path, bound))
                 return str(address)
             lock = SocketLock(address.path)
             lock.acquire()
             self._locks.append(lock)
             if self.socket_users is not None:
-                self._relay(server, address, Relay(self.socket_users), lock)
+                self._relay(server, address, Relay(self.socket_users, address.path), lock)
                 return str(address)
             # Nobody else may connect between binding and chmod either.
             mask = os.umask(0o777 & ~SOCKET_MODE)

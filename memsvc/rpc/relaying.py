@@ -65,13 +65,11 @@ class SocketUsers:
 class Relay:
     """Takes the connections of one socket and passes them on."""
 
-    def __init__(self, users: SocketUsers, listening: socket.socket | None = None) -> None:
-        """`listening`: what to accept from; None: it binds a socket of its own."""
+    def __init__(self, users: SocketUsers, beside: Path, listening: socket.socket | None = None) -> None:
+        """`beside`: where its own socket is, or will be. `listening`: what to accept from; None: it binds one there."""
         self._users = users
         self._listening = listening
-        import tempfile
-
-        self._folder = Path(tempfile.mkdtemp(prefix="memsvc-"))
+        self._folder = _own_folder(beside)
         self.inner = self._folder / "s"
         """Where gRPC is to listen."""
         self._server: asyncio.Server | None = None
@@ -216,6 +214,16 @@ class _Client(_End):
 
     def abort(self) -> None:
         self.transport.abort()
+
+
+def _own_folder(beside: Path) -> Path:
+    """Make a folder that only this server may enter: beside the socket where nothing else can be written, as in pods."""
+    import tempfile
+
+    try:
+        return Path(tempfile.mkdtemp(prefix="memsvc-"))
+    except FileNotFoundError:
+        return Path(tempfile.mkdtemp(prefix="memsvc-", dir=beside.parent))
 
 
 def new_name() -> str:

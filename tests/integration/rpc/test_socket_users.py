@@ -134,6 +134,21 @@ async def test_nothing_of_it_is_left_once_the_server_has_stopped(
     assert not (folder / "s").exists()
 
 
+async def test_where_no_folder_but_that_of_the_socket_can_be_written_it_is_there(
+    driver: Driver, folder: Path, callers: Callers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def in_a_pod() -> str:
+        raise FileNotFoundError("no usable temporary directory found")
+
+    monkeypatch.setattr("tempfile.gettempdir", in_a_pod)
+    before = set(folder.iterdir())
+    async with served(driver, folder, tokens_file=str(callers.path), socket_users=True) as harness:
+        await listing(harness)
+        (inner,) = {each for each in folder.iterdir() if each.is_dir()} - before
+        assert stat.S_IMODE(inner.stat().st_mode) == 0o700
+    assert {each for each in folder.iterdir() if each.is_dir()} <= before
+
+
 async def test_without_the_setting_the_user_of_a_socket_is_nobody(
     driver: Driver, folder: Path, callers: Callers
 ) -> None:
