@@ -45,16 +45,26 @@ class Child:
         sockets: Mapping[str, int],
         collect: Callable[[], Awaitable[Sequence[Block]]],
     ) -> Self:
-        """Start a process; `collect` answers it what all have counted."""
-        own, theirs = socket.socketpair()
-        with theirs:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "memsvc.processes", str(theirs.fileno())),
-                stdin=asyncio.subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(), *sockets.values()),
-                # Ctrl-C is for the supervisor: it ends the others in order.
-                start_new_session=True,
-            )
+        """Start a process; `collect` answers it what all have counted.
+
+        Raises Error where the system has no room for one more now.
+        """
+        try:
+            own, theirs = socket.socketpair()
+            with theirs:
+                try:
+                    process = await asyncio.create_subprocess_exec(
+                        *(sys.executable, "-m", "memsvc.processes", str(theirs.fileno())),
+                        stdin=asyncio.subprocess.DEVNULL,
+                        pass_fds=(theirs.fileno(), *sockets.values()),
+                        # Ctrl-C is for the supervisor: it ends the others in order.
+                        start_new_session=True,
+                    )
+                except OSError:
+                    own.close()
+                    raise
+        except OSError as error:
+            raise Error(Reason.INTERNAL, f"cannot start a process: {error.strerror}") from error
         channel = Channel(*await asyncio.open_connection(sock=own), collect)
         channel.tell(Serve(number, config, dict(sources), dict(sockets)))
         return cls(number, process, channel, config.drain_seconds)

@@ -171,6 +171,22 @@ async def test_a_killed_process_is_replaced_and_nothing_acknowledged_is_lost(
     assert "memsvc_process_restarts_total 3" in await metrics(server)
 
 
+async def test_a_process_that_cannot_be_started_now_is_started_once_there_is_room(
+    stack: AsyncExitStack, installation: Installation
+) -> None:
+    server = await started(stack, installation)
+    supervisor = psutil.Process(server.pid)
+    before = supervisor.rlimit(psutil.RLIMIT_NOFILE)
+    supervisor.rlimit(psutil.RLIMIT_NOFILE, (3, before[1]))
+    children(server)[0].kill()
+    await until(lambda: "process_not_started" in server.log.read_text())
+    (client, *_) = await clients_of(stack, server, 1)
+    await client.user("sarah").memories.add("Skis at Tahoe")
+    supervisor.rlimit(psutil.RLIMIT_NOFILE, before)
+    await until(lambda: serving_lines(server) == 3)
+    assert "cannot start a process: Too many open files" in server.log.read_text()
+
+
 async def test_what_a_killed_process_was_learning_another_learns(
     stack: AsyncExitStack, installation: Installation
 ) -> None:
