@@ -205,6 +205,27 @@ def test_every_setting_reaches_memsvc_as_it_was_written() -> None:
     assert {name: getattr(config, name) for name in settings} == settings
 
 
+def test_the_migration_has_the_files_that_a_databases_url_names_and_the_nodes_of_the_servers() -> None:
+    given = {
+        "extraVolumes": [{"name": "database-ca", "configMap": {"name": "database-ca"}}],
+        "extraVolumeMounts": [{"name": "database-ca", "mountPath": "/etc/database"}],
+        "nodeSelector": {"kubernetes.io/arch": "arm64"},
+        "tolerations": [{"key": "memory", "operator": "Exists"}],
+    }
+    url = "postgresql://memsvc@db/memsvc?sslmode=verify-full&sslrootcert=/etc/database/ca.crt"
+    text = rendered(SHARED, {**INSECURE, **given, "settings": {"storage_url": url}})
+    found = {each["kind"]: each for each in yaml.safe_load_all(text.partition("# NOTES")[0])}
+    for kind in ("Deployment", "Job"):
+        pod = found[kind]["spec"]["template"]["spec"]
+        placed = {name: pod.get(name) for name in ("volumes", "nodeSelector", "tolerations")}
+        assert {**placed, "mounts": pod["containers"][0].get("volumeMounts")} == {
+            "volumes": given["extraVolumes"],
+            "mounts": given["extraVolumeMounts"],
+            "nodeSelector": given["nodeSelector"],
+            "tolerations": given["tolerations"],
+        }, kind
+
+
 def test_alerts_and_dashboard_are_those_of_the_docs() -> None:
     metrics = {"enabled": True, "alerts": {"enabled": True}, "dashboard": {"enabled": True}}
     text = rendered(SHARED, {**INSECURE, "metrics": metrics})
