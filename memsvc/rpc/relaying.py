@@ -217,7 +217,7 @@ class _Client(_End):
 
 
 def _own_folder(beside: Path) -> Path:
-    """Make a folder that only this server may enter: beside the socket where nothing else can be written, as in pods."""
+    """Make a folder that only this server may enter: beside the socket where only that can be written, as in a pod."""
     import tempfile
 
     try:

@@ -204,7 +204,7 @@ class _Store:
         self.client = client
         self.capabilities = capabilities
         self.collections = schema.collections(client, settings.names)
-        self.known = Knowledge(lambda: client.losses)
+        self.known = Knowledge(lambda: client.losses, clock)
         self.journal = (WalkingJournal if client.scans else Journal)(self.collections.journal, self.known)
         self.rows = Rows(self.collections, self.journal, self.known)
         self.versions = Versions(self.collections)

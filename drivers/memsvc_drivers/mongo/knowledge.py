@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import NamedTuple
 
 from memsvc.storage.driver import Tip
 
 _MOST = 50_000
+_TRUSTED_SECONDS = 3_600.0
+"""What was seen longer ago is not known any more: what is forgotten keeps its place for a day, and after that an append
+there would be taken."""
 
 
 class Place(NamedTuple):
@@ -20,23 +24,31 @@ class Place(NamedTuple):
     """A seq up to which all rows show; None: not known."""
     open_after: int | None
     """What the oldest entry follows that may be open; None: not known."""
+    seen: float
+    """When that was, in seconds since the epoch."""
 
 
 class Knowledge:
     """Tips that were read or written on connections that still hold.
 
-    What the majority holds stays, so a tip known once is in the journal for good, unless the server's data are
-    replaced: that takes a server that stops, and breaks its connections.
+    What the majority holds stays, so a tip known once is in the journal until what was truncated is deleted, unless the
+    server's data are replaced: that takes a server that stops, and breaks its connections.
     """
 
-    def __init__(self, losses: Callable[[], int]) -> None:
+    def __init__(self, losses: Callable[[], int], clock: Callable[[], float] = time.time) -> None:
+        """`clock`: by which is said, too, how long ago something was truncated."""
         self._losses = losses
+        self._clock = clock
         self._as_of = losses()
         self._places: dict[str, Place] = {}
 
     def place(self, user: str) -> Place | None:
         """Return what is known of a user's journal."""
-        return self._current().get(user)
+        place = self._current().get(user)
+        if place is None or 0 <= self._clock() - place.seen <= _TRUSTED_SECONDS:
+            return place
+        del self._places[user]
+        return None
 
     def tip(self, user: str) -> Tip | None:
         """Return where a user's journal ended; None: not known."""
@@ -52,8 +64,9 @@ class Knowledge:
         self, user: str, after: int, tip: Tip, *, applied: int | None = None, open_after: int | None = None
     ) -> None:
         """Remember what was read or written; what was known and is not said anew still holds."""
-        places = self._current()
-        known = places.pop(user, None)
+        known = self.place(user)
+        places = self._places
+        places.pop(user, None)
         if known is not None:
             applied = _later(applied, known.applied)
             open_after = _later(open_after, known.open_after)
@@ -62,7 +75,7 @@ class Knowledge:
                 after, tip = known.after, known.tip
         if len(places) >= _MOST:
             del places[next(iter(places))]
-        places[user] = Place(after, tip, applied, open_after)
+        places[user] = Place(after, tip, applied, open_after, self._clock())
 
     def _current(self) -> dict[str, Place]:
         losses = self._losses()

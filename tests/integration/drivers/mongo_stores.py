@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -29,9 +29,9 @@ async def empty_store(url: str) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def opened(url: str, **options: str) -> AsyncIterator[MongoDriver]:
+async def opened(url: str, *, clock: Callable[[], float] = time.time, **options: str) -> AsyncIterator[MongoDriver]:
     """Return an open driver."""
-    driver = MongoDriver(url, options)
+    driver = MongoDriver(url, options, clock=clock)
     await driver.open()
     try:
         yield driver

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 
@@ -89,6 +90,29 @@ async def test_whoever_is_a_day_behind_still_cannot_begin_the_journal_anew(mongo
             assert await tip_now(stale, SARAH) == journal.tip
             await Journal(stale, SARAH, journal.tip).append()
             assert [record.seq for record in await stale.records(SARAH, 4, 10)] == [5, 6]
+
+
+async def test_who_was_last_here_days_ago_appends_nowhere_that_was_forgotten_meanwhile(mongodb_server: Server) -> None:
+    days = 0.0
+    async with (
+        empty_store(mongodb_server.url) as url,
+        behind(url) as background,
+        opened(url, clock=lambda: time.time() + days * 86_400) as stale,
+        opened(url) as other,
+    ):
+        left = Journal(stale, SARAH)
+        for _ in range(2):
+            await left.append()
+        journal = Journal(other, SARAH, left.tip)
+        for _ in range(3):
+            await journal.append()
+        await other.truncate(SARAH, 5)
+        days = 2.0
+        background.seconds_later = days * 86_400
+        await background.projection.sweep()
+        assert await outcome_of(stale, item(SARAH, left.tip)) is Outcome.CONFLICT
+        assert await tip_now(stale, SARAH) == journal.tip
+        await Journal(stale, SARAH, journal.tip).append()
 
 
 async def test_names_without_utf8_are_refused(mongodb_server: Server) -> None:
