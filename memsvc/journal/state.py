@@ -479,7 +479,8 @@ def _former_row(memory: Memory) -> Row:
 
 def _pruned(before: State, after: State, now: int) -> Iterator[RowKey]:
     if before.requests is not None and after.requests is not None and before.requests.older is not after.requests.older:
-        for key, seen in (*before.requests.older.items(), *before.requests.recent.items()):
+        # An id that was used anew after it had expired is among both, and stays.
+        for key, seen in {**before.requests.older, **before.requests.recent}.items():
             if seen.expire_time <= now:
                 yield RowKey(RowKind.REQUEST, key)
 

@@ -97,6 +97,25 @@ async def test_a_repeat_is_known_after_a_restart(driver: Driver, writer: Writer)
     await other.close()
 
 
+async def test_an_id_that_was_used_anew_when_it_had_expired_is_known_after_a_restart(
+    driver: Driver, users: Users, writer: Writer
+) -> None:
+    days = 0.0
+    users.clock = lambda: int((20_000 + days) * 24 * 3600 * 1_000_000)
+    await writer.write(SARAH, create("likes tea", "r1"))
+    for number in range(300):
+        await writer.write(SARAH, create(f"early {number}", f"early {number}"))
+    days = 8.0
+    again = await writer.write(SARAH, create("likes tea", "r1"))
+    for number in range(300):
+        await writer.write(SARAH, create(f"late {number}", f"late {number}"))
+    restarted = Users(driver)
+    restarted.clock = users.clock
+    other = Writer(restarted)
+    assert await other.write(SARAH, create("likes tea", "r1")) == again
+    await other.close()
+
+
 async def test_a_repeat_after_erase_brings_nothing_back(users: Users, writer: Writer) -> None:
     await writer.write(SARAH, create("likes tea", "r1"))
     erased = await writer.write(SARAH, EraseCommand(Request("r2", "EraseUser", "")))
