@@ -156,6 +156,8 @@ class Body(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, kw_only=Tr
     run: RunNote | None = None
     session: Session | None = None
     """The run's session after it."""
+    known_run: RunNote | None = None
+    """The run that was answered, where all of what was to be stored was there already."""
     extractions: tuple[Extraction, ...] = ()
     """Extractions as they are after the record, where it changed them."""
     claim: Claim | None = None

@@ -17,7 +17,7 @@ class SweepCommand(Command[bool]):
         if not state.core.first_expiry or state.core.first_expiry > moment.now:
             return None
         expired, more = clearable(
-            each for each in state.all_memories() if each.expire_time and each.expire_time <= moment.now
+            state, (each for each in state.all_memories() if each.expire_time and each.expire_time <= moment.now)
         )
         draft = Draft(state, moment, quota=0, cause=Cause.EXPIRED)
         for memory in expired:

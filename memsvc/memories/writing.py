@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 
 import msgspec
@@ -283,7 +283,7 @@ class ClearCommand(Command[ClearResult]):
         if not self.part:
             check_revision(state, self.guard.expected_revision)
         draft = Draft(state, moment, quota=0)
-        chosen, more = clearable(filter(matcher(self.wanted), state.all_memories()))
+        chosen, more = clearable(state, filter(matcher(self.wanted), state.all_memories()))
         for memory in chosen:
             if draft.find(memory.memory_id) is not None:
                 draft.delete(memory)
@@ -305,16 +305,32 @@ def _summaries_with(draft: Draft) -> list[RowKey]:
     return [RowKey(RowKind.SUMMARY, session_id) for session_id in sorted(session_ids)]
 
 
-def clearable(memories: Iterable[Memory]) -> tuple[list[Memory], bool]:
-    """Return as many of these memories as one record deletes, and whether more are left."""
+def clearable(state: State, memories: Iterable[Memory]) -> tuple[list[Memory], bool]:
+    """Return as many of these memories as one record deletes, and whether more are left.
+
+    What each said before goes with it, and is counted as well: it may be more than one record deletes.
+    """
     chosen: list[Memory] = []
     size = 0
-    for memory in memories:
+    for memory in _after_what_they_said(state, memories):
         size += len(encode(memory))
         if chosen and (len(chosen) == CLEAR_MEMORIES or size > CLEAR_BYTES):
             return chosen, True
         chosen.append(memory)
     return chosen, False
+
+
+def _after_what_they_said(state: State, memories: Iterable[Memory]) -> Iterator[Memory]:
+    """Yield memories, each after the facts of the past that it took the place of, and each of these once."""
+    said: dict[str, list[Memory]] = {}
+    for former in state.former.values():
+        said.setdefault(former.successor_id, []).append(former)
+    yielded: set[str] = set()
+    for memory in memories:
+        for each in (*said.get(memory.memory_id, ()), memory):
+            if each.memory_id not in yielded:
+                yielded.add(each.memory_id)
+                yield each
 
 
 class MemoryWriter(Struct):

@@ -111,7 +111,7 @@ class AppendRunCommand(Command[RunReceipt]):
             raise NotFound(Reason.RUN_NOT_FOUND, f"no run {run.replaces_run_id} in this session", (violation,))
         if self._stored is not None:
             if not self._stored.new and self._stored.last is not None:
-                return None
+                return self._nothing_new(state, self._stored.last)
             run = replace(run, messages=tuple(self._stored.new))
         extraction = self._extraction(state, moment.now)
         run = replace(
@@ -156,6 +156,13 @@ class AppendRunCommand(Command[RunReceipt]):
             said_settled=state.owing(replaced_runs),
         )
         return Decision(RecordKind.RUN, body, puts, deletes)
+
+    def _nothing_new(self, state: State, last: Run) -> Decision | None:
+        """Note what the request is answered with: later, when more was said, a repeat would be taken for new."""
+        if self.request is None:
+            return None
+        known = RunNote(last.session_id, last.run_id, last.index, last.extraction_id)
+        return Decision(RecordKind.RUN, Body(revision=state.revision, request=self.request, known_run=known))
 
     def _summarize(self, state: State, moment: Moment, session: Session) -> Mapping[str, int]:
         """Return when the session is to be summarized, where it is time to."""
@@ -223,7 +230,7 @@ class AppendRunCommand(Command[RunReceipt]):
         )
 
     def result(self, recorded: Recorded) -> RunReceipt:
-        run: RunNote | Run | None = recorded.body.run
+        run: RunNote | Run | None = recorded.body.run or recorded.body.known_run
         if run is None and self._stored is not None:
             run = self._stored.last
         assert run is not None
@@ -321,7 +328,7 @@ class DeleteSessionCommand(Command[SessionDeleted]):
             )
         learned = (each for each in state.all_memories() if self.forget and each.origin.session_id == self.session_id)
         draft = Draft(state, moment, quota=0)
-        forgotten, more = clearable(learned)
+        forgotten, more = clearable(state, learned)
         for memory in forgotten:
             if draft.find(memory.memory_id) is not None:
                 draft.delete(memory)

@@ -193,14 +193,16 @@ class ForgetCommand(ToolCommand):
             if not self.part:
                 raise
             meant = ()
-        deleted, more = clearable(meant)
+        deleted, more = clearable(state, meant)
         for memory in deleted:
             # What was so before went with the memory that took its place.
             if draft.find(memory.memory_id) is not None:
                 draft.delete(memory)
-        count = self.forgotten + len(deleted)
+        named = {memory.memory_id for memory in meant}
+        forgotten = sum(memory.memory_id in named for memory in deleted)
+        count = self.forgotten + forgotten
         is_named = self.choice.number or self.choice.description or self.permissions.clears
-        unnamed = 0 if is_named else len(deleted)
+        unnamed = 0 if is_named else forgotten
         body = draft.body(self.request, actor=self.origin.agent_id, cleared=count, more=more, unnamed_deletions=unnamed)
         return Decision(RecordKind.COMMIT, body)
 

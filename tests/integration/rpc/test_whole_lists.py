@@ -6,7 +6,7 @@ import grpc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rpc_harness import SARAH, Harness, failing, said
+from rpc_harness import SARAH, Harness, failing, new_request_id, said
 
 from memsvc.sessions.stored import overlap
 from memsvc.v1 import common_pb2 as common
@@ -41,6 +41,18 @@ async def test_a_list_that_grows_is_stored_once(each_server: Harness) -> None:
 
     assert await texts(each_server) == [f"{what} {n}" for n in range(4) for what in ("question", "answer")]
     assert (session.session.run_count, session.session.message_count) == (4, 8)
+
+
+async def test_a_repeat_of_a_list_that_held_nothing_new_stores_nothing_later_either(each_server: Harness) -> None:
+    whole = [said("Be kind.", SYSTEM), *turn(0), *turn(1)]
+    await append(each_server, whole)
+    run = pb.Run(session_id="s1", messages=whole)
+    request = pb.AppendRunRequest(scope=SARAH, run=run, skip_stored=True, request_id=new_request_id())
+    first = await each_server.sessions.AppendRun(request)
+    await append(each_server, turn(2))
+
+    assert await each_server.sessions.AppendRun(request) == first
+    assert await texts(each_server) == [f"{what} {n}" for n in range(3) for what in ("question", "answer")]
 
 
 async def test_a_window_of_the_last_messages_is_understood_too(server: Harness) -> None:

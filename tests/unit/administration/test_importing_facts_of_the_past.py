@@ -10,7 +10,9 @@ from msgspec.structs import replace
 from memsvc.access.allowance import Quotas
 from memsvc.administration import Importer
 from memsvc.journal.state import load
-from memsvc.memories import Guard, MemoryRestorer, Revert
+from memsvc.limits import TEXT_BYTES
+from memsvc.memories import Guard, MemoryRestorer, MemoryWriter, Revert
+from memsvc.memories.sweeping import SweepCommand
 from memsvc.model import ImportMode, Layer, Memory, Scope
 from memsvc.search.filter import MemoryFilter
 from memsvc.sessions import Quiet
@@ -34,6 +36,8 @@ class World:
         self.driver = driver
         self.users = Users(driver)
         writer, quotas = Writer(self.users), Quotas(10)
+        self.writer = writer
+        self.memory_writer = MemoryWriter(self.users, writer, quotas)
         self.importer = Importer(writer, quotas, SettingsReader(self.users), Quiet(3_600, 3_600))
         self.restorer = MemoryRestorer(self.users, writer, quotas)
 
@@ -81,6 +85,31 @@ async def test_a_fact_of_the_past_becomes_a_memory_and_takes_only_its_own_place(
     assert await world.texts() == (["Lives in Berlin", "Lives in Oslo"], [])
     assert user.state.at(Layer.PROFILE, "location") is not None
     assert user.state.at(Layer.PROFILE, "home") is not None
+
+
+async def with_a_long_past(world: World, expire_time: int = 0) -> None:
+    """Let a memory have said more before than one record deletes."""
+    await world.bring_in(replace(OSLO, expire_time=expire_time))
+    for part in range(4):
+        said = [
+            replace(PAST, memory_id=f"past {part} {number}", number=0, text="x" * TEXT_BYTES, successor_id="m2")
+            for number in range(200)
+        ]
+        await world.bring_in(*said)
+
+
+async def test_what_expires_goes_with_all_that_it_said_before_however_much_that_is(world: World) -> None:
+    await with_a_long_past(world, expire_time=1)
+    while await world.writer.write(SARAH, SweepCommand()):
+        await world.check()
+    assert await world.texts() == ([], [])
+
+
+async def test_what_is_cleared_goes_with_all_that_it_said_before_however_much_that_is(world: World) -> None:
+    await with_a_long_past(world)
+    cleared = await world.memory_writer.clear(SARAH, MemoryFilter(memory_ids=("m2",)), Guard(), purge_text=False)
+    assert cleared.count == 801
+    assert await world.texts() == ([], [])
 
 
 async def test_what_became_of_it_can_be_undone(world: World) -> None:
