@@ -81,7 +81,7 @@ def _merging(placed: Sequence[tuple[int, Memory]], given: object) -> Merging | N
     # What has a key has its place, and what is trusted differently is not mixed.
     if len(alike) > 1 or any(each.key for each in memories) or len({each.trust for each in memories}) > 1:
         return None
-    text = " ".join(given.split()) if isinstance(given, str) else ""
+    text = " ".join(given.replace("\0", " ").split()) if isinstance(given, str) else ""
     if len(text.encode()) > TEXT_BYTES or not _is_told_by(text, memories):
         return None
     if text in {each.text for each in memories}:

@@ -246,14 +246,16 @@ class MemoryReader(Struct):
         assert self.asker is not None
         names = list(sources)
         nearest = _nearest(sources, asked, MOST_SHOWN, matches)
-        candidates = {each.item.memory_id: (names[each.source], each.item) for each in nearest}
+        # By user as well: clients choose ids, and two users may have the same.
+        candidates = {(each.source, each.item.memory_id): (names[each.source], each.item) for each in nearest}
         newest = [
             hit
             for name, source in sources.items()
             for hit in _by_time(source, SearchMethod.LAST_N, MOST_SHOWN, matches, name)
         ]
         for hit in sorted(newest, key=lambda each: -each.memory.update_time):
-            candidates.setdefault(hit.memory.memory_id, (hit.shared_user_id, hit.memory))
+            place = names.index(hit.shared_user_id), hit.memory.memory_id
+            candidates.setdefault(place, (hit.shared_user_id, hit.memory))
         try:
             picked, usage = await chosen(self.asker, query, list(candidates.values()), limit)
         except ExtractionError as error:

@@ -35,7 +35,8 @@ async def written_summary(
     """Return text, topics, what they cost and the model. Raises ExtractionError where the answer is of no use."""
     answer = await asker.ask(Question("summary", _INSTRUCTIONS, _material(before, messages), _FORM, last_failure))
     text = answer.fields.get("summary")
-    text = "\n".join(" ".join(line.split()) for line in text.split("\n")).strip() if isinstance(text, str) else ""
+    lines = text.replace("\0", " ").split("\n") if isinstance(text, str) else []
+    text = "\n".join(" ".join(line.split()) for line in lines).strip()
     if not text:
         failure = Unusable(Reason.MODEL_OUTPUT_UNUSABLE, "the model's answer has no summary")
         failure.usage = answer.usage
@@ -75,6 +76,7 @@ def _escaped(text: str) -> str:
 
 
 def _topics(given: object) -> tuple[str, ...]:
-    labels = [" ".join(each.split()) for each in given if isinstance(each, str)] if isinstance(given, list) else []
+    given = [each for each in given if isinstance(each, str)] if isinstance(given, list) else []
+    labels = [" ".join(each.replace("\0", " ").split()) for each in given]
     fitting = (label for label in labels if 0 < len(label.encode()) <= TOPIC_BYTES)
     return tuple(dict.fromkeys(fitting))[:MOST_TOPICS]

@@ -93,3 +93,13 @@ async def test_a_model_that_fails_is_unavailable_and_none_is_a_precondition(
     async with local:
         with pytest.raises(FailedPrecondition):
             await local.user("sarah").memories.search("boat", method="agentic")
+
+
+async def test_memories_of_two_users_with_the_same_id_are_two(served: tuple[AsyncMemoryClient, Picker]) -> None:
+    client, _ = served
+    for user_id, text in (("sarah", "Owns a boat"), ("team:sailing", "The club has a boat")):
+        await client.user(user_id).memories.add(text, memory_id="boat")
+    hits = await client.user("sarah").memories.search(
+        "What floats?", method="agentic", shared_user_ids=["team:sailing"], timeout=60
+    )
+    assert {each.memory for each in hits} == {"Owns a boat", "The club has a boat"}

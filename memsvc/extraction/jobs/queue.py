@@ -99,14 +99,15 @@ class AcceptRuns(Command[str]):
         sessions = {run.session_id for run in found.values()}
         if len(sessions) > 1:
             raise invalid("runs.run_ids", "must be of one session")
+        newest = max(found.values(), key=lambda run: run.index)
         extraction = Extraction(
             extraction_id=self.extraction_id,
             kind=ExtractionKind.RUNS,
             next_attempt_time=moment.now,
             session_id=sessions.pop(),
             run_ids=tuple(sorted(found, key=lambda run_id: found[run_id].index)),
-            agent_id=self.agent_id or self._runs[-1].agent_id,
-            team_id=self.team_id or self._runs[-1].team_id,
+            agent_id=self.agent_id or newest.agent_id,
+            team_id=self.team_id or newest.team_id,
             position=state.tip.seq + 1,
             create_time=moment.now,
             size_bytes=sum(len(encode(run)) for run in found.values()),
