@@ -158,8 +158,14 @@ async function* once<T>(request: T): AsyncGenerator<T> {
   yield request;
 }
 
+/**
+ * The longest deadline, a day and more: gRPC writes eight digits. Timers of JavaScript end at once where they are asked to
+ * wait for more than 24 days.
+ */
+const LONGEST_MS = 99_999_999;
+
 /** Return a deadline as connect takes it, for which 0 is none. Throws DeadlineExceeded where it has passed. */
 function milliseconds(seconds: number): number {
   if (!(seconds > 0)) throw new DeadlineExceeded("the deadline passed before anything was sent");
-  return Math.max(1, Math.round(seconds * 1000));
+  return Math.min(Math.max(1, Math.round(seconds * 1000)), LONGEST_MS);
 }

@@ -58,6 +58,14 @@ test("a client that is closed says so, and ends what is under way", async () => 
   await assert.rejects(own.serverInfo(), isClosed);
 });
 
+test("a deadline may be as far away as one likes", async () => {
+  for (const timeoutSeconds of [1e6, 1e9, Number.POSITIVE_INFINITY]) {
+    const own = connect(server.target, { timeoutSeconds });
+    assert.ok((await own.serverInfo()).version);
+    own.close();
+  }
+});
+
 test("a client that waits for its server can be ended meanwhile", async () => {
   const own = connect("127.0.0.1:1", { waitForReady: true, timeoutSeconds: 600 });
   const stopping = new AbortController();
