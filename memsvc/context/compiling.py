@@ -157,9 +157,7 @@ class _Writer:
             self._add(None, outer.opening, outer.shared_user_id)
             self._frames.append(outer)
         if block.written is None:
-            memory_ids: list[str] = []
-            chosen = sorted(block.chosen.values(), key=attrgetter("order"))
-            block.written = _body(block.form, chosen, 0, memory_ids), memory_ids
+            block.written = _written(block)
         body, shown = block.written
         self.memory_ids.extend(shown)
         self._add(block.layer, frame.opening + body + frame.closing, frame.shared_user_id)
@@ -181,6 +179,15 @@ class _Writer:
             self._separator = ""
             kind = SectionKind.WRAPPER if layer is None else SectionKind.MEMORIES
             self.sections.append(Section(kind, layer, text, count_tokens(text), self._stable, shared_user_id))
+
+
+def _written(block: Block) -> tuple[str, Sequence[str]]:
+    """Return the entries of a block, and the ids in their order."""
+    chosen = sorted(block.chosen.values(), key=attrgetter("order"))
+    memory_ids: list[str] = []
+    if len(block.branches) > 1:
+        return _body(block.form, chosen, 0, memory_ids), memory_ids
+    return block.form.separator.join([entry.text for entry in chosen]), [entry.memory_id for entry in chosen]
 
 
 def _body(form: Form, entries: Sequence[Entry], depth: int, memory_ids: list[str]) -> str:

@@ -12,7 +12,6 @@ An agent asks with another query in every turn. What is chosen before a query ha
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from copy import copy
 from itertools import islice
 from typing import Final, NamedTuple
 
@@ -62,8 +61,8 @@ class Selection:
 
     def copy(self) -> Selection:
         """Return one to go on with, as this one is now."""
-        copied = copy(self)
-        copied._open = set(self._open)
+        copied = Selection(self._measure, self._left, "")
+        copied._separator, copied.reserved, copied._open = self._separator, self.reserved, set(self._open)
         return copied
 
     @property
@@ -113,14 +112,15 @@ class Selection:
         misses = 0
         for layer, memory, entry, cost in newest:
             block = blocks[layer]
-            if entry.memory_id in block.chosen:
+            chosen, memory_id = block.chosen, entry.memory_id
+            if memory_id in chosen:
                 continue
-            if block.chosen and entry.path in block.branches and not memory.expire_time:
+            if chosen and entry.path in block.branches and not memory.expire_time:
                 # Nothing has to be opened for it.
                 cost += self._separator
                 if cost <= self._left - self.reserved:
                     self._left -= cost
-                    block.chosen[entry.memory_id] = entry
+                    chosen[memory_id] = entry
                     continue
             elif self.add(block, memory):
                 continue

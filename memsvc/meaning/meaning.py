@@ -11,7 +11,7 @@ import asyncio
 import random
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import cast
 
 import msgspec
@@ -101,8 +101,7 @@ class Meaning:
         """Return the query for a search of these users, by words alone where its vector is not there in time."""
         try:
             # An instant embedder waits for nothing, and a timer costs as much as it does.
-            async with asyncio.timeout(within_seconds if self._instant is None else None):
-                asked = await self.ask(query)
+            asked = await (self.ask(query) if self._instant is not None else _within(within_seconds, self.ask(query)))
         except (EmbeddingFailed, TimeoutError):
             return Asked(query)
         for user in users:
@@ -213,6 +212,11 @@ class Meaning:
                 return
         # A user that moves all the time: what is not read is made once more.
         user.vectors = Vectors(self.embedder.name)
+
+
+async def _within(seconds: float, asking: Awaitable[Asked]) -> Asked:
+    async with asyncio.timeout(seconds):
+        return await asking
 
 
 async def _take(user: HotUser, vectors: Vectors, rows: Sequence[Row]) -> None:

@@ -1,23 +1,23 @@
 """The sums of all documents for the terms of a query at once, by numpy: what many postings pay for.
 
 Each term has a row of cells, one for each slot. Its weights are added up in the cells of those that hold it, and of
-those that it is lent to; what they saturate to is added up term by term, as `Ranking` does it one by one: the sums are
-the same to the last bit. Only cells that a posting leads to are looked at, and they are cleared again: it takes about
-as long however many slots there are.
+those that it is lent to, and give way there to what they saturate to; the rows are added up term by term, as `Ranking`
+does it one by one: the sums are the same to the last bit. Only cells that a posting leads to are written, and they are
+cleared again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache, lru_cache
 from itertools import groupby
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from memsvc.search.bm25 import K1, Shares, weights
-from memsvc.search.neighbours import NONE, Neighbours
-from memsvc.search.postings import SLOT_SHIFT, TALLY_MASK
+from memsvc.search.neighbours import Neighbours
+from memsvc.search.postings import SLOT_MASK, SLOT_SHIFT, TALLY_MASK
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,18 +46,17 @@ def dense_sums(
     """Return the sum of each slot."""
     import numpy as np
 
-    count = len(neighbours.before)
     tables = _tables(mean_length, shares)
     lends = bool(neighbours)
-    parts: list[tuple[NDArray[np.intp], NDArray[np.float64]]] = []
+    sums = np.zeros(len(neighbours))
     for lent, alike in groupby(terms, lambda term: term.lent and lends):
         if lent:
-            parts += _with_context(list(alike), neighbours, tables)
+            _add_with_context(sums, list(alike), neighbours, tables)
         else:
-            parts += (_alone(term, tables) for term in alike)
-    slots, added = map(np.concatenate, zip(*parts, strict=True))
-    # In order: what is added to a slot first comes first. Slot -1 is nobody's.
-    return cast("NDArray[np.float64]", np.bincount(slots + 1, added, count + 1))[1:]
+            for term in alike:
+                slots, tallies = _read([term])
+                sums[slots] += term.rarity * tables.impacts[tallies]
+    return sums
 
 
 def holding(terms: Sequence[QueryTerm], count: int) -> NDArray[np.bool_]:
@@ -65,51 +64,52 @@ def holding(terms: Sequence[QueryTerm], count: int) -> NDArray[np.bool_]:
     import numpy as np
 
     holds = np.zeros(count, np.bool_)
-    holds[np.concatenate([term.postings.numbers() for term in terms]) >> SLOT_SHIFT] = True
+    holds[_read(terms)[0]] = True
     return holds
 
 
-def _alone(term: QueryTerm, tables: _Tables) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Return the slots that hold a term, and what it is worth to each by its own weight."""
+def _read(terms: Sequence[QueryTerm]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return slot and tally of each posting of some terms, term by term."""
     import numpy as np
 
-    postings = term.postings.numbers()
-    return (postings >> SLOT_SHIFT).astype(np.intp), term.rarity * tables.impacts[postings & TALLY_MASK]
+    postings = np.frombuffer(b"".join([term.postings.packed() for term in terms]), np.int64)
+    return postings >> SLOT_SHIFT & SLOT_MASK, postings & TALLY_MASK
 
 
-def _with_context(
-    terms: Sequence[QueryTerm], neighbours: Neighbours, tables: _Tables
-) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float64]]]:
-    """Yield slots, and what some terms are worth to each by its own weights and those lent to it: term by term."""
+def _add_with_context(
+    sums: NDArray[np.float64], terms: Sequence[QueryTerm], neighbours: Neighbours, tables: _Tables
+) -> None:
+    """Add what some terms are worth to each slot by its own weights and those lent to it: term by term."""
     import numpy as np
 
-    width = len(neighbours.before) + 1
+    count = len(sums)
+    width = count + 1
     before, after = np.frombuffer(neighbours.before, np.intc), np.frombuffer(neighbours.after, np.intc)
     at_once = max(1, _CELLS // width)
     cells = _cells(_CELLS) if width <= _CELLS else np.zeros(width)
     for first in range(0, len(terms), at_once):
         some = terms[first : first + at_once]
-        lengths = [len(term.postings) for term in some]
-        postings = np.concatenate([term.postings.numbers() for term in some]).astype(np.intp)
-        slots = np.empty((len(postings), _PLACES), np.intp)
-        slots[:, 0] = own = postings >> SLOT_SHIFT
-        for place, step in ((1, after), (3, before)):
-            slots[:, place] = near = step[own]
-            further = step[near]
-            further[near == NONE] = NONE
-            slots[:, place + 1] = further
-        # In a row, -1 is the last cell of the row before, which is no slot's either.
-        where = (slots + np.repeat(np.arange(len(some)) * width, lengths)[:, None]).ravel()
-        np.add.at(cells, where, tables.places.take(postings & TALLY_MASK, axis=0).ravel())
-        weight = cells[where]
-        # Each cell counts once, however many postings lead to it.
-        number = np.arange(len(where), dtype=np.float64)
-        cells[where] = number
-        once = np.flatnonzero(cells[where] == number)
+        own, tallies = _read(some)
+        slots = np.empty((len(own), _PLACES), np.intp)
+        slots[:, 0] = own
+        # Beside what has no neighbour is none either: the step from -1 is the last one, which leads to -1.
+        slots[:, 1] = near = after[own]
+        slots[:, 2] = after[near]
+        slots[:, 3] = near = before[own]
+        slots[:, 4] = before[near]
+        rarities = np.array([term.rarity for term in some])
+        if len(some) > 1:
+            lengths = [len(term.postings) for term in some]
+            # In a row, -1 is the last cell of the row before, which is no slot's either.
+            slots += np.repeat(np.arange(len(some)) * width, lengths)[:, None]
+            rarities = np.repeat(rarities, lengths)[:, None]
+        where = slots.ravel()
+        np.add.at(cells, where, tables.places[tallies].ravel())
+        weight = cells[slots]
+        cells[slots] = rarities * (weight * (K1 + 1) / (weight + K1))
+        for row in cells[: len(some) * width].reshape(len(some), width):
+            sums += row[:count]
         cells[where] = 0.0
-        weight = weight[once]
-        rarity = np.repeat([term.rarity for term in some], np.array(lengths) * _PLACES)[once]
-        yield slots.ravel()[once], rarity * (weight * (K1 + 1) / (weight + K1))
 
 
 @cache

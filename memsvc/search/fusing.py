@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 
 class Slots(msgspec.Struct, frozen=True):
-    """What there is to know of each slot for one query: arrays of one length."""
+    """What there is to know of each slot for one query. One that may not be returned has no score, and is not near."""
 
+    said: NDArray[np.intp]
+    """The slots with a score by words, in order."""
     words: NDArray[np.float64]
-    """Its score by words, with its factor."""
+    """The scores of these by words, more than 0, with their factors."""
     holds: NDArray[np.bool_]
-    """Whether it holds words of the query itself."""
+    """Whether each slot holds words of the query itself."""
     nearness: NDArray[np.float32]
-    """How near its vector is to the query's."""
+    """How near the vector of each slot is to the query's."""
     factors: NDArray[np.float64] | None
-    """What its nearness is multiplied by; None: 1."""
-    allowed: NDArray[np.bool_]
-    """Whether it may be returned."""
+    """What the nearness of each slot is multiplied by; None: 1."""
     times: NDArray[np.int64]
     tie: Callable[[int], Any]
     """Orders those of one score and one time: the least comes first."""
@@ -38,54 +38,69 @@ def best_fused(slots: Slots, wide: int, limit: int) -> list[Ranked[int]]:
     """Return the `limit` best among the `wide` best of each half: best first, of equals the newest."""
     import numpy as np
 
-    said = np.flatnonzero(slots.allowed & (slots.words > 0))
-    by_words = _best(slots, said, slots.words[said], wide)
-    near = np.flatnonzero(slots.allowed & (slots.nearness >= LEAST_SIMILARITY))
-    chosen = np.zeros(len(slots.words), np.bool_)
-    chosen[by_words] = True
-    chosen[_best(slots, near, slots.nearness[near], wide)] = True
-    candidates = np.flatnonzero(chosen)
+    by_words, words = slots.said, slots.words
+    if len(by_words) > wide:
+        chosen = _best(slots, by_words, words, wide)
+        by_words, words = by_words[chosen], words[chosen]
+    near = _nearest(slots, wide)
+    said = np.zeros(len(slots.nearness))
+    said[by_words] = words
+    candidates = np.concatenate((by_words, near[said[near] == 0.0]))
     if not len(candidates):
         return []
-    words = np.zeros(len(candidates))
-    words[np.searchsorted(candidates, by_words)] = slots.words[by_words]
-    similar = np.maximum(slots.nearness[candidates], 0.0).astype(np.float64)
+    words = said[candidates]
+    similar = slots.nearness[candidates].astype(np.float64)
+    np.maximum(similar, 0.0, out=similar)
     if slots.factors is not None:
         similar *= slots.factors[candidates]
     of_words, of_meaning = weights_of(float(words.max()), float(similar.max()))
-    scores = of_words * words + of_meaning * similar
-    holds = slots.holds[candidates]
-    sure = of_words * np.where(holds, words, CONTEXT_ALONE * words) + of_meaning * similar
-    places = np.searchsorted(candidates, _best(slots, candidates, scores, limit))
-    best = list(map(Ranked, candidates[places].tolist(), scores[places].tolist(), sure[places].tolist()))
-    if len(set(scores[places].tolist())) == len(best):
-        best.sort(key=attrgetter("score"), reverse=True)
+    similar *= of_meaning
+    scores = of_words * words + similar
+    if len(candidates) > limit:
+        best = (scores >= np.partition(scores, -limit)[-limit]).nonzero()[0]
+        candidates, words, similar, scores = candidates[best], words[best], similar[best], scores[best]
+    sure = of_words * np.where(slots.holds[candidates], words, CONTEXT_ALONE * words) + similar
+    ranked = list(map(Ranked, candidates.tolist(), scores.tolist(), sure.tolist()))
+    if len({each.score for each in ranked}) == len(ranked):
+        ranked.sort(key=attrgetter("score"), reverse=True)
     else:
-        best.sort(key=lambda each: (-each.score, -slots.times[each.item], slots.tie(each.item)))
-    return best
+        ranked.sort(key=lambda each: (-each.score, -slots.times[each.item], slots.tie(each.item)))
+    return ranked[:limit]
+
+
+def _nearest(slots: Slots, wide: int) -> NDArray[np.intp]:
+    """Return the `wide` nearest slots of those that are near enough, in no order."""
+    import numpy as np
+
+    least = np.float32(LEAST_SIMILARITY)
+    if len(slots.nearness) > wide:
+        least = max(least, np.partition(slots.nearness, -wide)[-wide])
+    near = (slots.nearness >= least).nonzero()[0]
+    return near if len(near) <= wide else near[_best(slots, near, slots.nearness[near], wide)]
 
 
 def _best(
     slots: Slots, some: NDArray[np.intp], own: NDArray[np.float64] | NDArray[np.float32], limit: int
 ) -> NDArray[np.intp]:
-    """Return the `limit` best of some slots, by their scores, in no order."""
+    """Return where among more than `limit` slots the best of them by their scores are, in no order."""
     import numpy as np
 
-    if len(some) <= limit:
-        return some
     least = np.partition(own, -limit)[-limit]
-    better = some[own > least]
-    return np.concatenate([better, _newest(slots, some[own == least], limit - len(better))])
+    best: NDArray[np.intp] = (own >= least).nonzero()[0]
+    if len(best) == limit:
+        return best
+    better, equals = (own > least).nonzero()[0], (own == least).nonzero()[0]
+    return np.concatenate((better, _newest(slots, some, equals, limit - len(better))))
 
 
-def _newest(slots: Slots, equals: NDArray[np.intp], limit: int) -> NDArray[np.intp]:
-    """Return the `limit` newest of slots with one score."""
+def _newest(slots: Slots, some: NDArray[np.intp], equals: NDArray[np.intp], limit: int) -> NDArray[np.intp]:
+    """Return the `limit` newest of those of some slots that have one score."""
     import numpy as np
 
     if len(equals) <= limit:
         return equals
-    times = slots.times[equals]
+    times = slots.times[some[equals]]
     least = np.partition(times, -limit)[-limit]
     newer = equals[times > least]
-    even = sorted(equals[times == least].tolist(), key=slots.tie)
-    return np.concatenate([newer, np.array(even[: limit - len(newer)], np.intp)])
+    even = sorted(equals[times == least].tolist(), key=lambda at: slots.tie(some[at].item()))
+    return np.concatenate((newer, np.array(even[: limit - len(newer)], np.intp)))

@@ -229,16 +229,20 @@ class HistoryIndex:
         allowed = self._allowed(wanted)
         if asked.speakers:
             factors = self._speakers.preferred_at_once(asked.speakers, factors)
-        sums, holds = np.zeros(count), np.zeros(count, np.bool_)
+        said, words, holds = np.zeros(0, np.intp), np.zeros(0), np.zeros(count, np.bool_)
         if asked.terms:
             sums = Ranking(asked.mean_length, self._neighbours, Shares(), count, None).all_sums(asked.ordered)
+            said = (allowed & (sums > 0)).nonzero()[0]
+            words = factors[said] * sums[said] / asked.corpus.all_once
             holds = holding(asked.terms, count)
+        nearness = self._vectors.similarities(vector).of_rows(np.frombuffer(self._vector_rows, np.intc))
+        nearness[~allowed] = 0.0
         slots = Slots(
-            words=factors * sums / (asked.corpus.all_once or 1.0),
+            said=said,
+            words=words,
             holds=holds,
-            nearness=self._vectors.similarities(vector).of_rows(np.frombuffer(self._vector_rows, np.intc)),
+            nearness=nearness,
             factors=factors,
-            allowed=allowed,
             times=np.frombuffer(self._times, np.int64),
             tie=neg,
         )

@@ -56,12 +56,14 @@ NOTHING = Hits({}, lambda memory_id: False)
 
 
 class ScoredSlots(msgspec.Struct, frozen=True):
-    """What is found of one query, slot by slot."""
+    """What is found of one query, by slot."""
 
+    slots: NDArray[np.intp]
+    """Those with a score, in order."""
     scores: NDArray[np.float64]
-    """See `Hit`."""
+    """Of these; see `Hit`."""
     holds: NDArray[np.bool_]
-    """Whether it holds words of the query itself."""
+    """Whether each slot holds words of the query itself."""
 
 
 class LexicalIndex:
@@ -204,12 +206,13 @@ class LexicalIndex:
         if StopPhrase.of(_ends(query), self._analyzer) is not None or (terms and terms[0].everywhere):
             return None
         if not terms:
-            return ScoredSlots(np.zeros(count), np.zeros(count, np.bool_))
-        ranking = Ranking(corpus.mean_length, self._neighbours, self._shares, count, None)
-        return ScoredSlots(ranking.all_sums(terms) / corpus.all_once, holding(terms, count))
+            return ScoredSlots(np.zeros(0, np.intp), np.zeros(0), np.zeros(count, np.bool_))
+        sums = Ranking(corpus.mean_length, self._neighbours, self._shares, count, None).all_sums(terms)
+        slots = sums.nonzero()[0]
+        return ScoredSlots(slots, sums[slots] / corpus.all_once, holding(terms, count))
 
     def times(self) -> NDArray[np.int64]:
-        """Return when the memory of each slot was last changed; `GONE`: there is none. Valid until the next change."""
+        """Return when the memory of each slot was last changed; `GONE`: there is none. Not to be kept."""
         import numpy as np
 
         return np.frombuffer(self._times, np.int64)
@@ -221,6 +224,15 @@ class LexicalIndex:
     def slot_of(self, memory_id: str) -> int | None:
         """Return the slot of a memory; None: it is not here."""
         return self._slots.get(memory_id)
+
+    def memory_of(self, slot: int) -> Memory:
+        """Return the memory in a slot."""
+        return self._memory(slot)
+
+    @property
+    def has_gone(self) -> bool:
+        """Whether there are slots without a memory."""
+        return bool(self._free_slots)
 
     def id_of(self, slot: int) -> str:
         """Return the id of the memory in a slot."""

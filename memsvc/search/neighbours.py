@@ -18,17 +18,22 @@ class Neighbours:
 
     def __init__(self, place_of: Callable[[int], Place]) -> None:
         """`place_of` says where the document of a slot stands; what it says of a slot stays until that is removed."""
-        self.before = array("i")
-        self.after = array("i")
+        # One more than there are slots: from `NONE`, which is the last one too, there is no step.
+        self.before = array("i", (NONE,))
+        self.after = array("i", (NONE,))
         self._place_of = place_of
         self._last: dict[str, int] = {}
 
     def __bool__(self) -> bool:
         return bool(self._last)
 
+    def __len__(self) -> int:
+        """How many slots there are."""
+        return len(self.before) - 1
+
     def insert(self, slot: int, place: Place) -> None:
         """Give a slot its place: at once where it is the session's last, else past all that came after it."""
-        while len(self.before) <= slot:
+        while len(self) <= slot:
             self.before.append(NONE)
             self.after.append(NONE)
         session_id = place[0]
@@ -45,11 +50,12 @@ class Neighbours:
     def extend(self, session_ids: Sequence[str]) -> None:
         """Give the next slots their places: each is the last of its session."""
         before, after, last = self.before, self.after, self._last
-        slot = len(before)
+        slot = len(self)
         after.extend([NONE] * len(session_ids))
         for session_id in session_ids:
             previous = last.get(session_id, NONE)
-            before.append(previous)
+            before[slot] = previous
+            before.append(NONE)
             if previous != NONE:
                 after[previous] = slot
             if session_id:

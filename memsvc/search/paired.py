@@ -6,6 +6,7 @@ import sys
 from array import array
 from typing import TYPE_CHECKING
 
+from memsvc.model import Memory
 from memsvc.search.fusing import Slots, best_fused
 from memsvc.search.hybrid import Asked, Ranked, width_of
 from memsvc.search.lexical import GONE, LexicalIndex
@@ -26,24 +27,29 @@ class Paired:
         """Of the vectors, by slot of the index by words. Of what is gone from that it may be any."""
         self._versions = words.changes.version, vectors.changes.version
 
-    def best(self, asked: Asked, limit: int) -> list[Ranked[str]] | None:
-        """Return the ids of the `limit` best, best first; None: the query asks for nothing but stop words."""
-        wide = width_of(limit)
-        scored = self.words.scored(asked.text)
+    def best(self, asked: Asked, limit: int) -> list[Ranked[Memory]] | None:
+        """Return the `limit` best, best first; None: the query asks for nothing but stop words."""
+        words = self.words
+        scored = words.scored(asked.text)
         if scored is None:
             return None
-        times = self.words.times()
+        nearness = self.vectors.similarities(asked.vector).of_rows(self._paired())
+        times = words.times()
+        if words.has_gone:
+            nearness[times == GONE] = 0.0
         slots = Slots(
+            said=scored.slots,
             words=scored.scores,
             holds=scored.holds,
-            nearness=self.vectors.similarities(asked.vector).of_rows(self._paired()),
+            nearness=nearness,
             factors=None,
-            allowed=times != GONE,
             times=times,
-            tie=self.words.id_of,
+            tie=words.id_of,
         )
-        id_of = self.words.id_of
-        return [Ranked(id_of(each.item), each.score, each.sure) for each in best_fused(slots, wide, limit)]
+        return [
+            Ranked(words.memory_of(each.item), each.score, each.sure)
+            for each in best_fused(slots, width_of(limit), limit)
+        ]
 
     @property
     def size_bytes(self) -> int:

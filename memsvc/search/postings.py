@@ -19,26 +19,25 @@ from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING
 from zlib import crc32
 
 import msgspec
 
 from memsvc.search.bm25 import MAX_OCCURRENCES, first_tally
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
 CODE_BYTES = 4
 MAX_SLOTS = 1 << 24
 SLOT_SHIFT = 8
+SLOT_MASK = MAX_SLOTS - 1
 TALLY_MASK = 0xFF
 
 _TERM_SHIFT = 32
 _LOW_BYTE = slice(0 if sys.byteorder == "little" else 7, None, 8)
 _LOW_HALF = slice(0 if sys.byteorder == "little" else 1, None, 2)
 _BUCKET_POSTINGS = 1024
+_BUCKET_BYTES = sys.getsizeof(array("Q"))
+_POSTING_BYTES = 8.5
+"""With the room to grow that an array takes at most."""
 _MANY_POSTINGS = 8_192
 """So many pay for numpy."""
 
@@ -216,7 +215,8 @@ class Postings:
 
     @property
     def size_bytes(self) -> int:
-        return sys.getsizeof(self._buckets) + sum(map(sys.getsizeof, self._buckets))
+        # Not bucket by bucket: it is asked with every search.
+        return sys.getsizeof(self._buckets) + len(self._buckets) * _BUCKET_BYTES + int(self._count * _POSTING_BYTES)
 
     def _split_buckets(self) -> None:
         self._bucket_shift -= 1
@@ -242,11 +242,9 @@ class TermPostings(msgspec.Struct, frozen=True, gc=False):
         """Return slot and tally of each posting, as one number, in the order of slots."""
         return memoryview(self.bucket[self.start : self.stop]).cast("B").cast("I")[_LOW_HALF].tolist()
 
-    def numbers(self) -> NDArray[np.uint32]:
-        """Return what `read` does, as numpy has it."""
-        import numpy as np
-
-        return np.frombuffer(self.bucket[self.start : self.stop], np.uint32)[_LOW_HALF]
+    def packed(self) -> array[int]:
+        """Return the postings as they are: 64 bits each."""
+        return self.bucket[self.start : self.stop]
 
     def slots(self) -> list[int]:
         return [posting >> SLOT_SHIFT for posting in self.read()]

@@ -88,7 +88,7 @@ class Ranking:
             return dense_sums(terms, self._neighbours, self._mean_length, self._shares)
         for term in terms:
             self._read(term)
-        sums = np.zeros(len(self._neighbours.before))
+        sums = np.zeros(len(self._neighbours))
         sums[list(self._sums)] = list(self._sums.values())
         return sums
 
@@ -98,7 +98,7 @@ class Ranking:
 
     def _are_many(self, terms: Sequence[QueryTerm]) -> bool:
         """Whether the terms have so many postings that they are read faster all at once."""
-        many = max(_MANY_POSTINGS, len(self._neighbours.before) // _SLOTS_PER_POSTING)
+        many = max(_MANY_POSTINGS, len(self._neighbours) // _SLOTS_PER_POSTING)
         return sum(len(term.postings) for term in terms) >= many
 
     def _dense_scores(self, terms: Sequence[QueryTerm]) -> dict[int, float]:
@@ -256,7 +256,7 @@ _MANY_POSTINGS = 96
 """So many pay for numpy, where it is loaded."""
 _SLOTS_PER_POSTING = 50
 """With numpy all slots are looked at, however few of them are found."""
-_MANY_FOR_SUMS = 48
+_MANY_FOR_SUMS = 24
 """The same where the sums of all slots are wanted."""
 _COMMON = 64
 """From as many postings on it pays to see whether a term must be read."""

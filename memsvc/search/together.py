@@ -27,8 +27,8 @@ class Searchable(Protocol):
     ) -> Candidates[str]:
         """Return the ids of the visible memories that may be among the `limit` best."""
 
-    def best(self, asked: Asked, limit: int) -> list[Ranked[str]] | None:
-        """Return the ids of the `limit` best, where no other user is searched, faster; None: that has to be `fuse`."""
+    def best(self, asked: Asked, limit: int) -> list[Ranked[Memory]] | None:
+        """Return the `limit` best, where no other user is searched, faster; None: that has to be `fuse`."""
 
     def get(self, memory_id: str) -> Memory | None:
         """Return a visible memory."""
@@ -49,24 +49,19 @@ def nearest_together(parts: Sequence[Part], asked: Asked, limit: int) -> list[Ra
 
     Best first; of equals the newest, then the smaller id.
     """
-    alone = _alone(parts, asked, limit)
+    part = parts[0]
+    if len(parts) == 1 and part.allowed is None and part.returned:
+        alone = part.source.best(asked, limit)
+        if alone is not None:
+            return alone
     # A memory is read for those alone that may be returned: there are many more candidates.
     best = []
-    for ranked in _fused(parts, asked, limit) if alone is None else alone:
+    for ranked in _fused(parts, asked, limit):
         memory = parts[ranked.source].source.get(ranked.item)
         if memory is not None:
             best.append(Ranked(memory, ranked.score, ranked.sure, ranked.source))
-    if alone is None:
-        best.sort(key=lambda each: (-each.score, -each.item.update_time, each.item.memory_id))
+    best.sort(key=lambda each: (-each.score, -each.item.update_time, each.item.memory_id))
     return best
-
-
-def _alone(parts: Sequence[Part], asked: Asked, limit: int) -> list[Ranked[str]] | None:
-    """Return the best of the only part, where that can find them by itself."""
-    part = parts[0]
-    if len(parts) > 1 or part.allowed is not None or not part.returned:
-        return None
-    return part.source.best(asked, limit)
 
 
 def _fused(parts: Sequence[Part], asked: Asked, limit: int) -> list[Ranked[str]]:

@@ -1,17 +1,18 @@
 """The vectors of one user's memories, compared with a query's one by one: exact, and fast as long as they are few.
 
-A vector is int8 of any scale: only its angle counts. A search over 10,000 of 256 dimensions takes a millisecond.
+A vector is int8 of any scale: only its angle counts. A search over 10,000 of 256 dimensions takes a fifth of a
+millisecond.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
-from functools import cache
 from itertools import repeat
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from memsvc.search.changes import Changes
+from memsvc.search.products import set_products
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 K = TypeVar("K", bound=Hashable)
 
-_ROWS_A_BLOCK = 256
 _FIRST_ROWS = 16
 _OBJECTS_BYTES = 2048
 _FIRST_NEAR = 256
@@ -81,19 +81,15 @@ class VectorIndex(Generic[K]):
         """Return how near everything is to a query's vector."""
         import numpy as np
 
-        asked = np.frombuffer(query, np.int8).astype(np.float32)
-        length = float(np.linalg.norm(asked))
-        count = len(self._ids)
+        asked, count = np.frombuffer(query, np.int8), len(self._ids)
+        floats = asked.astype(np.float32)
+        length = float(np.sqrt(floats.dot(floats)))
         if self._rows is None or not count or not length or self._rows.shape[1] != len(asked):
             return Similarities(np.zeros(1, np.float32), {}, [])
         assert self._inverse_norms is not None
-        nearness = np.zeros(count + 1, np.float32)
-        floats = _block(len(asked))
-        for first in range(0, count, _ROWS_A_BLOCK):
-            rows = self._rows[first : min(first + _ROWS_A_BLOCK, count)]
-            block = floats[: len(rows)]
-            np.copyto(block, rows)
-            np.dot(block, asked, out=nearness[first : first + len(rows)])
+        nearness = np.empty(count + 1, np.float32)
+        nearness[count] = 0.0
+        set_products(nearness[:count], self._rows[:count], asked)
         nearness[:count] *= self._inverse_norms[:count] / length
         return Similarities(nearness, self._slots, self._ids)
 
@@ -129,17 +125,6 @@ class VectorIndex(Generic[K]):
                 self._inverse_norms = np.concatenate([self._inverse_norms, np.zeros(more, np.float32)])
         self._slots[name] = slot
         return slot
-
-
-@cache
-def _block(length: int) -> NDArray[np.float32]:
-    """Return room for a block of rows as floats. Taken from the system for each search, it costs more than the search.
-
-    One for all: searches run on the event loop, and none waits in the midst.
-    """
-    import numpy as np
-
-    return np.empty((_ROWS_A_BLOCK, length), np.float32)
 
 
 class Similarities(Generic[K]):

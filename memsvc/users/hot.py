@@ -247,8 +247,8 @@ class HotUser:
         vectors = self.vectors.index if self.vectors is not None else None
         return candidates(self._searched(), vectors, asked, limit, self._visible_only(allowed), corpus)
 
-    def best(self, asked: Asked, limit: int) -> list[Ranked[str]] | None:
-        """Return the ids of the `limit` best memories, as far as both indexes are asked and nothing is hidden."""
+    def best(self, asked: Asked, limit: int) -> list[Ranked[Memory]] | None:
+        """Return the `limit` best memories, as far as both indexes are asked and nothing is hidden."""
         if self.vectors is None or not asked.vector or not asked.by_words or limit <= 0 or self.hides_some:
             return None
         words, vectors = self._searched(), self.vectors.index

@@ -44,12 +44,13 @@ def test_all_slots_at_once_give_what_they_give_one_by_one_to_the_last_bit(
 ) -> None:
     np = importlib.import_module("numpy")
     words, holds, nearness, factors, allowed, times = zip(*drawn, strict=True) if drawn else ((),) * 6
+    scores = np.array(words, np.float64) * np.array(allowed, np.bool_)
     slots = Slots(
-        words=np.array(words, np.float64),
+        said=scores.nonzero()[0],
+        words=scores[scores > 0],
         holds=np.array(holds, np.bool_),
-        nearness=np.array(nearness, np.float32),
+        nearness=np.array(nearness, np.float32) * np.array(allowed, np.bool_),
         factors=np.array(factors, np.float64),
-        allowed=np.array(allowed, np.bool_),
         times=np.array(times, np.int64),
         tie=neg,
     )

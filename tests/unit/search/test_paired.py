@@ -44,9 +44,9 @@ class Notes:
         self.words.remove(memory_id)
         self.vectors.remove(memory_id)
 
-    def in_order(self, ranked: list[Ranked[str]], limit: int) -> list[Ranked[str]]:
+    def in_order(self, ranked: list[Ranked[str]], limit: int) -> list[Ranked[Memory]]:
         ranked.sort(key=lambda each: (-each.score, -self.known[each.item].update_time, each.item))
-        return ranked[:limit]
+        return [Ranked(self.known[each.item], each.score, each.sure) for each in ranked[:limit]]
 
 
 @pytest.mark.parametrize("many", [0, 48, 10_000])

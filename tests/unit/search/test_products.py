@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import random
+import sys
+
+import pytest
+
+from memsvc.search import products
+
+np = pytest.importorskip("numpy")
+
+
+@pytest.mark.parametrize("by", ["simsimd", "numpy"])
+@pytest.mark.parametrize(("count", "length"), [(1, 1), (3, 8), (256, 256), (700, 256), (257, 31), (2, 1_040)])
+def test_products_are_exact_whoever_makes_them(
+    monkeypatch: pytest.MonkeyPatch, by: str, count: int, length: int
+) -> None:
+    if by == "numpy":
+        monkeypatch.setattr(products, "_simsimd", lambda: None)
+    else:
+        pytest.importorskip("simsimd")
+    source = random.Random(count * length)
+    extremes = [-128, -127, 0, 127]
+    rows = [[source.choice([source.randint(-128, 127), *extremes]) for _ in range(length)] for _ in range(count)]
+    rows[0] = [-127] * length
+    for vector in (source.choices(range(-128, 128), k=length), [-127] * length, [127] * length):
+        out = np.full(count, np.nan, np.float32)
+
+        products.set_products(out, np.array(rows, np.int8), np.array(vector, np.int8))
+
+        assert out.tolist() == [sum(map(int.__mul__, row, vector)) for row in rows]
+
+
+def test_without_simsimd_numpy_multiplies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "simsimd", None)
+    products._simsimd.cache_clear()
+    assert products._simsimd() is None
+    products._simsimd.cache_clear()
