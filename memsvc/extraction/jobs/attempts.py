@@ -28,12 +28,12 @@ from memsvc.journal.lifecycle import has_waited_since
 from memsvc.log import Log
 from memsvc.meaning import Meaning
 from memsvc.metrics.meters import Meters
-from memsvc.model import Extraction, ExtractionKind, ExtractionState, Run, Scope, Usage
+from memsvc.model import Extraction, ExtractionKind, ExtractionState, Run, Scope, Usage, decode
 from memsvc.search.embedders.contract import instant
 from memsvc.sessions.said_rows import said_rows
 from memsvc.settings import SettingsReader
 from memsvc.storage.crashpoints import reach
-from memsvc.storage.driver import Row
+from memsvc.storage.driver import Row, RowKind
 from memsvc.summaries.commands import StoreSummary
 from memsvc.summaries.summarizing import Summarizer
 from memsvc.tracing import OFF, Traces
@@ -216,6 +216,13 @@ class Attempts(Struct):
                     rows[run.run_id] = said_rows(run, embedder)
         return rows
 
+    async def _said_of(self, scope: Scope, claimed: Claimed) -> Mapping[str, Sequence[Row]]:
+        """Return what the runs of a claim are found by, where that is owed: they are given up."""
+        run_ids = [run_id for extraction in claimed.extractions for run_id in extraction.run_ids]
+        owed = (await self.users.latest(scope)).state.owing(run_ids)
+        rows = await self.users.driver.get(scope, RowKind.RUN, owed) if owed else {}
+        return await self._said(scope, [decode(row.body, Run) for row in rows.values()])
+
     async def _done(self, scope: Scope, claimed: Claimed, usage: Usage) -> None:
         """Count what an attempt that has succeeded has cost."""
         await self._spend(scope, usage)
@@ -297,12 +304,13 @@ class Attempts(Struct):
     ) -> None:
         """Let a claim's extractions wait: for so long, or longer with each try; `counts`: it was one of their tries."""
         delay = self._backoff_seconds(claimed) if delay_seconds is None else delay_seconds
-        command = PostponeCommand(claimed.claim, reason, detail, usage, delay, counts, fails, self.limits)
+        has_failed = fails or (counts and claimed.extractions[0].attempt >= self.settings.max_attempts)
+        said = await self._said_of(scope, claimed) if has_failed else {}
+        command = PostponeCommand(claimed.claim, reason, detail, usage, delay, counts, fails, self.limits, said)
         reach("worker.before_postpone")
         await self.writer.write(scope, command)
         reach("worker.after_postpone")
         if reason:
-            has_failed = fails or (counts and claimed.extractions[0].attempt >= self.settings.max_attempts)
             self._note_attempt(scope, claimed, "failed" if has_failed else "retried", reason, usage)
             next_attempt = "" if fails else in_words(self.users.clock() + int(delay * 1_000_000))
             told = _told(scope, claimed)

@@ -263,6 +263,8 @@ class PostponeCommand(Command[None]):
     fails: bool
     """Whether no retry will help."""
     limits: Limits
+    said: Mapping[str, Sequence[Row]] = {}
+    """What runs are found by that are perhaps given up: nobody else stores it."""
 
     def decide(self, state: State, moment: Moment) -> Decision | None:
         held = standing(state, self.claim)
@@ -277,8 +279,11 @@ class PostponeCommand(Command[None]):
                 settled.append(failed(waiting, state, moment, self.reason, self.detail))
             else:
                 settled.append(waiting)
-        body = Body(revision=state.revision, extractions=tuple(settled), releases=True)
-        return Decision(RecordKind.SETTLE if any(each.state.ended for each in settled) else RecordKind.WAIT, body)
+        given_up = {run_id for each in settled if each.state.ended for run_id in each.run_ids}
+        owed = state.owing(given_up & self.said.keys())
+        body = Body(revision=state.revision, extractions=tuple(settled), releases=True, said_settled=owed)
+        kind = RecordKind.SETTLE if any(each.state.ended for each in settled) else RecordKind.WAIT
+        return Decision(kind, body, [row for run_id in owed for row in self.said[run_id]])
 
     def result(self, recorded: Recorded) -> None:
         return None

@@ -57,6 +57,21 @@ async def test_what_runs_are_found_by_is_stored_with_what_was_learned(replica: R
     assert (await replica.users.latest(SARAH)).state.core.said_owed == ()
 
 
+async def test_what_runs_are_found_by_is_stored_when_learning_is_given_up(make_replica: MakeReplica) -> None:
+    replica = make_replica(max_attempts=2)
+    unusable = Unusable(Reason.MODEL_OUTPUT_UNUSABLE, "no JSON", Usage(calls=1))
+    replica.engine.failures = [Permanent(Reason.MODEL_REFUSED, "refused"), unusable, unusable]
+    replica.worker.start()
+    receipts = []
+    for session_id, text in (("s1", "I ski"), ("s2", "I sail")):
+        receipts.append(await replica.say(text, session_id))
+        extraction, _ = await replica.extractions.wait(SARAH, receipts[-1].extraction_id, 10)
+        assert extraction.state is ExtractionState.FAILED
+    said = await replica.driver.rows(PageOf(SARAH, RowKind.SAID, limit=10))
+    assert [row.row_id for row in said] == [receipt.run_id for receipt in receipts]
+    assert (await replica.users.latest(SARAH)).state.core.said_owed == ()
+
+
 async def test_runs_of_a_session_that_wait_together_cost_one_call(replica: Replica) -> None:
     replica.worker.start()
     receipts = [await replica.say(text, quiet=5.0) for text in ("I ski", "I sail")]
