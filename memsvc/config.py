@@ -307,7 +307,9 @@ def _read_file(path: str) -> Mapping[str, Any]:
         values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise invalid("config", f"cannot read {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise invalid("config", f"{path} is no text in UTF-8") from error
+    except tomllib.TOMLDecodeError as error:
         raise invalid("config", f"{path} is not TOML: {error}") from error
     for name in values:
         if name not in setting_kinds():

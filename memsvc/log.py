@@ -62,25 +62,27 @@ class Spell:
     Thousands of calls a second may find that the disk is full.
     """
 
-    def __init__(self, log: Log, begins: str, ends: str) -> None:
-        """`begins`, `ends`: the events."""
+    def __init__(self, log: Log, begins: str, ends: str, **fields: object) -> None:
+        """`begins`, `ends`: the events; `fields` are of both."""
         self._log = log
         self._begins, self._ends = begins, ends
+        self._fields = fields
         self._said_at = -math.inf
-        self._is_said = False
+        self.is_said = False
+        """Whether it was said that it fails."""
 
     def failed(self, **fields: object) -> None:
         """It failed: say so, unless that was said."""
-        if self._is_said or time.monotonic() - self._said_at < _SPELL_SECONDS:
+        if self.is_said or time.monotonic() - self._said_at < _SPELL_SECONDS:
             return
-        self._is_said, self._said_at = True, time.monotonic()
-        self._log.warning(self._begins, **fields)
+        self.is_said, self._said_at = True, time.monotonic()
+        self._log.warning(self._begins, **self._fields, **fields)
 
     def went_well(self) -> None:
         """It works: say so, if it was said that it does not."""
-        if self._is_said:
-            self._is_said = False
-            self._log.warning(self._ends, seconds=round(time.monotonic() - self._said_at, 1))
+        if self.is_said:
+            self.is_said = False
+            self._log.warning(self._ends, **self._fields, seconds=round(time.monotonic() - self._said_at, 1))
 
 
 def start_logging(level: str, log_format: Format, stream: TextIO | None = None) -> None:
@@ -90,6 +92,12 @@ def start_logging(level: str, log_format: Format, stream: TextIO | None = None) 
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     for name in OURS:
         logging.getLogger(name).setLevel(level)
+
+
+def stay_silent() -> None:
+    """Print nothing of what is logged, where nobody has started to: a command says it in words of its own."""
+    for name in OURS:
+        logging.getLogger(name).addHandler(logging.NullHandler())
 
 
 def end_logging() -> None:

@@ -1,7 +1,7 @@
 """What a call waits for: so that one that runs out of time is told whether the database was slow, or memsvc itself.
 
 The edge gives each call a `Waits`. Whatever asks the database counts there while it waits, through the call's context;
-so does who waits for an answer that another task asked for.
+so does who waits for an answer that another task asked for. What the database does not answer is said in the log.
 """
 
 from __future__ import annotations
@@ -11,7 +11,11 @@ from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, cast
 
+from memsvc.errors import StorageUnavailable
+from memsvc.log import Log, Spell
 from memsvc.storage.driver import Driver
+
+log = Log(__name__)
 
 _ASKED = ("append", "tips", "load", "records", "rows", "get", "users", "scopes", "truncate", "redact", "ping")
 
@@ -60,19 +64,29 @@ class _WaitedFor:
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
         for name in _ASKED:
-            setattr(self, name, _counted(getattr(driver, name)))
+            setattr(self, name, _counted(getattr(driver, name), name))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._driver, name)
 
 
-def _counted(ask: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+def _counted(ask: Callable[..., Awaitable[Any]], operation: str) -> Callable[..., Awaitable[Any]]:
+    # Each for itself: of a damaged file the head may be read, and a user not.
+    failing = Spell(log, "database_fails", "database_answers_again", operation=operation)
+
     async def asked(*args: Any, **options: Any) -> Any:
         waits = _of_call.get()
         waits.for_database += 1
         try:
-            return await ask(*args, **options)
+            answer = await ask(*args, **options)
+        except StorageUnavailable as error:
+            if operation != "append":  # The writer, which knows what becomes of it, says so.
+                failing.failed(reason=error.reason, because=error.message)
+            raise
         finally:
             waits.for_database -= 1
+        if failing.is_said:
+            failing.went_well()
+        return answer
 
     return asked

@@ -89,7 +89,9 @@ def _read(content: bytes) -> Mapping[str, Allowance]:
 
     try:
         return msgspec.convert(tomllib.loads(content.decode()), dict[str, Allowance])
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise invalid("limits_file", "is no text in UTF-8") from error
+    except tomllib.TOMLDecodeError as error:
         raise invalid("limits_file", f"is not TOML: {error}") from error
     except msgspec.ValidationError as error:
         raise invalid("limits_file", str(error)) from error

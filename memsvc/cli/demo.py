@@ -18,7 +18,7 @@ from rich.panel import Panel
 from rich.syntax import Syntax
 from rich.table import Table
 
-from memsvc.cli.settings import SettingType
+from memsvc.cli.settings import DatabaseFileType, SettingType
 from memsvc.cli.transcript import print_learned, print_said
 from memsvc.storage.options import File
 from memsvc_client import MemoryClient, MemoryServiceError, Message, User
@@ -54,7 +54,9 @@ class _Counts:
 
 
 @click.command()
-@click.option("--path", default="", type=SettingType(File), help="Keep the database here. Default: a temporary folder.")
+@click.option(
+    "--path", default="", type=DatabaseFileType(File), help="Keep the database here. Default: a temporary folder."
+)
 @click.option(
     "--svg", default="", type=SettingType(File), help="Also draw what is printed, as a picture, into this file."
 )

@@ -7,6 +7,8 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -18,9 +20,10 @@ from memsvc.cli.settings import configuration, settings_options
 from memsvc.config import Config
 from memsvc.endpoint.client import OPENAI_URL
 from memsvc.endpoint.environment import environment_problems
-from memsvc.errors import Error, ExtractionError
+from memsvc.errors import Error, ExtractionError, InvalidArgument
 from memsvc.extraction.engine import Conversation, Engine, Finished
 from memsvc.extraction.schemas import default_schemas
+from memsvc.log import stay_silent
 from memsvc.model import Message, Role, TextPart
 from memsvc.redaction import Redactor
 
@@ -49,6 +52,8 @@ def doctor(config_file: str, target: str, **flags: Any) -> None:
 async def _examine(config: Config, sources: dict[str, str], target: str) -> list[Finding]:
     findings = [Finding(Verdict.OK, "configuration", _shown(sources))]
     findings += [finding async for finding in database_findings(config)]
+    findings.append(_serving(config))
+    findings += _ignored_lines(config)
     findings += _environment(config)
     findings.append(await _engine(config, sources))
     findings.append(await _embedder(config))
@@ -60,6 +65,43 @@ async def _examine(config: Config, sources: dict[str, str], target: str) -> list
 def _shown(sources: dict[str, str]) -> str:
     given = ", ".join(f"{name} from {source}" for name, source in sources.items())
     return given or "all defaults"
+
+
+def _serving(config: Config) -> Finding:
+    """Build what a server is made of, and look at its addresses, without opening anything."""
+    from memsvc.application import build_application
+    from memsvc.extraction.rules import RulesEngine
+    from memsvc.http.port import checked_address, checked_origins
+    from memsvc.rpc.addresses import parse_address
+    from memsvc.rpc.listeners import missing_protection
+    from memsvc.storage.memory import MemoryDriver
+    from memsvc.tracing import OFF
+
+    stay_silent()
+    try:
+        application = build_application(MemoryDriver("memory://", {}), RulesEngine(), config, traces=OFF)
+        lacks = missing_protection(application)
+        for text in config.listen:
+            parse_address(text, insecure=config.insecure, lacks=lacks)
+        if config.health_listen:
+            parse_address(config.health_listen, insecure=True, setting="health_listen")
+        if config.http_listen:
+            checked_address(application)
+            checked_origins(config)
+    except (Error, ModuleNotFoundError) as error:
+        return Finding(Verdict.FAILED, "serving", str(error))
+    known = "callers are asked who they are" if application.gate is not None else "nobody is asked who calls"
+    return Finding(Verdict.OK, "serving", f"on {', '.join(config.listen)}; {known}")
+
+
+def _ignored_lines(config: Config) -> Iterator[Finding]:
+    """Yield the lines of the tokens file that let nobody in."""
+    from memsvc.access.token_file import TokenFile
+
+    with suppress(InvalidArgument):  # `_serving` has said that it cannot be read.
+        for number, entry in TokenFile(Path(config.tokens_file)).lines() if config.tokens_file else ():
+            if isinstance(entry, InvalidArgument):
+                yield Finding(Verdict.WARNING, "tokens_file", f"line {number} is ignored: {entry.message}")
 
 
 def _environment(config: Config) -> Iterator[Finding]:

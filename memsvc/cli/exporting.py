@@ -54,6 +54,8 @@ def export(
         raise click.UsageError("name users, or --all")
     with MemoryClient(target, namespace=namespace, token=token, timeout_seconds=_CALL_SECONDS) as client:
         try:
+            # No file is begun for a server that is not there, or does not know who asks.
+            client.server_info()
             if form != "memsvc":
                 _write(form, client, users, output)
                 return

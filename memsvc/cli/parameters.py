@@ -33,11 +33,14 @@ class NameType(TextType):
 
 
 class TargetType(TextType):
-    """Where a server may be; empty: nowhere."""
+    """Where a server may be; empty: nowhere, where that is something to say."""
+
+    def __init__(self, *, may_be_empty: bool = True) -> None:
+        self._may_be_empty = may_be_empty
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         target = super().convert(value, param, ctx)
-        if not target:
+        if not target and self._may_be_empty:
             return target
         from memsvc_client.targets import checked_target
 
@@ -55,7 +58,7 @@ def target_option(function: Command) -> Command:
     return click.option(
         "--target",
         default=DEFAULT_TARGET,
-        type=TargetType(),
+        type=TargetType(may_be_empty=False),
         show_default=True,
         help="The server: unix:///path or host:port.",
     )(function)

@@ -42,7 +42,7 @@ def server_options(function: Callable[..., Any]) -> Callable[..., Any]:
     of_path = click.option(
         "--path",
         default=_default_path,
-        type=SettingType(File),
+        type=DatabaseFileType(File),
         show_default="memory.db in your data folder",
         help="The SQLite file of the sidecar.",
     )
@@ -75,6 +75,21 @@ class SettingType(click.types.StringParamType):
         if is_marked(self.kind, "file"):
             return _completions([incomplete], incomplete, "file")
         return _completions(choices(self.kind), incomplete)
+
+
+class DatabaseFileType(SettingType):
+    """A SQLite file that a sidecar keeps; empty: none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        path = str(super().convert(value, param, ctx))
+        if path:
+            from memsvc_client.sidecar import checked_path
+
+            try:
+                checked_path(path)
+            except ValueError as error:
+                self.fail(str(error), param, ctx)
+        return path
 
 
 class SchemeType(click.types.StringParamType):
@@ -143,10 +158,12 @@ def _metavar(kind: Any) -> str:
 
 
 def option_values(options: Sequence[str]) -> dict[str, str]:
-    """Return a driver's options, each given as name=value."""
+    """Return what was given as NAME=VALUE each."""
     pairs = [option.partition("=") for option in options]
-    if not all(name and separator for name, separator, _ in pairs):
-        raise click.UsageError("options of a driver are given as name=value")
+    for option, (name, separator, _) in zip(options, pairs, strict=True):
+        if not name or not separator:
+            # What follows may be a password.
+            raise click.UsageError(f"{option.partition(' ')[0][:40]!r} is not written as NAME=VALUE")
     return {name: value for name, _, value in pairs}
 
 

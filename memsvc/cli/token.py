@@ -12,22 +12,59 @@ from typing import Any, Final
 import click
 import msgspec
 
+from memsvc.cli.parameters import TextType
 from memsvc.cli.settings import configuration, option_values, settings_options
 from memsvc.errors import InvalidArgument, invalid
 
 _SPANS: Final = {"m": 60, "h": 3600, "d": 24 * 3600}
 
 
+class _NamesType(TextType):
+    """Names with commas between them. None at all is an unset variable of the shell: it would stand for everything."""
+
+    def __init__(self, *known: str) -> None:
+        """`known`: all that there are; none: any."""
+        self._known = known
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        text = super().convert(value, param, ctx)
+        names = _split([text])
+        if not names:
+            self.fail("must not be empty", param, ctx)
+        for name in names:
+            if self._known and name not in self._known:
+                self.fail(f"must be of {', '.join(self._known)}, not {name!r}", param, ctx)
+        return text
+
+
 def _described(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that say what a caller may do."""
     for option in (
         click.option("--limit", "limits", multiple=True, metavar="NAME=VALUE", help="Such as calls_per_second=50."),
-        click.option("--expires-in", default="", metavar="SPAN", help="Such as 90d, 12h or 30m. Default: never."),
+        click.option("--expires-in", default=None, metavar="SPAN", help="Such as 90d, 12h or 30m. Default: never."),
         click.option("--actor", default="", help="What commits and the log call this caller. Default: the id."),
         click.option("--id", "entry_id", default="", help="What names the line. Default: made."),
-        click.option("--users", multiple=True, help='Which users: "cust-*". Repeatable, or with commas. Default: all.'),
-        click.option("--rights", multiple=True, required=True, help="Of read, write and admin, with commas."),
-        click.option("--namespace", "namespaces", multiple=True, required=True, help="Where. Repeatable; * is any."),
+        click.option(
+            "--users",
+            multiple=True,
+            type=_NamesType(),
+            help='Which users: "cust-*". Repeatable, or with commas. Default: all.',
+        ),
+        click.option(
+            "--rights",
+            multiple=True,
+            required=True,
+            type=_NamesType("read", "write", "admin"),
+            help="Of read, write and admin, with commas.",
+        ),
+        click.option(
+            "--namespace",
+            "namespaces",
+            multiple=True,
+            required=True,
+            type=_NamesType(),
+            help="Where. Repeatable; * is any.",
+        ),
     ):
         function = option(function)
     return settings_options("tokens_file")(function)
@@ -123,7 +160,7 @@ def _add(path: Path, described: Mapping[str, Any], **known_by: Any) -> None:
         "rights": _split(described["rights"]),
         "users": _split(described["users"]),
         "create_time": now,
-        "expire_time": now + _span(ends) if ends else None,
+        "expire_time": now + _span(ends) if ends is not None else None,
         **({"limits": limits} if limits else {}),
     }
     try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import email.utils
 import math
+import os
 import re
 import time
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from typing import Any, Final
 from memsvc.errors import ExtractionError, Permanent, Reason, Retryable, Unusable
 
 _LONGEST_WAIT_SECONDS: Final = 24 * 3600.0
+_MOST_CAUSES: Final = 12
 _CODE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,47}")
 _NO_BUDGET: Final = frozenset({402, 429})
 _TRY_AGAIN: Final = frozenset({408, 409, 425})
@@ -50,9 +52,7 @@ def failure_of(error: Exception, *, answering: bool, wanted: str = "a chat compl
         return Retryable(Reason.MODEL_TIMEOUT, "model endpoint went silent or took too long")
     if isinstance(error, openai.APIConnectionError) or "TransportError" in transport:
         detail = "model endpoint broke off its answer" if answering else "model endpoint cannot be reached"
-        return Retryable(
-            Reason.MODEL_UNAVAILABLE, detail, counts=answering, endpoint_message=str(error.__cause__ or error)
-        )
+        return Retryable(Reason.MODEL_UNAVAILABLE, detail, counts=answering, endpoint_message=_network_says(error))
     if isinstance(error, openai.APIResponseValidationError | ValueError) or "DecodingError" in transport:
         return Unusable(Reason.MODEL_OUTPUT_UNUSABLE, f"model endpoint sent something else than {wanted}")
     return reported_failure({"code": error.code, "type": error.type}) if isinstance(error, openai.APIError) else None
@@ -139,6 +139,19 @@ def _seconds_until(date: str, now: float) -> float:
 def _transport_failures(error: Exception) -> set[str]:
     """Return the classes of the transport's error, by name: the client brings httpx or httpx2 and may wrap them."""
     return {kind.__name__ for each in (error, error.__cause__) for kind in type(each).__mro__}
+
+
+def _network_says(error: Exception) -> str:
+    """Return what the network said, as far down as it said something: "all attempts failed" says nothing."""
+    said, cause = str(error.__cause__ or error), error.__cause__
+    for _ in range(_MOST_CAUSES):
+        if cause is None:
+            break
+        if isinstance(cause, OSError) and cause.errno:
+            # asyncio has words of its own for a refused connection: "Connect call failed ('127.0.0.1', 1)".
+            said = os.strerror(cause.errno) if isinstance(cause, ConnectionError) else cause.strerror or said
+        cause = cause.__cause__ or cause.__context__
+    return said
 
 
 def _in_brackets(code: object) -> str:

@@ -7,8 +7,9 @@ import contextlib
 import hmac
 import ipaddress
 import os
+import re
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Final, Protocol
 
 import msgspec
@@ -38,6 +39,7 @@ _RECEIVED: Final = 2
 _ALWAYS: Final[Headers] = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 _EVERYWHERE: Final = "::"
 """All addresses of this machine, of IPv4 as well: as gRPC has it."""
+_ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s?#@*]+")
 _PREFLIGHT_SECONDS: Final = "7200"
 _SENT_HEADERS: Final = (
     "Authorization, Connect-Protocol-Version, Connect-Timeout-Ms, Content-Type, Traceparent, Tracestate, X-User-Agent"
@@ -93,7 +95,7 @@ class Port:
         self._posts = posts or {}
         self._secret = secret
         self._hosts = Hosts(settings.http_hosts)
-        self._origins = frozenset(settings.http_origins)
+        self._origins = checked_origins(settings)
         self._max_connections = settings.http_max_connections
         self._is_one_of_several = settings.processes > 1
         self._users: SocketUsers | None = None
@@ -309,6 +311,26 @@ class Port:
         return (503, _TEXT, b"draining\n") if self._edge.is_draining else (200, _TEXT, b"ok\n")
 
 
+def checked_origins(settings: Config) -> Collection[str]:
+    """Return whose pages may call. Raises InvalidArgument for what no browser says: it would let nobody in."""
+    for origin in settings.http_origins:
+        if origin != "null" and not _ORIGIN.fullmatch(origin):
+            raise invalid("http_origins", f"{origin!r} is no origin: https://console.example.com, without a path")
+    return frozenset(settings.http_origins)
+
+
+def checked_address(application: Application) -> Address:
+    """Return where HTTP is served. Raises InvalidArgument where it may not be."""
+    settings = application.settings
+    lacks = _lacks(application)
+    return parse_address(settings.http_listen, insecure=settings.insecure, setting="http_listen", lacks=lacks)
+
+
+def _lacks(application: Application) -> str:
+    # Without the API there is nothing to protect: health and metrics hold nothing of anybody.
+    return missing_protection(application) if application.settings.http_api else ""
+
+
 def _respond(exchange: Exchange, headers: Headers, answer: Answer) -> None:
     status, content_type, body = answer
     exchange.respond(status, {"Content-Type": content_type, **headers}, body)
@@ -371,9 +393,7 @@ async def serving_http(
     `sockets`: unix sockets that are bound already, by their addresses.
     """
     settings = application.settings
-    # Without the API there is nothing to protect: health and metrics hold nothing of anybody.
-    lacks = missing_protection(application) if settings.http_api else ""
-    address = parse_address(settings.http_listen, insecure=settings.insecure, setting="http_listen", lacks=lacks)
+    lacks, address = _lacks(application), checked_address(application)
     if lacks and isinstance(address, TcpAddress) and not address.is_loopback:
         log.warning("insecure", address=str(address), lacks=lacks)
     port = Port(settings, edge, pages, application.tls)

@@ -39,6 +39,7 @@ class SocketLock:
 
         Raises InvalidArgument that says which process holds it, or that something else is in its place.
         """
+        self._refuse_other()
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -89,13 +90,19 @@ class SocketLock:
                 raise
             os.close(file)
 
-    def _remove_stale(self) -> None:
+    def _refuse_other(self) -> bool:
+        """Return whether a socket is there. Raises InvalidArgument where something else is."""
         try:
             found = self.path.lstat()
-        except FileNotFoundError:
-            return
+        except (FileNotFoundError, NotADirectoryError):
+            return False
         if not stat.S_ISSOCK(found.st_mode):
             raise invalid("listen", f"{self.path} exists and is no socket")
+        return True
+
+    def _remove_stale(self) -> None:
+        if not self._refuse_other():
+            return
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
             # A server that is frozen takes connections until its backlog is full, and then says "try again".
             probe.setblocking(False)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
-from memsvc.errors import StorageUnavailable
+from memsvc.errors import StorageUnavailable, invalid
 from memsvc.model import Scope
 from memsvc.storage.driver import (
     EMPTY,
@@ -52,6 +52,8 @@ class MemoryDriver:
     """Keeps journals in RAM. Nothing survives the process."""
 
     def __init__(self, url: str, options: Mapping[str, str]) -> None:
+        for name in options:
+            raise invalid(f"storage_options.{name}", "no such option: the memory driver has none")
         name = url.partition("://")[2]
         self._store: _Store = _shared.setdefault(name, {}) if name else {}
         self._open = False

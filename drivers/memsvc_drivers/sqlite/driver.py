@@ -104,7 +104,9 @@ class SQLiteDriver:
         return await asyncio.to_thread(task, self._settings, self._statements)
 
     def capabilities(self) -> Capabilities:
-        self._opened()
+        # Also of a file that was replaced: whoever writes is told so by the append.
+        if self._store is None:
+            raise StorageUnavailable("driver is not open")
         return self._capabilities
 
     async def append(self, batch: Sequence[Append]) -> Sequence[Outcome]:

@@ -112,6 +112,7 @@ def migrate(connection: sqlite3.Connection, statements: Statements) -> Migration
 
 def check(settings: Settings, statements: Statements) -> Migration:
     """Return what `migrate` would do, without touching anything. Raises SchemaMismatch; OSError where it could not."""
+    _refuse_folder(settings)
     if not settings.path.exists():
         _require_place(settings)
         return _pending(0)
@@ -168,8 +169,14 @@ def refuse_replaced(settings: Settings, identity: tuple[int, int]) -> None:
 
 
 def make_folder(settings: Settings) -> None:
-    """Make the file's folder. Raises OSError."""
+    """Make the file's folder. Raises OSError; StorageUnavailable where the file itself is a folder."""
+    _refuse_folder(settings)
     settings.path.parent.mkdir(parents=True, exist_ok=True)
+
+
+def _refuse_folder(settings: Settings) -> None:
+    if settings.path.is_dir():
+        raise StorageUnavailable(f"it is a folder: name a file in it, {settings.path / 'memory.db'}")
 
 
 def _require_place(settings: Settings) -> None:

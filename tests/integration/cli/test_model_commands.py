@@ -72,6 +72,7 @@ async def test_doctor_names_an_endpoint_that_is_not_there() -> None:
     code, output = await memsvc("doctor", "--storage-url=memory://", OPENAI_BASE_URL=url)
     assert code == 1
     assert f"at {url}: MODEL_UNAVAILABLE" in model_line(output)
+    assert model_line(output).endswith("cannot be reached: Connection refused")
 
 
 async def test_what_failed_is_retried_for_everybody_and_for_one(tmp_path: Path) -> None:

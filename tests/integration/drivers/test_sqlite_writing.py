@@ -113,6 +113,8 @@ async def test_a_deleted_file_takes_no_more_writes(tmp_path: Path) -> None:
             with pytest.raises(StorageUnavailable, match="replaced"):
                 await attempt
         assert not (tmp_path / "store.db").exists()
+        # Whoever writes in groups asks this first, and is not to be stopped by it.
+        assert driver.capabilities().durable.supported
 
 
 async def test_a_replaced_file_is_left_alone(tmp_path: Path) -> None:
