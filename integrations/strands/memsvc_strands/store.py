@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -94,9 +95,10 @@ class MemsvcStore(MemoryStore):
         turn = self.turn
         numbers = context.sequence_numbers if context else None
         for first, said in turns_of(messages):
-            # Numbers begin at 0 with each agent; one that is given again has the same.
-            run_id = f"{self._store_id}-{numbers[first]}" if numbers else str(uuid.uuid4())
             given = messages_of(said)
+            # What is given again has the number that it had; those of another agent begin at 0 as well.
+            name = f"{numbers[first]} {json.dumps(given)}" if numbers else ""
+            run_id = str(uuid.uuid5(self._store_id, name) if name else uuid.uuid4())
             if given and not await turn.aappend_once(given, run_id) and turn.failure is not None:
                 raise turn.failure
         if turn is self.turn:

@@ -121,6 +121,14 @@ def test_what_is_given_again_is_stored_once(model: Any, memory: MemoryClient, us
     assert [run.messages[0].text for run in runs] == ["I like tea.", "And coffee."]
 
 
+def test_two_agents_with_one_store_lose_nothing_of_each_other(model: Any, memory: MemoryClient, user_id: str) -> None:
+    manager = MemoryManager([MemsvcStore(memory, user_id, "s1")])
+    for line in ("I like tea.", "And coffee."):
+        agent_with(manager)(line)
+    runs = memory.user(user_id).runs("s1")
+    assert [run.messages[0].text for run in runs] == ["I like tea.", "And coffee."]
+
+
 def test_what_was_said_while_memory_was_down_is_given_again(
     model: Any, memory: MemoryClient, nowhere: MemoryClient, user_id: str
 ) -> None:
