@@ -144,7 +144,13 @@ async def _asked(name: str, stores: Sequence[Store]) -> list[Figure]:
             ("due_backlog", [_due(driver, later) for driver in drivers]),
             ("users_page", [_page(driver, size) for driver, size in zip(drivers, _SIZES, strict=True)]),
         ):
+            before = [store.ranges() for store in stores if isinstance(store, RedisStore)]
             figures += _compared(f"many.{name}.{what}", await _alternated(calls, stores))
+            after = [store.ranges() for store in stores if isinstance(store, RedisStore)]
+            # Each of these calls is one command: what it takes by itself is what any client would wait for.
+            for size, (count, seconds), (now, so_far) in zip(_SIZES[: len(after)], before, after, strict=True):
+                of_each = (so_far - seconds) / (now - count) * 1e3
+                figures.append(Figure(f"many.{name}.{what}.{size}.command", of_each, "ms in Redis itself"))
         return figures
     finally:
         for driver in drivers:

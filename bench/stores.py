@@ -131,6 +131,11 @@ class RedisStore(ServedStore):
     def stored_bytes(self) -> int:
         return self._info("memory", "used_memory") - self._empty_bytes
 
+    def ranges(self) -> tuple[int, float]:
+        """Return how many ranges of names Redis was asked for so far, and how many seconds it took for them itself."""
+        found = self.server.execute("INFO", "commandstats").get("cmdstat_zrangebylex", {"calls": 0, "usec": 0})
+        return int(found["calls"]), int(found["usec"]) / 1e6
+
     def _info(self, section: str, name: str) -> int:
         return int(self.server.execute("INFO", section)[name])
 

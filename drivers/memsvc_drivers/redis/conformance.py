@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from memsvc.storage import conformance
 from memsvc.storage.conformance import Place, Skipped
 from memsvc_drivers.redis.connections import abort, ask
-from memsvc_drivers.redis.keys import META, Keys
+from memsvc_drivers.redis.keys import CLUSTER_BUCKETS, META, Keys
 from memsvc_drivers.redis.routing import route
 from memsvc_drivers.redis.server import VERSION, VERSION_FIELD
 from memsvc_drivers.redis.settings import Mode, Settings, parse_settings
@@ -38,7 +38,7 @@ class Bench(conformance.Bench):
         found = route(settings)
         await found.open()
         try:
-            key = Keys(settings.key_prefix).meta("schema")
+            key = Keys(settings.key_prefix, CLUSTER_BUCKETS).meta("schema")
             await found.node(META).exchange((("HSET", key, VERSION_FIELD, VERSION + 1),))
         finally:
             await found.close()

@@ -8,7 +8,6 @@ See `redis.settings` for URLs and options, `redis.keys` for what is where.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -39,7 +38,7 @@ from memsvc_drivers.redis.calls import Calls
 from memsvc_drivers.redis.connections import tls_context
 from memsvc_drivers.redis.errors import CONNECTION_ERRORS, Lost, Rerouted, Unreachable, unavailable
 from memsvc_drivers.redis.hints import Hints
-from memsvc_drivers.redis.keys import META, Keys
+from memsvc_drivers.redis.keys import CLUSTER_BUCKETS, META, SERVER_BUCKETS, Keys
 from memsvc_drivers.redis.routing import Route, not_a_cluster, route
 from memsvc_drivers.redis.server import (
     Scrub,
@@ -55,8 +54,6 @@ from memsvc_drivers.redis.settings import NOT_OPTIONS, Mode, Settings, parse_set
 
 _ERASE_SCRUB_SECONDS = 1.0
 """How long an append that erases waits until the text is out of the file: others may be in its batch."""
-_EVERYWHERE_SECONDS = 60.0
-"""How often all buckets are looked through for who is due: an earlier memsvc, or one on a cluster, notes nothing."""
 _SEED_ROWS = 1_000
 _FAILURES = (Lost, Unreachable, Rerouted, RedisError, *CONNECTION_ERRORS)
 
@@ -112,7 +109,7 @@ class RedisDriver:
 
     async def append(self, batch: Sequence[Append]) -> Sequence[Outcome]:
         with self._using() as store:
-            calls = [journals.append_call(store.keys, item, one_node=store.one_node) for item in batch]
+            calls = [journals.append_call(store.keys, item) for item in batch]
             replies = await store.calls.run(calls, writes=True)
             outcomes = [journals.outcome_of(reply) for reply in replies]
             applied = [item for item, outcome in zip(batch, outcomes, strict=True) if outcome is Outcome.APPENDED]
@@ -125,7 +122,7 @@ class RedisDriver:
 
     async def tips(self, scopes: Sequence[Scope]) -> Sequence[Tip]:
         with self._using() as store:
-            return await journals.tips(store.calls, store.keys, scopes, one_node=store.one_node) if scopes else []
+            return await journals.tips(store.calls, store.keys, scopes) if scopes else []
 
     async def load(self, scope: Scope, kinds: Collection[RowKind]) -> Loaded:
         with self._using() as store:
@@ -145,16 +142,11 @@ class RedisDriver:
 
     async def due(self, before: int, limit: int) -> Sequence[Due]:
         with self._using() as store:
-            calls, keys, now = store.calls, store.keys, time.monotonic()
-            everywhere = not store.one_node or now >= store.looks_everywhere
-            due = await journals.due(calls, keys, before, limit, one_node=store.one_node, everywhere=everywhere)
-            if everywhere:
-                store.looks_everywhere = now + _EVERYWHERE_SECONDS
-            return due
+            return await journals.due(store.calls, store.keys, before, limit)
 
     async def users(self, namespace: str, after: str, limit: int) -> Sequence[str]:
         with self._using() as store:
-            return await journals.users(store.calls, store.keys, namespace, after, limit, one_node=store.one_node)
+            return await journals.users(store.calls, store.keys, namespace, after, limit)
 
     async def scopes(self, after: Scope | None, limit: int) -> Sequence[Scope]:
         with self._using() as store:
@@ -206,6 +198,7 @@ class _Store:
 
     settings: Settings
     keys: Keys = field(init=False)
+    """With the buckets that a new store gets, until it is open; then with those that it has."""
     route: Route = field(init=False)
     calls: Calls = field(init=False)
     hints: Hints = field(init=False)
@@ -213,20 +206,15 @@ class _Store:
     servers: Sequence[Server] = ()
     in_use: int = 0
     unused: asyncio.Event = field(default_factory=asyncio.Event)
-    looks_everywhere: float = 0.0
-    """When all buckets are to be looked through for who is due, whatever they note; on the monotonic clock."""
     _asking: asyncio.Task[None] | None = None
 
     def __post_init__(self) -> None:
-        self.keys = Keys(self.settings.key_prefix)
+        new = CLUSTER_BUCKETS if self.settings.mode is Mode.CLUSTER else SERVER_BUCKETS
+        self.keys = Keys(self.settings.key_prefix, new)
         self.route = route(self.settings, self._ask_again)
         self.calls = Calls(self.settings, self.route)
         self.hints = Hints(self.settings, self.route, self.keys)
         self.scrub = Scrub(self.settings, self.route)
-
-    @property
-    def one_node(self) -> bool:
-        return self.settings.mode is not Mode.CLUSTER
 
     async def connect(self) -> None:
         """Find the servers.
@@ -256,7 +244,7 @@ class _Store:
     async def open(self) -> None:
         """Connect, and see to the schema. Raises SchemaMismatch too."""
         await self.connect()
-        await require_schema(self.calls, self.keys)
+        self.keys = await require_schema(self.calls, self.keys)
 
     async def close(self) -> None:
         """Wait for the calls under way, which end in time, and free everything."""
@@ -273,10 +261,12 @@ class _Store:
     def capabilities(self) -> Capabilities:
         """Return what the servers promised when they were last asked."""
         found = capabilities(self.servers, self.settings)
-        refusals = [refused.message for server in self.servers if (refused := refusal(server, self.settings))]
+        more = [refused.message for server in self.servers if (refused := refusal(server, self.settings))]
         if self.scrub.refused:
-            refusals.append("BGREWRITEAOF is not allowed: erased text stays in Redis' file until it is rewritten.")
-        return structs.replace(found, warnings=(*refusals, *found.warnings)) if refusals else found
+            more.append("BGREWRITEAOF is not allowed: erased text stays in Redis' file until it is rewritten.")
+        if self.settings.mode is Mode.CLUSTER and self.keys.buckets == SERVER_BUCKETS:
+            more.append("The store was made on one server and is on one node: `memsvc copy` it to a new one.")
+        return structs.replace(found, warnings=(*more, *found.warnings)) if more else found
 
     def _ask_again(self) -> None:
         """Another server may be there now, which promises less."""

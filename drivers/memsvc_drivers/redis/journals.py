@@ -27,9 +27,7 @@ from memsvc_drivers.redis import scripts
 from memsvc_drivers.redis.calls import Call, Calls
 from memsvc_drivers.redis.connections import Reply
 from memsvc_drivers.redis.keys import (
-    BUCKETS,
     JSON_OBJECT,
-    META,
     PAGED,
     Keys,
     UserKeys,
@@ -56,12 +54,12 @@ _SENT_AGAIN = 8
 """Which argument of the append script says that it was sent before."""
 
 
-async def tips(calls: Calls, keys: Keys, scopes: Sequence[Scope], *, one_node: bool) -> list[Tip]:
-    """Read where journals end: a command for all or, on a cluster, for each bucket."""
+async def tips(calls: Calls, keys: Keys, scopes: Sequence[Scope]) -> list[Tip]:
+    """Read where journals end: a command for each bucket."""
     wanted: dict[int, list[tuple[int, bytes]]] = {}
     for place, scope in enumerate(scopes):
         user = keys.of(scope)
-        wanted.setdefault(META if one_node else user.bucket, []).append((place, user.head))
+        wanted.setdefault(user.bucket, []).append((place, user.head))
     found = [EMPTY] * len(scopes)
     asked = [Call(bucket, "MGET", *(head for _, head in heads)) for bucket, heads in wanted.items()]
     for heads, values in zip(wanted.values(), await calls.values(asked), strict=True):
@@ -141,24 +139,18 @@ def _rows(kind: RowKind, pairs: Reply) -> list[Row]:
     ]
 
 
-async def due(calls: Calls, keys: Keys, before: int, limit: int, *, one_node: bool, everywhere: bool) -> list[Due]:
-    """Read who is due, earliest first: in the buckets that are noted to have such, or in all of them."""
-    last = min(max(before, 0), _MAX_INT64)
-    buckets: Iterable[int] = range(BUCKETS)
-    if not everywhere:
-        buckets = map(int, await calls.value(Call(META, "ZRANGEBYSCORE", keys.meta("due"), "-inf", last)))
-    names = {bucket: keys.bucket(bucket, "due") for bucket in buckets}
-    if not names:
-        return []
-    highest = b"[" + ordered(last) + b"\xff"
-    entries = await _first(calls, names, b"[" + ordered(1), highest, limit, one_node=one_node)
+async def due(calls: Calls, keys: Keys, before: int, limit: int) -> list[Due]:
+    """Read who is due, earliest first."""
+    names = {bucket: keys.bucket(bucket, "due") for bucket in range(keys.buckets)}
+    highest = b"[" + ordered(min(max(before, 0), _MAX_INT64)) + b"\xff"
+    entries = await _first(calls, names, b"[" + ordered(1), highest, limit)
     return [Due(scope_of(entry[_POSITION_BYTES:]), number_in(entry[:_POSITION_BYTES])) for entry in entries]
 
 
-async def users(calls: Calls, keys: Keys, namespace: str, after: str, limit: int, *, one_node: bool) -> list[str]:
+async def users(calls: Calls, keys: Keys, namespace: str, after: str, limit: int) -> list[str]:
     """Read who of a namespace has a journal."""
-    names = {bucket: keys.users(bucket, namespace) for bucket in range(BUCKETS)}
-    found = await _first(calls, names, b"(" + utf8(after), b"+", limit, one_node=one_node)
+    names = {bucket: keys.users(bucket, namespace) for bucket in range(keys.buckets)}
+    found = await _first(calls, names, b"(" + utf8(after), b"+", limit)
     return [user_id.decode() for user_id in found]
 
 
@@ -169,8 +161,8 @@ async def scopes(calls: Calls, keys: Keys, after: Scope | None, limit: int) -> l
     if after is not None:
         user = keys.of(after)
         bucket, lowest = user.bucket, b"(" + user.name
-    while bucket < BUCKETS and len(found) < limit:
-        group = range(bucket, min(bucket + _SCOPES_BUCKETS, BUCKETS))
+    while bucket < keys.buckets and len(found) < limit:
+        group = range(bucket, min(bucket + _SCOPES_BUCKETS, keys.buckets))
         edges = [lowest, *[b"-"] * (len(group) - 1)]
         for names in await calls.values(
             [
@@ -183,9 +175,7 @@ async def scopes(calls: Calls, keys: Keys, after: Scope | None, limit: int) -> l
     return [scope_of(name) for name in found[:limit]]
 
 
-async def _first(
-    calls: Calls, names: dict[int, bytes], lowest: bytes, highest: bytes, limit: int, *, one_node: bool
-) -> list[bytes]:
+async def _first(calls: Calls, names: dict[int, bytes], lowest: bytes, highest: bytes, limit: int) -> list[bytes]:
     """Return the first `limit` members, by bytes, of sorted sets taken together.
 
     Each is asked for a little more than its share; then those that may have more of the first, until none may, for what
@@ -197,7 +187,11 @@ async def _first(
     while True:
         share = min(share, limit)
         more: dict[int, bytes] = {}
-        for bucket, firsts in zip(edges, await _ranges(calls, names, edges, highest, share, one_node), strict=True):
+        ranges = [
+            Call(bucket, "ZRANGEBYLEX", names[bucket], edge, highest, "LIMIT", 0, share)
+            for bucket, edge in edges.items()
+        ]
+        for bucket, firsts in zip(edges, await calls.values(ranges), strict=True):
             found += firsts
             if len(firsts) == share:
                 more[bucket] = firsts[-1]
@@ -212,23 +206,7 @@ async def _first(
         share *= 4
 
 
-async def _ranges(
-    calls: Calls, names: dict[int, bytes], edges: dict[int, bytes], highest: bytes, limit: int, one_node: bool
-) -> Sequence[Sequence[bytes]]:
-    if one_node:
-        keys = [names[bucket] for bucket in edges]
-        lowest = tuple(edges.values())
-        if len(set(lowest)) == 1:
-            lowest = lowest[:1]
-        call = Call.of_script(META, scripts.RANGES, keys, (highest, limit, *lowest))
-        ranges: Sequence[Sequence[bytes]] = await calls.value(call)
-        return ranges
-    return await calls.values(
-        [Call(bucket, "ZRANGEBYLEX", names[bucket], edge, highest, "LIMIT", 0, limit) for bucket, edge in edges.items()]
-    )
-
-
-def append_call(keys: Keys, item: Append, *, one_node: bool) -> Call:
+def append_call(keys: Keys, item: Append) -> Call:
     """Return the call that applies one item. Raises InvalidArgument."""
     user = keys.of(item.scope)
     last = item.records[-1]
@@ -242,13 +220,10 @@ def append_call(keys: Keys, item: Append, *, one_node: bool) -> Call:
         item.scope.user_id,
         1 if item.erases else 0,
         0,
-        user.bucket if one_node else b"",
         len(item.records),
         *map(write_record, item.records),
     ]
     names = [user.head, user.journal, *user.shared()]
-    if one_node:
-        names.append(keys.meta("due"))
     kinds = tuple(RowKind) if item.erases else ()
     _add_blocks(user, names, values, item.puts, item.deletes, kinds)
     return Call.of_script(user.bucket, scripts.APPEND, names, values, mark=_SENT_AGAIN)

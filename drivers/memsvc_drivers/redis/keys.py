@@ -1,11 +1,14 @@
 """What things are called in Redis, and how they are written down so that people can read them.
 
-A user's keys are `memsvc:{17}:memory:namespace/user`: the number in braces is the user's bucket of 256, and on a
-cluster all that belongs to a bucket is on one node. Per user there are `head` (seq, nonce, floor, due, erased),
-`journal` (a list of records), one hash of rows for each kind and, for kinds that are paged, `<kind>.order`; per bucket
-`due`, `scopes` and `users:<namespace>`. What is ordered is a sorted set whose scores are all 0, and so ordered by
-bytes: a score is a double, and does not tell two large int64 apart. But for one: where all is on one server,
-`memsvc:{meta}:due` notes about when the first user of each bucket is due, and so which buckets are worth asking.
+A user's keys are `memsvc:{17}:memory:namespace/user`: the number in braces is the user's bucket, and on a cluster all
+that belongs to a bucket is on one node. A store that was made on a cluster has 256 buckets, and one that was made on a
+single server has one, `{0}`: who is due, or comes next, is then one look, and not one into each bucket. How many a
+store has is in `memsvc:{meta}:schema`, and stays.
+
+Per user there are `head` (seq, nonce, floor, due, erased), `journal` (a list of records), one hash of rows for each
+kind and, for kinds that are paged, `<kind>.order`; per bucket `due`, `scopes` and `users:<namespace>`. What is ordered
+is a sorted set whose scores are all 0, and so ordered by bytes: a score is a double, and does not tell two large int64
+apart.
 """
 
 from __future__ import annotations
@@ -19,8 +22,11 @@ from memsvc.model import Scope
 from memsvc.storage.driver import Record, RecordKind, Row, RowKind
 from memsvc_drivers.unicode import not_unicode
 
-BUCKETS: Final = 256
-"""Part of the schema: another number would be another place for every user."""
+CLUSTER_BUCKETS: Final = 256
+"""Of a store that was made on a cluster; also of those on a single server that are older than stores of one bucket."""
+
+SERVER_BUCKETS: Final = 1
+"""Of a store that was made on a single server."""
 
 META: Final = -1
 """The bucket of what belongs to the store as a whole."""
@@ -38,14 +44,15 @@ _LEAST_INT64 = -(1 << 63)
 class Keys:
     """The names of one store's keys."""
 
-    __slots__ = ("prefix",)
+    __slots__ = ("buckets", "prefix")
 
-    def __init__(self, prefix: str) -> None:
+    def __init__(self, prefix: str, buckets: int) -> None:
         self.prefix = prefix
+        self.buckets = buckets
 
     def of(self, scope: Scope) -> UserKeys:
         """Return the names of a user's keys. Raises InvalidArgument."""
-        return UserKeys(self.prefix, scope)
+        return UserKeys(self.prefix, scope, self.buckets)
 
     def bucket(self, bucket: int, part: str) -> bytes:
         """Return a key that the users of a bucket share."""
@@ -59,21 +66,17 @@ class Keys:
         """Return a key of the store as a whole."""
         return f"{self.prefix}{{meta}}:{part}".encode()
 
-    def tag(self, bucket: int) -> bytes:
-        """Return what decides on which node of a cluster a bucket is."""
-        return b"meta" if bucket == META else b"%d" % bucket
-
 
 class UserKeys:
     """The names of one user's keys."""
 
     __slots__ = ("_base", "bucket", "name", "namespace")
 
-    def __init__(self, prefix: str, scope: Scope) -> None:
+    def __init__(self, prefix: str, scope: Scope, buckets: int) -> None:
         self.namespace = escaped(scope.namespace)
         name = f"{self.namespace}/{escaped(scope.user_id)}"
         self.name = name.encode()
-        self.bucket = bucket_of(self.name)
+        self.bucket = crc32(self.name) % buckets
         self._base = b"%b{%d}:" % (prefix.encode(), self.bucket)
 
     @property
@@ -99,6 +102,11 @@ class UserKeys:
         )
 
 
+def tag(bucket: int) -> bytes:
+    """Return what decides on which node of a cluster a bucket is."""
+    return b"meta" if bucket == META else b"%d" % bucket
+
+
 def escaped(text: str) -> str:
     """Return text that has none of the signs which part a key. Raises InvalidArgument where it has no UTF-8."""
     if text.isalnum() and text.isascii():
@@ -113,11 +121,6 @@ def utf8(text: str) -> bytes:
         return text.encode()
     except UnicodeEncodeError as error:
         raise not_unicode() from error
-
-
-def bucket_of(name: bytes) -> int:
-    """Return the bucket of a user by its escaped name."""
-    return crc32(name) % BUCKETS
 
 
 def scope_of(name: bytes) -> Scope:

@@ -22,7 +22,7 @@ from memsvc.errors import FailedPrecondition, Reason
 from memsvc.log import Log
 from memsvc_drivers.redis.connections import abort, ask, connected, next_message
 from memsvc_drivers.redis.errors import NoMaster, Rerouted, Unreachable
-from memsvc_drivers.redis.keys import BUCKETS, META, Keys
+from memsvc_drivers.redis.keys import CLUSTER_BUCKETS, META, tag
 from memsvc_drivers.redis.nodes import Node
 from memsvc_drivers.redis.settings import Address, Mode, Settings
 
@@ -238,8 +238,7 @@ class Cluster:
         self._on_change = on_change
         self._nodes: dict[Address, Node] = {}
         self._owners: dict[int, Node] = {}
-        keys = Keys("")
-        self._slots = {bucket: key_slot(keys.tag(bucket)) for bucket in (META, *range(BUCKETS))}
+        self._slots = {bucket: key_slot(tag(bucket)) for bucket in (META, *range(CLUSTER_BUCKETS))}
         self._looking: asyncio.Task[None] | None = None
         self._leaving: set[asyncio.Task[None]] = set()
         self._closed = False

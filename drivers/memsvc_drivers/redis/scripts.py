@@ -122,9 +122,8 @@ end
 """
 
 _APPEND = """
--- KEYS: head, journal, due, users, scopes, the notes of all buckets where there are such, blocks'. ARGV: tip before,
--- first seq, last seq, last nonce, due, name, user id, erases, sent again, bucket where it is noted, number of records,
--- records, blocks. Answers 1 applied, 0 conflict, 2 unknown.
+-- KEYS: head, journal, due, users, scopes, blocks'. ARGV: tip before, first seq, last seq, last nonce, due, name,
+-- user id, erases, sent again, number of records, records, blocks. Answers 1 applied, 0 conflict, 2 unknown.
 local head = read_head(KEYS[1])
 local kept = redis.call('LLEN', KEYS[2])
 if kept ~= (head and head.seq - head.floor + 1 or 0) then
@@ -144,28 +143,19 @@ end
 local erases = ARGV[8] == '1'
 local due = head and head.due or '-'
 local lists = ARGV[7] ~= '' and (head ~= nil and head.erased == '0') == erases
-local notes = ARGV[10] ~= '' and KEYS[6]
 if due ~= ARGV[5] then redis.call('ZCARD', KEYS[3]) end
-if due ~= ARGV[5] and notes then redis.call('ZCARD', notes) end
 if lists then redis.call('ZCARD', KEYS[4]) end
 if not head then redis.call('ZCARD', KEYS[5]) end
-local records = tonumber(ARGV[11])
-local blocks = read_blocks(notes and 7 or 6, 12 + records, erases)
+local records = tonumber(ARGV[10])
+local blocks = read_blocks(6, 11 + records, erases)
 local floor = (head and not erases) and head.floor or ARGV[2]
 local refused = first_write('SET', KEYS[1], table.concat({ARGV[3], ARGV[4], floor, ARGV[5], ARGV[8]}, ' '))
 if refused then return refused end
 if erases then redis.call('UNLINK', KEYS[2]) end
-in_chunks('RPUSH', KEYS[2], ARGV, 12, 11 + records)
+in_chunks('RPUSH', KEYS[2], ARGV, 11, 10 + records)
 if due ~= ARGV[5] then
   if due ~= '-' then redis.call('ZREM', KEYS[3], due .. ARGV[6]) end
   if ARGV[5] ~= '-' then redis.call('ZADD', KEYS[3], 0, ARGV[5] .. ARGV[6]) end
-  local first = notes and redis.call('ZRANGE', KEYS[3], '0', '0')[1]
-  if first then
-    -- Without the first digit, which a time before the year 38,000 does not need; with it the score would be coarse.
-    redis.call('ZADD', notes, tonumber(string.sub(first, 2, 16), 16), ARGV[10])
-  elseif notes then
-    redis.call('ZREM', notes, ARGV[10])
-  end
 end
 if lists then
   if erases then redis.call('ZREM', KEYS[4], ARGV[7]) else redis.call('ZADD', KEYS[4], 0, ARGV[7]) end
@@ -215,16 +205,6 @@ for from = 1, #found, 4000 do
   end
 end
 return {found, values}
-"""
-
-_RANGES = """
--- KEYS: sorted sets. ARGV: highest, limit, lowest of all keys or of each. Answers a list for each key.
-local found = {}
-for i, key in ipairs(KEYS) do
-  -- A number would be printed each time, as if it had a fraction.
-  found[i] = redis.call('ZRANGEBYLEX', key, ARGV[i + 2] or ARGV[3], ARGV[1], 'LIMIT', '0', ARGV[2])
-end
-return found
 """
 
 _TRUNCATE = """
@@ -285,6 +265,5 @@ APPEND: Final = Script(_FIRST_WRITE + _BLOCKS + _APPEND)
 SEED: Final = Script(_FIRST_WRITE + _BLOCKS + _SEED)
 RECORDS: Final = Script(_FIRST_WRITE + _RECORDS)
 PAGE: Final = Script(_PAGE)
-RANGES: Final = Script(_RANGES)
 TRUNCATE: Final = Script(_FIRST_WRITE + _TRUNCATE)
 REDACT: Final = Script(_FIRST_WRITE + _REDACT)

@@ -14,7 +14,7 @@ from memsvc.errors import Error, FailedPrecondition, Reason, SchemaMismatch, Sto
 from memsvc.storage.driver import Capabilities, Capability, Migration
 from memsvc_drivers.redis.calls import Call, Calls
 from memsvc_drivers.redis.errors import Lost, Rerouted, Unreachable, unavailable
-from memsvc_drivers.redis.keys import BUCKETS, META, Keys
+from memsvc_drivers.redis.keys import CLUSTER_BUCKETS, META, SERVER_BUCKETS, Keys
 from memsvc_drivers.redis.nodes import Node
 from memsvc_drivers.redis.routing import Route
 from memsvc_drivers.redis.scripts import Script
@@ -172,16 +172,17 @@ class Step(NamedTuple):
 
 
 async def check_schema(calls: Calls, keys: Keys) -> Migration:
-    """Return what `migrate_schema` would do. Raises SchemaMismatch for a store with another number of buckets."""
-    version, buckets = await calls.value(Call(META, "HMGET", keys.meta("schema"), VERSION_FIELD, "buckets"))
+    """Return what `migrate_schema` would do."""
+    version = await calls.value(Call(META, "HGET", keys.meta("schema"), VERSION_FIELD))
     found = int(version or 0)
-    if found <= VERSION and buckets is not None and int(buckets) != BUCKETS:
-        raise SchemaMismatch(f"the store has {int(buckets)} buckets, this memsvc needs {BUCKETS}")
     return Migration(found=found, wanted=VERSION, steps=tuple(step.description for step in STEPS[found:]))
 
 
-async def require_schema(calls: Calls, keys: Keys) -> None:
-    """Make the schema where there is none. Raises SchemaMismatch where there is another."""
+async def require_schema(calls: Calls, keys: Keys) -> Keys:
+    """Make the schema where there is none, with as many buckets as `keys` has; return keys with those that there are.
+
+    Raises SchemaMismatch where there is another schema, or another number of buckets than any memsvc makes.
+    """
     found = (await check_schema(calls, keys)).found
     if found == 0:
         await migrate_schema(calls, keys)
@@ -189,6 +190,11 @@ async def require_schema(calls: Calls, keys: Keys) -> None:
         raise SchemaMismatch(f"schema {found}, this memsvc needs {VERSION}: run `memsvc migrate`")
     elif found > VERSION:
         raise _newer(found)
+    # Another process may have made it just now, on a cluster or not.
+    buckets = int(await calls.value(Call(META, "HGET", keys.meta("schema"), "buckets")) or 0)
+    if buckets not in (SERVER_BUCKETS, CLUSTER_BUCKETS):
+        raise SchemaMismatch(f"the store has {buckets} buckets, not {SERVER_BUCKETS} or {CLUSTER_BUCKETS}")
+    return Keys(keys.prefix, buckets)
 
 
 def _newer(found: int) -> SchemaMismatch:
@@ -209,7 +215,7 @@ async def migrate_schema(calls: Calls, keys: Keys) -> Migration:
         migration = await check_schema(calls, keys)
         for step in STEPS[migration.found :]:
             await step.apply(calls, keys)
-            values = (step.version - 1, step.version, BUCKETS, token)
+            values = (step.version - 1, step.version, keys.buckets, token)
             names = (keys.meta("schema"), keys.meta("migrating"))
             if await calls.value(Call.of_script(META, _ADVANCE, names, values), writes=True) != 1:
                 raise StorageUnavailable("the migration took too long and lost its lock: run it again")

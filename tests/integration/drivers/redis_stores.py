@@ -10,11 +10,12 @@ from pathlib import Path
 from memsvc.errors import StorageUnavailable
 from memsvc.storage.conformance import Place
 from memsvc_drivers.redis.connections import Command, packed
-from memsvc_drivers.redis.keys import Keys
+from memsvc_drivers.redis.keys import CLUSTER_BUCKETS, SERVER_BUCKETS, Keys
 from tests.servers.redis import Redis
 
 HASTY = {"connect_timeout_ms": "500", "operation_timeout_ms": "1500"}
-KEYS = Keys("memsvc:")
+KEYS = Keys("memsvc:", SERVER_BUCKETS)
+CLUSTER_KEYS = Keys("memsvc:", CLUSTER_BUCKETS)
 
 
 def place(url: str, **options: str) -> Place:

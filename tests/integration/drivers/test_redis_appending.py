@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from itertools import count
 
 import pytest
 from redis_stores import KEYS, place, until
@@ -27,14 +26,11 @@ from memsvc.storage.conformance.items import (
 )
 from memsvc.storage.conformance.proxy import proxied
 from memsvc.storage.driver import EMPTY, MAX_APPEND_BYTES, Due, Outcome, PageOf, Redaction, RowKind
-from memsvc_drivers.redis import driver as redis_driver
 from tests.servers.redis import Redis
 
 pytestmark = pytest.mark.redis
 
 SARAH = Scope("default", "sarah")
-NOTES = KEYS.meta("due").decode()
-"""About when the first user of each bucket is due."""
 MakeRedis = Callable[..., Redis]
 
 
@@ -133,62 +129,18 @@ async def test_too_few_replicas_make_the_outcome_unknown(own_redis: MakeRedis) -
         assert head.startswith(f"2 {followed.records[0].nonce} ")
 
 
-@pytest.mark.parametrize("part", ["journal", "run", "run.order", "due", "notes"])
+@pytest.mark.parametrize("part", ["journal", "run", "run.order", "due"])
 async def test_a_key_of_another_type_lets_nothing_through(own_redis: MakeRedis, part: str) -> None:
     """A script looks at all keys before it writes: what fails, fails whole."""
     server = own_redis()
     async with place(server.url).opened() as driver:
         user = KEYS.of(SARAH)
         names = {"journal": user.journal, "run": user.rows(RowKind.RUN), "run.order": user.order(RowKind.RUN)}
-        names["notes"] = KEYS.meta("due")
         key = names.get(part, KEYS.bucket(user.bucket, part))
         server.execute("SET", key, "somebody else's")
         with pytest.raises(StorageUnavailable):
             await driver.append([item(SARAH, EMPTY, puts=[state(1), run("r1", 1)], due=7)])
         assert set(server.execute("KEYS", "*")) == {key.decode(), KEYS.meta("schema").decode()}
-
-
-async def test_each_bucket_notes_when_its_first_user_is_due(own_redis: MakeRedis) -> None:
-    server = own_redis()
-    async with place(server.url).opened() as driver:
-        bucket = KEYS.of(SARAH).bucket
-        others = (Scope("default", f"user-{number}") for number in count())
-        beside = next(scope for scope in others if KEYS.of(scope).bucket == bucket)
-        sarah, other = Journal(driver, SARAH), Journal(driver, beside)
-        steps = ((sarah, 50, [50]), (other, 20, [20, 50]), (other, 70, [50, 70]), (sarah, 0, [70]), (other, 0, []))
-        for journal, due, times in steps:
-            await journal.append(due=due)
-            assert server.execute("ZSCORE", NOTES, bucket) == (times[0] if times else None)
-            assert [each.time for each in await driver.due(100, 10)] == times
-
-
-async def test_who_looks_for_work_reads_no_bucket_where_nobody_is_due(own_redis: MakeRedis) -> None:
-    server = own_redis()
-    async with place(server.url).opened() as driver:
-        await applied(driver, *(item(Scope("default", f"user-{n}"), EMPTY, due=1_000) for n in range(50)))
-        await driver.due(10, 256)
-        before = _calls_of(server, "zrangebylex")
-        for _ in range(5):
-            assert await driver.due(999, 256) == []
-        assert _calls_of(server, "zrangebylex") == before
-        assert len(await driver.due(1_000, 256)) == 50
-
-
-async def test_what_an_earlier_memsvc_left_to_do_is_found_in_time(
-    own_redis: MakeRedis, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It notes nothing: so all buckets are looked through at first, and again from time to time."""
-    server = own_redis()
-    async with place(server.url).opened() as earlier:
-        await applied(earlier, item(SARAH, EMPTY, due=7))
-        server.execute("DEL", NOTES)
-    async with place(server.url).opened() as driver:
-        assert await driver.due(10, 256) == [Due(SARAH, 7)]
-        assert await driver.due(10, 256) == []
-    monkeypatch.setattr(redis_driver, "_EVERYWHERE_SECONDS", 0.0)
-    async with place(server.url).opened() as driver:
-        for _ in range(2):
-            assert await driver.due(10, 256) == [Due(SARAH, 7)]
 
 
 async def test_a_journal_that_lost_records_takes_no_more(own_redis: MakeRedis) -> None:
@@ -225,7 +177,3 @@ async def test_keys_can_be_read_by_people(own_redis: MakeRedis) -> None:
     shared = [f"app:{{{bucket}}}:{part}" for part in ("scopes", "users:default")]
     assert names == {*user, *shared, "app:{meta}:schema"}
     assert '"memory":"Skis at Tahoe"' in server.execute("HGET", user[2], "m1")
-
-
-def _calls_of(server: Redis, command: str) -> int:
-    return int(server.execute("INFO", "commandstats").get(f"cmdstat_{command}", {"calls": 0})["calls"])

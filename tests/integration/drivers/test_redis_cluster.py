@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 from redis.crc import key_slot
-from redis_stores import KEYS, place, until, until_served
+from redis_stores import CLUSTER_KEYS, place, until, until_served
 
 from memsvc.errors import StorageUnavailable
 from memsvc.model import Scope
@@ -130,8 +130,21 @@ async def test_who_is_due_and_who_there_is_is_asked_of_every_master(cluster: Red
             ]
 
 
+async def test_a_store_that_was_made_on_one_server_is_one_bucket_of_the_cluster(cluster: RedisCluster) -> None:
+    """Its files were copied to a cluster's nodes, say: it works, all of it on one master."""
+    schema = CLUSTER_KEYS.meta("schema")
+    cluster.masters[key_slot(schema) * 3 // 16_384].execute("HSET", schema, "version", 1, "buckets", 1)
+    async with place(cluster.url).opened() as driver:
+        scopes = [Scope("default", f"user-{number:03}") for number in range(30)]
+        assert set(await driver.append([item(scope, EMPTY, due=7) for scope in scopes])) == {Outcome.APPENDED}
+        assert await driver.due(7, 10) == [Due(scope, 7) for scope in scopes[:10]]
+        assert await driver.users("default", scopes[9].user_id, 5) == [scope.user_id for scope in scopes[10:15]]
+        assert sorted(await driver.scopes(None, 100)) == scopes
+        assert any("one server" in warning for warning in driver.capabilities().warnings)
+
+
 def _bucket_slot(scope: Scope) -> int:
-    return key_slot(KEYS.of(scope).head)
+    return key_slot(CLUSTER_KEYS.of(scope).head)
 
 
 def _master_of(cluster: RedisCluster, scope: Scope) -> int:
@@ -140,9 +153,9 @@ def _master_of(cluster: RedisCluster, scope: Scope) -> int:
 
 
 def _in_bucket_of(scope: Scope, skipped: int = 0) -> Scope:
-    bucket = KEYS.of(scope).bucket
+    bucket = CLUSTER_KEYS.of(scope).bucket
     found = (Scope(scope.namespace, f"neighbour-{number}") for number in range(10_000))
-    return [other for other in found if KEYS.of(other).bucket == bucket][skipped]
+    return [other for other in found if CLUSTER_KEYS.of(other).bucket == bucket][skipped]
 
 
 async def _move(slot: int, cluster: RedisCluster, source: Redis, target: Redis) -> None:
