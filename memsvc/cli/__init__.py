@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import sys
 
-__all__ = ["main"]
+__all__ = ["INTERRUPTED", "main"]
+
+INTERRUPTED = 130
+"""The exit code of a command that somebody ended by Ctrl-C, as shells have it."""
 
 
 def main() -> None:
@@ -16,6 +19,9 @@ def main() -> None:
         from memsvc.cli.main import run
 
         run()
+    except KeyboardInterrupt:
+        # While it was starting.
+        sys.exit(INTERRUPTED)
     except ModuleNotFoundError as error:
         library = (error.name or "").partition(".")[0]
         if library in ("memsvc", "memsvc_drivers", "memsvc_client", ""):

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Table
 
 from memsvc import copying
+from memsvc.cli import INTERRUPTED
 from memsvc.cli.settings import StorageUrlType, option_values
 from memsvc.copying import Comparison, Copied, Role, Side, SideFailed
 from memsvc.errors import Error
@@ -84,7 +85,7 @@ def copy(
         raise click.ClickException(f"{error.message}\n{_GO_ON}") from error
     except KeyboardInterrupt:
         click.echo(f"\nInterrupted. {_GO_ON}", err=True)
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     sys.exit(0 if whole else 1)
 
 

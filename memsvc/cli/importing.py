@@ -18,6 +18,7 @@ from typing import BinaryIO, Final
 
 import click
 
+from memsvc.cli import INTERRUPTED
 from memsvc.cli.importing_foreign import KINDS, foreign_lines
 from memsvc.cli.importing_lines import Damaged, Line
 from memsvc.cli.importing_to import serving
@@ -42,6 +43,7 @@ _PART_BYTES: Final = 1 << 20
 _LONGEST_LINE_BYTES: Final = 16 << 20
 _NAMED: Final = 20
 _CALL_SECONDS: Final = 120.0
+_GO_ON: Final = "What was imported stays: run the same command again to go on."
 _PLACE: Final = re.compile(r"records\[(\d+)\]\.?")
 
 
@@ -146,8 +148,10 @@ def import_(
         importing.leave()
         raise click.ClickException(f"{error}\n{importing.words()}") from error
     except MemoryServiceError as error:
-        again = "What was imported stays: run the same command again to go on." if place is not None else ""
-        raise click.ClickException(f"{error}\n{importing.words()}\n{again}".strip()) from error
+        raise click.ClickException(f"{error}\n{importing.words()}\n{_GO_ON if place else ''}".strip()) from error
+    except KeyboardInterrupt:
+        click.echo(f"\nInterrupted: {importing.words()}\n{_GO_ON if place else ''}".rstrip(), err=True)
+        sys.exit(INTERRUPTED)
     except OSError as error:
         raise click.ClickException(f"{source}: {error.strerror}") from error
     sys.exit(1 if importing.refused else 0)

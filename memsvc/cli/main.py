@@ -9,6 +9,7 @@ import sys
 import click
 
 from memsvc import __version__
+from memsvc.cli import INTERRUPTED
 
 _COMMANDS = {
     "serve": ("memsvc.cli.serve", "Run the server."),
@@ -46,6 +47,13 @@ class _Commands(click.Group):
         command = getattr(importlib.import_module(_COMMANDS[cmd_name][0]), function)
         assert isinstance(command, click.Command)
         return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("\nInterrupted.", err=True)
+            sys.exit(INTERRUPTED)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

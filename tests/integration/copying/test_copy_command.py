@@ -164,7 +164,7 @@ async def test_a_wrong_option_names_the_side(source: Path, tmp_path: Path) -> No
     assert "destination: storage_options.colour: no such option" in output
     code, output = await ended(await started(*between(source, tmp_path / "memory.db"), "--from-options=colour"))
     assert code == 2
-    assert "name=value" in output
+    assert "'colour' is not written as NAME=VALUE" in output
 
 
 async def test_the_same_database_is_refused(source: Path) -> None:
