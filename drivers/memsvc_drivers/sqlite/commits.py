@@ -27,7 +27,13 @@ UNKNOWN: Final = b""
 
 _HEADER_BYTES: Final = 48
 _VERSION: Final = (3_007_000).to_bytes(4, sys.byteorder)
+_COUNT: Final = slice(8, 12)
+_COUNTS: Final = 1 << 32
 _COMPLETE: Final = 12
+
+
+def _count(mark: bytes) -> int:
+    return int.from_bytes(mark[_COUNT], sys.byteorder)
 
 
 class Commits:
@@ -52,6 +58,11 @@ class Commits:
             return UNKNOWN
         header = self._memory[:_HEADER_BYTES]
         return header if header == self._memory[_HEADER_BYTES : 2 * _HEADER_BYTES] else UNKNOWN
+
+    def after_one(self, before: bytes) -> bytes:
+        """Return the mark of now if there was exactly one commit since another mark; UNKNOWN where that is not so."""
+        now = self.mark()
+        return now if before and now and _count(now) == (_count(before) + 1) % _COUNTS else UNKNOWN
 
     def look_no_more(self) -> None:
         """Answer UNKNOWN from now on."""

@@ -86,7 +86,8 @@ class SQLiteDriver:
         self._capabilities = _capabilities(self._settings, synced=files.synced)
         if warning := schema.open_to_others(self._settings):
             self._capabilities = msgspec.structs.replace(self._capabilities, warnings=(warning,))
-        self._store = _Store(files, Writer(self._settings, self._statements, files.turnstile, files.connection))
+        writer = Writer(self._settings, self._statements, files.turnstile, files.connection, files.readers)
+        self._store = _Store(files, writer)
 
     async def close(self) -> None:
         store, self._store = self._store, None
@@ -110,11 +111,13 @@ class SQLiteDriver:
         return self._capabilities
 
     async def append(self, batch: Sequence[Append]) -> Sequence[Outcome]:
-        require_unicode(name for item in batch for name in _names(item.scope, item.puts))
+        for item in batch:
+            require_unicode(_names(item.scope, item.puts))
         outcomes: Sequence[Outcome] = await self._write(
             lambda connection, isolated: writes.append_batch(connection, self._statements, batch, isolated=isolated),
             size_bytes=writes.written_bytes(batch),
             wipe=Wipe.SOON if any(item.erases for item in batch) else Wipe.NO,
+            batch=batch,
         )
         return outcomes
 
@@ -185,10 +188,15 @@ class SQLiteDriver:
         return await self._opened().files.readers.read(read)
 
     async def _write(
-        self, run: Callable[[sqlite3.Connection, bool], Any], *, size_bytes: int = 0, wipe: Wipe = Wipe.NO
+        self,
+        run: Callable[[sqlite3.Connection, bool], Any],
+        *,
+        size_bytes: int = 0,
+        wipe: Wipe = Wipe.NO,
+        batch: Sequence[Append] = (),
     ) -> Any:
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._opened().writer.submit(Job(run, future, size_bytes, wipe))
+        self._opened().writer.submit(Job(run, future, size_bytes, wipe, batch))
         return await future
 
 
@@ -198,7 +206,7 @@ def _capabilities(settings: Settings, *, synced: bool) -> Capabilities:
         failover=Capability(False, "one file on one node"),
         shared=Capability(True, "processes on one host; not over a network file system"),
         hints=Capability(True, f"looks every {settings.hint_poll_ms} ms; does not say who moved"),
-        concurrent_batches=2,
+        concurrent_batches=1,
         tips_cost_nothing=True,
     )
 
@@ -295,11 +303,8 @@ def _translated() -> Iterator[None]:
         raise StorageUnavailable(f"the database's folder cannot be used: {error.strerror}", reason) from error
 
 
-def _names(scope: Scope, rows: Sequence[Row]) -> Iterator[str]:
-    yield scope.namespace
-    yield scope.user_id
-    yield scope.namespace
-    yield scope.user_id
+def _names(scope: Scope, rows: Sequence[Row]) -> list[str]:
+    names = [scope.namespace, scope.user_id]
     for row in rows:
-        yield row.row_id
-        yield row.group
+        names += (row.row_id, row.group)
+    return names

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -51,14 +51,14 @@ class Readers:
         """Where the commits were when these tips were asked for."""
         self._idle: list[sqlite3.Connection] = []
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="memsvc-sqlite-reader")
-        self._commits = Commits()
+        self.commits = Commits()
         # Once it has read, and for as long as it is open, the shared memory stays the same.
         if self.data_version() >= 0:
-            self._commits.look_at(settings.path)
+            self.commits.look_at(settings.path)
 
     def tips(self, scopes: Sequence[Scope]) -> Sequence[Tip] | None:
         """Return the tips, known or read on the loop; None if that would have to wait."""
-        mark = self._commits.mark()
+        mark = self.commits.mark()
         if mark == UNKNOWN:
             return self._read_tips(scopes)
         known = self._known
@@ -72,6 +72,15 @@ class Readers:
             if tips is not None:
                 known.update(zip(scopes, tips, strict=True))
             return tips
+
+    def committed(self, tips: Mapping[Scope, Tip], before: bytes, after: bytes) -> None:
+        """Note a commit of this process, the only one between two marks, and where it has moved whom.
+
+        What was known of all others before it stays known.
+        """
+        if after != UNKNOWN and before == self._known_since:
+            self._known.update(tips)
+            self._known_since = after
 
     def _read_tips(self, scopes: Sequence[Scope]) -> Sequence[Tip] | None:
         self._ticks = 0
@@ -125,7 +134,7 @@ class Readers:
 
     def forget_commits(self) -> None:
         """Look at them no more; once all connections of the store are closed."""
-        self._commits.close()
+        self.commits.close()
 
     def close(self) -> None:
         """Finish the reads under way. Blocks."""
@@ -170,7 +179,7 @@ class Readers:
     def _failed_near(self, error: sqlite3.Error) -> None:
         """Make the loop's connection fit to be used again. Raises StorageUnavailable if a thread would fail as well."""
         if spoils_connection(error):
-            self._commits.look_no_more()
+            self.commits.look_no_more()
             self._near.close()
             try:
                 self._near = self._connect_near()

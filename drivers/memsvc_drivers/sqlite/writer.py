@@ -9,17 +9,21 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, NamedTuple
 
 from memsvc.errors import StorageUnavailable
 from memsvc.log import Log
+from memsvc.model import Scope
 from memsvc.storage.crashpoints import reach
+from memsvc.storage.driver import Append, Outcome, Tip
 from memsvc_drivers.sqlite.checkpoints import Checkpointer
+from memsvc_drivers.sqlite.commits import UNKNOWN, Commits
 from memsvc_drivers.sqlite.errors import concerns_one_item, spoils_connection, unavailable
 from memsvc_drivers.sqlite.locks import LockTimeoutError, Turnstile
+from memsvc_drivers.sqlite.reads import Readers
 from memsvc_drivers.sqlite.schema import (
     REMNANTS_ROW,
     FileReplacedError,
@@ -59,19 +63,35 @@ class Job:
     future: asyncio.Future[Any]
     size_bytes: int = 0
     wipe: Wipe = Wipe.NO
+    batch: Sequence[Append] = ()
+    """What it appends: the result has the outcome of each."""
+
+
+class Moved(NamedTuple):
+    """Where users are after a commit that moved them, and between which marks of `commits` it was the only one."""
+
+    tips: Mapping[Scope, Tip]
+    before: bytes
+    after: bytes
 
 
 class Writer:
     """Owns the connection that writes."""
 
     def __init__(
-        self, settings: Settings, statements: Statements, turnstile: Turnstile, connection: sqlite3.Connection
+        self,
+        settings: Settings,
+        statements: Statements,
+        turnstile: Turnstile,
+        connection: sqlite3.Connection,
+        readers: Readers,
     ) -> None:
         self.replaced = False
         """The file at the path is no longer the one that was opened."""
         self._settings = settings
         self._statements = statements
         self._turnstile = turnstile
+        self._readers = readers
         self._connection: sqlite3.Connection | None = connection
         self._identity = file_identity(settings)
         self._loop = asyncio.get_running_loop()
@@ -137,14 +157,14 @@ class Writer:
     def _commit(self, group: Sequence[Job]) -> None:
         try:
             with self._turnstile.turn():
-                results = self._transaction(group)
+                results, moved = self._transaction(group)
         except Exception as error:
             self._recover(error)
             failure = _failure(error)
             self._answer([(job, failure) for job in group])
             return
         answers = list(zip(group, results, strict=True))
-        self._answer([answer for answer in answers if answer[0].wipe is Wipe.NO])
+        self._answer([answer for answer in answers if answer[0].wipe is Wipe.NO], moved)
         wiping = [answer for answer in answers if answer[0].wipe is not Wipe.NO]
         if wiping:
             self._remnants = True
@@ -156,15 +176,15 @@ class Writer:
             )
         self._since_checkpoint_bytes += sum(job.size_bytes for job in group)
 
-    def _transaction(self, group: Sequence[Job]) -> list[Any]:
-        connection = self._connected()
+    def _transaction(self, group: Sequence[Job]) -> tuple[list[Any], Moved]:
+        connection, commits = self._connected(), self._readers.commits
         try:
-            return _run_jobs(connection, group, isolated=False)
+            return _run_jobs(connection, group, commits, isolated=False)
         except sqlite3.Error as error:
             if not concerns_one_item(error):
                 raise
             _roll_back(connection)
-            return _run_jobs(connection, group, isolated=True)
+            return _run_jobs(connection, group, commits, isolated=True)
 
     def _connected(self) -> sqlite3.Connection:
         try:
@@ -197,11 +217,22 @@ class Writer:
         log.warning("checkpoint_failed", error=getattr(error, "sqlite_errorname", type(error).__name__))
         self._recover(error)
 
-    def _answer(self, answers: Sequence[tuple[Job, Any]]) -> None:
+    def _answer(self, answers: Sequence[tuple[Job, Any]], moved: Moved | None = None) -> None:
         if answers:
             # A loop that was closed has nobody left who waits.
             with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(_deliver, answers)
+                self._loop.call_soon_threadsafe(self._deliver, answers, moved)
+
+    def _deliver(self, answers: Sequence[tuple[Job, Any]], moved: Moved | None) -> None:
+        if moved is not None:
+            self._readers.committed(moved.tips, moved.before, moved.after)
+        for job, answer in answers:
+            if job.future.done():
+                continue
+            if isinstance(answer, Exception):
+                job.future.set_exception(answer)
+            else:
+                job.future.set_result(answer)
 
     def _keep_log_short(self) -> None:
         if self._since_checkpoint_bytes > self._settings.checkpoint_bytes:
@@ -251,13 +282,24 @@ class Writer:
         return False
 
 
-def _run_jobs(connection: sqlite3.Connection, group: Sequence[Job], *, isolated: bool) -> list[Any]:
+def _run_jobs(
+    connection: sqlite3.Connection, group: Sequence[Job], commits: Commits, *, isolated: bool
+) -> tuple[list[Any], Moved]:
     connection.execute("BEGIN IMMEDIATE")
+    # From here on nobody else commits.
+    before = commits.mark()
     results = [job.run(connection, isolated) for job in group]
     reach("sqlite.before_commit")
     connection.execute("COMMIT")
     reach("sqlite.after_commit")
-    return results
+    tips = {
+        item.scope: Tip(item.records[-1].seq, item.records[-1].nonce)
+        for job, outcomes in zip(group, results, strict=True)
+        for item, outcome in zip(job.batch, outcomes if job.batch else (), strict=True)
+        if outcome is Outcome.APPENDED
+    }
+    # Where nobody was moved, it may not have been a commit.
+    return results, Moved(tips, before, commits.after_one(before) if tips else UNKNOWN)
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:
@@ -288,13 +330,3 @@ def _failure(error: Exception) -> Exception:
         return error
     failure.__cause__ = error
     return failure
-
-
-def _deliver(answers: Sequence[tuple[Job, Any]]) -> None:
-    for job, answer in answers:
-        if job.future.done():
-            continue
-        if isinstance(answer, Exception):
-            job.future.set_exception(answer)
-        else:
-            job.future.set_result(answer)

@@ -15,7 +15,7 @@ from sqlite_stores import SARAH, append_after, applied, grown, opened
 
 from memsvc.errors import StorageUnavailable
 from memsvc.model import Scope
-from memsvc.storage.driver import EMPTY, Tip
+from memsvc.storage.driver import EMPTY, Outcome, Tip
 from memsvc_drivers.sqlite.commits import UNKNOWN, Commits
 from memsvc_drivers.sqlite.reads import Readers
 
@@ -159,3 +159,47 @@ async def test_once_the_reading_connection_was_opened_anew_sqlite_is_asked_each_
         for _ in range(2):
             assert list(await driver.tips([SARAH])) == [tip]
         assert statements == [(SARAH,)] * 2
+
+
+async def test_what_was_known_is_known_after_a_commit_of_its_own(
+    tmp_path: Path, statements: list[Sequence[Scope]]
+) -> None:
+    nobody = Scope("default", "")
+    async with opened(tmp_path / "memsvc.db") as driver:
+        tip = await grown(driver)
+        assert list(await driver.tips([SARAH, nobody])) == [tip, EMPTY]
+        statements.clear()
+        for _ in range(3):
+            tip = await applied(driver, append_after(tip))
+            assert list(await driver.tips([SARAH, nobody])) == [tip, EMPTY]
+        assert statements == []
+
+
+async def test_a_commit_of_another_beside_its_own_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, nobody = tmp_path / "memsvc.db", Scope("default", "")
+    after_one, others = Commits.after_one, Tip(1, "0" * 16)
+
+    def beside(commits: Commits, before: bytes) -> bytes:
+        """Another process commits before this one has looked."""
+        with sqlite3.connect(path, isolation_level=None) as other:
+            names = "(namespace, user_id, seq, nonce, floor, due, erased)"
+            other.execute(f"INSERT INTO memsvc_heads {names} VALUES ('default', '', 1, ?, 1, 0, 0)", (others.nonce,))
+        return after_one(commits, before)
+
+    async with opened(path) as driver:
+        tip = await grown(driver)
+        assert list(await driver.tips([SARAH, nobody])) == [tip, EMPTY]
+        monkeypatch.setattr(Commits, "after_one", beside)
+        tip = await applied(driver, append_after(tip))
+        assert list(await driver.tips([SARAH, nobody])) == [tip, others]
+
+
+async def test_who_was_moved_by_nobody_is_not_taken_to_be_known(tmp_path: Path) -> None:
+    path, nobody = tmp_path / "memsvc.db", Scope("default", "")
+    async with opened(path) as driver, opened(path) as other:
+        tip = await grown(driver)
+        assert list(await driver.tips([SARAH, nobody])) == [tip, EMPTY]
+        # A conflict writes nothing: the one commit since is another's.
+        moved = await applied(other, append_after(tip))
+        assert list(await driver.append([append_after(tip)])) == [Outcome.CONFLICT]
+        assert list(await driver.tips([SARAH, nobody])) == [moved, EMPTY]
