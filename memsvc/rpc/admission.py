@@ -10,15 +10,19 @@ from google.protobuf.message import DecodeError
 
 from memsvc.foreground import Foreground
 from memsvc.rpc.arriving import LARGE_BYTES, Arrivals
-from memsvc.rpc.counting import Kind, count_messages
+from memsvc.rpc.counting import MAX_REPEATED, Kind, at_most_messages, count_messages
 from memsvc.rpc.intake import Intake
-from memsvc.rpc.room import Room, full
+from memsvc.rpc.room import SMALL_BYTES, Room, full
 from memsvc.rpc.turns import Turns
 
 _MESSAGE_BYTES: Final = 600
 """What is made of a message in a request, be it empty."""
 FEW_BYTES: Final = 256
 """A request of so many bytes holds too few messages to be worth counting: as much again is made of it."""
+_NO_LONG_LIST_BYTES: Final = 2 * MAX_REPEATED
+"""No list of a request of so many bytes is too long: what is in one takes two, or more."""
+_FEW_MESSAGES: Final = 40
+"""So many, some texts taken for messages among them, are not worth counting: a turn of user and assistant has nine."""
 _CONTROL_CHARACTERS: Final = bytes(itertools.chain(range(0x20), range(0x7F, 0x80)))
 _PIECE_BYTES: Final = 32 << 10
 _ESCAPED_BYTES: Final = 6
@@ -83,6 +87,19 @@ class Admission:
     def _stream_ended(self, task: asyncio.Task[Any]) -> None:
         self._streams -= 1
         self.room.let_go(task)
+
+
+def few_made_of(raw: bytes, tags: bytes) -> int:
+    """Return what is made of a request in RAM, about, that surely holds few messages; 0: they have to be counted.
+
+    `tags` are the `message_tags` of its kind.
+    """
+    if len(raw) <= FEW_BYTES:
+        return len(raw)
+    if len(raw) > _NO_LONG_LIST_BYTES:
+        return 0
+    messages = at_most_messages(raw, tags)
+    return min(len(raw) + messages * _MESSAGE_BYTES, SMALL_BYTES) if messages <= _FEW_MESSAGES else 0
 
 
 async def made_of(raw: bytes, kind: Kind) -> int:

@@ -56,6 +56,26 @@ def kind_of(descriptor: Any, known: dict[str, Kind] | None = None) -> Kind:
     return kind
 
 
+def message_tags(kind: Kind) -> bytes:
+    """Return the bytes of which one begins each message in a message of a kind, however its tag is written."""
+    seen: set[int] = set()
+    waiting, kinds = [kind], [kind]
+    while waiting:
+        for number, (_, _, held) in waiting.pop().messages.items():
+            tag = number << 3 | _LENGTH_DELIMITED
+            # The first of several bytes has the highest bit, and a short tag may be written as a long one.
+            seen |= {tag & 0x7F | 0x80} if tag > 0x7F else {tag, tag | 0x80}
+            if all(held is not each for each in kinds):
+                kinds.append(held)
+                waiting.append(held)
+    return bytes(seen)
+
+
+def at_most_messages(raw: bytes, tags: bytes) -> int:
+    """Return how many messages a request holds at most; `tags` are those of its kind. Its texts count as well."""
+    return 1 + len(raw) - len(raw.translate(None, tags))
+
+
 async def count_messages(raw: bytes, kind: Kind) -> int:
     """Return how many messages a request holds.
 

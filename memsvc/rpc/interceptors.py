@@ -41,11 +41,11 @@ from memsvc.errors import (
 )
 from memsvc.log import Log
 from memsvc.metrics.meters import Meters
-from memsvc.rpc.admission import FEW_BYTES, Admission, made_of
+from memsvc.rpc.admission import Admission, few_made_of, made_of
 from memsvc.rpc.arriving import LARGE_BYTES
 from memsvc.rpc.authorization import CredentialsOf, auditing, authorizing, identifying
 from memsvc.rpc.calling import Context, Handler, Rpc, Wrapper
-from memsvc.rpc.counting import kind_of
+from memsvc.rpc.counting import kind_of, message_tags
 from memsvc.rpc.draining import Draining
 from memsvc.rpc.limiting import Limiter, limiting
 from memsvc.rpc.measuring import measuring
@@ -163,6 +163,7 @@ def admission(admitting: Admission, max_request_bytes: int) -> Wrapper:
 
     def wrapper(rpc: Rpc, handler: Handler) -> Handler:
         kind, parsed = kind_of(rpc.request.DESCRIPTOR), _parser(rpc, max_request_bytes)
+        tags = message_tags(kind)
         room, turns, foreground = admitting.room, admitting.turns, admitting.foreground
 
         async def handle(_: Any, context: Context) -> bytes | None:
@@ -175,7 +176,7 @@ def admission(admitting: Admission, max_request_bytes: int) -> Wrapper:
                 await turns.large()
             elif not turns.free():
                 await turns.mine()
-            room.hold(task, len(raw) if len(raw) <= FEW_BYTES else await made_of(raw, kind))
+            room.hold(task, few_made_of(raw, tags) or await made_of(raw, kind))
             # Whoever awaits must not hold the request: it is needed until it was read, and may wait for long.
             handling = handler(parsed(raw), context)
             del raw

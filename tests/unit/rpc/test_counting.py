@@ -7,7 +7,9 @@ import pytest
 from google.protobuf.message import DecodeError, Message
 
 from memsvc.errors import InvalidArgument
-from memsvc.rpc.counting import MAX_FIELDS, count_messages, kind_of
+from memsvc.rpc.admission import FEW_BYTES, few_made_of
+from memsvc.rpc.counting import MAX_FIELDS, at_most_messages, count_messages, kind_of, message_tags
+from memsvc.rpc.room import SMALL_BYTES
 from memsvc.v1 import common_pb2, memory_pb2, message_pb2, session_pb2
 
 
@@ -38,6 +40,29 @@ def test_messages_are_counted_however_deep_they_are() -> None:
 
     # The request, scope, run, one entry of the map, and three messages with two parts with a text each.
     assert counted(type(request), request.SerializeToString()) == 4 + 3 * (1 + 2 * 2)
+
+
+def test_no_request_holds_more_messages_than_there_are_tags() -> None:
+    for request in (session_pb2.AppendRunRequest, memory_pb2.BatchWriteMemoriesRequest, memory_pb2.ListMemoriesRequest):
+        kind = kind_of(request.DESCRIPTOR)
+        tags = message_tags(kind)
+        for number, (_, _, held) in kind.messages.items():
+            for inner in held.messages:
+                # An empty message in another, and each tag in a byte more than it takes.
+                raw = field(number, field(inner, b"")) if max(number, inner) < 16 else b""
+                longer = bytes((number << 3 & 0x7F | 0x82, number >> 4, 0))
+                assert at_most_messages(raw * 50 + longer * 30, tags) >= 1 + 30 + (100 if raw else 0)
+
+
+def test_a_small_request_of_few_messages_is_not_counted_one_of_many_is() -> None:
+    tags = message_tags(kind_of(session_pb2.AppendRunRequest.DESCRIPTOR))
+    part = message_pb2.Part(text=message_pb2.TextPart(text="I ski at Tahoe, and climb in Yosemite. " * 5))
+    run = session_pb2.Run(session_id="s1", messages=[message_pb2.Message(parts=[part])] * 2)
+    few = session_pb2.AppendRunRequest(run=run).SerializeToString()
+    many = session_pb2.AppendRunRequest(run=session_pb2.Run(messages=[message_pb2.Message()] * 300)).SerializeToString()
+
+    assert FEW_BYTES < len(few) <= few_made_of(few, tags) <= SMALL_BYTES
+    assert few_made_of(many, tags) == 0
 
 
 @pytest.mark.parametrize("size", [1_001, 50_000, 4_000_000])
