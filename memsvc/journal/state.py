@@ -196,7 +196,8 @@ class State(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def memory_count(self) -> int:
-        return sum(map(len, self.layers.values()))
+        layers = self.layers
+        return len(layers.profile) + len(layers.policy) + len(layers.knowledge) + len(layers.feedback)
 
 
 def place(layer: Layer, key: str) -> str:
@@ -259,8 +260,19 @@ def _fold_core(core: Core, record: Record, body: Body) -> Core:
         claim, claim_seq, claim_time, epoch = body.claim, record.seq, record.time, body.claim.epoch
     if body.releases:
         claim, claim_seq, claim_time = None, 0, 0
-    numbers = [memory.number for change in body.changes for memory in (change.after, change.former) if memory]
-    expiries = [change.after.expire_time for change in body.changes if change.after and change.after.expire_time]
+    next_number, first_expiry = core.next_number, core.first_expiry
+    for change in body.changes:
+        after, former = change.after, change.former
+        if after is not None:
+            next_number = max(next_number, after.number + 1)
+            if after.expire_time:
+                first_expiry = min(first_expiry or after.expire_time, after.expire_time)
+        if former is not None:
+            next_number = max(next_number, former.number + 1)
+    next_index, runs = core.next_index, core.runs
+    for run in body.stored_runs:
+        next_index = max(next_index, run.index + 1)
+        runs += bool(run.session_id)
     purges = core.purges
     if body.purges or body.purged:
         purges = {**purges, **dict.fromkeys(body.purges, record.seq)}
@@ -272,9 +284,9 @@ def _fold_core(core: Core, record: Record, body: Body) -> Core:
         summarize = {name: time for name, time in summarize.items() if time}
     return Core(
         revision=body.revision or core.revision,
-        next_number=max(core.next_number, *(number + 1 for number in numbers)) if numbers else core.next_number,
-        next_index=max((core.next_index, *(run.index + 1 for run in body.stored_runs))),
-        runs=core.runs + sum(1 for run in body.stored_runs if run.session_id),
+        next_number=next_number,
+        next_index=next_index,
+        runs=runs,
         time=record.time,
         change_time=record.time if _is_change(body) else core.change_time,
         epoch=epoch,
@@ -283,7 +295,7 @@ def _fold_core(core: Core, record: Record, body: Body) -> Core:
         claim_time=claim_time,
         open=open_extractions,
         failed=failed,
-        first_expiry=min(filter(None, (core.first_expiry, *expiries)), default=0),
+        first_expiry=first_expiry,
         purges=purges,
         erase_seq=core.erase_seq,
         unnamed_deletions=core.unnamed_deletions.plus(body.unnamed_deletions, record.time)

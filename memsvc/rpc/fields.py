@@ -132,6 +132,12 @@ def timestamp(micros: int) -> Timestamp | None:
     return Timestamp(seconds=seconds, nanos=rest * 1000)
 
 
+def set_time(message: Timestamp, micros: int) -> None:
+    """Let the message of a field say microseconds since the epoch, which are not 0."""
+    message.seconds, rest = divmod(micros, _MICROS)
+    message.nanos = rest * 1000
+
+
 def read_duration(field: str, duration: Duration, limit_seconds: int) -> float:
     """Return seconds, not negative and at most `limit_seconds`."""
     seconds, nanos = duration.seconds, duration.nanos

@@ -21,7 +21,7 @@ from memsvc.memories import (
 )
 from memsvc.memories.reading import Found, SearchResult
 from memsvc.memories.writing import Operation
-from memsvc.model import Commit, Memory, Scope
+from memsvc.model import Commit, Scope
 from memsvc.rpc import wire
 from memsvc.rpc.calling import Context
 from memsvc.rpc.extractions import proto_usage
@@ -73,15 +73,15 @@ class MemoryService:
         self._restorer = application.memory_restorer
         self._history = application.memory_history
 
-    async def create_memory(self, request: pb.CreateMemoryRequest, context: Context) -> pb.CreateMemoryResponse:
+    async def create_memory(self, request: pb.CreateMemoryRequest, context: Context) -> bytes:
         scope, guard = read_scope(request.scope), read_guard(request)
         commit = await self._writer.write(scope, [read_create(request, merges=request.merge_same_text)], guard)
-        return pb.CreateMemoryResponse(memory=proto_memory(_written(commit), scope), revision=commit.revision)
+        return _framed_written(commit, scope) + pb.CreateMemoryResponse(revision=commit.revision).SerializeToString()
 
-    async def update_memory(self, request: pb.UpdateMemoryRequest, context: Context) -> pb.UpdateMemoryResponse:
+    async def update_memory(self, request: pb.UpdateMemoryRequest, context: Context) -> bytes:
         scope, guard = read_scope(request.scope), read_guard(request)
         commit = await self._writer.write(scope, [read_update(request)], guard)
-        return pb.UpdateMemoryResponse(memory=proto_memory(_written(commit), scope), revision=commit.revision)
+        return _framed_written(commit, scope) + pb.UpdateMemoryResponse(revision=commit.revision).SerializeToString()
 
     async def delete_memory(self, request: pb.DeleteMemoryRequest, context: Context) -> pb.DeleteMemoryResponse:
         scope, guard = read_scope(request.scope), read_guard(request)
@@ -216,11 +216,11 @@ class MemoryService:
                 yield _proto_watched(token, event, scope)
 
 
-def _written(commit: Commit) -> Memory:
-    """Return the memory that a write of one left behind."""
+def _framed_written(commit: Commit, scope: Scope) -> bytes:
+    """Return the memory that a write of one left behind, as field 1 of its reply."""
     memory = commit.changes[0].after
     assert memory is not None
-    return memory
+    return wire.message_field(1, proto_memory(memory, scope).SerializeToString())
 
 
 def _proto_watched(token: str, event: WatchEvent, scope: Scope) -> pb.WatchMemoriesResponse:

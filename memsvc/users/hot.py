@@ -92,18 +92,21 @@ class HotUser:
     @property
     def size_bytes(self) -> int:
         """About how much RAM it takes."""
-        index = self._index.size_bytes if self._index is not None else 0
-        index += self._paired.size_bytes if self._paired is not None else 0
-        encoded = self.memory_bytes * len(self.encoded) // max(1, self.state.memory_count)
-        order = ORDER_BYTES * len(self._order or ())
-        requests = REQUEST_BYTES * len(self.state.requests or ())
-        vectors = self.vectors.size_bytes if self.vectors is not None else 0
-        history = self.history.size_bytes if self.history is not None else 0
-        wordings = self.wordings.size_bytes if self.wordings is not None else 0
-        derived = sum(getattr(each, "size_bytes", 0) for each in (*self.cache.values(), *self.written.values()))
-        past = self.past[1].size_bytes if self.past is not None else 0
-        searched = index + vectors + history + wordings
-        return past + USER_BYTES + self.memory_bytes + searched + encoded + order + requests + derived
+        size = USER_BYTES + self.memory_bytes
+        for searched in (self._index, self._paired, self.vectors, self.history, self.wordings):
+            if searched is not None:
+                size += searched.size_bytes
+        if self.encoded:
+            size += self.memory_bytes * len(self.encoded) // max(1, self.state.memory_count)
+        if self._order is not None:
+            size += ORDER_BYTES * len(self._order)
+        if self.state.requests is not None:
+            size += REQUEST_BYTES * len(self.state.requests)
+        if self.cache or self.written:
+            size += sum(getattr(each, "size_bytes", 0) for each in (*self.cache.values(), *self.written.values()))
+        if self.past is not None:
+            size += self.past[1].size_bytes
+        return size
 
     def forget_past(self) -> None:
         """Drop what was read of its past."""

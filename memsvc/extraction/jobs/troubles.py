@@ -70,7 +70,11 @@ def waiting_reasons(core: Core) -> Mapping[str, int]:
     """Return how many extractions of a user wait for a reason, by reason."""
     if not core.open:
         return {}
-    return Counter(each.reason for each in core.open.values() if each.state is ExtractionState.WAITING and each.reason)
+    counts: dict[str, int] = {}
+    for each in core.open.values():
+        if each.reason and each.state is ExtractionState.WAITING:
+            counts[each.reason] = counts.get(each.reason, 0) + 1
+    return counts
 
 
 def commonest(*counts: Mapping[str, int]) -> Trouble:
