@@ -90,26 +90,25 @@ def _add_with_context(
     for first in range(0, len(terms), at_once):
         some = terms[first : first + at_once]
         own, tallies = _read(some)
-        slots = np.empty((len(own), _PLACES), np.intp)
-        slots[:, 0] = own
+        slots = np.empty((_PLACES, len(own)), np.intp)
+        slots[0] = own
         # Beside what has no neighbour is none either: the step from -1 is the last one, which leads to -1.
-        slots[:, 1] = near = after[own]
-        slots[:, 2] = after[near]
-        slots[:, 3] = near = before[own]
-        slots[:, 4] = before[near]
+        slots[1] = near = after[own]
+        slots[2] = after[near]
+        slots[3] = near = before[own]
+        slots[4] = before[near]
         rarities = np.array([term.rarity for term in some])
         if len(some) > 1:
             lengths = [len(term.postings) for term in some]
             # In a row, -1 is the last cell of the row before, which is no slot's either.
-            slots += np.repeat(np.arange(len(some)) * width, lengths)[:, None]
-            rarities = np.repeat(rarities, lengths)[:, None]
-        where = slots.ravel()
-        np.add.at(cells, where, tables.places[tallies].ravel())
+            slots += np.repeat(np.arange(len(some)) * width, lengths)
+            rarities = np.repeat(rarities, lengths)
+        np.add.at(cells, slots.ravel(), tables.places.take(tallies, axis=1).ravel())
         weight = cells[slots]
         cells[slots] = rarities * (weight * (K1 + 1) / (weight + K1))
         for row in cells[: len(some) * width].reshape(len(some), width):
             sums += row[:count]
-        cells[where] = 0.0
+        cells[slots] = 0.0
 
 
 @cache
@@ -129,4 +128,4 @@ def _tables(mean_length: int, shares: Shares) -> _Tables:
 
     known = weights(mean_length, shares)
     places = known.own, known.to_after, known.to_second_after, known.to_before, known.to_second_before
-    return _Tables(np.array(places).T.copy(), np.array(known.impacts))
+    return _Tables(np.array(places), np.array(known.impacts))

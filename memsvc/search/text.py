@@ -74,11 +74,16 @@ class Analyzer:
     def stop_words(self, text: str) -> list[str]:
         """Return the words of a text, in order, if all are stop words of one language, in which case they matter."""
         words, runs = _split(text)
-        known = [self._words.get(token) or self._learn(token) for token in words]
-        if runs or not known or not all(word.stop_bits for word in known):
+        if runs or not words:
             return []
-        bit = 1 << dominant_language([word.stop_bits for word in known])
-        return words if all(word.stop_bits & bit for word in known) else []
+        stop_bits = []
+        for token in words:
+            word = self._words.get(token) or self._learn(token)
+            if not word.stop_bits:
+                return []
+            stop_bits.append(word.stop_bits)
+        bit = 1 << dominant_language(stop_bits)
+        return words if all(bits & bit for bits in stop_bits) else []
 
     def _word_terms(self, tokens: list[str], keep_stop_words: bool = True) -> list[str]:
         known = self._words

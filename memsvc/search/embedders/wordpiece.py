@@ -66,18 +66,30 @@ def _words(text: str) -> list[str]:
         return _ASCII_WORDS.findall(text.lower())
     import unicodedata
 
-    spaced = []
-    for character in unicodedata.normalize("NFD", text.lower()):
+    return unicodedata.normalize("NFD", text.lower()).translate(_spaced).split()
+
+
+class _Spaced(dict[int, str]):
+    """What stands for each character: nothing, the character, or the character with spaces around it."""
+
+    def __missing__(self, code: int) -> str:
+        import unicodedata
+
+        character = chr(code)
         category = unicodedata.category(character)
+        made = character
         if category in ("Mn", "Cc", "Cf") and not character.isspace():
-            continue
-        if category[0] == "P" or _CHINESE.match(character) or _ASCII_SYMBOL.match(character):
-            spaced.append(f" {character} ")
-        else:
-            spaced.append(character)
-    return "".join(spaced).split()
+            made = ""
+        elif category[0] == "P" or _CHINESE.match(character) or _ASCII_SYMBOL.match(character):
+            made = f" {character} "
+        if len(self) < _MOST_SPACED:
+            self[code] = made
+        return made
 
 
+_spaced = _Spaced()
+_MOST_SPACED = 4096
+"""So many characters are remembered: of most scripts all, of Chinese those that are met first."""
 _MOST_CHARACTERS = 8192
 _LONGEST_WORD = 100
 _CHINESE = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002ceaf\U0002f800-\U0002fa1f]")

@@ -176,6 +176,21 @@ def test_folding_keeps_marks_that_make_another_letter() -> None:
     assert fold("й ガ ผู้ใช้ हिन्दी") == "й ガ ผู้ใช้ हिन्दी"
 
 
+@pytest.mark.parametrize(
+    ("text", "folded"),
+    [
+        ("и\u0301 у\u0300\u0301", "и\u0301 у\u0300"),
+        ("e\u0301\u0302 \u0301", "e "),
+        ("a\u00ad\u200b\u2060b\ufe0f\U0001f3fd", "ab"),
+        ("ا\u200cا ا\u200c\u200cا", "ا\u200cا اا"),
+        ("\u200ca\u200cا ا\u200c", "aا ا"),
+        ("Łódź’s Ærø ۱۲", "Lodz's AEro 12"),
+    ],
+)
+def test_folding_takes_away_what_only_decorates(text: str, folded: str) -> None:
+    assert fold(text) == folded
+
+
 def test_a_cache_that_is_full_starts_again() -> None:
     small = Analyzer(cached_bytes=4_000)
     texts = [f"word{number} skiing" for number in range(50)]
