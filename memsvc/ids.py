@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import secrets
+import os
 import time
 
 _last_micros = 0
@@ -13,7 +13,7 @@ def new_id() -> str:
     """Return a new UUIDv7, above all that this process made before."""
     global _last_micros
     _last_micros = max(time.time_ns() // 1_000, _last_micros + 1)
-    return _uuid7(_last_micros, secrets.token_bytes(8))
+    return _uuid7(_last_micros, os.urandom(8))
 
 
 def derived_id(time_micros: int, nonce: str, counter: int) -> str:

@@ -83,6 +83,8 @@ def check_topics(field: str, topics: Sequence[str]) -> None:
 
 def check_metadata(field: str, metadata: Mapping[str, str]) -> None:
     """Raise if the map is larger than 4 KiB."""
+    if not metadata:
+        return
     size = sum(len(key.encode()) + len(value.encode()) for key, value in metadata.items())
     if size > METADATA_BYTES:
         raise invalid(field, f"must be at most {METADATA_BYTES} bytes in all")

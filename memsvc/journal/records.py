@@ -7,7 +7,7 @@ filled: so one step can do several things at once, as when a commit settles the 
 from __future__ import annotations
 
 import hashlib
-import secrets
+import os
 from collections.abc import Mapping
 
 import msgspec
@@ -249,7 +249,7 @@ def decode_body(body: bytes) -> Body:
 
 def new_nonce() -> str:
     """Return 64 random bits in hexadecimal."""
-    return secrets.token_hex(8)
+    return os.urandom(8).hex()
 
 
 def request_digest(content: bytes) -> str:

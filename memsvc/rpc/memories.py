@@ -56,7 +56,7 @@ def read_memory(memory: memory_pb2.Memory, path: str) -> Memory:
         origin=_read_origin(memory.origin) if memory.HasField("origin") else Origin(),
         trust=read_enum(f"{path}.trust", memory.trust, TRUSTS, Trust.STATED),
         polarity=read_enum(f"{path}.polarity", memory.polarity, POLARITIES, Polarity.NONE),
-        metadata=dict(memory.metadata),
+        metadata=dict(memory.metadata) if memory.metadata else {},
         observe_time=read_time(f"{path}.observe_time", memory.observe_time) if memory.HasField("observe_time") else 0,
         expire_time=_read_expiration(memory, path),
         valid_from=_read_valid(memory, path, "valid_from"),

@@ -58,7 +58,7 @@ def read_message(message: message_pb2.Message, path: str) -> Message:
 
 
 def _read_parts(parts: Sequence[message_pb2.Part], path: str) -> tuple[Part, ...]:
-    count = sum(1 + len(part.tool_result.parts) for part in parts)
+    count = len(parts) + sum(len(part.tool_result.parts) for part in parts if part.HasField("tool_result"))
     if count > MESSAGE_PARTS:
         raise invalid(path, f"must be at most {MESSAGE_PARTS}")
     return tuple(_read_part(part, f"{path}[{index}]") for index, part in enumerate(parts))
@@ -107,7 +107,7 @@ def read_run(run: session_pb2.Run, path: str = "run") -> tuple[Run, int]:
         team_id=run.team_id,
         replaces_run_id=run.replaces_run_id,
         context_memory_ids=read_ids(f"{path}.context_memory_ids", run.context_memory_ids, MAX_CONTEXT_MEMORIES),
-        metadata=dict(run.metadata),
+        metadata=dict(run.metadata) if run.metadata else {},
     )
     return read, size
 

@@ -162,9 +162,12 @@ class Part:
         puts, deletes = project(before, after, record, body)
         puts.extend(decision.puts)
         deletes.extend(decision.deletes)
-        size = len(record.body) + sum(len(row.body) for row in puts)
-        largest = min(MAX_ROW_BYTES, max((len(row.body) for row in puts), default=0))
-        refused = refusal(size - largest, reply_bytes(before.scope, record.body, len(body.changes)))
+        size, largest = len(record.body), 0
+        for row in puts:
+            row_size = len(row.body)
+            size += row_size
+            largest = max(largest, row_size)
+        refused = refusal(size - min(MAX_ROW_BYTES, largest), reply_bytes(before.scope, record.body, len(body.changes)))
         if refused is not None:
             waiting.fail(refused)
             return

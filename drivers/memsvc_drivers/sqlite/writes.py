@@ -72,14 +72,18 @@ def written_bytes(batch: Sequence[Append]) -> int:
     """Return about how much the log grows: each row dirties a page, and long bodies more."""
     total = 0
     for item in batch:
-        total += _PAGE_BYTES * (len(item.records) + len(item.deletes) + 1)
-        total += sum(len(record.body) for record in item.records) + seeded_bytes(item.puts)
+        total += _PAGE_BYTES * (len(item.records) + len(item.deletes) + 1) + seeded_bytes(item.puts)
+        for record in item.records:
+            total += len(record.body)
     return total
 
 
 def seeded_bytes(rows: Sequence[Row]) -> int:
     """Return about how much the log grows by rows alone."""
-    return _PAGE_BYTES * len(rows) + sum(len(row.body) for row in rows)
+    total = _PAGE_BYTES * len(rows)
+    for row in rows:
+        total += len(row.body)
+    return total
 
 
 def _append_isolated(cursor: sqlite3.Cursor, statements: Statements, item: Append) -> Outcome:
