@@ -95,12 +95,12 @@ class ImportCommand(Command[_Memories]):
 
     def _bring_in(self, draft: Draft, memory: Memory, above: int) -> Imported:
         memory = validated(memory, self.settings.of(memory.origin.agent_id))
-        there = draft.find(memory.memory_id)
+        there = draft.unless_expired(draft.find(memory.memory_id))
         holders = [] if there is None else [there]
         # A fact of the past has the key that it had, and no place at it.
         has_place = bool(memory.key) and not memory.superseded
         if has_place:
-            at_key = draft.at(memory.layer, memory.key)
+            at_key = draft.unless_expired(draft.at(memory.layer, memory.key))
             if at_key is not None and at_key is not there:
                 holders.append(at_key)
         if self.mode is ImportMode.OVERWRITE:

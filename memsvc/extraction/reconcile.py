@@ -310,7 +310,7 @@ class _Reconciling:
     def _superseded(self, operation: Operation, proposed: Memory) -> Memory | None:
         """Return the memory that the operation replaces: the one it names, or the one at its key."""
         if operation.number:
-            named = self._numbered(operation.number)
+            named = self._draft.unless_expired(self._numbered(operation.number))
             if named is not None and named.layer is proposed.layer and proposed.key in ("", named.key):
                 return named
             if named is not None and operation.action is Action.UPDATE:
@@ -319,7 +319,7 @@ class _Reconciling:
                 elif self._takes(named.layer) and self._may(self._rights.delete, DELETING_IS_OFF):
                     self._end(named, operation.valid_from or proposed.observe_time)
         if proposed.key:
-            return self._draft.at(proposed.layer, proposed.key)
+            return self._draft.unless_expired(self._draft.at(proposed.layer, proposed.key))
         return None
 
     def _replace(self, before: Memory, proposed: Memory, operation: Operation) -> None:
@@ -392,7 +392,7 @@ class _Texts:
             self._wordings = Wordings.build(layers)
         wanted = layer, wording(text)
         for memory_id in (self._put.get(wanted, ""), *reversed(self._wordings.find(layer, text))):
-            memory = self._draft.find(memory_id)
+            memory = self._draft.unless_expired(self._draft.find(memory_id))
             if memory is not None and (memory.layer, wording(memory.text)) == wanted:
                 return memory
         return None

@@ -74,12 +74,25 @@ class Draft:
         memory_id = self._keys[spot] if spot in self._keys else self.state.keys.get(spot)
         return self.find(memory_id) if memory_id is not None else None
 
+    def unless_expired(self, memory: Memory | None) -> Memory | None:
+        """Return a memory found here; one that has expired is deleted, as a sweep would, and its place is free.
+
+        Whoever changed it instead would change what nobody sees, and what goes with the next sweep.
+        """
+        if memory is None or not 0 < memory.expire_time <= self.moment.now:
+            return memory
+        self.delete(memory)
+        change = self._changes.get(memory.memory_id)
+        if change is not None:
+            self._changes[memory.memory_id] = msgspec.structs.replace(change, cause=Cause.EXPIRED)
+        return None
+
     def create(self, memory: Memory) -> Memory:
         """Add a memory; number, times and etag are given here.
 
         Raises AlreadyExists (MEMORY_EXISTS, KEY_TAKEN), FailedPrecondition (KEY_CONFLICT), ResourceExhausted.
         """
-        if self.find(memory.memory_id) is not None:
+        if self.unless_expired(self.find(memory.memory_id)) is not None:
             raise AlreadyExists(
                 Reason.MEMORY_EXISTS,
                 f"memory {memory.memory_id} exists",
@@ -254,7 +267,7 @@ class Draft:
             raise ResourceExhausted(Reason.QUOTA_EXCEEDED, f"user has {self._count} of {self._quota} memories")
 
     def _check_key(self, layer: Layer, key: str) -> None:
-        holder = self.at(layer, key)
+        holder = self.unless_expired(self.at(layer, key))
         if holder is not None:
             raise AlreadyExists(
                 Reason.KEY_TAKEN,
@@ -277,14 +290,14 @@ class Draft:
         parts = key.split(".")
         for end in range(1, len(parts)):
             above = ".".join(parts[:end])
-            if self.at(layer, above) is not None:
+            if self.unless_expired(self.at(layer, above)) is not None:
                 return above
         spot = place(layer, key)
         if spot in self._known_branches():
             for candidate in (*self.state.keys, *self._keys):
                 if candidate.startswith(spot + "."):
                     below = candidate.partition("/")[2]
-                    if self.at(layer, below) is not None:
+                    if self.unless_expired(self.at(layer, below)) is not None:
                         return below
         return None
 

@@ -166,6 +166,8 @@ def _carry_out(
         return
     target = operation.target
     memory = target.find(draft)
+    if isinstance(operation, Update):
+        memory = draft.unless_expired(memory)
     if memory is None:
         if not operation.allow_missing:
             raise not_found(target.memory_id, target.layer, target.key)

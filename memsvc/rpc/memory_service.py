@@ -217,9 +217,8 @@ class MemoryService:
 
 
 def _framed_written(commit: Commit, scope: Scope) -> bytes:
-    """Return the memory that a write of one left behind, as field 1 of its reply."""
-    memory = commit.changes[0].after
-    assert memory is not None
+    """Return the memory that a write of one left behind, as field 1 of its reply; an expired one may have made room."""
+    memory = next(change.after for change in commit.changes if change.after is not None)
     return wire.message_field(1, proto_memory(memory, scope).SerializeToString())
 
 

@@ -14,7 +14,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from memsvc.model import Change, ChangeKind, Commit, Extraction, Memory, Message, Polarity, Role
+from memsvc.model import Cause, Change, ChangeKind, Commit, Extraction, Memory, Message, Polarity, Role
 
 ERROR_OPENING: Final = "Error: "
 """What begins an answer that did nothing: history keeps no other sign of that."""
@@ -50,7 +50,8 @@ def listed(memories: Iterable[Memory], shared_user_id: str = "") -> list[str]:
 
 
 def told(changes: Sequence[Change]) -> str:
-    """Return what a commit has changed."""
+    """Return what a commit has changed; what had expired by itself was not seen any more."""
+    changes = [change for change in changes if change.cause is not Cause.EXPIRED]
     lines = [_told(change) for change in changes[:_MOST_CHANGES]]
     if len(changes) > _MOST_CHANGES:
         lines.append(f"... and {len(changes) - _MOST_CHANGES} more")

@@ -95,6 +95,7 @@ class SaveCommand(ToolCommand):
             observe_time=draft.moment.time,
         )
         before = draft.at(fact.layer, fact.key) if fact.key else saying_the_same(draft, proposed)
+        before = draft.unless_expired(before)
         if before is None:
             self.permissions.require_add(fact.layer)
             draft.create(self.permissions.fitting(proposed))

@@ -68,29 +68,29 @@ class User:
 
     def put(self, memory_id: str, text: str | None) -> None:
         """Let a client create a memory, or delete it."""
-        draft = self._draft(1_000)
+        draft = self.draft(1_000)
         known = draft.find(memory_id)
         if known is not None:
             draft.delete(known)
         if text is not None:
             draft.create(Memory(memory_id=memory_id, number=0, layer=Layer.KNOWLEDGE, text=text))
-        self._commit(draft, 0)
+        self.commit(draft, 0)
 
     def _learn(
         self, operations: Sequence[Operation], sources: Sources, quota: int, rights: Rights, before: Reconciled | None
     ) -> tuple[tuple[Change, ...], Reconciled]:
-        draft = self._draft(quota)
+        draft = self.draft(quota)
         reconciled = reconcile(draft, operations, sources, rights, before)
         self.refusals = reconciled.refusals
-        self._commit(draft, reconciled.unnamed_deletions)
+        self.commit(draft, reconciled.unnamed_deletions)
         return draft.changes, reconciled
 
-    def _draft(self, quota: int) -> Draft:
+    def draft(self, quota: int = 1_000) -> Draft:
         seq = self.state.tip.seq + 1
         time = NOW * seq + self.time_passed
         return Draft(self.state, Moment(time, f"{seq:016x}", time), quota=quota)
 
-    def _commit(self, draft: Draft, unnamed_deletions: int) -> None:
+    def commit(self, draft: Draft, unnamed_deletions: int = 0) -> None:
         moment, body = draft.moment, draft.body(unnamed_deletions=unnamed_deletions)
         record = Record(self.state.tip.seq + 1, moment.nonce, RecordKind.COMMIT, moment.time, encode_body(body))
         self.state = fold(self.state, record, body)
@@ -368,6 +368,18 @@ def test_only_memories_that_were_shown_can_be_named_by_number(user: User) -> Non
     assert user.texts == ["Skis", "Sails", "Surfs"]
     user.learn(delete(number=2), shown={2})
     assert user.texts == ["Skis", "Surfs"]
+
+
+@pytest.mark.parametrize("key", ["", "location"])
+def test_what_has_expired_is_not_what_is_learned_anew(user: User, key: str) -> None:
+    user.learn(add("Lives in Oslo", key))
+    (before,) = user.memories
+    draft = user.draft()
+    draft.replace(before, replace(before, expire_time=1))
+    user.commit(draft)
+    user.learn(add("Lives in Oslo", key), at=2 * NOW)
+    (after,) = user.memories
+    assert (after.text, after.expire_time, after.number) == ("Lives in Oslo", 0, 2)
 
 
 def test_a_list_takes_no_more_than_a_memory_may_hold_and_says_so(user: User) -> None:
