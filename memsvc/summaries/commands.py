@@ -41,6 +41,7 @@ class AcceptSummary(Command[str]):
     is_planned: bool = False
     """Nobody asked for it: it was planned when a run was stored."""
     _session: Session | None = None
+    _has_summary: bool = False
 
     def needs(self, state: State) -> bool:
         return True
@@ -48,6 +49,7 @@ class AcceptSummary(Command[str]):
     async def prepare(self, driver: Driver, state: State) -> None:
         rows = await driver.get(state.scope, RowKind.SESSION, (self.session_id,))
         self._session = decode(rows[self.session_id].body, Session) if rows else None
+        self._has_summary = bool(await driver.get(state.scope, RowKind.SUMMARY, (self.session_id,)))
 
     def decide(self, state: State, moment: Moment) -> Decision | None:
         session = state.sessions.get(self.session_id, self._session)
@@ -62,7 +64,8 @@ class AcceptSummary(Command[str]):
         if waiting is not None:
             is_waiting = waiting.state is ExtractionState.WAITING
             extractions = (hastened(waiting, moment) if is_waiting else waiting,)
-        elif session.summarized_through < session.last_index:
+        elif session.summarized_through < session.last_index or not self._has_summary:
+            # A purge takes a summary away with what was told in it.
             check_room(state)
             extractions = (summary_extraction(state, moment, session, self.extraction_id),)
         planned = {self.session_id: 0} if self.session_id in state.core.summarize else {}

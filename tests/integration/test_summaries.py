@@ -127,6 +127,9 @@ def test_a_purged_memory_leaves_the_summary_of_its_session(sarah: User) -> None:
     memory = sarah.memories.list()[0]
     sarah.memories.delete(memory.memory_id, purge=True)
     assert sarah.history("s1", last_runs=1).summary is None
+    anew = sarah.summarize("s1").summary
+    assert anew is not None
+    assert "The offsite in Lisbon is in June." in anew.text
 
 
 def test_a_long_session_is_read_in_parts_and_its_summary_stays_short(sarah: User) -> None:
