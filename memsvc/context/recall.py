@@ -123,7 +123,7 @@ def behind_memories(context: CompiledContext, request: ContextRequest, section: 
     sections = [each for each in context.sections if each.text]
     closing: list[Section] = []
     if not sections:
-        sections, closing = form.around()
+        sections, closing = form.around(section.stable)
     elif form.closing and sections[-1].kind is SectionKind.WRAPPER:
         closing = [sections.pop()]
     if not section.stable:
@@ -192,10 +192,10 @@ class _Form:
     def empty(self) -> str:
         return self.opening + self.closing
 
-    def around(self) -> tuple[list[Section], list[Section]]:
-        """Return what stands around the section where there are no memories."""
+    def around(self, stable: bool) -> tuple[list[Section], list[Section]]:
+        """Return what stands around the section where there are no memories: as stable as that is."""
         frames = [
-            [Section(SectionKind.WRAPPER, None, text, count_tokens(text), False)] if text else []
+            [Section(SectionKind.WRAPPER, None, text, count_tokens(text), stable)] if text else []
             for text in (self.opening, self.closing)
         ]
         return frames[0], frames[1]

@@ -15,9 +15,10 @@ from memsvc.context import (
     Recalled,
     SectionKind,
     compile_for_recall,
+    compile_with_summary,
     count_tokens,
 )
-from memsvc.model import Layer
+from memsvc.model import Layer, Summary
 
 JANUARY_18 = 1_768_759_500_000_000
 
@@ -176,3 +177,21 @@ def test_no_budget_is_passed(
         assert count_tokens(context.text) <= limit["max_tokens"]
     if format_ is ContextFormat.JSON and context.text:
         json.loads(context.text)
+
+
+@pytest.mark.parametrize("format_", ContextFormat)
+@pytest.mark.parametrize("wrapper", [True, False])
+def test_a_summary_alone_is_stable_and_so_is_what_stands_around_it(format_: ContextFormat, wrapper: bool) -> None:
+    request = ContextRequest(query="dog", format=format_, wrapper=wrapper)
+    summary = Summary(session_id="s1", text="They spoke of a greyhound.")
+    alone = compile_with_summary(source(), (), request, summary)
+    assert all(section.stable for section in alone.sections)
+
+    section = compile_for_recall(source(), (), request, summary)
+    section.take(NEAREST)
+    context = section.context()
+    kinds = [each.kind for each in context.sections if each.stable]
+    assert kinds[-1] is SectionKind.SUMMARY
+    assert [each.stable for each in context.sections] == sorted(
+        (each.stable for each in context.sections), reverse=True
+    )
