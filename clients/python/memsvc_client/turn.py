@@ -25,6 +25,7 @@ from memsvc_client.memory import SearchHit
 from memsvc_client.message import MessageLike
 from memsvc_client.session_calls import RunReceipt
 from memsvc_client.settings import Settings
+from memsvc_client.storable import storable
 from memsvc_client.tool_calls import ToolDefinition
 
 AnyMemoryClient: TypeAlias = MemoryClient | AsyncMemoryClient
@@ -117,8 +118,8 @@ class Turn:
 
     def append(self, messages: Iterable[MessageLike], run_id: str = "", **options: Any) -> RunReceipt | None:
         """Store the run, to be learned from; None where that cannot be. Options as `user.append_run`."""
-        given = list(messages)
         try:
+            given = storable(messages)
             try:
                 return self._blocking.append_run(self.session_id, given, run_id=run_id, **self._stored(options))
             except AlreadyExists:
@@ -129,8 +130,9 @@ class Turn:
             return None
 
     async def aappend(self, messages: Iterable[MessageLike], run_id: str = "", **options: Any) -> RunReceipt | None:
-        given, append = list(messages), self.user.append_run
+        append = self.user.append_run
         try:
+            given = storable(messages)
             try:
                 stored = await self.awaited(append, self.session_id, given, run_id=run_id, **self._stored(options))
             except AlreadyExists:
@@ -145,8 +147,8 @@ class Turn:
 
         False with a `failure`: memory is down, and the run may be given again; without: it can never be stored.
         """
-        given = list(messages)
         try:
+            given = storable(messages)
             await self.awaited(self.user.append_run, self.session_id, given, run_id=run_id, **self._stored(options))
         except AlreadyExists:
             return True

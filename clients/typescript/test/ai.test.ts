@@ -86,6 +86,16 @@ test("each turn of a conversation is one run, although all of it is handed over"
   );
 });
 
+test("a NUL in what was said costs no run", async () => {
+  const user = userId();
+  await generateText({ ...agentOf(user), prompt: "I like\0 tea." });
+  const { messages } = await client.user(user).history("s1");
+  assert.deepEqual(
+    messages.map(({ content }) => content),
+    ["I like tea.", "You said: I like tea."],
+  );
+});
+
 test("the same question in two conversations of one agent is two runs", async () => {
   const user = userId();
   const agent = agentOf(user);

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from fake_memory_service import FakeMemoryService, Running
 
-from memsvc_client import AsyncMemoryClient, ClientMisused, MemoryClient
+from memsvc_client import AsyncMemoryClient, ClientMisused, Media, MemoryClient, Message
+from memsvc_client.message import MessageLike
 from memsvc_client.turn import QUERY_BYTES, UNAVAILABLE, Turn
 
 SAID = [("user", "I ski"), ("assistant", "Nice")]
@@ -73,6 +76,39 @@ def test_a_run_that_cannot_be_stored_costs_no_answer(client: MemoryClient, caplo
     turn = Turn(client, "sarah", "s1")
     assert turn.append([("user", "a secret"), ("nobody", "b")]) is None
     assert lines(caplog) == ["run_not_stored: ValueError"]
+
+
+async def test_what_no_text_of_memory_may_hold_costs_no_run(service: FakeMemoryService, client: MemoryClient) -> None:
+    def call(arguments: str) -> dict[str, Any]:
+        return {"id": "c1", "type": "function", "function": {"name": "cat", "arguments": arguments}}
+
+    calls = [call(each) for each in ('{"a": "\\u0000"}', "", "not JSON", '"text"', "[1]", '{"a": NaN}')]
+    said: list[MessageLike] = [
+        ("user", "What is\0 in it?"),
+        {"role": "assistant", "content": None, "tool_calls": calls},
+        {"role": "tool", "tool_call_id": "c1", "content": "ELF\0\0ab"},
+        Message("assistant", ("A program", Media("image/png", caption="Its\0 icon")), author_id="bot"),
+    ]
+    turn = Turn(client, "sarah", "s1")
+    for stored in (turn.append(said), await turn.aappend(said), await turn.aappend_once(said, "r1")):
+        assert stored
+    for received in service.received("AppendRun"):
+        asked, called, read, told = received.request.run.messages
+        assert asked.parts[0].text.text == "What is in it?"
+        given = [part.tool_call.arguments_json for part in called.parts]
+        assert given[:2] == ['{"a": "\\u0000"}', ""]
+        assert [json.loads(each) for each in given[2:]] == [
+            {"input": "not JSON"},
+            {"input": '"text"'},
+            {"input": "[1]"},
+            {"input": '{"a": NaN}'},
+        ]
+        assert read.parts[0].tool_result.parts[0].text.text == "ELFab"
+        assert (told.parts[0].text.text, told.parts[1].media.caption, told.author_id) == (
+            "A program",
+            "Its icon",
+            "bot",
+        )
 
 
 async def test_a_run_that_is_given_again_is_stored_once(service: FakeMemoryService, client: MemoryClient) -> None:

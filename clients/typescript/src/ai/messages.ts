@@ -85,6 +85,7 @@ function json(value: unknown): Part {
   return text(typeof value === "string" ? value : JSON.stringify(value));
 }
 
+/** A text of memory holds no NUL, as what a tool read of a file may: for one, nothing of the turn would be stored. */
 function text(said: string): Part {
-  return { part: { case: "text", value: { text: said } } };
+  return { part: { case: "text", value: { text: said.replaceAll("\0", "") } } };
 }

@@ -85,7 +85,12 @@ final class SpringMessages {
     return Part.newBuilder().setToolResult(part).build();
   }
 
+  /**
+   * A text of memory holds no NUL, as what a tool read of a file may: for one, nothing of the turn
+   * would be stored.
+   */
   private static Part textPart(String text) {
-    return Part.newBuilder().setText(TextPart.newBuilder().setText(text)).build();
+    TextPart.Builder part = TextPart.newBuilder().setText(text.replace("\0", ""));
+    return Part.newBuilder().setText(part).build();
   }
 }

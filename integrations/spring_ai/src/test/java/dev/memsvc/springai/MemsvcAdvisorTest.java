@@ -122,6 +122,12 @@ class MemsvcAdvisorTest {
   }
 
   @Test
+  void aNulInWhatWasSaidCostsNoRun() {
+    said(agent(client).build(), user, "s1", "I like\0 tea.").call().content();
+    assertEquals(List.of("user assistant"), stored(user, "s1"));
+  }
+
+  @Test
   void aStreamedAnswerIsPassedOnAndStoredWhole() {
     ChatClient agent = agent(client).build();
     List<String> pieces =
