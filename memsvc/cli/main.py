@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import keyword
 import sys
@@ -11,6 +12,7 @@ import click
 from memsvc import __version__
 from memsvc.cli import INTERRUPTED
 
+_CANNOT_PRINT = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 _COMMANDS = {
     "serve": ("memsvc.cli.serve", "Run the server."),
     "demo": ("memsvc.cli.demo", "Watch a sidecar learn from a conversation."),
@@ -87,6 +89,13 @@ def run() -> None:
         sys.exit(1)
     except BrokenPipeError:
         # Whoever read our output has seen enough. Nothing more may be written, not even at exit.
+        sys.stdout = None
+        sys.exit(1)
+    except OSError as error:
+        if error.errno not in _CANNOT_PRINT or error.filename is not None:
+            raise
+        click.echo(f"memsvc: cannot write what is printed: {error.strerror}", err=True)
+        # Nothing more may be written, not even at exit.
         sys.stdout = None
         sys.exit(1)
     except Exception as error:

@@ -129,6 +129,8 @@ async def test_a_full_disk_refuses_writes_until_there_is_room(installation: Inst
         written.append(await repeated(lambda: user.memories.add("There is room again")))
         assert await ids_of(user) == set(written)
         assert await server.stop() == 0
+    said = server.log_tail()
+    assert (said.count(" writes_refused reason=STORAGE_FULL "), said.count(" writes_accepted_again ")) == (1, 1)
 
 
 async def test_a_server_that_may_not_write_more_recovers_once_it_may(

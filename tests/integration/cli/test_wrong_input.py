@@ -114,3 +114,27 @@ def test_a_ready_file_that_cannot_be_written_ends_the_start(place: str, folder: 
     assert code == 1
     assert f"ready_file: cannot write {place}: " in output
     assert sorted(os.listdir(folder)) == before
+
+
+@pytest.mark.parametrize(
+    ("redirected", "arguments", "code", "said"),
+    [
+        (">/dev/full", ["drivers"], 1, "cannot write what is printed: No space left on device"),
+        (">/dev/full", ["--help"], 1, "cannot write what is printed: No space left on device"),
+        (">/dev/full", ["migrate", IN_RAM], 1, "cannot write what is printed: No space left on device"),
+        (">&-", ["drivers"], 0, ""),
+        ("<&-", ["import", NOBODY], 1, "UNAVAILABLE"),
+        ("<&-", ["inject"], 0, ""),
+        ("<&-", ["mcp", "--user=sarah", NOBODY], 0, ""),
+        ("<&- >&- 2>&-", ["migrate", "--storage-url=sqlite:///new/memory.db"], 0, ""),
+    ],
+    ids=lambda each: " ".join(each) if isinstance(each, list) else None,
+)
+def test_streams_that_are_full_or_closed_are_no_traceback(
+    redirected: str, arguments: Sequence[str], code: int, said: str
+) -> None:
+    command = ["sh", "-c", f'exec "$0" -m memsvc "$@" {redirected}', sys.executable, *arguments]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
+    assert ended.returncode == code, ended.stderr
+    assert said in ended.stderr
+    assert "Traceback" not in ended.stderr
