@@ -94,14 +94,9 @@ async def test_another_user_is_another_caller(told_apart: Harness, folder: Path,
 
 async def test_replies_of_any_size_come_whole_also_to_who_reads_slowly(told_apart: Harness) -> None:
     texts = [f"{number} " + "x" * 8_000 for number in range(200)]
-    await asyncio.gather(
-        *(
-            told_apart.memories.CreateMemory(
-                memory_pb2.CreateMemoryRequest(scope=SARAH, memory=memory_pb2.Memory(text=text))
-            )
-            for text in texts
-        )
-    )
+    for text in texts:
+        memory = memory_pb2.Memory(text=text)
+        await told_apart.memories.CreateMemory(memory_pb2.CreateMemoryRequest(scope=SARAH, memory=memory))
     for _ in range(3):
         listed = await told_apart.memories.ListMemories(memory_pb2.ListMemoriesRequest(scope=SARAH, page_size=200))
         assert sorted(memory.text for memory in listed.memories) == sorted(texts)
