@@ -15,7 +15,7 @@ from memsvc.journal.draft import Draft, Moment, check_etag, check_revision, not_
 from memsvc.journal.purged import EVERYTHING
 from memsvc.journal.records import Request, commit_of
 from memsvc.journal.state import State
-from memsvc.limits import check_memory
+from memsvc.limits import check_fields, check_memory
 from memsvc.model import Commit, Layer, Memory, Scope, Trust, encode
 from memsvc.purge import purge
 from memsvc.redaction import Redactor
@@ -361,7 +361,12 @@ class MemoryWriter(Struct):
         """
         if batch:
             _check_named_once(operations)
-        operations = [_redacted(operation, self.redactor) for operation in operations]
+        operations = [
+            _redacted(
+                operation, self.redactor, f"operations[{index}].{type(operation).__name__.lower()}." if batch else ""
+            )
+            for index, operation in enumerate(operations)
+        ]
         settings = None
         if self.settings_reader is not None and not all(isinstance(each, Delete) for each in operations):
             settings = await self.settings_reader.of(scope.namespace)
@@ -404,11 +409,16 @@ class MemoryWriter(Struct):
         return result
 
 
-def _redacted(operation: Operation, redactor: Redactor) -> Operation:
-    """Return an operation without secrets in what it stores."""
+def _redacted(operation: Operation, redactor: Redactor, path: str) -> Operation:
+    """Return an operation without secrets in what it stores. Raises InvalidArgument where that breaks a limit."""
     if isinstance(operation, Delete):
         return operation
-    return msgspec.structs.replace(operation, memory=redactor.memory(operation.memory))
+    memory = redactor.memory(operation.memory)
+    if memory is operation.memory:
+        return operation
+    # The mark of a secret may be longer than the secret was.
+    check_fields(memory, f"{path}memory", text_required=False)
+    return msgspec.structs.replace(operation, memory=memory)
 
 
 def _check_named_once(operations: Sequence[Operation]) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from rpc_harness import SARAH, Harness, said
+import grpc
+from rpc_harness import SARAH, Harness, failing, said
 
 from memsvc.v1 import admin_pb2, memory_pb2, session_pb2
 from memsvc.v1 import common_pb2 as common
@@ -59,3 +60,22 @@ async def test_memories_are_written_without_secrets(each_server: Harness) -> Non
     assert "hunter2" not in text
     assert "4711" not in text
     assert "The wifi password is [redacted: password]" in text
+
+
+async def test_what_is_too_long_without_its_secrets_is_refused_and_not_stored(server: Harness) -> None:
+    text = "My password is hunter2. ".ljust(8 * 1024, "x")
+    memory = memory_pb2.Memory(text=text)
+    create = memory_pb2.CreateMemoryRequest(scope=SARAH, memory=memory)
+    operation = memory_pb2.BatchWriteOperation()
+    operation.create.memory.CopyFrom(memory)
+    batch = memory_pb2.BatchWriteMemoriesRequest(scope=SARAH, operations=[operation])
+
+    for call, field in (
+        (server.memories.CreateMemory(create), "memory.text"),
+        (server.memories.BatchWriteMemories(batch), "operations[0].create.memory.text"),
+    ):
+        failure = await failing(call)
+        assert (failure.code, failure.fields) == (grpc.StatusCode.INVALID_ARGUMENT, (field,))
+    create.memory.text = text[:-20]
+    await server.memories.CreateMemory(create)
+    assert "hunter2" not in await stored_text(server)
