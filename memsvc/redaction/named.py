@@ -47,7 +47,7 @@ _LINK: Final = re.compile(
 )
 _QUOTED: Final = re.compile(r"(?P<quote>[\"'`“„«])(?P<inside>[^\"'`”“»\n]{1,200})[\"'`”“»]")
 _BARE: Final = re.compile(r"[^\s\"'`<>{}|，。；]{1,200}")
-_PIN: Final = re.compile(r"\d{3,8}(?![\w.])")
+_PIN: Final = re.compile(r"\d{3,8}(?!\w|\.\w)")
 _TRAILING: Final = ".,;:!?)]}'\"…"
 _PLACEHOLDER: Final = re.compile(
     r"[*•xX.#_?-]{2,}|\.{3}|…|\$(?:\{.*|[A-Z_]*)|%[A-Za-z_]\w*%|<.*|\{.*\}|\[.*\]|\(.*\)|(?:none|null|nil|true|false|undefined|empty|n/?a|str|string|text|int|integer"

@@ -70,6 +70,8 @@ SECRETS = {
         "my password for gmail is Tr0ub4dor&3",
         "password for the router: admin123",
         "my PIN is 4711",
+        "my PIN is 4711.",
+        "PIN=4711. It is new",
         "CVV: 123",
         "API_KEY=9f2c8a7b6d5e4f3a",
         "my api key is 9f2c8a7b6d5e",
@@ -115,6 +117,7 @@ NO_SECRETS = [
     "sk-learn and sk-image are libraries; sk-eleton is a word",
     "She works as a bearer of good news",
     "Pi is 3.14159265358979323846",
+    "The pin is 125.5 mm long",
 ]
 
 
