@@ -121,7 +121,10 @@ def list_entries(config_file: str, tokens_file: str | None) -> None:
             click.echo(f"{file.path}: line {number} is ignored: {entry.message}", err=True)
             continue
         way = entry.certificate or ("token" if entry.token_sha256 else f"socket user {entry.socket_user}")
-        ends = f"until {entry.expire_time:%Y-%m-%d %H:%M}Z" if entry.expire_time else ""
+        ends = ""
+        if entry.expire_time is not None:
+            is_over = entry.expire_time <= datetime.now(UTC)
+            ends = f"{'expired' if is_over else 'until'} {entry.expire_time.astimezone(UTC):%Y-%m-%d %H:%M}Z"
         users = ",".join(entry.users) or "all users"
         rights, namespaces = ",".join(entry.rights), ",".join(entry.namespaces)
         click.echo("  ".join(filter(None, (entry.id, entry.actor, way, namespaces, users, rights, ends))))

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from memsvc.errors import invalid
 from memsvc.log import Log
+from memsvc.mcp.unreadable import Readable
 from memsvc.mcp.whose import Tokens
 from memsvc.rpc.addresses import TcpAddress
 
@@ -31,7 +32,7 @@ _LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
 async def over_stdio(server: Server[Any]) -> None:
     """Serve one host until it closes stdin."""
     async with stdio_server() as (reading, writing):
-        await server.run(reading, writing, server.create_initialization_options())
+        await server.run(Readable(reading, writing), writing, server.create_initialization_options())
 
 
 class HTTPListener(Struct, frozen=True, kw_only=True):

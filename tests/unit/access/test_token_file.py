@@ -81,6 +81,16 @@ def test_a_list_names_the_lines_that_let_nobody_in(tmp_path: Path) -> None:
     assert second == f"{file.path}: line 5 is ignored: id: is that of a line above"
 
 
+def test_a_list_says_who_has_expired(tmp_path: Path) -> None:
+    file = TokenFile(tmp_path / "tokens")
+    file.add(entry("a", new_token("a"), expire_time=datetime.fromisoformat("2020-01-01T02:00:00+02:00")))
+    file.add(entry("b", new_token("b"), expire_time=datetime(9999, 1, 1, tzinfo=UTC)))
+    result = CliRunner().invoke(cli, ["token", "list", "--tokens-file", str(file.path)])
+    first, second = result.stdout.splitlines()
+    assert first.endswith("  expired 2020-01-01 00:00Z")
+    assert second.endswith("  until 9999-01-01 00:00Z")
+
+
 def test_who_write_at_once_lose_nothing_of_each_other(tmp_path: Path) -> None:
     file = TokenFile(tmp_path / "tokens")
     with ThreadPoolExecutor(8) as pool:
