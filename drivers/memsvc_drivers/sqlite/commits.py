@@ -54,10 +54,12 @@ class Commits:
 
     def mark(self) -> bytes:
         """Return what is another one after each commit; UNKNOWN where that cannot be told now."""
-        if self._memory is None:
+        # The writer's thread asks, too, and the loop may look no more meanwhile.
+        memory = self._memory
+        if memory is None:
             return UNKNOWN
-        header = self._memory[:_HEADER_BYTES]
-        return header if header == self._memory[_HEADER_BYTES : 2 * _HEADER_BYTES] else UNKNOWN
+        header = memory[:_HEADER_BYTES]
+        return header if header == memory[_HEADER_BYTES : 2 * _HEADER_BYTES] else UNKNOWN
 
     def after_one(self, before: bytes) -> bytes:
         """Return the mark of now if there was exactly one commit since another mark; UNKNOWN where that is not so."""
