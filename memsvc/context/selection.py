@@ -277,11 +277,15 @@ def _nearest(
         Part(source, _allowed(owned_by[source.user_id])) if source.user_id in owned_by else Part(source, returned=False)
         for source in sources
     ]
+    blocks = [
+        {block.layer: block for block in owned_by[source.user_id].blocks} if source.user_id in owned_by else {}
+        for source in sources
+    ]
     for each in islice(nearest_together(parts, asked, limit), limit):
         memory = each.item
-        for block in owned_by[sources[each.source].user_id].blocks:
-            if memory.memory_id in block.memories:
-                yield block, memory
+        block = blocks[each.source].get(memory.layer)
+        if block is not None and memory.memory_id in block.memories:
+            yield block, memory
 
 
 def _allowed(owned: Owned) -> Callable[[str], bool] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -19,16 +20,14 @@ if TYPE_CHECKING:
 class Slots(msgspec.Struct, frozen=True):
     """What there is to know of each slot for one query. One that may not be returned has no score, and is not near."""
 
-    said: NDArray[np.intp]
-    """The slots with a score by words, in order."""
     words: NDArray[np.float64]
-    """The scores of these by words, more than 0, with their factors."""
+    """Its score by words, with its factor."""
     holds: NDArray[np.bool_]
-    """Whether each slot holds words of the query itself."""
+    """Whether it holds words of the query itself."""
     nearness: NDArray[np.float32]
-    """How near the vector of each slot is to the query's."""
+    """How near its vector is to the query's."""
     factors: NDArray[np.float64] | None
-    """What the nearness of each slot is multiplied by; None: 1."""
+    """What its nearness is multiplied by; None: 1."""
     times: NDArray[np.int64]
     tie: Callable[[int], Any]
     """Orders those of one score and one time: the least comes first."""
@@ -38,17 +37,15 @@ def best_fused(slots: Slots, wide: int, limit: int) -> list[Ranked[int]]:
     """Return the `limit` best among the `wide` best of each half: best first, of equals the newest."""
     import numpy as np
 
-    by_words, words = slots.said, slots.words
-    if len(by_words) > wide:
-        chosen = _best(slots, by_words, words, wide)
-        by_words, words = by_words[chosen], words[chosen]
-    near = _nearest(slots, wide)
-    said = np.zeros(len(slots.nearness))
-    said[by_words] = words
-    candidates = np.concatenate((by_words, near[said[near] == 0.0]))
+    by_words = _best(slots, slots.words, _LEAST_SCORE, wide)
+    near = _best(slots, slots.nearness, LEAST_SIMILARITY, wide)
+    is_said = np.zeros(len(slots.words), np.bool_)
+    is_said[by_words] = True
+    candidates = np.concatenate((by_words, near[~is_said[near]]))
     if not len(candidates):
         return []
-    words = said[candidates]
+    words = np.zeros(len(candidates))
+    words[: len(by_words)] = slots.words[by_words]
     similar = slots.nearness[candidates].astype(np.float64)
     np.maximum(similar, 0.0, out=similar)
     if slots.factors is not None:
@@ -68,39 +65,28 @@ def best_fused(slots: Slots, wide: int, limit: int) -> list[Ranked[int]]:
     return ranked[:limit]
 
 
-def _nearest(slots: Slots, wide: int) -> NDArray[np.intp]:
-    """Return the `wide` nearest slots of those that are near enough, in no order."""
+def _best(slots: Slots, own: NDArray[np.float64] | NDArray[np.float32], least: float, limit: int) -> NDArray[np.intp]:
+    """Return the `limit` best slots, by their scores, of those with at least so much, in no order."""
     import numpy as np
 
-    least = np.float32(LEAST_SIMILARITY)
-    if len(slots.nearness) > wide:
-        least = max(least, np.partition(slots.nearness, -wide)[-wide])
-    near = (slots.nearness >= least).nonzero()[0]
-    return near if len(near) <= wide else near[_best(slots, near, slots.nearness[near], wide)]
-
-
-def _best(
-    slots: Slots, some: NDArray[np.intp], own: NDArray[np.float64] | NDArray[np.float32], limit: int
-) -> NDArray[np.intp]:
-    """Return where among more than `limit` slots the best of them by their scores are, in no order."""
-    import numpy as np
-
-    least = np.partition(own, -limit)[-limit]
+    if len(own) > limit:
+        least = max(least, np.partition(own, -limit)[-limit])
     best: NDArray[np.intp] = (own >= least).nonzero()[0]
-    if len(best) == limit:
+    if len(best) <= limit:
         return best
-    better, equals = (own > least).nonzero()[0], (own == least).nonzero()[0]
-    return np.concatenate((better, _newest(slots, some, equals, limit - len(better))))
+    better = best[own[best] > least]
+    return np.concatenate((better, _newest(slots, best[own[best] == least], limit - len(better))))
 
 
-def _newest(slots: Slots, some: NDArray[np.intp], equals: NDArray[np.intp], limit: int) -> NDArray[np.intp]:
-    """Return the `limit` newest of those of some slots that have one score."""
+def _newest(slots: Slots, equals: NDArray[np.intp], limit: int) -> NDArray[np.intp]:
+    """Return the `limit` newest of more slots, which have one score."""
     import numpy as np
 
-    if len(equals) <= limit:
-        return equals
-    times = slots.times[some[equals]]
+    times = slots.times[equals]
     least = np.partition(times, -limit)[-limit]
     newer = equals[times > least]
-    even = sorted(equals[times == least].tolist(), key=lambda at: slots.tie(some[at].item()))
+    even = sorted(equals[times == least].tolist(), key=slots.tie)
     return np.concatenate((newer, np.array(even[: limit - len(newer)], np.intp)))
+
+
+_LEAST_SCORE = sys.float_info.min

@@ -229,16 +229,16 @@ class HistoryIndex:
         allowed = self._allowed(wanted)
         if asked.speakers:
             factors = self._speakers.preferred_at_once(asked.speakers, factors)
-        said, words, holds = np.zeros(0, np.intp), np.zeros(0), np.zeros(count, np.bool_)
+        words, holds = np.zeros(count), np.zeros(count, np.bool_)
         if asked.terms:
-            sums = Ranking(asked.mean_length, self._neighbours, Shares(), count, None).all_sums(asked.ordered)
-            said = (allowed & (sums > 0)).nonzero()[0]
-            words = factors[said] * sums[said] / asked.corpus.all_once
+            words = Ranking(asked.mean_length, self._neighbours, Shares(), count, None).all_sums(asked.ordered)
+            words *= factors
+            words /= asked.corpus.all_once
+            words[~allowed] = 0.0
             holds = holding(asked.terms, count)
         nearness = self._vectors.similarities(vector).of_rows(np.frombuffer(self._vector_rows, np.intc))
         nearness[~allowed] = 0.0
         slots = Slots(
-            said=said,
             words=words,
             holds=holds,
             nearness=nearness,

@@ -56,14 +56,12 @@ NOTHING = Hits({}, lambda memory_id: False)
 
 
 class ScoredSlots(msgspec.Struct, frozen=True):
-    """What is found of one query, by slot."""
+    """What is found of one query, slot by slot."""
 
-    slots: NDArray[np.intp]
-    """Those with a score, in order."""
     scores: NDArray[np.float64]
-    """Of these; see `Hit`."""
+    """See `Hit`."""
     holds: NDArray[np.bool_]
-    """Whether each slot holds words of the query itself."""
+    """Whether it holds words of the query itself."""
 
 
 class LexicalIndex:
@@ -206,10 +204,10 @@ class LexicalIndex:
         if StopPhrase.of(_ends(query), self._analyzer) is not None or (terms and terms[0].everywhere):
             return None
         if not terms:
-            return ScoredSlots(np.zeros(0, np.intp), np.zeros(0), np.zeros(count, np.bool_))
+            return ScoredSlots(np.zeros(count), np.zeros(count, np.bool_))
         sums = Ranking(corpus.mean_length, self._neighbours, self._shares, count, None).all_sums(terms)
-        slots = sums.nonzero()[0]
-        return ScoredSlots(slots, sums[slots] / corpus.all_once, holding(terms, count))
+        sums /= corpus.all_once
+        return ScoredSlots(sums, holding(terms, count))
 
     def times(self) -> NDArray[np.int64]:
         """Return when the memory of each slot was last changed; `GONE`: there is none. Not to be kept."""

@@ -38,7 +38,6 @@ class Paired:
         if words.has_gone:
             nearness[times == GONE] = 0.0
         slots = Slots(
-            said=scored.slots,
             words=scored.scores,
             holds=scored.holds,
             nearness=nearness,
