@@ -11,6 +11,8 @@ from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, cast
 
+from msgspec import Struct
+
 from memsvc.errors import StorageUnavailable
 from memsvc.log import Log, Spell
 from memsvc.storage.driver import Driver
@@ -20,16 +22,13 @@ log = Log(__name__)
 _ASKED = ("append", "tips", "load", "records", "rows", "get", "users", "scopes", "truncate", "redact", "ping")
 
 
-class Waits:
+class Waits(Struct, gc=False, eq=False):
     """Of one call. As a context: the call waits for the database."""
 
-    __slots__ = ("for_database", "has_written")
-
-    def __init__(self) -> None:
-        self.for_database = 0
-        """How many answers of the database it waits for."""
-        self.has_written = False
-        """Whether it handed over something to be written."""
+    for_database: int = 0
+    """How many answers of the database it waits for."""
+    has_written: bool = False
+    """Whether it handed over something to be written."""
 
     def __enter__(self) -> Waits:
         self.for_database += 1

@@ -89,7 +89,8 @@ class Arrivals:
             self._refused.discard(task)
             if isinstance(request, bytes) and len(request) > LARGE_BYTES:
                 self._large_came(task, (context.peer(), writes))
-            self._wake()
+            if self._waiting.lines:
+                self._wake()
         return request if isinstance(request, bytes) else None
 
     async def _place(self, line: Line) -> None:

@@ -47,7 +47,7 @@ from memsvc.rpc.interceptors import remaining_seconds
 from memsvc.rpc.messages import proto_message
 from memsvc.rpc.settings import read_request_settings
 from memsvc.rpc.waiting import LATE_SECONDS, REPLY_SECONDS
-from memsvc.search.filter import matcher
+from memsvc.search.filter import ANY, MemoryFilter, matcher
 from memsvc.search.history import HistoryFilter
 from memsvc.sessions.history import History
 from memsvc.sessions.searching import Nearest
@@ -82,6 +82,8 @@ _SECTION_KINDS: Final = {
     SectionKind.MEMORIES: pb.CONTEXT_SECTION_KIND_MEMORIES,
 }
 _NOTHING: Final = CompiledContext(etag=blake2b(b"nothing is shown", digest_size=16).hexdigest(), tokens=0)
+_PENDING_RUN_COUNT: Final = pb.CompileContextResponse.PENDING_RUN_COUNT_FIELD_NUMBER
+_fresh: Final = wire.freshness(pb.CompileContextResponse)
 _CUT_REASONS: Final = {
     CutReason.BUDGET: pb.CUT_REASON_BUDGET,
     CutReason.OUTRANKED: pb.CUT_REASON_OUTRANKED,
@@ -107,7 +109,8 @@ class ContextService:
         scope, consistency = read_scope(request.scope), read_consistency_or_past(request)
         if consistency.as_of is not None:
             _check_of_past(request)
-        asked, overrides = _read_request(request), read_request_settings(request)
+        among = read_filter(request)
+        asked, overrides = _read_request(request, among), read_request_settings(request)
         check_id("agent_id", request.agent_id, required=False)
         shared_user_ids = read_shared_users(scope, request.shared_user_ids) if request.shared_user_ids else ()
         last_runs = _read_last_runs(request.history) if request.HasField("history") else 0
@@ -118,8 +121,7 @@ class ContextService:
         user, namespace = await self._settings_reader.with_user(scope, consistency)
         wanted = _under(asked, namespace.of(request.agent_id, overrides))
         shared = await self._users.read_shared(scope, shared_user_ids, consistency) if shared_user_ids else {}
-        if request.HasField("filter"):
-            among = read_filter(request)
+        if among is not ANY:
             user, shared = with_past(user, among), {name: with_past(each, among) for name, each in shared.items()}
         history = await self._history(scope, request.history, last_runs) if last_runs else None
         shown = history.run_ids if history is not None else ()
@@ -131,7 +133,7 @@ class ContextService:
             if not compiled.unchanged and compiled is not _NOTHING:
                 force_setattr(compiled, "encoded", known)
                 self._users.recount(user)
-        known += wire.fresh(pb.CompileContextResponse(pending_run_count=pending_runs(user.state)), user)
+        known += wire.number_field(_PENDING_RUN_COUNT, pending_runs(user.state)) + _fresh(user)
         if history is None:
             reply = known
         else:
@@ -261,18 +263,15 @@ def _shape(request: pb.CompileContextRequest, wanted: ContextRequest) -> tuple[o
     return wanted, recall, history
 
 
-def _read_request(request: pb.CompileContextRequest) -> ContextRequest:
-    check_text("query", request.query, QUERY_BYTES)
+def _read_request(request: pb.CompileContextRequest, among: MemoryFilter) -> ContextRequest:
+    query = request.query
+    check_text("query", query, QUERY_BYTES)
     check_id("etag", request.etag, required=False)
-    matches = None
-    if request.HasField("filter"):
-        wanted = read_filter(request)
-        matches = None if wanted.empty else matcher(wanted)
     max_characters, max_tokens = _read_budget(request.budget) if request.HasField("budget") else (0, 0)
     return ContextRequest(
         layers=read_enums("layers", request.layers, LAYERS) if request.layers else (),
-        query=request.query.strip(),
-        matches=matches,
+        query=query.strip(),
+        matches=None if among.empty else matcher(among),
         format=read_enum("format", request.format, _FORMATS, ContextFormat.XML),
         wrapper=request.wrapper or not request.HasField("wrapper"),
         max_characters=max_characters,

@@ -17,27 +17,27 @@ class FairQueue:
     """Places are given to one line after the other; whoever has waited longest can be refused."""
 
     def __init__(self) -> None:
-        self._lines: dict[Hashable, list[asyncio.Future[None]]] = {}
-        """Whose turn is next, first."""
+        self.lines: dict[Hashable, list[asyncio.Future[None]]] = {}
+        """Whose turn is next, first; empty: nobody waits."""
         self._all: Final[deque[tuple[asyncio.Future[None], float]]] = deque()
         """Since when, oldest first; some may wait no more."""
 
     def join(self, line: Hashable, since: float) -> asyncio.Future[None]:
         """Return what is done when there may be a place for the caller, who has waited since then."""
         place = asyncio.get_running_loop().create_future()
-        self._lines.setdefault(line, []).append(place)
+        self.lines.setdefault(line, []).append(place)
         self._all.append((place, since))
         return place
 
     def give_place(self, but: Set[Hashable] = frozenset()) -> None:
         """Tell the next one, of none of these lines, that there is a place."""
-        for line in [line for line in self._lines if line not in but]:
-            places = self._lines.pop(line)
+        for line in [line for line in self.lines if line not in but]:
+            places = self.lines.pop(line)
             place = places.pop()
             while place.done() and places:
                 place = places.pop()
             if places:
-                self._lines[line] = places
+                self.lines[line] = places
             if not place.done():
                 place.set_result(None)
                 return

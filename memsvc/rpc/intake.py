@@ -33,6 +33,8 @@ class Intake:
     def __init__(self) -> None:
         self._large: set[asyncio.Task[Any]] = set()
         """Whose requests are large."""
+        self.large_went: Final = self._large.discard
+        """Notes that a call needs its request no more: a stream may stay open for hours after it was stored."""
         self._calls = 0
         """How many have come since somebody began to wait."""
         self._looks = self._looks_alone = 0
@@ -48,10 +50,6 @@ class Intake:
         """Note a large request that was read, of a call that lasts until its task has ended."""
         self._large.add(task)
         task.add_done_callback(self.large_went)
-
-    def large_went(self, task: asyncio.Task[Any]) -> None:
-        """Note that a call needs its request no more: a stream may stay open for hours after it was stored."""
-        self._large.discard(task)
 
     @property
     def many_large(self) -> bool:

@@ -171,12 +171,14 @@ def admission(admitting: Admission, max_request_bytes: int) -> Wrapper:
             raw = await admitting.arrivals.read(context, task, writes=rpc.writes)
             if raw is None:
                 raise InvalidArgument(Reason.INVALID_FIELD, f"request is no {rpc.request.DESCRIPTOR.name}")
-            room.hold(task, len(raw))
+            few = few_made_of(raw, tags)
+            room.hold(task, len(raw) + few)
             if len(raw) > LARGE_BYTES:
                 await turns.large()
             elif not turns.free():
                 await turns.mine()
-            room.hold(task, few_made_of(raw, tags) or await made_of(raw, kind))
+            if not few:
+                room.hold(task, await made_of(raw, kind))
             # Whoever awaits must not hold the request: it is needed until it was read, and may wait for long.
             handling = handler(parsed(raw), context)
             del raw

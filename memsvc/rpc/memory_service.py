@@ -19,7 +19,7 @@ from memsvc.memories import (
     SearchMethod,
     WatchEvent,
 )
-from memsvc.memories.reading import Found, SearchResult
+from memsvc.memories.reading import Found, MemoryPage, SearchResult
 from memsvc.memories.writing import Operation
 from memsvc.model import Commit, Scope
 from memsvc.rpc import wire
@@ -61,6 +61,9 @@ _METHODS: Final[Mapping[int, SearchMethod]] = {
     pb.SEARCH_METHOD_FIRST_N: SearchMethod.FIRST_N,
 }
 _METHOD_NUMBERS: Final = inverted(_METHODS)
+_fresh_memory: Final = wire.freshness(pb.GetMemoryResponse)
+_fresh_list: Final = wire.freshness(pb.ListMemoriesResponse)
+_fresh_hits: Final = wire.freshness(pb.SearchMemoriesResponse)
 
 
 class MemoryService:
@@ -125,21 +128,21 @@ class MemoryService:
     async def get_memory(self, request: pb.GetMemoryRequest, context: Context) -> bytes:
         scope, target, consistency = read_scope(request.scope), read_target(request), read_consistency_or_past(request)
         memory, user = await self._reader.get(scope, target, consistency)
-        return wire.framed_memory(user, memory) + wire.fresh(pb.GetMemoryResponse(), user)
+        return wire.framed_memory(user, memory) + _fresh_memory(user)
 
     async def list_memories(self, request: pb.ListMemoriesRequest, context: Context) -> bytes:
         scope, wanted, consistency = read_scope(request.scope), read_filter(request), read_consistency_or_past(request)
         order = read_enum("order", request.order, _ORDERS, MemoryOrder.UPDATE_TIME_DESC)
         size = page_size(request.page_size)
         page = await self._reader.list(scope, wanted, order, size, request.page_token, consistency)
-        parts, next_page_token = wire.framed_memories(self._users, page.user, page.entries), page.next_page_token
-        if sum(map(len, parts)) > REPLY_BYTES:
+        parts = wire.framed_memories(self._users, page.user, page.entries)
+        parts.append(_rest_of_list(page, page.next_page_token))
+        reply = b"".join(parts)
+        if len(reply) - len(parts[-1]) > REPLY_BYTES:
             count = wire.fitting(parts, REPLY_BYTES)
-            del parts[count:]
-            next_page_token = self._reader.token_after(scope, wanted, order, page.entries[count - 1])
-        rest = pb.ListMemoriesResponse(next_page_token=next_page_token, total_size=page.total)
-        parts.append(wire.fresh(rest, page.user))
-        return b"".join(parts)
+            token = self._reader.token_after(scope, wanted, order, page.entries[count - 1])
+            reply = b"".join([*parts[:count], _rest_of_list(page, token)])
+        return reply
 
     async def search_memories(self, request: pb.SearchMemoriesRequest, context: Context) -> bytes:
         scope, wanted, consistency = read_scope(request.scope), read_filter(request), read_consistency_or_past(request)
@@ -161,7 +164,8 @@ class MemoryService:
             pending_vector_count=result.vectors_pending,
             usage=proto_usage(result.usage) if result.usage.calls else None,
         )
-        return b"".join(framed[: wire.fitting(framed, REPLY_BYTES)]) + wire.fresh(rest, result.user)
+        del framed[wire.fitting(framed, REPLY_BYTES) :]
+        return b"".join([*framed, rest.SerializeToString(), _fresh_hits(result.user)])
 
     def _framed_hit(self, result: SearchResult, hit: Found) -> bytes:
         user = result.shared[hit.shared_user_id] if hit.shared_user_id else result.user
@@ -220,6 +224,13 @@ def _framed_written(commit: Commit, scope: Scope) -> bytes:
     """Return the memory that a write of one left behind, as field 1 of its reply; an expired one may have made room."""
     memory = next(change.after for change in commit.changes if change.after is not None)
     return wire.message_field(1, proto_memory(memory, scope).SerializeToString())
+
+
+def _rest_of_list(page: MemoryPage, next_page_token: str) -> bytes:
+    """Return what of a list's reply is no memory."""
+    token = wire.message_field(pb.ListMemoriesResponse.NEXT_PAGE_TOKEN_FIELD_NUMBER, next_page_token.encode())
+    total = wire.number_field(pb.ListMemoriesResponse.TOTAL_SIZE_FIELD_NUMBER, page.total)
+    return (token if next_page_token else b"") + total + _fresh_list(page.user)
 
 
 def _proto_watched(token: str, event: WatchEvent, scope: Scope) -> pb.WatchMemoriesResponse:

@@ -6,6 +6,8 @@ import asyncio
 import time
 from typing import Any, Final
 
+from msgspec import Struct
+
 from memsvc.waits import Waits, begin_waits
 
 LOOK_SECONDS: Final = 0.05
@@ -14,18 +16,15 @@ _ANSWERS_SECONDS: Final = 0.01
 """After the event loop stood still, answers that have come in meanwhile get so long to be heard."""
 
 
-class Call:
+class Call(Struct, eq=False):
     """A call under way, and when it has to end, on the monotonic clock."""
 
-    __slots__ = ("end", "task", "waited_for_database", "waits", "was_ended")
-
-    def __init__(self, task: asyncio.Task[Any], end: float, waits: Waits) -> None:
-        self.task = task
-        self.end = end
-        self.waits = waits
-        self.was_ended = False
-        self.waited_for_database = False
-        """Whether it did when it was ended: else the time went by in memsvc itself."""
+    task: asyncio.Task[Any]
+    end: float
+    waits: Waits
+    was_ended: bool = False
+    waited_for_database: bool = False
+    """Whether it did when it was ended: else the time went by in memsvc itself."""
 
 
 class Overdue:

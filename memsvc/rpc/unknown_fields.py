@@ -48,7 +48,8 @@ def read_check(request: type[Message]) -> Check | None:
 
     def check(request: Any, raw: bytes) -> None:
         for path in paths:
-            part = _at(request, path)
+            # Most requests have none: those are through without a call.
+            part = _at(request, path) if request.HasField(path[0]) else None
             if part is not None:
                 _check_part(part, ".".join(path))
 

@@ -8,7 +8,7 @@ from memsvc.journal.state import Core, State, fold
 from memsvc.model import Change, ChangeKind, Layer, Memory, Origin, Polarity, Scope, Trust
 from memsvc.rpc.fields import timestamp
 from memsvc.rpc.memories import proto_memory
-from memsvc.rpc.wire import double_field, fitting, framed_memory, fresh, message_field, varint
+from memsvc.rpc.wire import double_field, fitting, framed_memory, freshness, message_field, number_field, varint
 from memsvc.storage.driver import Record, RecordKind
 from memsvc.users import HotUser
 from memsvc.v1 import context_pb2, memory_pb2, message_pb2
@@ -46,6 +46,14 @@ def test_a_varint_is_what_protobuf_writes(number: int) -> None:
     usage = memory_pb2.TopicCount(count=number & 0x7FFFFFFF)
 
     assert usage.SerializeToString() == (b"\x10" + varint(usage.count) if usage.count else b"")
+
+
+@settings(deadline=None)
+@given(st.integers(0, (1 << 31) - 1))
+def test_a_number_is_what_protobuf_writes(number: int) -> None:
+    rest = memory_pb2.ListMemoriesResponse(total_size=number)
+
+    assert rest.SerializeToString() == number_field(memory_pb2.ListMemoriesResponse.TOTAL_SIZE_FIELD_NUMBER, number)
 
 
 @settings(deadline=None)
@@ -94,7 +102,11 @@ def test_a_reply_says_of_when_it_is(revision: int, time: int) -> None:
         memory_pb2.SearchMemoriesResponse,
         context_pb2.CompileContextResponse,
     ):
-        assert reply.FromString(fresh(reply(), user)) == reply(revision=revision, read_time=timestamp(time))
+        fresh = freshness(reply)
+        # Nothing is left of the one before.
+        for each in (user, HotUser(State(SCOPE), 0.0, 2_000_000), user):
+            expected = reply(revision=each.revision, read_time=timestamp(each.checked_time))
+            assert fresh(each) == expected.SerializeToString()
 
 
 def test_what_is_kept_of_a_memory_goes_when_it_changes() -> None:
