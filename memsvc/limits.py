@@ -45,7 +45,7 @@ def check_id(field: str, value: str, *, required: bool = True) -> None:
         return
     if len(value) > _SURELY_FITS and len(value.encode()) > ID_BYTES:
         raise invalid(field, f"must be at most {ID_BYTES} bytes")
-    if hides(value):
+    if not value.isprintable() or (not value.isascii() and hides(value)):
         raise invalid(field, "must be printable characters")
 
 

@@ -59,7 +59,7 @@ def is_shared(user_id: str) -> bool:
     return user_id.startswith(_SHARED_PREFIXES)
 
 
-class Scope(msgspec.Struct, frozen=True, gc=False, order=True):
+class Scope(msgspec.Struct, frozen=True, gc=False, order=True, cache_hash=True):
     """Whose memory: one user of one namespace."""
 
     namespace: str

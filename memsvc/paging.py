@@ -19,6 +19,9 @@ class _Token(msgspec.Struct, array_like=True, gc=False):
     position: Position
 
 
+_parse_token = msgspec.json.Decoder(_Token).decode
+
+
 def binding(*parts: object) -> str:
     """Return what ties a token to a request: a digest of everything but the page itself."""
     return hashlib.blake2b(_encode(parts), digest_size=8).hexdigest()
@@ -26,7 +29,7 @@ def binding(*parts: object) -> str:
 
 def make_token(bound_to: str, *position: int | str) -> str:
     """Return the token for the page after `position`."""
-    return base64.urlsafe_b64encode(msgspec.json.encode(_Token(bound_to, list(position)))).decode().rstrip("=")
+    return base64.urlsafe_b64encode(_encode(_Token(bound_to, list(position)))).decode().rstrip("=")
 
 
 def read_token(token: str, bound_to: str, *kinds: type, field: str = "page_token") -> Position | None:
@@ -38,7 +41,7 @@ def read_token(token: str, bound_to: str, *kinds: type, field: str = "page_token
         return None
     try:
         raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
-        decoded = msgspec.json.decode(raw, type=_Token)
+        decoded = _parse_token(raw)
     except (binascii.Error, ValueError, msgspec.MsgspecError):
         raise _mismatch(field, "is malformed") from None
     if decoded.binding != bound_to:

@@ -165,10 +165,14 @@ class State(msgspec.Struct, frozen=True, gc=False):
         return self.core.revision
 
     def memory(self, memory_id: str) -> Memory | None:
-        for memories in self.layers.values():
-            if memory_id in memories:
-                return memories[memory_id]
-        return self.former.get(memory_id)
+        layers = self.layers
+        return (
+            layers.knowledge.get(memory_id)
+            or layers.profile.get(memory_id)
+            or layers.policy.get(memory_id)
+            or layers.feedback.get(memory_id)
+            or self.former.get(memory_id)
+        )
 
     def at(self, layer: Layer, key: str) -> Memory | None:
         memory_id = self.keys.get(place(layer, key))

@@ -9,7 +9,7 @@ Each MUST names the test in `memsvc.storage.conformance` that holds it.
 from __future__ import annotations
 
 import enum
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import msgspec
@@ -223,6 +223,12 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """How many batches are worth having under way at once."""
     tips_cost_nothing: bool = False
     """`tips` answers within microseconds without a round trip: not worth sharing between waiting reads."""
+    commits_mark: Callable[[], bytes] | None = None
+    """Returns, at once, what is another one after each commit of any process; empty while that cannot be told. None: it
+    never can. As long as it is the same, so are tips.
+
+    It MUST be another one before an append is acknowledged (test_tips_see_every_acknowledged_append).
+    """
     warnings: Sequence[str] = ()
     """What an operator should change in the database's configuration, and why: a sentence each."""
 

@@ -42,6 +42,7 @@ class HotUser:
         "encoded",
         "history",
         "is_past",
+        "mark",
         "memory_bytes",
         "past",
         "state",
@@ -60,6 +61,8 @@ class HotUser:
         """When the tip was last known to be the newest, on the monotonic clock: before the database was asked."""
         self.checked_time = checked_time
         """The same by the server's clock."""
+        self.mark = b""
+        """The mark of the database's commits under which its journal ended where the state does; empty: of none."""
         self.appends = 0
         """How many this process made since the user was loaded."""
         self.contended = -math.inf

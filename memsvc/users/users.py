@@ -73,6 +73,8 @@ class Users:
         self._loads: dict[Scope, asyncio.Task[HotUser]] = {}
         self._tips = SharedTips(driver)
         self._asks_at_once: bool | None = None
+        self._mark: Callable[[], bytes] = self._first_mark
+        """Says what is another one after each commit; nothing where that cannot be told."""
         self._pasts = asyncio.Semaphore(_PASTS)
 
     def read(self, scope: Scope, consistency: Consistency = LATEST) -> Awaitable[HotUser]:
@@ -144,11 +146,16 @@ class Users:
                 continue
             # From before the question on: the answer may have been overtaken by the time it is here.
             started, started_time = time.monotonic(), now_micros()
-            tip = (await self.driver.tips((scope,)))[0] if self._asks_at_once else await self.tip(scope)
-            if hot.state.is_at(tip):
+            mark = self._mark()
+            if mark and mark == hot.mark:
                 hot.fresh_at(started, started_time)
-            elif hot.checked < started:
-                await self._catch_up(hot)
+            else:
+                tip = (await self.driver.tips((scope,)))[0] if self._asks_at_once else await self.tip(scope)
+                if hot.state.is_at(tip):
+                    hot.fresh_at(started, started_time)
+                    hot.mark = mark
+                elif hot.checked < started:
+                    await self._catch_up(hot)
             if hot.checked >= started:
                 cache.use(scope)
                 return hot
@@ -158,9 +165,15 @@ class Users:
         first, second = self._cache_of(scope).get(scope), self._cache_of(other).get(other)
         if first is not None and second is not None:
             started, started_time = time.monotonic(), now_micros()
-            for hot, tip in zip((first, second), await self._tips_of(scope, other), strict=True):
-                if hot.state.is_at(tip):
-                    hot.fresh_at(started, started_time)
+            mark = self._mark()
+            if mark and mark == first.mark == second.mark:
+                first.fresh_at(started, started_time)
+                second.fresh_at(started, started_time)
+            else:
+                for hot, tip in zip((first, second), await self._tips_of(scope, other), strict=True):
+                    if hot.state.is_at(tip):
+                        hot.fresh_at(started, started_time)
+                        hot.mark = mark
             # Who has moved, was moved on, or was evicted meanwhile is asked for by itself.
             if first.checked >= started and second.checked >= started:
                 self._cache_of(scope).use(scope)
@@ -168,6 +181,11 @@ class Users:
                 self.counts.reads += 1
                 return first, second
         return await self.latest(scope), await self.latest(other)
+
+    def _first_mark(self) -> bytes:
+        # Where there is no mark, it is always empty.
+        self._mark = self.driver.capabilities().commits_mark or bytes
+        return self._mark()
 
     def _tips_of(self, scope: Scope, other: Scope) -> Awaitable[Sequence[Tip]]:
         if self._asks_at_once is None:

@@ -39,6 +39,7 @@ from memsvc.storage.driver import (
 from memsvc_drivers.options import described_options
 from memsvc_drivers.sql.names import described_names
 from memsvc_drivers.sqlite import reads, schema, writes
+from memsvc_drivers.sqlite.commits import UNKNOWN
 from memsvc_drivers.sqlite.errors import unavailable
 from memsvc_drivers.sqlite.locks import LockTimeoutError, Presence, Turnstile
 from memsvc_drivers.sqlite.settings import Settings, parse_settings
@@ -62,7 +63,7 @@ class SQLiteDriver:
         self._store: _Store | None = None
         self._closing: asyncio.Future[None] | None = None
         self._generation = 0
-        self._capabilities = _capabilities(self._settings, synced=False)
+        self._capabilities = _capabilities(self._settings, self._mark, synced=False)
 
     @classmethod
     def options(cls) -> Mapping[str, str]:
@@ -83,7 +84,7 @@ class SQLiteDriver:
             opening.add_done_callback(_close_unwanted)
             raise
         self._generation = files.generation
-        self._capabilities = _capabilities(self._settings, synced=files.synced)
+        self._capabilities = _capabilities(self._settings, self._mark, synced=files.synced)
         if warning := schema.open_to_others(self._settings):
             self._capabilities = msgspec.structs.replace(self._capabilities, warnings=(warning,))
         writer = Writer(self._settings, self._statements, files.turnstile, files.connection, files.readers)
@@ -176,6 +177,10 @@ class SQLiteDriver:
                 yield None
             await asyncio.sleep(self._settings.hint_poll_ms / 1000)
 
+    def _mark(self) -> bytes:
+        store = self._store
+        return UNKNOWN if store is None or store.writer.replaced else store.files.readers.commits.mark()
+
     def _opened(self) -> _Store:
         store = self._store
         if store is None:
@@ -200,7 +205,7 @@ class SQLiteDriver:
         return await future
 
 
-def _capabilities(settings: Settings, *, synced: bool) -> Capabilities:
+def _capabilities(settings: Settings, mark: Callable[[], bytes], *, synced: bool) -> Capabilities:
     return Capabilities(
         durable=Capability(synced, "" if synced else f"synchronous is {settings.synchronous}"),
         failover=Capability(False, "one file on one node"),
@@ -208,6 +213,7 @@ def _capabilities(settings: Settings, *, synced: bool) -> Capabilities:
         hints=Capability(True, f"looks every {settings.hint_poll_ms} ms; does not say who moved"),
         concurrent_batches=1,
         tips_cost_nothing=True,
+        commits_mark=mark,
     )
 
 

@@ -16,10 +16,13 @@ async def test_tips_see_every_acknowledged_append(store: Store) -> None:
     """tips: MUST see every append that was acknowledged, by any process, before the call."""
     second = await store.second()
     journal = store.journal()
+    marks = [driver.capabilities().commits_mark for driver in (store.driver, second)]
     for number in range(store.scaled(60)):
+        before = [mark() if mark is not None else b"" for mark in marks]
         journal.driver = (store.driver, second)[number % 2]
         reader = (second, store.driver)[number % 2]
         appended = await journal.append(puts=[state(number)])
+        assert all(mark is None or not old or mark() != old for mark, old in zip(marks, before, strict=True))
         assert await tip_now(reader, journal.scope) == journal.tip
         loaded = await reader.load(journal.scope, [RowKind.STATE])
         assert (loaded.tip, list(loaded.rows)) == (journal.tip, [state(number)])

@@ -16,7 +16,9 @@ from sqlite_stores import SARAH, append_after, applied, grown, opened
 from memsvc.errors import StorageUnavailable
 from memsvc.model import Scope
 from memsvc.storage.driver import EMPTY, Outcome, Tip
+from memsvc.users import Users
 from memsvc_drivers.sqlite.commits import UNKNOWN, Commits
+from memsvc_drivers.sqlite.driver import SQLiteDriver
 from memsvc_drivers.sqlite.reads import Readers
 
 OTHERS = """
@@ -61,10 +63,33 @@ async def test_sqlite_is_asked_once_while_nobody_commits(tmp_path: Path, stateme
         assert statements == [(SARAH, nobody)]
 
 
+async def test_of_users_in_ram_nothing_is_asked_while_nobody_commits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nobody = Scope("default", "")
+    async with opened(tmp_path / "memsvc.db") as driver:
+        tip = await grown(driver)
+        users = Users(driver)
+        for _ in range(2):
+            assert [user.state.tip for user in await users.latest_both(SARAH, nobody)] == [tip, EMPTY]
+        with monkeypatch.context() as patch:
+            patch.delattr(SQLiteDriver, "tips")
+            assert [user.state.tip for user in await users.latest_both(SARAH, nobody)] == [tip, EMPTY]
+            assert (await users.latest(SARAH)).state.tip == tip
+        tip = await grown(driver)
+        assert [user.state.tip for user in await users.latest_both(SARAH, nobody)] == [tip, EMPTY]
+        assert (await users.latest(SARAH)).state.tip == tip
+    with pytest.raises(StorageUnavailable):
+        await users.latest(SARAH)
+
+
 async def test_each_commit_of_another_process_is_seen(tmp_path: Path, statements: list[Sequence[Scope]]) -> None:
     path = tmp_path / "memsvc.db"
     async with opened(path) as driver:
         [_, nonce] = await grown(driver)
+        mark = driver.capabilities().commits_mark
+        assert mark is not None
+        seen = {mark()}
         other = await asyncio.create_subprocess_exec(
             *(sys.executable, "-c", OTHERS, str(path)), stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
@@ -73,6 +98,8 @@ async def test_each_commit_of_another_process_is_seen(tmp_path: Path, statements
         for seq in range(10, 210):
             other.stdin.write(b"%d\n" % seq)
             assert await other.stdout.readline() == b"committed\n"
+            assert mark() not in seen
+            seen.add(mark())
             assert list(await driver.tips([SARAH])) == [Tip(seq, nonce)]
             assert list(await driver.tips([SARAH])) == [Tip(seq, nonce)]
         other.stdin.close()

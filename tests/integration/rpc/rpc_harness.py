@@ -13,6 +13,7 @@ from typing import Any
 import grpc
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.rpc import error_details_pb2, status_pb2
+from msgspec.structs import replace
 
 from memsvc.application import Application, build_application
 from memsvc.config import Config
@@ -20,7 +21,7 @@ from memsvc.errors import ExtractionError
 from memsvc.extraction.engine import Action, Conversation, Engine, EngineEvent, Finished, Operation, Proposal
 from memsvc.model import Role, Usage
 from memsvc.rpc.listeners import Edge, serving
-from memsvc.storage.driver import Driver
+from memsvc.storage.driver import Capabilities, Driver
 from memsvc.v1 import common_pb2, config_pb2, message_pb2
 from memsvc.v1.admin_pb2_grpc import AdminServiceStub
 from memsvc.v1.config_pb2_grpc import ConfigServiceStub
@@ -76,6 +77,10 @@ class BreakableDriver:
         self.hung: Collection[str] = ()
         """Which operations alone wait, while `fast` is set."""
         self.never = asyncio.Event()
+
+    def capabilities(self) -> Capabilities:
+        # What is known without asking would be known however broken the database is.
+        return replace(self._driver.capabilities(), commits_mark=None)
 
     def __getattr__(self, name: str) -> Any:
         attribute = getattr(self._driver, name)
