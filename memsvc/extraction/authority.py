@@ -88,13 +88,18 @@ def asks_to_forget(quote: str, said: str = "") -> bool:
     return _FORGET.search(_sentence(quote, said)) is not None
 
 
-def tells_of(quote: str, said: str, memory: Memory) -> bool:
-    """Tell whether `quote`, with the rest of its sentence in `said`, has a word in common with a memory.
+def terms_said(quote: str, said: str) -> frozenset[str]:
+    """Return the terms of `quote`, with the rest of its sentence in `said`."""
+    return _terms(_sentence(quote, said))
+
+
+def tells_of(terms: frozenset[str], memory: Memory) -> bool:
+    """Tell whether one of the terms that were said is in a memory.
 
     "Forget everything" has none: by whatever operation it is carried out, it comes to clearing.
     """
     about = " ".join((memory.text, memory.key.replace(".", " ").replace("_", " "), *memory.topics))
-    return not _terms(_sentence(quote, said)).isdisjoint(_terms(about))
+    return not terms.isdisjoint(_terms(about))
 
 
 def _terms(text: str) -> frozenset[str]:

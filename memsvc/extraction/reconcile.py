@@ -26,6 +26,7 @@ from memsvc.extraction.authority import (
     is_meant,
     objection,
     tells_of,
+    terms_said,
 )
 from memsvc.extraction.engine import Action, Operation
 from memsvc.extraction.members import member_key
@@ -193,6 +194,7 @@ class _Reconciling:
             return True
         source = self._sources.of(operation)
         is_wish = asks_to_forget(operation.quote, source.said)
+        terms = terms_said(operation.quote, source.said)
         for memory in self._meant(operation, source, is_asked_for=is_wish):
             if self._is_full:
                 return False
@@ -201,7 +203,7 @@ class _Reconciling:
             if self._draft.find(memory.memory_id) is None:
                 # It went with the memory that took its place.
                 continue
-            is_named = self._rights.clear or tells_of(operation.quote, source.said, memory)
+            is_named = self._rights.clear or tells_of(terms, memory)
             if reason := objection(memory, operation.trust, source.time):
                 self._refuse(reason)
             elif not is_wish and self._deletions >= self._rights.max_deletions:

@@ -33,6 +33,8 @@ _UNSPACED: Final = (
 )
 """Scripts whose words are not told apart by spaces, and Korean, whose words take endings."""
 _LEAST_LETTERS: Final = 3
+_MOST_PLACES: Final = 1_000
+"""So many places are looked at: of a message of one letter a model might quote four, a thousand times over."""
 
 
 class SaidText:
@@ -64,7 +66,9 @@ class SaidText:
     def _whole_words(self, plain: str) -> int:
         """Return where `plain` stands as whole words; -1: nowhere."""
         start = self._plain.find(plain)
-        while start >= 0:
+        for _ in range(_MOST_PLACES):
+            if start < 0:
+                break
             end = start + len(plain)
             before, after = self._plain[start - 1 : start], self._plain[end : end + 1]
             if not _inside_word(before, plain[0]) and not _inside_word(plain[-1], after):

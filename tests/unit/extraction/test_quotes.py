@@ -106,3 +106,8 @@ def test_any_text_can_be_looked_up_and_is_found_whole(before: str, quote: str, a
     SaidText(before + quote + after).find(quote)
     if quote.strip() and any(map(str.isalnum, quote)):
         assert SaidText(quote).find(quote)
+
+
+def test_of_a_quote_that_stands_inside_words_only_so_many_places_are_looked_at() -> None:
+    assert SaidText("Annabel, " * 900 + "Anna").find("Anna") == "Anna"
+    assert SaidText("Annabel, " * 1_100 + "Anna").find("Anna") == ""

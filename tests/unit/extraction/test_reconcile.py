@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from memsvc.errors import Reason
+from memsvc.extraction import authority
 from memsvc.extraction.authority import Rights
 from memsvc.extraction.engine import Action, Operation
 from memsvc.extraction.members import member_key
@@ -359,6 +360,19 @@ def test_the_wish_may_stand_beside_the_quote_in_its_sentence(user: User) -> None
     user.learn(*(add(f"Fact {n}", topics=("work",)) for n in range(9)))
     user.learn(replace(delete(topic="work"), quote="my work"), said="I'm tired. Please forget my work! I like it.")
     assert user.texts == []
+
+
+def test_what_was_said_is_read_once_however_many_memories_it_may_be_about(
+    user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user.learn_all([add(f"Fact {n}", topics=("work",)) for n in range(20)])
+    read: list[str] = []
+    sentence = authority._sentence
+    monkeypatch.setattr(authority, "_sentence", lambda quote, said: read.append(quote) or sentence(quote, said))
+    forget = Operation(action=Action.DELETE, layer=Layer.PROFILE, topic="work", quote="Forget my work")
+    user.learn(forget, at=2 * NOW, said="Forget my work")
+    assert not user.memories
+    assert len(read) == 2
 
 
 def test_only_memories_that_were_shown_can_be_named_by_number(user: User) -> None:
