@@ -38,21 +38,26 @@ class Kind(NamedTuple):
     """Name, whether it is a list, and kind of the fields that are messages."""
 
 
-def kind_of(descriptor: Any, known: dict[str, Kind] | None = None) -> Kind:
+_kinds: Final[dict[str, Kind]] = {}
+"""By the messages' full names: one for all methods whose requests may hold the message."""
+
+
+def kind_of(descriptor: Any) -> Kind:
     """Return the kind of a message, and of all that it may hold."""
-    known = {} if known is None else known
-    if descriptor.full_name in known:
-        return known[descriptor.full_name]
-    kind = known[descriptor.full_name] = Kind({}, set(), {})
+    known = _kinds.get(descriptor.full_name)
+    if known is not None:
+        return known
+    kind = _kinds[descriptor.full_name] = Kind({}, set(), {})
     for field in descriptor.fields:
         message = field.message_type
         if field.is_repeated:
-            is_map = message is not None and message.GetOptions().map_entry
+            # To ask for the options themselves would import their descriptors, half a megabyte.
+            is_map = message is not None and message.has_options
             kind.lists[field.number] = (field.name, MAX_ENTRIES if is_map else MAX_REPEATED)
             if message is None and field.type not in (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES):
                 kind.packed.add(field.number)
         if message is not None:
-            kind.messages[field.number] = (field.name, field.is_repeated, kind_of(message, known))
+            kind.messages[field.number] = (field.name, field.is_repeated, kind_of(message))
     return kind
 
 

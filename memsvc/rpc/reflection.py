@@ -11,10 +11,9 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import grpc
-from google.protobuf.descriptor_pb2 import DescriptorProto, EnumDescriptorProto, FileDescriptorProto, FileDescriptorSet
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2  # type: ignore[import-untyped]
 from grpc_health.v1 import health_pb2
@@ -25,6 +24,9 @@ from memsvc.rpc.admission import Admission
 from memsvc.rpc.calling import Context, Rpc, Wrapper, method_handler, wrapped
 from memsvc.rpc.room import full
 from memsvc.rpc.whole import begin_stream, whole
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor_pb2 import DescriptorProto, EnumDescriptorProto, FileDescriptorProto
 
 SERVICES: Final = ("grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection")
 
@@ -76,6 +78,8 @@ class Descriptors:
 @cache
 def descriptors() -> Descriptors:
     """Return the descriptors of all that the server serves; read at the first question, few servers are asked one."""
+    from google.protobuf.descriptor_pb2 import FileDescriptorSet
+
     raw = _DESCRIPTORS.read_bytes()
     return Descriptors(
         [
@@ -149,6 +153,8 @@ def _answer(request: Any, services: Iterable[str]) -> Any:
 
 
 def _described(module: Any) -> FileDescriptorProto:
+    from google.protobuf.descriptor_pb2 import FileDescriptorProto
+
     return FileDescriptorProto.FromString(module.DESCRIPTOR.serialized_pb)
 
 

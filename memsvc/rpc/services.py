@@ -9,7 +9,6 @@ from typing import Final
 import grpc
 from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
-from google.protobuf.descriptor_pb2 import MethodOptions
 from google.protobuf.message import Message
 from msgspec import Struct
 
@@ -111,7 +110,8 @@ def rpcs(service: ServiceDescriptor) -> Iterator[Rpc]:
 
 def is_safe(method: MethodDescriptor) -> bool:
     """Whether the protos say that a method has no side effects."""
-    return bool(method.GetOptions().idempotency_level == MethodOptions.NO_SIDE_EFFECTS)
+    # They say nothing else of a method; to ask for the options themselves would import their descriptors.
+    return bool(method.has_options)
 
 
 def _handler(
