@@ -16,7 +16,7 @@ from typing import BinaryIO
 import click
 
 from memsvc.cli.exporting_to import FORMS, write_agno, write_as
-from memsvc.cli.parameters import NameType, TextType, target_option, token_option
+from memsvc.cli.parameters import NameType, name_option, target_option, token_option
 from memsvc.cli.progress import Kept, Shown
 from memsvc_client import MemoryClient, MemoryServiceError, OutOfRange
 
@@ -36,7 +36,7 @@ _CALL_SECONDS = 60.0
     help="As what: JSON Lines that `memsvc import` takes, or memories alone for others.",
 )
 @click.option("--output", "-o", default="-", show_default="stdout", help="The file to write.")
-@click.option("--namespace", default="", type=TextType(), help="Whose. Default: default.")
+@name_option("--namespace", help="Whose. Default: default.")
 @target_option
 @token_option
 def export(

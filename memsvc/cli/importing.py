@@ -22,7 +22,7 @@ from memsvc.cli import INTERRUPTED
 from memsvc.cli.importing_foreign import KINDS, foreign_lines
 from memsvc.cli.importing_lines import Damaged, Line
 from memsvc.cli.importing_to import serving
-from memsvc.cli.parameters import TextType, target_option, token_option
+from memsvc.cli.parameters import name_option, target_option, token_option
 from memsvc.cli.progress import Kept, Shown
 from memsvc.cli.settings import StorageUrlType
 from memsvc_client import (
@@ -67,10 +67,10 @@ _PLACE: Final = re.compile(r"records\[(\d+)\]\.?")
 @click.option("--preview", is_flag=True, help="Only say what would be imported, and what would not.")
 @click.option("--table", default="", help="Of agno and langgraph: the table, where it has a name of its own.")
 @click.option("--template", default="", show_default="memories.{user}", help="Of langgraph: where the user is.")
-@click.option("--user", "user_id", default="", type=TextType(), help="Import all of it to this user, whoever it is of.")
+@name_option("--user", "user_id", help="Import all of it to this user, whoever it is of.")
 @click.option("--skip-damaged", is_flag=True, help="Name lines that are no records or are refused, and go on.")
 @click.option("--progress", default="", metavar="FILE", help="Where to keep how far it is. Default: FILE.progress.")
-@click.option("--namespace", default="", type=TextType(), help="To which. Default: default.")
+@name_option("--namespace", help="To which. Default: default.")
 @target_option
 @click.option(
     "--to",

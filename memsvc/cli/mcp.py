@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from memsvc.cli.parameters import TextType
+from memsvc.cli.parameters import TextType, name_option
 from memsvc.cli.settings import SettingType, server_options
 from memsvc.errors import invalid
 from memsvc.log import start_logging
@@ -28,8 +28,8 @@ _AGENT = "mcp"
     show_envvar=True,
     help="What memsvc knows this process by.",
 )
-@click.option("--namespace", default="", type=TextType(), help="Whose namespace. Default: the token's, else default.")
-@click.option("--user", "user_id", default="", type=TextType(), show_default="me, or the token's", help="Whose memory.")
+@name_option("--namespace", help="Whose namespace. Default: the token's, else default.")
+@name_option("--user", "user_id", show_default="me, or the token's", help="Whose memory.")
 @click.option(
     "--agent",
     "agent_id",

@@ -9,6 +9,8 @@ import click
 
 DEFAULT_TARGET = "127.0.0.1:7432"
 
+Command = Callable[..., Any]
+
 
 class TextType(click.types.StringParamType):
     """Text that a request can hold: bytes of the shell that are no UTF-8 are none."""
@@ -32,6 +34,18 @@ class NameType(TextType):
         return name
 
 
+def name_option(*declarations: str, **attributes: Any) -> Callable[[Command], Command]:
+    """Return an option for a name that may be left out (the command is given ""), but not be empty.
+
+    An empty one is an unset variable of the shell, and would stand for somebody else.
+    """
+
+    def or_nothing(ctx: click.Context, param: click.Parameter, name: str | None) -> str:
+        return name or ""
+
+    return click.option(*declarations, default=None, type=NameType(), callback=or_nothing, **attributes)
+
+
 class TargetType(TextType):
     """Where a server may be; empty: nowhere, where that is something to say."""
 
@@ -48,9 +62,6 @@ class TargetType(TextType):
             return checked_target(target)
         except ValueError as error:
             self.fail(str(error), param, ctx)
-
-
-Command = Callable[..., Any]
 
 
 def target_option(function: Command) -> Command:

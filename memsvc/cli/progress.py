@@ -51,6 +51,8 @@ class Kept:
         try:
             kept = json.loads(self._path.read_text())
             about, reached = kept["about"], kept["reached"]
+        except OSError as error:
+            raise click.ClickException(f"{self._path}: {error.strerror}") from error
         except (ValueError, KeyError, TypeError):
             raise click.ClickException(f"{self._path} is damaged: delete it to begin anew") from None
         if about != self._about:
@@ -64,8 +66,11 @@ class Kept:
         if self._path is None:
             return
         beside = self._path.with_name(f"{self._path.name}.new")
-        beside.write_text(json.dumps({"about": self._about, "reached": reached}))
-        os.replace(beside, self._path)
+        try:
+            beside.write_text(json.dumps({"about": self._about, "reached": reached}))
+            os.replace(beside, self._path)
+        except OSError as error:
+            raise click.ClickException(f"{self._path}: {error.strerror}") from error
 
     def done(self) -> None:
         if self._path is not None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import click
 
-from memsvc.cli.parameters import NameType, TextType, target_option, token_option
+from memsvc.cli.parameters import NameType, name_option, target_option, token_option
 from memsvc_client import MemoryClient
 
 
 @click.command()
 @click.argument("users", nargs=-1, type=NameType(), metavar="[USER]...")
 @click.option("--all", "everybody", is_flag=True, help="Those of every user of the namespace.")
-@click.option("--namespace", default="", type=TextType(), help="Whose. Default: default.")
+@name_option("--namespace", help="Whose. Default: default.")
 @target_option
 @token_option
 def retry(users: tuple[str, ...], everybody: bool, namespace: str, target: str, token: str | None) -> None:

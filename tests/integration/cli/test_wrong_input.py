@@ -35,9 +35,10 @@ def told(*arguments: str) -> tuple[int, str]:
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the commands run: a folder, a file that is no text, and nothing else."""
+    """Where the commands run: a folder, a file that is no text, one to import, and nothing else."""
     (tmp_path / "folder").mkdir()
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "text").write_text('{"user_id": "ben", "memory": {"text": "Skis"}}\n')
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "300")
     return tmp_path
@@ -62,7 +63,13 @@ WRONG = [
     (["inject", "--setting=engine"], 2, "'engine' is not written as NAME=VALUE"),
     (["token", "create", "--namespace=a", "--rights=red"], 2, "must be of read, write, admin, not 'red'"),
     (["token", "create", "--namespace=", "--rights=read"], 2, "'--namespace': must not be empty"),
-    # As with a variable of the shell that is not set: neither all users, nor for ever.
+    # As with a variable of the shell that is not set: neither all users, nor for ever, nor somebody else.
+    (["mcp", "--user=", NOBODY], 2, "'--user': must not be empty"),
+    (["import", "binary", "--user=", NOBODY], 2, "'--user': must not be empty"),
+    (["import", "binary", "--namespace=", NOBODY], 2, "'--namespace': must not be empty"),
+    (["export", "sarah", "--namespace=", NOBODY], 2, "'--namespace': must not be empty"),
+    (["retry", "--all", "--namespace=", NOBODY], 2, "'--namespace': must not be empty"),
+    (["import", "text", "--progress=folder", NOBODY], 1, "folder: Is a directory"),
     (["token", "create", "--namespace=a", "--rights=read", "--users="], 2, "'--users': must not be empty"),
     (["token", "create", "--namespace=a", "--rights=read", "--expires-in="], 2, "--expires-in is written as 90d"),
 ]

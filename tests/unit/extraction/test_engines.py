@@ -12,7 +12,7 @@ from memsvc.extraction.engines import build_engine
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        (None, "mine.toml: .*No such file"),
+        (None, "cannot read .*mine.toml: No such file"),
         ("pattern = [", "mine.toml: "),
         ('[[pattern]]\nname = "a"\nsay = ["i [x"]\nfacts = []', "mine.toml: pattern 'a': "),
     ],
