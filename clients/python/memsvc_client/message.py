@@ -7,7 +7,7 @@ model's library or an agent framework made of it (see given_messages).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol, TypeAlias
@@ -115,8 +115,10 @@ class RoleAndContent(Protocol):
 MessageLike: TypeAlias = Message | tuple[str, str] | Mapping[str, Any] | ModelDump | RoleAndContent
 
 
-def messages_to_wire(messages: Iterable[MessageLike]) -> list[message_pb2.Message]:
-    """Return `messages` for the wire. Raises TypeError or ValueError that names the index of a wrong one."""
+def messages_to_wire(
+    messages: Iterable[MessageLike], mend: Callable[[Message], Message] | None = None
+) -> list[message_pb2.Message]:
+    """Return `messages`, mended, for the wire. Raises TypeError or ValueError that names the index of a wrong one."""
     if is_message(messages) or isinstance(messages, (str, Mapping)):
         raise TypeError(f"messages must be a list of messages, not one {type(messages).__name__}")
     if not isinstance(messages, Iterable) or isinstance(messages, (bytes, bytearray)):
@@ -124,7 +126,8 @@ def messages_to_wire(messages: Iterable[MessageLike]) -> list[message_pb2.Messag
     wire = []
     for index, given in enumerate(messages):
         try:
-            wire.append(_to_wire(_message(given)))
+            message = _message(given)
+            wire.append(_to_wire(mend(message) if mend else message))
         except (TypeError, ValueError) as error:
             kind = TypeError if isinstance(error, TypeError) else ValueError
             raise kind(f"messages[{index}]: {error}") from error

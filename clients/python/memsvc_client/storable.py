@@ -1,42 +1,67 @@
-"""Messages of agents as memory takes them: one NUL in what a tool read must not cost a whole run."""
+"""Messages of agents as memory takes them: a NUL in what a tool read, or too much of it, must not cost a whole run."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import NoReturn
 
-from memsvc.v1 import message_pb2
-from memsvc_client.message import Message, MessageLike, message_of, messages_to_wire
+from memsvc_client.fitting import fit, in_runs
+from memsvc_client.message import (
+    Media,
+    Message,
+    MessageLike,
+    Part,
+    ProviderPart,
+    ToolCall,
+    ToolResult,
+    message_of,
+    messages_to_wire,
+)
+from memsvc_client.wire import whole_characters
 
 
-def storable(messages: Iterable[MessageLike]) -> list[Message]:
-    """Return messages without NULs, and with what a model wrote for arguments in an object, where it is none.
+def storable(messages: Iterable[MessageLike]) -> Iterator[list[Message]]:
+    """Yield messages as the runs that they are stored as: one, if they are not too much (see fitting).
 
-    Raises TypeError or ValueError for what is no message.
+    Their texts are without NULs and halves of characters, and what a model wrote for arguments is in an object, where
+    it is none. Raises TypeError or ValueError for what is no message.
     """
-    wire = messages_to_wire(messages)
+    wire = messages_to_wire(messages, mend=_mended)
     for message in wire:
-        for part in message.parts:
-            _mend(part)
-    return [message_of(message) for message in wire]
+        fit(message)
+    for run in in_runs(wire):
+        yield [message_of(message) for message in run]
 
 
-def _mend(part: message_pb2.Part) -> None:
-    match part.WhichOneof("part"):
-        case "text":
-            part.text.text = _without_nul(part.text.text)
-        case "media":
-            part.media.caption = _without_nul(part.media.caption)
-        case "tool_call":
-            part.tool_call.arguments_json = _arguments(part.tool_call.arguments_json)
-        case "tool_result":
-            for each in part.tool_result.parts:
-                _mend(each)
+def _mended(message: Message) -> Message:
+    return replace(message, content=[_mended_part(part) for part in message.parts])
 
 
-def _without_nul(text: str) -> str:
-    return text.replace("\0", "")
+def _mended_part(part: Part) -> Part:
+    match part:
+        case ToolCall():
+            return replace(part, arguments_json=_arguments(whole_characters(part.arguments_json)))
+        case ToolResult():
+            return replace(part, content=[_mended_plain_part(each) for each in part.parts])
+        case _:
+            return _mended_plain_part(part)
+
+
+def _mended_plain_part(part: str | Media | ProviderPart) -> str | Media | ProviderPart:
+    match part:
+        case str():
+            return text_of_memory(part)
+        case Media():
+            return replace(part, caption=text_of_memory(part.caption))
+        case _:
+            return part
+
+
+def text_of_memory(said: str) -> str:
+    """Return a text as memory takes it: without NULs, and U+FFFD for half of a character."""
+    return whole_characters(said).replace("\0", "")
 
 
 def _arguments(text: str) -> str:

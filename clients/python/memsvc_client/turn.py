@@ -12,20 +12,22 @@ the log says so. Each method has a twin for asyncio (`acontext`), which takes a 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import uuid
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias, cast
 
 from memsvc_client.async_client import AsyncMemoryClient, AsyncUser
 from memsvc_client.client import MemoryClient, User
 from memsvc_client.context_calls import Context
+from memsvc_client.enums import Role
 from memsvc_client.errors import AlreadyExists, ClientMisused, MemoryServiceError, service_is_down
 from memsvc_client.memory import SearchHit
-from memsvc_client.message import MessageLike
+from memsvc_client.message import Message, MessageLike
 from memsvc_client.session_calls import RunReceipt
 from memsvc_client.settings import Settings
-from memsvc_client.storable import storable
+from memsvc_client.storable import storable, text_of_memory
 from memsvc_client.tool_calls import ToolDefinition
 
 AnyMemoryClient: TypeAlias = MemoryClient | AsyncMemoryClient
@@ -117,41 +119,48 @@ class Turn:
             return []
 
     def append(self, messages: Iterable[MessageLike], run_id: str = "", **options: Any) -> RunReceipt | None:
-        """Store the run, to be learned from; None where that cannot be. Options as `user.append_run`."""
+        """Store the run, to be learned from; None where that cannot be. Options as `user.append_run`.
+
+        What is too much for one run is stored as several, one after the other: the receipt is of the last one.
+        """
+        receipt = None
         try:
-            given = storable(messages)
-            try:
-                return self._blocking.append_run(self.session_id, given, run_id=run_id, **self._stored(options))
-            except AlreadyExists:
-                # A run that was taken up again: what it holds already is not stored twice.
-                return self._blocking.append_run(self.session_id, given, **self._stored(options))
+            for given, name, chosen in _runs(messages, run_id, options):
+                try:
+                    stored = self._blocking.append_run(self.session_id, given, run_id=name, **self._stored(chosen))
+                except AlreadyExists:
+                    # A run that was taken up again: what it holds already is not stored twice.
+                    stored = self._blocking.append_run(self.session_id, given, **self._stored(chosen))
+                receipt = stored
         except (MemoryServiceError, ValueError, TypeError) as failure:
             self._not_stored(failure)
             return None
+        return receipt
 
     async def aappend(self, messages: Iterable[MessageLike], run_id: str = "", **options: Any) -> RunReceipt | None:
-        append = self.user.append_run
+        append, receipt = self.user.append_run, None
         try:
-            given = storable(messages)
-            try:
-                stored = await self.awaited(append, self.session_id, given, run_id=run_id, **self._stored(options))
-            except AlreadyExists:
-                stored = await self.awaited(append, self.session_id, given, **self._stored(options))
+            for given, name, chosen in _runs(messages, run_id, options):
+                try:
+                    stored = await self.awaited(append, self.session_id, given, run_id=name, **self._stored(chosen))
+                except AlreadyExists:
+                    stored = await self.awaited(append, self.session_id, given, **self._stored(chosen))
+                receipt = cast("RunReceipt", stored)
         except (MemoryServiceError, ValueError, TypeError) as failure:
             self._not_stored(failure)
             return None
-        return cast("RunReceipt", stored)
+        return receipt
 
     async def aappend_once(self, messages: Iterable[MessageLike], run_id: str, **options: Any) -> bool:
         """Store a run that may be stored already, and tell whether it is: a framework hands over again what it held.
 
         False with a `failure`: memory is down, and the run may be given again; without: it can never be stored.
         """
+        append = self.user.append_run
         try:
-            given = storable(messages)
-            await self.awaited(self.user.append_run, self.session_id, given, run_id=run_id, **self._stored(options))
-        except AlreadyExists:
-            return True
+            for given, name, chosen in _runs(messages, run_id, options):
+                with contextlib.suppress(AlreadyExists):
+                    await self.awaited(append, self.session_id, given, run_id=name, **self._stored(chosen))
         except (MemoryServiceError, ValueError, TypeError) as failure:
             self._not_stored(failure)
             return False
@@ -203,9 +212,23 @@ class Turn:
             log.error("run_not_stored: %s", _short(failure))
 
 
+def _runs(
+    messages: Iterable[MessageLike], run_id: str, options: Mapping[str, Any]
+) -> Iterator[tuple[list[Message], str, dict[str, Any]]]:
+    """Yield what one run takes, with its id and options: the second one's is that of the first with -2 behind it."""
+    skips = options.get("skip_stored", True)
+    for number, given in enumerate(storable(messages), 1):
+        if number == 1:
+            yield given, run_id, dict(options)
+        elif new := [each for each in given if not skips or each.role != Role.SYSTEM]:
+            # What follows is new, also where it is the same as what the first one ends with, and replaces nothing.
+            name = run_id and f"{run_id}-{number}"
+            yield new, name, {**options, "replaces_run_id": "", "skip_stored": False}
+
+
 def _question(said: str) -> str:
     """Return as much of what was said as a query may hold: the end, where people ask."""
-    return said.replace("\0", "").encode()[-QUERY_BYTES:].decode(errors="ignore")
+    return text_of_memory(said).encode()[-QUERY_BYTES:].decode(errors="ignore")
 
 
 def _short(failure: Exception) -> str:

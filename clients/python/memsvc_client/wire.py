@@ -77,6 +77,13 @@ def string(name: str, value: str) -> str:
     return value
 
 
+def whole_characters(text: str) -> str:
+    """Return `text` with U+FFFD for each half of a character (a lone surrogate): what no text can hold."""
+    if text.isascii() or not _SURROGATE.search(text):
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 

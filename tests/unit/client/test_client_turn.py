@@ -9,7 +9,18 @@ from typing import Any
 import pytest
 from fake_memory_service import FakeMemoryService, Running
 
-from memsvc_client import AsyncMemoryClient, ClientMisused, Media, MemoryClient, Message
+from memsvc.rpc.messages import read_messages
+from memsvc.v1 import common_pb2
+from memsvc_client import (
+    AsyncMemoryClient,
+    ClientMisused,
+    Media,
+    MemoryClient,
+    Message,
+    ProviderPart,
+    ToolCall,
+    ToolResult,
+)
 from memsvc_client.message import MessageLike
 from memsvc_client.turn import QUERY_BYTES, UNAVAILABLE, Turn
 
@@ -111,11 +122,95 @@ async def test_what_no_text_of_memory_may_hold_costs_no_run(service: FakeMemoryS
         )
 
 
+async def test_half_of_a_character_costs_neither_the_context_nor_the_run(
+    service: FakeMemoryService, client: MemoryClient
+) -> None:
+    turn = Turn(client, "sarah", "s1")
+    turn.context("Where \ud83d do I ski\ud83d\ude00?")
+    await turn.asearch("Where \ud83d?")
+    assert turn.append([("user", "I ski\ud83d")])
+    assert service.received("CompileContext")[-1].request.query == "Where \ufffd do I ski😀?"
+    assert service.received("SearchMemories")[-1].request.query == "Where \ufffd?"
+    [run] = service.received("AppendRun")
+    assert run.request.run.messages[0].parts[0].text.text == "I ski\ufffd"
+
+
 async def test_a_run_that_is_given_again_is_stored_once(service: FakeMemoryService, client: MemoryClient) -> None:
     turn = Turn(client, "sarah", "s1")
     assert await turn.aappend_once(SAID, "r1")
     assert await Turn(client, "sarah", "s1").aappend_once(SAID, "r1")
     assert [run.run_id for run in client.user("sarah").runs("s1")] == ["r1"]
+
+
+LONG = "é" * 300_000
+ANSWER: dict[str, Any] = {"role": "tool", "tool_call_id": "c1", "content": LONG}
+LARGE: list[tuple[list[MessageLike], int]] = [
+    ([("user", "Read it"), ANSWER, ("assistant", "Long")], 1),
+    ([("user", LONG)], 1),
+    ([("user", "Read it"), *[ANSWER] * 12, ("assistant", "Long")], 2),
+    ([("user", "Count"), *[("assistant", "1")] * 2_500], 3),
+    ([Message("assistant", [ToolCall("c1", "write", json.dumps({"text": '"' * 300_000}))])], 1),
+    ([Message("assistant", [LONG, Media("image/png", caption=LONG), LONG, "\0" * 9, "end"])], 1),
+    ([Message("tool", [ToolResult("c1", ["a" * 200_000, ProviderPart(json.dumps(["a" * 200_000]))])])], 1),
+    ([Message("assistant", [ProviderPart(json.dumps({"image": "a" * 300_000}))])], 1),
+    ([Message("user", ["a" * 300] * 900)], 1),
+]
+
+
+@pytest.mark.parametrize(("said", "run_count"), LARGE)
+async def test_what_is_too_large_costs_no_turn(
+    said: list[MessageLike], run_count: int, service: FakeMemoryService, client: MemoryClient
+) -> None:
+    turn = Turn(client, "sarah", "s1")
+    assert turn.append(said)
+    assert await turn.aappend(said)
+    assert await turn.aappend_once(said, "r1")
+    assert await turn.aappend_once(said, "r1")
+    runs = [each.request.run for each in service.received("AppendRun")]
+    assert len(runs) == 4 * run_count
+    assert [run.run_id for run in runs[2 * run_count :]] == ["r1", "r1-2", "r1-3"][:run_count] * 2
+    for run in runs:
+        read_messages(run.messages, "run.messages")
+    assert sum(len(run.messages) for run in runs) == 4 * len(said)
+
+
+def test_what_is_cut_is_kept_by_its_beginning_with_how_much_is_left_out(
+    service: FakeMemoryService, client: MemoryClient
+) -> None:
+    call = ToolCall("c1", "write", json.dumps({"text": '"' * 300_000}))
+    image = ProviderPart(json.dumps({"image": "a" * 300_000}))
+    Turn(client, "sarah", "s1").append([ANSWER, Message("assistant", [call]), Message("assistant", [image])])
+    [[read, wrote, seen]] = [each.request.run.messages for each in service.received("AppendRun")]
+    text = read.parts[0].tool_result.parts[0].text.text
+    kept = text.partition("\n")[0]
+    assert set(kept) == {"é"}
+    assert text == f"{kept}\n[... {600_000 - 2 * len(kept)} bytes left out]"
+    assert 262_100 < len(text.encode()) <= 262_144
+    arguments = json.loads(wrote.parts[0].tool_call.arguments_json)["input"]
+    assert arguments.startswith('{"text": "\\"')
+    assert arguments.endswith(" bytes left out]")
+    assert seen.parts[0].text.text == f"[... {len(image.json)} bytes left out]"
+
+
+def test_a_message_as_large_as_one_may_be_is_stored_as_it_is(service: FakeMemoryService, client: MemoryClient) -> None:
+    said: list[MessageLike] = [("user", "a" * 262_144)] * 8
+    Turn(client, "sarah", "s1").append(said)
+    [run] = service.received("AppendRun")
+    assert {message.parts[0].text.text for message in run.request.run.messages} == {"a" * 262_144}
+
+
+def test_a_call_and_its_answers_stay_together_where_a_turn_is_several_runs(
+    service: FakeMemoryService, client: MemoryClient
+) -> None:
+    called: dict[str, Any] = {"role": "assistant", "tool_calls": [{"id": "c", "function": {"name": "f"}}]}
+    answered: dict[str, Any] = {"role": "tool", "tool_call_id": "c", "content": "ok"}
+    Turn(client, "sarah", "s1").append([("user", "Go"), *[called, answered, answered] * 500], replaces_run_id="r0")
+    runs = [each.request.run for each in service.received("AppendRun")]
+    assert [(len(run.messages), run.replaces_run_id) for run in runs] == [(1_000, "r0"), (501, "")]
+    assert runs[1].messages[0].role == common_pb2.ROLE_ASSISTANT
+    assert [each.request.skip_stored for each in service.received("AppendRun")] == [True, False]
+    Turn(client, "ben", "s1").append([called, *[answered] * 1_500, ("system", "Be brief.")])
+    assert [len(each.request.run.messages) for each in service.received("AppendRun")[2:]] == [1_000, 501]
 
 
 async def test_a_run_that_memory_could_not_take_is_told_from_one_that_it_never_will(

@@ -1,0 +1,103 @@
+"""What is too large for memory: a message is kept by its beginning, and a turn is stored as several runs.
+
+The longest text of the message is cut, and the next, until it fits; a note behind each says how much is left out. A
+part in its provider's own form cannot be cut, and goes: what it says stands beside it. Nothing but the message decides,
+so that the same one is cut the same way each time that an agent hands it over.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from operator import itemgetter
+from typing import Any
+
+from memsvc.v1 import common_pb2, message_pb2
+
+MESSAGE_BYTES = 256 << 10
+RUN_BYTES = 2 << 20
+RUN_MESSAGES = 1_000
+LEFT_OUT = "\n[... {} bytes left out]"
+"""What stands behind a text that was cut; the clients in other languages write the same."""
+_CUT = {"text": "text", "media": "caption", "tool_call": "arguments_json", "provider": "json"}
+"""What there may be too much of in a part."""
+
+
+def fit(message: message_pb2.Message) -> None:
+    """Cut a message that is larger than one may be."""
+    if message.ByteSize() <= MESSAGE_BYTES:
+        return
+    while (over := _size(message) - MESSAGE_BYTES) > 0:
+        length, parts, index = max(_lengths(message.parts), key=itemgetter(0), default=(0, message.parts, 0))
+        if not length or not _shorten(parts, index, length - over):
+            return
+
+
+def in_runs(messages: Sequence[message_pb2.Message]) -> Iterator[Sequence[message_pb2.Message]]:
+    """Yield messages in as many runs as it takes; tools' answers stay with their call where they can."""
+    sizes = [_size(message) for message in messages]
+    start = 0
+    while start < len(messages):
+        end = start + 1
+        room = RUN_BYTES - sizes[start]
+        while end < len(messages) and end - start < RUN_MESSAGES and sizes[end] <= room:
+            room -= sizes[end]
+            end += 1
+        call = end
+        while start < call < len(messages) and messages[call].role == common_pb2.ROLE_TOOL:
+            call -= 1
+        end = call if call > start else end
+        yield messages[start:end]
+        start = end
+
+
+def beginning(text: str, most: int) -> str:
+    """Return the beginning of a text, and how much is left out, in at most so many bytes, if that note needs no more.
+
+    >>> beginning("abcdé" * 9, 30)
+    'abcd\\n[... 50 bytes left out]'
+    """
+    whole = text.encode()
+    room = max(0, most - len(LEFT_OUT.format(len(whole))))
+    kept = whole[:room].decode(errors="ignore")
+    return kept + LEFT_OUT.format(len(whole) - len(kept.encode()))
+
+
+def _lengths(parts: Any) -> Iterator[tuple[int, Any, int]]:
+    """Yield what may be cut: how long it is, and its place."""
+    for index, part in enumerate(parts):
+        kind = part.WhichOneof("part")
+        if kind == "tool_result":
+            yield from _lengths(part.tool_result.parts)
+        elif kind in _CUT:
+            yield len(getattr(getattr(part, kind), _CUT[kind]).encode()), parts, index
+
+
+def _shorten(parts: Any, index: int, most: int) -> bool:
+    """Cut a part down to so many bytes, or leave it out; tell whether there is less of it now."""
+    part = parts[index]
+    kind = part.WhichOneof("part")
+    held, name = getattr(part, kind), _CUT[kind]
+    text = getattr(held, name)
+    match kind:
+        case "provider":
+            del parts[index]
+            if not parts:
+                parts.add().text.text = beginning(text, 0).lstrip()
+            return True
+        case "tool_call":
+            # They are an object in any case; in a string of JSON its quotes take twice the room.
+            cut = json.dumps({"input": beginning(text, most // 2 - 16)}, ensure_ascii=False)
+        case _:
+            cut = beginning(text, most)
+    setattr(held, name, cut)
+    return len(cut.encode()) < len(text.encode())
+
+
+def _size(of: Any) -> int:
+    """Return the size of a message or part as the service counts it: all its parts' strings."""
+    if isinstance(of, message_pb2.Message):
+        return sum(map(_size, of.parts))
+    held = getattr(of, of.WhichOneof("part"))
+    strings = sum(len(value.encode()) for _, value in held.ListFields() if isinstance(value, str))
+    return strings + (sum(map(_size, held.parts)) if of.HasField("tool_result") else 0)
