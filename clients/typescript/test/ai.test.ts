@@ -96,6 +96,40 @@ test("a NUL in what was said costs no run", async () => {
   );
 });
 
+test("what is too large costs no turn: it is kept by its beginning, or stored as several runs", async () => {
+  const user = userId();
+  const answered = (value: string) => ({
+    type: "tool-result" as const,
+    toolCallId: "c1",
+    toolName: "read",
+    output: { type: "text" as const, value },
+  });
+  const long = "é".repeat(150_000);
+  const call = { type: "tool-call" as const, toolCallId: "c1", toolName: "read", input: { text: '"'.repeat(300_000) } };
+  const messages: ModelMessage[] = [
+    { role: "user", content: "Read it." },
+    { role: "assistant", content: [call] },
+    ...Array.from(
+      { length: 1_100 },
+      (_, index): ModelMessage => ({ role: "tool", content: [answered(index < 9 ? long : "ok")] }),
+    ),
+  ];
+  await generateText({ ...agentOf(user), messages });
+  const runs = await client.user(user).runs("s1").toArray();
+  const stored = runs.flatMap((run) => run.messages);
+  assert.equal(stored.length, 1_104 - 1);
+  assert.ok(runs.length > 1);
+  const read = stored[2]?.parts[0]?.part;
+  const text = read?.case === "toolResult" && read.value.parts[0]?.part;
+  assert.ok(text && text.case === "text");
+  const [kept, note] = text.value.text.split("\n");
+  assert.match(kept ?? "", /^é{131000,}$/);
+  assert.equal(note, `[... ${300_000 - 2 * (kept?.length ?? 0)} bytes left out]`);
+  const called = stored[1]?.parts[0]?.part;
+  assert.ok(called?.case === "toolCall");
+  assert.match(JSON.parse(called.value.argumentsJson).input, /^{"text":"\\"[\s\S]* bytes left out\]$/);
+});
+
 test("the same question in two conversations of one agent is two runs", async () => {
   const user = userId();
   const agent = agentOf(user);

@@ -3,12 +3,13 @@ import { jsonSchema, type LanguageModelMiddleware, type ToolSet, tool } from "ai
 import type { Context, ContextOptions } from "../context.js";
 import { MemoryServiceError, serviceIsDown } from "../errors.js";
 import type { LearningMode } from "../generated/memsvc/v1/common_pb.js";
-import type { MessageLike } from "../messages.js";
+import type { Message } from "../generated/memsvc/v1/message_pb.js";
 import type { Settings } from "../settings.js";
 import type { User } from "../user.js";
 import type { Word } from "../words.js";
 import { heard } from "./answer.js";
-import { assistantMessages, messagesOf } from "./messages.js";
+import { fitting } from "./fitting.js";
+import { assistantMessages, instruction, messagesOf } from "./messages.js";
 import { beginning, goesOn, question, withContext, withoutAnswer } from "./prompt.js";
 import type { Content, Prompt } from "./spec.js";
 
@@ -89,7 +90,7 @@ class Conversation {
     if (this.current?.start === start) return this.current;
     const cut = prompt.at(-1)?.role === "user" ? withoutAnswer(prompt, begin) : [];
     // Of messages behind one of the system's the service stores those that it does not hold, and none where it holds all.
-    if (cut.length) await this.append([["system", "All that was said."], ...messagesOf(cut)]);
+    if (cut.length) await this.append([...instruction("All that was said."), ...messagesOf(cut)]);
     const { text, memoryIds } = await this.context(query);
     this.current = { start, text, memoryIds };
     return this.current;
@@ -138,10 +139,14 @@ class Conversation {
     return context;
   }
 
-  private async append(messages: MessageLike[], contextMemoryIds: readonly string[] = []): Promise<void> {
+  private async append(messages: Message[], contextMemoryIds: readonly string[] = []): Promise<void> {
     const patience = this.down ? { timeoutSeconds: LATE_APPEND_SECONDS } : {};
+    const stated = { contextMemoryIds, ...patience, ...this.stated() };
     try {
-      await this.user.appendRun(this.sessionId, messages, { contextMemoryIds, ...patience, ...this.stated() });
+      for (const [index, run] of fitting(messages).entries()) {
+        // What follows the first is new, also where it is the same as what that ends with.
+        await this.user.appendRun(this.sessionId, run, { ...stated, skipStored: index === 0 });
+      }
     } catch (failure) {
       if (failure instanceof MemoryServiceError && !serviceIsDown(failure)) {
         // The answer is not lost for it.

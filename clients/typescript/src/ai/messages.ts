@@ -20,6 +20,11 @@ export function assistantMessages(parts: readonly AnyPart[]): Message[] {
   return [...message(Role.ASSISTANT, parts.flatMap(spoken)), ...parts.flatMap(answered)];
 }
 
+/** Return an instruction, which is not stored. */
+export function instruction(words: string): Message[] {
+  return message(Role.SYSTEM, [text(words)]);
+}
+
 /** Return the words of a message's parts. */
 export function textOf(parts: readonly AnyPart[]): string {
   return parts.flatMap((each) => (each.type === "text" ? [each.text] : [])).join("\n");
