@@ -82,12 +82,19 @@ final class Turns {
     boolean isDown = turn.context().failure().isPresent();
     User user = isDown ? turn.user().withTimeout(LATE_APPEND) : turn.user();
     try {
-      user.appendRun(
-          turn.key().sessionId(),
-          SpringMessages.stored(said),
-          run ->
-              run.getRunBuilder()
-                  .addAllContextMemoryIds(turn.context().response().getMemoryIdsList()));
+      boolean isFirst = true;
+      for (List<dev.memsvc.v1.Message> run : Fitting.runs(SpringMessages.stored(said))) {
+        // What follows the first is new, also where it is the same as what that ends with.
+        boolean skips = isFirst;
+        isFirst = false;
+        user.appendRun(
+            turn.key().sessionId(),
+            run,
+            of ->
+                of.setSkipStored(skips)
+                    .getRunBuilder()
+                    .addAllContextMemoryIds(turn.context().response().getMemoryIdsList()));
+      }
     } catch (MemsvcException failure) {
       if (!failure.isServiceDown()) {
         log.error("run_not_stored: " + words(failure));

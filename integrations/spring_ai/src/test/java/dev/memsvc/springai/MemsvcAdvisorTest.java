@@ -8,7 +8,10 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.memsvc.client.MemsvcClient;
 import dev.memsvc.client.MemsvcException;
 import dev.memsvc.v1.Message;
+import dev.memsvc.v1.Role;
 import dev.memsvc.v1.Run;
+import dev.memsvc.v1.ToolCallPart;
+import dev.memsvc.v1.ToolResultPart;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
@@ -125,6 +128,56 @@ class MemsvcAdvisorTest {
   void aNulInWhatWasSaidCostsNoRun() {
     said(agent(client).build(), user, "s1", "I like\0 tea.").call().content();
     assertEquals(List.of("user assistant"), stored(user, "s1"));
+  }
+
+  @Test
+  void whatIsTooLargeIsKeptByItsBeginning() {
+    said(agent(client).build(), user, "s1", "é".repeat(200_000)).call().content();
+    assertEquals(List.of("user assistant"), stored(user, "s1"));
+    String text =
+        client
+            .user(user)
+            .runs("s1")
+            .iterator()
+            .next()
+            .getMessages(0)
+            .getParts(0)
+            .getText()
+            .getText();
+    String kept = text.split("\n")[0];
+    assertTrue(kept.matches("é{131000,131072}"));
+    assertEquals(
+        "\n[... " + (400_000 - 2 * kept.length()) + " bytes left out]",
+        text.substring(kept.length()));
+  }
+
+  @Test
+  void aTurnThatIsTooLargeIsSeveralRuns() {
+    ToolCallPart.Builder call =
+        ToolCallPart.newBuilder()
+            .setId("c1")
+            .setName("write")
+            .setArgumentsJson("{\"text\": \"" + "\\\"".repeat(150_000) + "\"}");
+    ToolResultPart.Builder answer = ToolResultPart.newBuilder().setCallId("c1");
+    answer.addPartsBuilder().getTextBuilder().setText("é".repeat(150_000));
+    List<Message> turn = new ArrayList<>();
+    for (int index = 0; index < 600; index++) {
+      if (index == 9) {
+        call.setArgumentsJson("{}");
+        answer.getPartsBuilder(0).getTextBuilder().setText("ok");
+      }
+      Message.Builder called = Message.newBuilder().setRole(Role.ROLE_ASSISTANT);
+      called.addPartsBuilder().setToolCall(call);
+      Message.Builder told = Message.newBuilder().setRole(Role.ROLE_TOOL);
+      told.addPartsBuilder().setToolResult(answer);
+      turn.addAll(List.of(called.build(), told.build()));
+    }
+    List<List<Message>> runs = Fitting.runs(turn);
+    assertEquals(1_200, runs.stream().mapToInt(List::size).sum());
+    for (List<Message> run : runs) {
+      client.user(user).appendRun("s1", run);
+      assertEquals(Role.ROLE_ASSISTANT, run.get(0).getRole());
+    }
   }
 
   @Test
