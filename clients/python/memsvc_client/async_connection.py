@@ -64,7 +64,7 @@ class AsyncConnection:
 
     def pages(self, pages: Pages[T]) -> AsyncListing[T]:
         """Return a list whose pages are fetched as they are needed."""
-        seconds = self._deadlines.timeout_seconds if pages.timeout is None else pages.timeout
+        seconds = self._deadlines.seconds_of_page(pages)
 
         async def fetch() -> Page[T]:
             reply = await self._send(pages.rpc, pages.request, seconds)

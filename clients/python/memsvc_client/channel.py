@@ -13,7 +13,7 @@ import grpc
 
 from memsvc_client import rpcs
 from memsvc_client.arguments import number
-from memsvc_client.calls import Call
+from memsvc_client.calls import Call, Pages
 from memsvc_client.errors import MemoryServiceError
 from memsvc_client.targets import TLS, checked_target, is_local
 from memsvc_client.wire import boolean, string
@@ -35,6 +35,10 @@ RETRY_BUFFER_BYTES = 8 * 1024 * 1024
 """A request that may be sent again is kept; the channel's own 256 KiB is less than a run may have."""
 MAX_RECONNECT_SECONDS = 1.0
 KEEPALIVE_SECONDS = 60.0
+
+
+LONGEST_SECONDS = 99_999_999.0
+"""Three years: gRPC writes eight digits, and takes a deadline far beyond for one that has passed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,11 @@ class Deadlines:
     def seconds(self, call: Call[Any]) -> float:
         """Return how long a call lasts."""
         own = self.timeout_seconds if call.without is None else self.context_timeout_seconds
-        return (own if call.timeout is None else call.timeout) + call.extra_seconds
+        return min((own if call.timeout is None else call.timeout) + call.extra_seconds, LONGEST_SECONDS)
+
+    def seconds_of_page(self, pages: Pages[Any]) -> float:
+        """Return how long it lasts to fetch a page."""
+        return min(self.timeout_seconds if pages.timeout is None else pages.timeout, LONGEST_SECONDS)
 
     def without(self, call: Call[T]) -> Callable[[MemoryServiceError], T] | None:
         """Return what makes the answer of a call without the service; None: its failure is raised."""

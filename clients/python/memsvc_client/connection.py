@@ -50,7 +50,7 @@ class Connection:
 
     def pages(self, pages: Pages[T]) -> Listing[T]:
         """Return a list whose pages are fetched as they are needed."""
-        seconds = self._deadlines.timeout_seconds if pages.timeout is None else pages.timeout
+        seconds = self._deadlines.seconds_of_page(pages)
 
         def fetch() -> Page[T]:
             reply = self._send(pages.rpc, pages.request, seconds)

@@ -7,6 +7,7 @@ import pytest
 from fake_memory_service import FakeMemoryService, Running, start
 
 from memsvc_client import (
+    AsyncMemoryClient,
     Consistency,
     ExtractionKind,
     Layer,
@@ -270,6 +271,18 @@ def test_a_call_carries_namespace_token_authority_and_deadline(running: Running)
     assert first.seconds_left == pytest.approx(700, abs=60)
     assert second.seconds_left == pytest.approx(300, abs=60)
     assert waiting.seconds_left == pytest.approx(2700, abs=60)
+
+
+@pytest.mark.parametrize("seconds", [1e8, 1e12, 1e300])
+async def test_a_deadline_of_any_length_is_one(seconds: float, running: Running) -> None:
+    with MemoryClient(running.target, timeout_seconds=seconds, context_timeout_seconds=seconds) as client:
+        memory_id = client.user("sarah").memories.add("Skis", timeout=seconds)
+        assert [each.memory_id for each in client.user("sarah").memories.list(timeout=seconds)] == [memory_id]
+        assert [each.memory_id for each in client.user("sarah").memories.list()] == [memory_id]
+        assert client.user("sarah").context(or_empty=True).text == "Skis\n"
+    async with AsyncMemoryClient(running.target, timeout_seconds=seconds, context_timeout_seconds=seconds) as other:
+        assert (await other.user("sarah").memories.get(memory_id, timeout=seconds)).memory == "Skis"
+        assert (await other.user("sarah").context(or_empty=True)).text == "Skis\n"
 
 
 def test_a_client_speaks_tcp_as_well() -> None:
