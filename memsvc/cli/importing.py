@@ -295,7 +295,8 @@ class _Import:
         while waiting:
             lines = waiting.pop()
             try:
-                self._import(client, lines)
+                if without_key := self._import(client, lines):
+                    waiting.append(without_key)
             except ResourceExhausted as error:
                 if error.reason != Reason.REQUEST_TOO_LARGE or len(lines) == 1:
                     raise
@@ -309,7 +310,8 @@ class _Import:
         self._keep(part[-1].number, part[-1].digest)
         self._shown.tick()
 
-    def _import(self, client: MemoryClient, lines: Sequence[Line]) -> None:
+    def _import(self, client: MemoryClient, lines: Sequence[Line]) -> Sequence[Line]:
+        """Import lines; return those that are to be imported without their key."""
         # The same again when the command goes on.
         name = f"{lines[0].number}-{lines[-1].number}-{len(lines)}{'-unkeyed' if lines[0].is_unkeyed else ''}"
         imported = client.user(lines[0].user_id).import_records(
@@ -324,8 +326,7 @@ class _Import:
                 without_key.append(line.without_key())
             else:
                 self._counts[outcome.result] += 1
-        if without_key:
-            self._import(client, without_key)
+        return without_key
 
 
 def _named(error: MemoryServiceError, lines: Sequence[Line]) -> tuple[Line, str]:

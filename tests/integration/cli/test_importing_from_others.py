@@ -5,12 +5,26 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from memsvc_client import AsyncMemoryClient, Memory, Trust
+from memsvc.cli.importing import _Import
+from memsvc.cli.importing_lines import Line
+from memsvc.cli.progress import Kept
+from memsvc_client import (
+    AsyncMemoryClient,
+    ExportRecord,
+    FieldViolation,
+    Imported,
+    ImportOutcome,
+    ImportResult,
+    InvalidArgument,
+    Memory,
+    Trust,
+)
 from tests.integration.cli.test_moving_commands import SETTINGS, memsvc
 from tests.torture.process import Installation, Server
 from tests.unit.foreign.test_reading_files import LETTA, MADE, TRIP, from_sql, zipped
@@ -136,3 +150,38 @@ async def test_damaged_rows_are_named_and_nothing_is_imported_unless_they_are_sk
     assert (skipping[0], skipping[2].splitlines()[-1]) == (1, "3 created, 0 skipped, 0 overwritten, 1 refused")
     nothing = await memsvc("import", str(path), "--from", "hindsight", "--target", server.target)
     assert "cannot be read as a ZIP archive: nothing was imported" in nothing[2]
+
+
+class Refusing:
+    """A service that has the keys of all memories elsewhere, and refuses one text without its key."""
+
+    def __init__(self, text: str) -> None:
+        self._refused = text
+
+    def user(self, user_id: str) -> Refusing:
+        return self
+
+    def server_info(self) -> None:
+        """It is there."""
+
+    def import_records(self, records: Sequence[ExportRecord], **_: Any) -> Imported:
+        memories = [record.memory for record in records]
+        assert all(memories)
+        for index, memory in enumerate(memories):
+            if memory and not memory.key and memory.memory == self._refused:
+                raise InvalidArgument("no", fields=(FieldViolation(f"records[{index}].memory.text", "is refused"),))
+        elsewhere = ImportOutcome(ImportResult.SKIPPED, "elsewhere")
+        taken = (elsewhere if memory and memory.key else ImportOutcome(ImportResult.CREATED) for memory in memories)
+        return Imported(outcomes=tuple(taken))
+
+
+def test_what_is_refused_without_its_key_is_named_by_its_own_line(capsys: pytest.CaptureFixture[str]) -> None:
+    def line(number: int, key: str) -> Line:
+        memory = {"memoryId": f"m{number}", "text": f"Text {number}", "layer": "LAYER_PROFILE", "key": key}
+        return Line(number, "", "sarah", ExportRecord.from_json(json.dumps({"memory": memory})), 99)
+
+    client: Any = Refusing("Text 4")
+    importing = _Import("skip", True, Kept(None, {}), rekey=True)
+    importing.run(client, [line(1, ""), line(2, ""), line(3, "city"), line(4, "food"), line(5, "name")])
+    assert "line 4: memory.text: is refused" in capsys.readouterr().err
+    assert importing.words() == "4 created, 0 skipped, 0 overwritten, 1 refused"
