@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from agents.items import TResponseInputItem
@@ -52,8 +51,11 @@ class MemsvcSession:
         if limit is not None and limit <= 0:
             return []
         items: list[Any] = []
-        for run in await self._runs(limit):
-            items = [*items_of(run.messages), *items]
+        try:
+            for run in await self._runs(limit):
+                items = [*items_of(run.messages), *items]
+        except MemoryServiceError as failure:
+            self.turn.missed(failure)
         return items if limit is None else items[-limit:]
 
     async def add_items(self, items: list[TResponseInputItem]) -> None:
@@ -63,7 +65,7 @@ class MemsvcSession:
             await self.flush()
 
     async def pop_item(self) -> TResponseInputItem | None:
-        """Take away the last item, and return it."""
+        """Take away the last item, and return it. Raises MemoryServiceError where it is there still."""
         if self._waiting:
             return self._waiting.pop()  # type: ignore[return-value]
         for run in await self._runs(None, last=True):
@@ -71,7 +73,8 @@ class MemsvcSession:
             if items:
                 left = [message_of(item) for item in items[:-1]] or [REMOVED]
                 learning = {"learning_mode": None if items[:-1] else "off", "skip_stored": False}
-                await self.turn.aappend(left, replaces_run_id=run.run_id, **learning)
+                if await self.turn.aappend(left, replaces_run_id=run.run_id, **learning) is None:
+                    raise self.turn.failure or MemoryServiceError("the item is not taken away")
                 return items[-1]  # type: ignore[no-any-return]
         return None
 
@@ -101,39 +104,23 @@ class MemsvcSession:
         """Return runs, newest first: all, as many as hold `limit` items, or the last that holds one."""
         wanted = 1 if last else limit
         runs: list[Run] = []
-        with contextlib.suppress(_Down):
-            if self._is_async:
-                async for run in self._listed():
-                    runs.append(run)
-                    if _holds(runs, wanted):
-                        break
-            else:
-                runs = await asyncio.to_thread(self._taken, wanted)
+        listed: Any = self.turn.user.runs(self.session_id, descending=True)
+        if not self._is_async:
+            return await asyncio.to_thread(_taken, listed, wanted)
+        async for run in listed:
+            runs.append(run)
+            if _holds(runs, wanted):
+                break
         return runs
 
-    def _taken(self, wanted: int | None) -> list[Run]:
-        runs: list[Run] = []
-        try:
-            for run in self.turn.user.runs(self.session_id, descending=True):
-                runs.append(run)
-                if _holds(runs, wanted):
-                    break
-        except MemoryServiceError as failure:
-            self.turn.missed(failure)
-            raise _Down from failure
-        return runs
 
-    async def _listed(self) -> Any:
-        try:
-            async for run in self.turn.user.runs(self.session_id, descending=True):
-                yield run
-        except MemoryServiceError as failure:
-            self.turn.missed(failure)
-            raise _Down from failure
-
-
-class _Down(Exception):
-    """Memory does not answer; it is logged."""
+def _taken(listed: Iterable[Run], wanted: int | None) -> list[Run]:
+    runs: list[Run] = []
+    for run in listed:
+        runs.append(run)
+        if _holds(runs, wanted):
+            break
+    return runs
 
 
 def _holds(runs: Sequence[Run], wanted: int | None) -> bool:

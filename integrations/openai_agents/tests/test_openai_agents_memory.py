@@ -13,7 +13,7 @@ import pytest
 from agents import Agent, OpenAIChatCompletionsModel, Runner, SQLiteSession, function_tool, set_tracing_disabled
 from openai import AsyncOpenAI
 
-from memsvc_client import AsyncMemoryClient, MemoryClient
+from memsvc_client import AsyncMemoryClient, MemoryClient, Unavailable
 from memsvc_openai_agents import MemsvcSession, amemsvc_tools, memsvc_instructions, memsvc_tools
 
 Learned = Callable[[str], str]
@@ -119,6 +119,61 @@ async def test_without_its_memory_the_agent_answers_and_one_line_says_so(
     lines = [record.getMessage() for record in caplog.records if record.name == "memsvc"]
     assert len(lines) == 1
     assert "Lyon" not in lines[0]
+
+
+class Silent:
+    """A client whose service is there to be read, and down for what is written."""
+
+    def __init__(self, client: MemoryClient) -> None:
+        self._client = client
+
+    def user(self, *args: Any, **options: Any) -> Any:
+        user = self._client.user(*args, **options)
+
+        def append_run(*_: Any, **__: Any) -> None:
+            raise Unavailable("down")
+
+        user.append_run = append_run  # type: ignore[method-assign]
+        return user
+
+
+async def test_an_item_that_is_not_taken_away_is_not_returned(
+    memory: MemoryClient, nowhere: MemoryClient, user_id: str
+) -> None:
+    await MemsvcSession(memory, user_id, "s1").add_items([{"role": "assistant", "content": "Hi"}])
+    silent: Any = Silent(memory)
+    for client in (nowhere, silent):
+        with pytest.raises(Unavailable):
+            await MemsvcSession(client, user_id, "s1").pop_item()
+    assert await MemsvcSession(memory, user_id, "s1").pop_item() == {"role": "assistant", "content": "Hi"}
+    assert await MemsvcSession(memory, user_id, "s1").pop_item() is None
+    assert await MemsvcSession(nowhere, user_id, "s1").get_items() == []
+
+
+@pytest.mark.parametrize("client_kind", ["blocking", "asyncio"])
+async def test_items_too_large_for_memory_come_back_as_what_they_say(
+    client_kind: str, database: Any, memory: MemoryClient, user_id: str
+) -> None:
+    image = {"type": "input_image", "image_url": "data:image/png;base64," + "a" * 300_000}
+    items: list[Any] = [
+        {"role": "user", "content": [{"type": "input_text", "text": "Look"}, image]},
+        {"type": "function_call", "call_id": "c1", "name": "read", "arguments": "{}", "id": "fc_1", "status": "done"},
+        {"type": "function_call_output", "call_id": "c1", "output": "é" * 100_000, "id": "o_1"},
+        {"type": "function_call", "call_id": "c2", "name": "read", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "c2", "output": "é" * 200_000},
+        {"role": "assistant", "content": "Done"},
+    ]
+    async with AsyncMemoryClient.local(database, context_timeout_seconds=30) as other:
+        session = MemsvcSession(memory if client_kind == "blocking" else other, user_id, "s1")
+        await session.add_items([*items[:5], *[items[5]] * 1_100])
+        back: list[Any] = await session.get_items()
+    assert back[0] == {"role": "user", "content": "Look"}
+    assert back[1] == items[1]
+    assert back[2] == {"type": "function_call_output", "call_id": "c1", "output": "é" * 100_000}
+    assert back[3] == items[3]
+    assert back[4]["output"].startswith("é" * 131_000 + "é")
+    assert back[4]["output"].endswith(" bytes left out]")
+    assert back[5:] == [items[5]] * 1_100
 
 
 def drawn_items(drawing: random.Random) -> list[Any]:
