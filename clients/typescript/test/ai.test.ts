@@ -6,7 +6,9 @@ import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
 import { createOpenAI } from "@ai-sdk/openai";
 import { generateText, isStepCount, jsonSchema, type ModelMessage, streamText, tool, wrapLanguageModel } from "ai";
+import { heard } from "../src/ai/answer.js";
 import { type AgentMemoryOptions, agentMemory } from "../src/ai/index.js";
+import type { Content, StreamPart } from "../src/ai/spec.js";
 import { connect, type MemoryClient, Role, Trust } from "../src/node.js";
 import { ScriptedModel } from "./model.js";
 import { TestServer } from "./server.js";
@@ -187,6 +189,26 @@ for (const [name, end] of [
     }
   });
 }
+
+test("a model hears at once that its answer is left, and not with its next piece", async () => {
+  const reasons: unknown[] = [];
+  const model = new ReadableStream<StreamPart>({
+    start(controller) {
+      controller.enqueue({ type: "text-start", id: "1" });
+      controller.enqueue({ type: "text-delta", id: "1", delta: "Hello" });
+    },
+    cancel: (reason) => void reasons.push(reason),
+  });
+  const said: Content[][] = [];
+  const reader = heard(model, undefined, async (answer) => void said.push(answer)).getReader();
+  await reader.read();
+  await reader.read();
+  const next = reader.read();
+  await reader.cancel("enough");
+  assert.deepEqual(reasons, ["enough"]);
+  assert.deepEqual(said, [[{ type: "text", text: "Hello" }]]);
+  assert.equal((await next).done, true);
+});
 
 test("the calls of tools are kept, and a turn of several steps is one run with one context", async () => {
   const user = userId();

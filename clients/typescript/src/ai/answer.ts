@@ -7,39 +7,39 @@ export function heard(
   signal: AbortSignal | undefined,
   ended: (answer: Content[]) => Promise<void>,
 ): ReadableStream<StreamPart> {
-  const parts = passedOn(stream, signal, ended);
-  return new ReadableStream<StreamPart>({
-    async pull(controller) {
-      const { done, value } = await parts.next();
-      if (done) controller.close();
-      else controller.enqueue(value);
-    },
-    async cancel() {
-      await parts.return();
-    },
-  });
-}
-
-async function* passedOn(
-  stream: ReadableStream<StreamPart>,
-  signal: AbortSignal | undefined,
-  ended: (answer: Content[]) => Promise<void>,
-): AsyncGenerator<StreamPart, void, undefined> {
+  const parts = stream.getReader();
   const answer: Content[] = [];
   const texts = new Map<string, { type: "text"; text: string }>();
   let failed = false;
-  try {
-    for await (const part of stream) {
-      failed ||= part.type === "error" || (part.type === "finish" && part.finishReason.unified === "error");
-      take(part, answer, texts);
-      yield part;
-    }
-  } catch (failure) {
-    failed ||= signal?.aborted !== true;
-    throw failure;
-  } finally {
-    if (!failed) await ended(answer);
-  }
+  let said: Promise<void> | undefined;
+  const end = () => {
+    said ??= failed ? Promise.resolve() : ended(answer);
+    return said;
+  };
+  return new ReadableStream<StreamPart>({
+    async pull(controller) {
+      try {
+        const { done, value } = await parts.read();
+        if (said) return;
+        if (!done) {
+          failed ||= value.type === "error" || (value.type === "finish" && value.finishReason.unified === "error");
+          take(value, answer, texts);
+          controller.enqueue(value);
+          return;
+        }
+      } catch (failure) {
+        failed ||= signal?.aborted !== true;
+        await end();
+        throw failure;
+      }
+      await end();
+      controller.close();
+    },
+    async cancel(reason) {
+      // The model stops now, not once it has said its next piece.
+      await Promise.all([parts.cancel(reason), end()]);
+    },
+  });
 }
 
 function take(part: StreamPart, answer: Content[], texts: Map<string, { type: "text"; text: string }>): void {
