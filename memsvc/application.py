@@ -13,13 +13,13 @@ from memsvc.access.audit import Audit
 from memsvc.access.gate import Gate, build_gate
 from memsvc.administration import Administration, Exporter, Importer, NamespaceEraser
 from memsvc.asking import Asker
+from memsvc.budget import Budgets
 from memsvc.clock import now_micros
 from memsvc.config import DEFAULTS, Config
 from memsvc.consolidation.consolidating import Consolidator
 from memsvc.extraction.engine import Engine
 from memsvc.extraction.engines import model_of
 from memsvc.extraction.jobs.attempts import Attempts
-from memsvc.extraction.jobs.budget import Budgets
 from memsvc.extraction.jobs.events import Hints
 from memsvc.extraction.jobs.extractions import Extractions
 from memsvc.extraction.jobs.worker import Worker
@@ -131,16 +131,16 @@ def build_application(
     hints = Hints()
     allowances = Allowances(settings.limits_file)
     quotas, heartbeat_seconds = Quotas(settings.memory_quota, allowances), settings.heartbeat_seconds
-    budgets = Budgets(users, writer, allowances)
+    budgets = Budgets(users, writer, allowances, meters)
     model = model_of(settings)
     asker = engine if isinstance(engine, Asker) else None
     redactor = Redactor(settings.redact, settings.redact_patterns)
     summarizer = Summarizer(driver, asker, redactor)
-    consolidator = Consolidator(users, asker, meaning, redactor)
+    consolidator = Consolidator(users, asker, meaning, redactor, budgets)
     settings_reader = SettingsReader(users, MemorySettings(operations=Operations(clear=settings.allow_clear)))
     quiet = Quiet(settings.quiet_seconds, max(settings.quiet_seconds, settings.max_quiet_seconds))
     administration = Administration(users, writer)
-    memory_reader = MemoryReader(users, asker, meaning)
+    memory_reader = MemoryReader(users, asker, meaning, budgets)
     sessions, history_search = Sessions(users, writer, redactor), HistorySearch(users, meaning)
     extractions = Extractions(
         users,
@@ -148,6 +148,7 @@ def build_application(
         engine,
         hints,
         quotas,
+        budgets,
         settings_reader,
         settings.max_unasked_deletions,
         heartbeat_seconds,

@@ -8,6 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from memsvc.asking import Asker
+from memsvc.budget import Budgets
 from memsvc.consolidation.alike import groups_alike
 from memsvc.consolidation.commands import consolidated
 from memsvc.consolidation.judging import judged
@@ -35,6 +36,7 @@ class Consolidator(Struct):
     asker: Asker | None
     meaning: Meaning | None
     redactor: Redactor
+    budgets: Budgets
 
     async def find(self, scope: Scope, last_failure: str = "") -> Found:
         """Return what to do to a user's memories as they are. Raises ExtractionError where the model fails."""
@@ -54,8 +56,13 @@ class Consolidator(Struct):
         return Found([*operations, *map(self._redacted, judgements)], answer.usage, answer.model)
 
     async def preview(self, scope: Scope) -> tuple[Commit, Usage, int]:
-        """Return what a consolidation would change: memories without etags, in a commit without a revision."""
-        found = await self.find(scope)
+        """Return what a consolidation would change: memories without etags, in a commit without a revision.
+
+        Raises as `Budgets.asking` does.
+        """
+        async with self.budgets.asking(scope.namespace) as bill:
+            found = await self.find(scope)
+            bill.usage = found.usage
         state = (await self.users.latest(scope)).state
         now = self.users.clock()
         draft = consolidated(state, Moment(max(now, state.core.time + 1), new_nonce(), now), found.operations)

@@ -13,8 +13,9 @@ import msgspec
 from msgspec import Struct
 
 from memsvc.asking import Asker
+from memsvc.budget import Budgets
 from memsvc.document import build_document
-from memsvc.errors import ExtractionError, FailedPrecondition, Reason, ResourceExhausted, Unavailable, invalid
+from memsvc.errors import FailedPrecondition, Reason, ResourceExhausted, Unavailable, invalid
 from memsvc.journal.draft import not_found
 from memsvc.limits import REPLY_BYTES
 from memsvc.meaning import Meaning
@@ -119,6 +120,8 @@ class MemoryReader(Struct):
     asker: Asker | None = None
     """The model that searches; None: there is none."""
     meaning: Meaning | None = None
+    budgets: Budgets | None = None
+    """What the model may cost; None: there is none."""
 
     async def get(self, scope: Scope, target: Target, consistency: Consistency = LATEST) -> tuple[Memory, HotUser]:
         """Return a memory. Raises NotFound (MEMORY_NOT_FOUND)."""
@@ -200,7 +203,7 @@ class MemoryReader(Struct):
                 await self.meaning.prepare(source)
             self.users.recount(source)
         if used is SearchMethod.AGENTIC:
-            picked, usage = await self._agentic(query, sources, asked, top_k, matches)
+            picked, usage = await self._agentic(scope.namespace, query, sources, asked, top_k, matches)
             # Somebody may have changed or deleted one while the model thought.
             present = [hit for hit in picked if sources[hit.shared_user_id].get(hit.memory.memory_id) is hit.memory]
             present = [hit for hit in present if hit.score >= min_score]
@@ -236,14 +239,19 @@ class MemoryReader(Struct):
 
     async def _agentic(
         self,
+        namespace: str,
         query: str,
         sources: Mapping[str, HotUser],
         asked: Asked,
         limit: int,
         matches: Callable[[Memory], bool] | None,
     ) -> tuple[Sequence[Found], Usage]:
-        """Return what the model picks among the nearest and then the newest, by rank. Raises Unavailable."""
+        """Return what the model picks among the nearest and then the newest, by rank.
+
+        Raises as `Budgets.asking` does.
+        """
         assert self.asker is not None
+        assert self.budgets is not None
         names = list(sources)
         nearest = _nearest(sources, asked, MOST_SHOWN, matches)
         # By user as well: clients choose ids, and two users may have the same.
@@ -256,12 +264,10 @@ class MemoryReader(Struct):
         for hit in sorted(newest, key=lambda each: -each.memory.update_time):
             place = names.index(hit.shared_user_id), hit.memory.memory_id
             candidates.setdefault(place, (hit.shared_user_id, hit.memory))
-        try:
-            picked, usage = await chosen(self.asker, query, list(candidates.values()), limit)
-        except ExtractionError as error:
-            raise Unavailable(error.reason, error.detail, retry_after_seconds=5.0) from error
+        async with self.budgets.asking(namespace) as bill:
+            picked, bill.usage = await chosen(self.asker, query, list(candidates.values()), limit)
         count = len(picked)
-        return [Found(each[1], (count - rank) / count, each[0]) for rank, each in enumerate(picked)], usage
+        return [Found(each[1], (count - rank) / count, each[0]) for rank, each in enumerate(picked)], bill.usage
 
     async def topics(
         self, scope: Scope, wanted: MemoryFilter, page_size: int, page_token: str, consistency: Consistency = LATEST

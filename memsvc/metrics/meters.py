@@ -70,7 +70,12 @@ class Meters:
         label = self.namespace(namespace)
         self.extractions.cell(label, outcome, reason).add(count)
         self.extraction_seconds.cell(outcome).observe(seconds)
+        self.asked(namespace, usage)
+
+    def asked(self, namespace: str, usage: Usage) -> None:
+        """Note what a model was asked, and what it cost."""
         if usage.calls:
+            label = self.namespace(namespace)
             self.model_calls.cell(label).add(usage.calls)
             for kind in ("input", "cached", "output"):
                 self.model_tokens.cell(label, kind).add(getattr(usage, f"{kind}_tokens"))

@@ -6,7 +6,7 @@ from typing import Final
 
 from memsvc.access.caller import current_caller
 from memsvc.application import Application
-from memsvc.errors import ExtractionError, Unavailable, invalid
+from memsvc.errors import invalid
 from memsvc.limits import check_id, page_size
 from memsvc.model import ImportMode
 from memsvc.rpc.calling import Context
@@ -121,10 +121,7 @@ class AdminService:
         if request.HasField("wait_for_consolidation"):
             wait = read_duration("wait_for_consolidation", request.wait_for_consolidation, MAX_WAIT_SECONDS)
         if request.validate_only:
-            try:
-                commit, usage, revision = await self._application.consolidator.preview(scope)
-            except ExtractionError as error:
-                raise Unavailable(error.reason, error.detail, retry_after_seconds=5.0) from error
+            commit, usage, revision = await self._application.consolidator.preview(scope)
             return pb.ConsolidateMemoriesResponse(
                 commit=proto_commit(commit, scope), usage=proto_usage(usage), revision=revision
             )

@@ -133,7 +133,7 @@ class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Reason.ValueTy
     REASON_LIMIT_REACHED: _Reason.ValueType  # 53
     """The caller, or its namespace, has as much as it may have at once or in a second: `50 calls a second`."""
     REASON_BUDGET_EXHAUSTED: _Reason.ValueType  # 54
-    """What learning may cost the namespace today is spent: `1000000 model tokens of 1000000 are spent until ...`."""
+    """What models may cost the namespace today is spent: `1000000 model tokens of 1000000 are spent until ...`."""
     REASON_AMBIGUOUS: _Reason.ValueType  # 55
     """What a tool is to forget fits several memories, or none wholly: `several memories fit that: name one by its number`."""
     REASON_SCHEMA_VIOLATION: _Reason.ValueType  # 56
@@ -266,7 +266,7 @@ REASON_PERMISSION_DENIED: Reason.ValueType  # 52
 REASON_LIMIT_REACHED: Reason.ValueType  # 53
 """The caller, or its namespace, has as much as it may have at once or in a second: `50 calls a second`."""
 REASON_BUDGET_EXHAUSTED: Reason.ValueType  # 54
-"""What learning may cost the namespace today is spent: `1000000 model tokens of 1000000 are spent until ...`."""
+"""What models may cost the namespace today is spent: `1000000 model tokens of 1000000 are spent until ...`."""
 REASON_AMBIGUOUS: Reason.ValueType  # 55
 """What a tool is to forget fits several memories, or none wholly: `several memories fit that: name one by its number`."""
 REASON_SCHEMA_VIOLATION: Reason.ValueType  # 56

@@ -175,7 +175,7 @@ class Reason(enum.StrEnum):
     """The caller, or its namespace, has as much as it may have at once or in a second: `50 calls a second`."""
 
     BUDGET_EXHAUSTED = "BUDGET_EXHAUSTED"
-    """What learning may cost the namespace today is spent: `1000000 model tokens of 1000000 are spent until ...`."""
+    """What models may cost the namespace today is spent: `1000000 model tokens of 1000000 are spent until ...`."""
 
     AMBIGUOUS = "AMBIGUOUS"
     """What a tool is to forget fits several memories, or none wholly: `several memories fit that: name one by its number`."""

@@ -23,7 +23,7 @@ LAYERS = [
     {"document", "journal", "search"},
     {"users"},
     {"writing"},
-    {"purge", "settings"},
+    {"budget", "purge", "settings"},
     {"meaning", "retention"},
     {"context", "copying", "memories"},
     {"sessions"},

@@ -111,7 +111,7 @@ const (
 	ReasonPermissionDenied Reason = "PERMISSION_DENIED"
 	// The caller, or its namespace, has as much as it may have at once or in a second: `50 calls a second`.
 	ReasonLimitReached Reason = "LIMIT_REACHED"
-	// What learning may cost the namespace today is spent: `1000000 model tokens of 1000000 are spent until ...`.
+	// What models may cost the namespace today is spent: `1000000 model tokens of 1000000 are spent until ...`.
 	ReasonBudgetExhausted Reason = "BUDGET_EXHAUSTED"
 	// What a tool is to forget fits several memories, or none wholly: `several memories fit that: name one by its number`.
 	ReasonAmbiguous Reason = "AMBIGUOUS"

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from msgspec import Struct, field, structs
 
 from memsvc.access.allowance import Quotas
+from memsvc.budget import Budgets
 from memsvc.clock import in_words
 from memsvc.config import DEFAULTS, Config
 from memsvc.consolidation.commands import FinishConsolidation
@@ -20,7 +21,6 @@ from memsvc.extraction.conversation import read
 from memsvc.extraction.engine import Action, Conversation, Engine, EngineEvent, Finished, Operation
 from memsvc.extraction.engine import Progress as EngineProgress
 from memsvc.extraction.engine import Proposal as EngineProposal
-from memsvc.extraction.jobs.budget import Budgets
 from memsvc.extraction.jobs.claims import Claimed, FinishCommand, Limits, PostponeCommand
 from memsvc.extraction.jobs.events import Hints, Progress, Proposed
 from memsvc.foreground import Foreground
@@ -264,13 +264,8 @@ class Attempts(Struct):
         return True
 
     async def _spend(self, scope: Scope, usage: Usage) -> None:
-        if self.budgets is None:
-            return
-        try:
+        if self.budgets is not None:
             await self.budgets.spend(scope.namespace, usage)
-        except Error as error:
-            # What was learned stands all the same.
-            log.warning("spending_not_counted", scope=scope, reason=error.reason)
 
     def _tell(self, extractions: Sequence[Extraction], hint: Progress | Proposed) -> None:
         for extraction in extractions:

@@ -11,11 +11,12 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from memsvc.access.allowance import Quotas
+from memsvc.budget import Budgets
 from memsvc.clock import now_micros
 from memsvc.config import DEFAULTS
 from memsvc.configuration import NOTHING, GivenSettings
 from memsvc.consolidation.commands import AcceptConsolidation
-from memsvc.errors import ExtractionError, FailedPrecondition, NotFound, Reason, Unavailable
+from memsvc.errors import FailedPrecondition, NotFound, Reason
 from memsvc.extraction.authority import rights_of
 from memsvc.extraction.conversation import nearest, task_origin
 from memsvc.extraction.engine import Conversation, Engine, Finished, Proposal
@@ -100,6 +101,7 @@ class Extractions(Struct):
     engine: Engine
     hints: Hints
     quotas: Quotas
+    budgets: Budgets
     settings_reader: SettingsReader
     max_unasked_deletions: int = DEFAULTS.max_unasked_deletions
     heartbeat_seconds: float = DEFAULTS.heartbeat_seconds
@@ -396,15 +398,15 @@ class Extractions(Struct):
             instructions=settings.capture_instructions,
         )
         finished = Finished(())
-        try:
-            async with contextlib.aclosing(self.engine.extract(conversation)) as events:
-                async for event in events:
-                    if isinstance(event, Proposal):
-                        yield Numbered(Proposed(1, event.operation))
-                    elif isinstance(event, Finished):
-                        finished = event
-        except ExtractionError as error:
-            raise Unavailable(error.reason, error.detail, retry_after_seconds=5.0) from error
+        async with (
+            self.budgets.asking(scope.namespace) as bill,
+            contextlib.aclosing(self.engine.extract(conversation)) as events,
+        ):
+            async for event in events:
+                if isinstance(event, Proposal):
+                    yield Numbered(Proposed(1, event.operation))
+                elif isinstance(event, Finished):
+                    finished, bill.usage = event, event.usage
         origin = Origin(agent_id=agent_id, team_id=team_id, engine=self.engine.name, model=finished.model)
         sources = [
             Source(replace(origin, author_id=message.author_id), message.time or now, message.text)

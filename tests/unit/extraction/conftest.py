@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 from replica import MakeReplica, Parrot, Replica
 
-from memsvc.access.allowance import Quotas
+from memsvc.access.allowance import Allowances, Quotas
+from memsvc.budget import Budgets
 from memsvc.config import Config
 from memsvc.extraction.jobs.attempts import Attempts
 from memsvc.extraction.jobs.events import Hints
@@ -49,7 +50,7 @@ async def make_replica(driver: Driver) -> AsyncIterator[MakeReplica]:
             users,
             writer,
             Sessions(users, writer),
-            Extractions(users, writer, engine, hints, Quotas(10_000), reader),
+            Extractions(users, writer, engine, hints, Quotas(10_000), Budgets(users, writer, Allowances()), reader),
             worker,
         )
         made.append(replica)

@@ -140,7 +140,7 @@ const (
 	Reason_REASON_PERMISSION_DENIED Reason = 52
 	// The caller, or its namespace, has as much as it may have at once or in a second: `50 calls a second`.
 	Reason_REASON_LIMIT_REACHED Reason = 53
-	// What learning may cost the namespace today is spent: `1000000 model tokens of 1000000 are spent until ...`.
+	// What models may cost the namespace today is spent: `1000000 model tokens of 1000000 are spent until ...`.
 	Reason_REASON_BUDGET_EXHAUSTED Reason = 54
 	// What a tool is to forget fits several memories, or none wholly: `several memories fit that: name one by its number`.
 	Reason_REASON_AMBIGUOUS Reason = 55

@@ -403,7 +403,7 @@ export enum Reason {
   LIMIT_REACHED = 53,
 
   /**
-   * What learning may cost the namespace today is spent: `1000000 model tokens of 1000000 are spent until ...`.
+   * What models may cost the namespace today is spent: `1000000 model tokens of 1000000 are spent until ...`.
    *
    * @generated from enum value: REASON_BUDGET_EXHAUSTED = 54;
    */
