@@ -121,7 +121,7 @@ async def test_an_address_that_cannot_be_had_says_why(home: dict[str, str]) -> N
 
 
 async def test_serve_says_in_one_line_what_it_serves_and_why(home: dict[str, str], tmp_path: Path) -> None:
-    environment = {**home, "MEMSVC_OPENAI_BASE_URL": "http://who:hush@127.0.0.1:9/v1", "MEMSVC_LEASE_SECONDS": "9"}
+    environment = {**home, "MEMSVC_OPENAI_BASE_URL": "http://ada:hush@127.0.0.1:9/v1", "MEMSVC_LEASE_SECONDS": "9"}
     async with FakeOpenAI():
         lines = await served(environment, tmp_path)
     (line,) = [line for line in lines if " serving " in line]
@@ -167,7 +167,7 @@ async def test_neither_the_key_nor_the_password_of_the_base_url_reaches_the_log(
     async with FakeOpenAI() as model:
         environment = {
             **home,
-            "MEMSVC_OPENAI_BASE_URL": model.base_url.replace("http://", "http://who:hush@"),
+            "MEMSVC_OPENAI_BASE_URL": model.base_url.replace("http://", "http://ada:hush@"),
             "OPENAI_API_KEY": "sk-quiet",
             "MEMSVC_OPENAI_EXTRA_HEADERS": "X-Secret=psst",
         }
@@ -176,33 +176,33 @@ async def test_neither_the_key_nor_the_password_of_the_base_url_reaches_the_log(
     text = "\n".join(lines)
     assert " extracted " in text
     assert "session=s1" in text
-    for secret in ("hush", "who", "sk-quiet", "psst", "Lyon", "sarah"):
+    for secret in ("hush", "ada", "sk-quiet", "psst", "Lyon", "sarah"):
         assert secret not in text
 
 
 @pytest.mark.parametrize(
     "url",
     [
-        "http://who:hush@127.0.0.1:9/v1",
-        "http://who:hu/sh@127.0.0.1:9/v1",
-        "who:hush@127.0.0.1:9/v1",
-        "ftp://who:hush@127.0.0.1:9",
-        "http://who:hush@[::1/v1",
-        "http://who:hush@",
+        "http://ada:hush@127.0.0.1:9/v1",
+        "http://ada:hu/sh@127.0.0.1:9/v1",
+        "ada:hush@127.0.0.1:9/v1",
+        "ftp://ada:hush@127.0.0.1:9",
+        "http://ada:hush@[::1/v1",
+        "http://ada:hush@",
     ],
 )
 async def test_doctor_does_not_print_the_password_of_the_models_base_url(url: str, home: dict[str, str]) -> None:
     ended = await run("doctor", "--openai-base-url", url, environment={**home, "OPENAI_API_KEY": "sk-quiet"})
     assert ended.code == 1
     assert "FAIL" in ended.output
-    for secret in ("hush", "hu/sh", "who", "sk-quiet"):
+    for secret in ("hush", "hu/sh", "ada", "sk-quiet"):
         assert secret not in ended.output + ended.errors
 
 
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("HTTPS_PROXY", "gopher://who:hush@127.0.0.1:9", "HTTPS_PROXY has a scheme that is none of"),
+        ("HTTPS_PROXY", "gopher://ada:hush@127.0.0.1:9", "HTTPS_PROXY has a scheme that is none of"),
         ("SSL_CERT_FILE", "/no/hush.pem", "SSL_CERT_FILE names what is not there"),
     ],
 )
@@ -229,7 +229,7 @@ SPEAKING = [
 
 @pytest.mark.parametrize("command", SPEAKING, ids=lambda command: command[0])
 async def test_a_target_that_is_none_says_what_to_write_instead(command: tuple[str, ...], home: dict[str, str]) -> None:
-    for target, said in (("localhost", "localhost:7432"), ("redis://who:hush@h/0", "a client speaks to a server")):
+    for target, said in (("localhost", "localhost:7432"), ("redis://ada:hush@h/0", "a client speaks to a server")):
         ended = await run(*command, "--target", target, environment=home)
         assert ended.code == 2
         assert "Invalid value for '--target'" in ended.errors

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from typing import Any
+
+SECONDS = 60.0
 
 LINES = {
     '{"jsonrpc": "2.0", "id": 24, "method": "tools/call", "params": {"name": "a", "arguments": {"b": "\\ud83d"}}}': (
@@ -28,9 +31,17 @@ async def test_what_is_no_message_is_answered() -> None:
     information = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "a", "version": "1"}}
     first = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": information}
     last = {"jsonrpc": "2.0", "id": 99, "method": "ping"}
-    output, _ = await process.communicate("\n".join([json.dumps(first), *LINES, json.dumps(last), ""]).encode())
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write("\n".join([json.dumps(first), *LINES, json.dumps(last), ""]).encode())
+    answers: list[dict[str, Any]] = []
+    async with asyncio.timeout(SECONDS):
+        # A request that is not answered yet when its host is gone need not be.
+        while not answers or answers[-1]["id"] != 99:
+            answers.append(json.loads(await process.stdout.readline()))
+    process.stdin.close()
+    await process.wait()
 
-    answers = [json.loads(line) for line in output.splitlines()]
     wanted = [each for each in LINES.values() if each is not None]
     assert [(each["id"], each["error"]["code"]) for each in answers if "error" in each] == wanted
     assert {each["id"] for each in answers if "result" in each} == {1, 99}
