@@ -365,9 +365,7 @@ class Writer:
         try:
             found = await self._driver.records(scope, first.seq - 1, 1)
             applied = bool(found) and found[0].nonce == first.nonce
-        except TruncatedJournal:
-            applied = False
-        except StorageUnavailable:
+        except (TruncatedJournal, StorageUnavailable):
             applied = False
         except Exception as error:
             log.warning("outcome_unknown", scope=scope, error=type(error).__name__)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.running import run_tests
 
 CASES = """
 import asyncio, time
@@ -92,24 +89,7 @@ WANTED = {
 def test_a_test_that_takes_too_long_fails_alone(tmp_path: Path) -> None:
     (tmp_path / "test_cases.py").write_text(CASES)
     (tmp_path / "conftest.py").write_text(REPORTS_SLOWLY)
-    how = [
-        "-p",
-        "tests.timeouts",
-        "-p",
-        "no:cacheprovider",
-        "-c",
-        str(ROOT / "pyproject.toml"),
-        f"--rootdir={tmp_path}",
-    ]
-    run = subprocess.run(
-        [sys.executable, "-m", "pytest", *how, "-v", "--no-header", "--tb=no", str(tmp_path)],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
+    run = run_tests(tmp_path, "tests.timeouts", "-v", "--no-header", "--tb=no")
     assert "INTERNALERROR" not in run.stdout + run.stderr
     found: dict[str, str] = {}
     for name, outcome in re.findall(r"::(\w+) (PASSED|FAILED|ERROR) ", run.stdout):

@@ -12,7 +12,9 @@ from memsvc.rpc.intake import _MOST_CALLS, FEW_LARGE, Intake
 SECONDS = 20.0
 
 
-async def test_calls_that_come_now_and_then_are_not_waited_for() -> None:
+async def test_calls_that_come_now_and_then_are_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intake_module, "_LONGEST_SECONDS", SECONDS)
+    monkeypatch.setattr(intake_module, "_MOST_CALLS", 1_000_000)
     intake, waiting = Intake(), asyncio.Event()
     intake.after(waiting.set)
     calls = 0
@@ -27,7 +29,7 @@ async def test_calls_that_come_now_and_then_are_not_waited_for() -> None:
 async def test_calls_that_come_all_the_time_are_waited_for_until_some_were_heard(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(intake_module, "_LONGEST_SECONDS", SECONDS)
+    monkeypatch.setattr(intake_module, "_LONGEST_SECONDS", 3 * SECONDS)
     intake, calls = Intake(), 0
     for _ in range(3):
         waiting = asyncio.Event()
