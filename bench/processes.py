@@ -93,9 +93,16 @@ def _running(module: Sequence[str], address: str, ready_file: Path) -> Iterator[
             time.sleep(0.001)
         yield Server(address, process, time.perf_counter() - started, ready_file)
     finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(_STOP_SECONDS)
-        except psutil.TimeoutExpired:
-            process.kill()
-            process.wait()
+        code = _ended(process)
+    if code:
+        raise RuntimeError(f"{module[0]} ended with code {code} after SIGTERM")
+
+
+def _ended(process: psutil.Popen) -> int:
+    """End a process and return its code."""
+    process.send_signal(signal.SIGTERM)
+    try:
+        return int(process.wait(_STOP_SECONDS))
+    except psutil.TimeoutExpired:
+        process.kill()
+        return int(process.wait())

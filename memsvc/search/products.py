@@ -15,11 +15,15 @@ _ROWS_A_BLOCK = 256
 
 def set_products(out: NDArray[np.float32], rows: NDArray[np.int8], vector: NDArray[np.int8]) -> None:
     """Set `out` to the product of each row with a vector."""
+    import numpy as np
+
     distances = _simsimd()
     if distances is None:
         _multiply(out, rows, vector)
     else:
-        distances(vector.reshape(1, -1), rows, "dot", out=out.reshape(1, -1))
+        # Not by its `out`: with that it takes a reference to None away that is not its own (6.5.16), and thousands of
+        # searches later CPython 3.11 ends the process, as None is gone.
+        out[:] = np.asarray(distances(vector.reshape(1, -1), rows, "dot", out_dtype="f32"))[0]
 
 
 @cache

@@ -31,6 +31,21 @@ def test_products_are_exact_whoever_makes_them(
         assert out.tolist() == [sum(map(int.__mul__, row, vector)) for row in rows]
 
 
+def test_products_take_no_reference_that_is_not_theirs() -> None:
+    # CPython 3.11 ends the process with the last reference to None.
+    pytest.importorskip("simsimd")
+    out, rows, vector = np.empty(3, np.float32), np.ones((3, 8), np.int8), np.ones(8, np.int8)
+    lent: tuple[object, ...] = (None, True, False, (), "dot", np.float32, out, rows, vector)
+    products.set_products(out, rows, vector)
+    before = [sys.getrefcount(each) for each in lent]
+
+    for _ in range(1_000):
+        products.set_products(out, rows, vector)
+
+    changed = [sys.getrefcount(each) - count for each, count in zip(lent, before, strict=True)]
+    assert max(map(abs, changed)) < 100
+
+
 def test_without_simsimd_numpy_multiplies(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "simsimd", None)
     products._simsimd.cache_clear()
