@@ -6,7 +6,6 @@ dogs." and "The user likes dogs" are one memory; "Likes cats", "Liked dogs" and 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -16,13 +15,13 @@ from msgspec.structs import replace
 from memsvc.journal.draft import Draft
 from memsvc.limits import METADATA_BYTES, TOPICS
 from memsvc.model import Memory, Trust, encode
-from memsvc.search.filter import fold_text, wording
+from memsvc.search.filter import wording
 
 PART_CHANGES: Final = 250
 PART_BYTES: Final = 1 << 20
 """One consolidation changes so many memories at most, or so much: the next one has the others."""
 
-_WORD: Final = re.compile(r"[^\W_]+(?:['’.@+#-][^\W_]+)*[+#]*")
+_STOPS: Final = ".,;:!?…\"'“”„‘’«»()[]。、，！？；：「」"
 _NOT_TELLING: Final = frozenset(("the", "a", "an", "user", "user's", "users", "their", "his", "her", "my"))
 _RANKS: Final = (Trust.STATED, Trust.IMPORTED, Trust.FROM_TOOL, Trust.INFERRED)
 """From what is trusted most to what is trusted least."""
@@ -87,10 +86,12 @@ def is_over(memory: Memory, now: int) -> bool:
 def telling_words(text: str) -> tuple[str, ...]:
     """Return the words of a text in order, without articles, "the user" and plural endings.
 
-    Not stemmed further: what was so ("liked") is not what is so. A text without such words is told by its wording.
+    Not stemmed further: what was so ("liked") is not what is so. Signs are words or belong to them, but for those that
+    end a part of a sentence: 🍕 is not 🍔, "A-" not "A", "10 %" not "10". The last word always tells: "vitamin A".
     """
-    words = [word for word in _WORD.findall(fold_text(text)) if word not in _NOT_TELLING]
-    return tuple(_singular(word) for word in words) or (wording(text),)
+    words = [word for each in wording(text).split() if (word := each.strip(_STOPS))]
+    telling = [word for word in words[:-1] if word not in _NOT_TELLING]
+    return tuple(_singular(word) for word in (*telling, *words[-1:])) or (wording(text),)
 
 
 def carry_out(draft: Draft, operations: Iterable[Operation]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 
 import msgspec
@@ -64,12 +65,27 @@ def fold_text(text: str) -> str:
 
 
 def wording(text: str) -> str:
-    """Return what two texts share that say the same in the same words: `text` folded, without a closing dot."""
-    folded = text.casefold() if text.isascii() else fold_text(text)
-    return " ".join(folded.split()).rstrip(".!")
+    """Return what two texts share that say the same in the same words: `text` without case and a closing dot.
+
+    Accents stay, unlike in what is searched: they tell バス from パス, "mà" from "má", "schon" from "schön".
+    """
+    folded = text.casefold() if text.isascii() else _one_form(text)
+    return " ".join(folded.split()).rstrip(".!。")
+
+
+def _one_form(text: str) -> str:
+    import unicodedata
+
+    decomposed = unicodedata.normalize("NFKD", text).casefold().translate(_ONE_SPELLING)
+    return unicodedata.normalize("NFC", _UNWRITTEN.sub("", decomposed))
 
 
 _ONE_SPELLING = str.maketrans({"\u200c": " ", "ة": "ه"})
+_UNWRITTEN = re.compile(
+    "[\u00ad\u200b\u200d-\u200f\u202a-\u202e\u2060-\u2064\ufe00-\ufe0f\ufeff"
+    "\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670]"
+)
+"""What is invisible, and the vowel points of Hebrew and Arabic, which most people leave out."""
 
 
 def matcher(wanted: MemoryFilter) -> Callable[[Memory], bool]:
