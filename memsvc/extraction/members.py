@@ -17,6 +17,8 @@ from memsvc.model import Layer, Memory
 
 _NOT_IN_KEYS: Final = re.compile(r"[^A-Za-z0-9_]+")
 _BRANCH: Final = "members"
+_BRANCHES: Final = 2
+"""How many names stand before the key itself."""
 _LONGEST: Final = 60
 
 
@@ -27,6 +29,16 @@ def member_key(author_id: str, key: str) -> str:
         digest = hashlib.blake2b(author_id.encode(), digest_size=4).hexdigest()
         name = f"m_{name.strip('_')}_{digest}"
     return f"{_BRANCH}.{name}.{key}"
+
+
+def is_member_key(key: str) -> bool:
+    """Tell whether a key is one that a member's fact has, as models are shown it."""
+    return key.startswith(f"{_BRANCH}.") and key.count(".") >= _BRANCHES
+
+
+def bare_key(key: str) -> str:
+    """Return a key without the member whose it is."""
+    return key.split(".", _BRANCHES)[_BRANCHES] if is_member_key(key) else key
 
 
 def by_author(conversation: Conversation) -> Sequence[Conversation]:

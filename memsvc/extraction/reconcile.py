@@ -29,8 +29,9 @@ from memsvc.extraction.authority import (
     terms_said,
 )
 from memsvc.extraction.engine import Action, Operation
-from memsvc.extraction.members import member_key
+from memsvc.extraction.members import bare_key, is_member_key, member_key
 from memsvc.extraction.saved import NOTHING_SAVED, Saved
+from memsvc.extraction.schemas import in_form, is_single_key
 from memsvc.ids import derived_id
 from memsvc.journal.draft import Draft
 from memsvc.json_text import json_text
@@ -251,6 +252,20 @@ class _Reconciling:
             return member_key(author_id, operation.key)
         return operation.key
 
+    def _placed(self, operation: Operation, source: Source) -> Operation:
+        """Return a fact at its place, in its form; what a member says of another one's has no place of its own."""
+        if self._rights.layers[operation.layer].schema is None and operation.key:
+            key = bare_key(operation.key)
+            value_json = in_form(operation.layer, key, operation.value_json, operation.text)
+            operation = replace(operation, value_json=value_json)
+        author_id = source.origin.author_id
+        is_shown = self._sources.of_members and operation.layer is Layer.PROFILE and is_member_key(operation.key)
+        if not is_shown or not author_id:
+            return replace(operation, key=self._key(operation, source))
+        if operation.key.startswith(member_key(author_id, "")):
+            return operation
+        return replace(operation, action=Action.ADD, number=0, key="", value_json="")
+
     def _numbered(self, number: int) -> Memory | None:
         shown = self._sources.shown
         if shown is not None:
@@ -264,7 +279,7 @@ class _Reconciling:
 
     def _learn(self, index: int, operation: Operation) -> None:
         draft, source = self._draft, self._sources.of(operation)
-        operation = replace(operation, key=self._key(operation, source))
+        operation = self._placed(operation, source)
         if operation.valid_from > source.time or 0 < operation.valid_to <= source.time:
             # What is over, or still to come, is not what the key says now.
             operation = replace(operation, key="", value_json="")
@@ -326,7 +341,10 @@ class _Reconciling:
 
     def _replace(self, before: Memory, proposed: Memory, operation: Operation) -> None:
         # An update names the whole list: what it leaves out is no longer so.
-        value_json = proposed.value_json if operation.action is Action.UPDATE else united_value(before, proposed)
+        has_form = self._rights.layers[before.layer].schema is None
+        value_json = proposed.value_json
+        if operation.action is not Action.UPDATE:
+            value_json = united_value(before, proposed, has_form=has_form)
         after = replace(
             before,
             text=proposed.text,
@@ -447,9 +465,18 @@ def _union(first: Sequence[str], second: Sequence[str]) -> tuple[str, ...]:
     return tuple(seen.values())[:TOPICS]
 
 
-def united_value(before: Memory, proposed: Memory) -> str:
-    """Return the value after something was added: lists unite by element, everything else is replaced."""
-    old, new = _list(before.value_json), _list(proposed.value_json)
+def united_value(before: Memory, proposed: Memory, *, has_form: bool) -> str:
+    """Return the value after something was added: lists unite by element, everything else is replaced.
+
+    `has_form`: canonical keys have the values that are theirs; else a schema of the layer says what they are.
+    """
+    key, held = bare_key(before.key), before.value_json
+    if has_form and is_single_key(before.layer, key):
+        return proposed.value_json
+    if has_form:
+        # A client may have written "French" where a list belongs.
+        held = in_form(before.layer, key, held, before.text)
+    old, new = _list(held), _list(proposed.value_json)
     if old is None or new is None:
         return proposed.value_json
     known = {json.dumps(item).casefold() for item in old}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from memsvc.extraction.engine import LayerSchema
+from memsvc.json_text import json_text
 from memsvc.model import Layer
 from memsvc.settings import LayerSettings, MemorySettings
 
@@ -58,6 +60,28 @@ def _configured(schema: LayerSchema, settings: LayerSettings) -> LayerSchema:
 def is_list_key(layer: Layer, key: str) -> bool:
     """Tell whether the value of a canonical key is a list, to which statements add."""
     return (layer, key) in _list_texts()
+
+
+def in_form(layer: Layer, key: str, value_json: str, text: str) -> str:
+    """Return a value as its canonical key takes it: a list for a list key, for any other no list of one.
+
+    A model that adds French to the languages says "French", or gives its sentence alone, as often as `["French"]`; what
+    is no list would take the place of all that is there. And `["Lyon"]` would be added to where the user lived before.
+    """
+    try:
+        value = json.loads(value_json) if value_json else None
+    except ValueError:
+        return value_json  # refused with the memory
+    if is_list_key(layer, key):
+        return value_json if isinstance(value, list) else json_text([text if value is None else value])
+    if is_single_key(layer, key) and isinstance(value, list) and len(value) == 1:
+        return json_text(value[0])
+    return value_json
+
+
+def is_single_key(layer: Layer, key: str) -> bool:
+    """Tell whether a canonical key has one value, which a later statement replaces."""
+    return key in _sections()[layer].keys and not is_list_key(layer, key)
 
 
 def list_text(layer: Layer, key: str, values: Iterable[object]) -> str:

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from memsvc.errors import NotFound, Reason, invalid
 from memsvc.extraction.reconcile import list_sentence, united_value
+from memsvc.extraction.schemas import in_form
 from memsvc.ids import derived_id
 from memsvc.journal.commands import Command, Decision, Recorded
 from memsvc.journal.draft import Draft, Moment
@@ -81,13 +82,16 @@ class SaveCommand(ToolCommand):
 
     def change(self, draft: Draft) -> None:
         fact = self.fact
+        value_json = fact.value_json
+        if fact.key and self.permissions.has_form(fact.layer):
+            value_json = in_form(fact.layer, fact.key, value_json, fact.text)
         proposed = Memory(
             memory_id=derived_id(draft.moment.time, draft.moment.nonce, 0),
             number=0,
             layer=fact.layer,
             text=fact.text,
             key=fact.key,
-            value_json=fact.value_json,
+            value_json=value_json,
             topics=fact.topics,
             origin=self.origin,
             trust=Trust.FROM_TOOL,
@@ -112,7 +116,7 @@ class SaveCommand(ToolCommand):
                 draft.supersede(before, after, draft.moment.time)
 
     def _superseding(self, before: Memory, proposed: Memory) -> Memory:
-        value_json = united_value(before, proposed)
+        value_json = united_value(before, proposed, has_form=self.permissions.has_form(before.layer))
         text = proposed.text if value_json == proposed.value_json else list_sentence(proposed, value_json)
         return replace(
             before,

@@ -39,6 +39,10 @@ class Permissions(Struct, frozen=True, kw_only=True):
                 raise invalid(field, said(memory, wrong), Reason.SCHEMA_VIOLATION)
         return replace(memory, config_revision=self.settings.config_revision)
 
+    def has_form(self, layer: Layer) -> bool:
+        """Tell whether the canonical keys of a layer have the values that are theirs, and no schema of its own."""
+        return self.settings.layers[layer].schema is None
+
     def require_add(self, layer: Layer) -> None:
         if not self.adds:
             raise forbidden("adding memories is switched off: only change or forget what is there")

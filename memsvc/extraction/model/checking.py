@@ -52,6 +52,10 @@ class Checker:
         self._is_source = conversation.is_source
         self._said_texts: dict[int, SaidText] = {}
         self._layers: Collection[Layer] = {schema.layer for schema in conversation.schemas} or set(Layer)
+        self._homes: dict[str, list[Layer]] = {}
+        for schema in conversation.schemas:
+            for key in schema.keys:
+                self._homes.setdefault(key, []).append(schema.layer)
         self._shown: Mapping[int, Memory] = {memory.number: memory for memory in shown}
 
     def check(self, fields: object) -> Operation | Flaw:
@@ -85,13 +89,16 @@ class Checker:
         number = 0 if action is Action.ADD else _number(fields.get("number"))
         if number and number not in self._shown:
             return Flaw.UNKNOWN_NUMBER
-        layer = self._shown[number].layer if number else _member(Layer, fields.get("layer"))
-        if layer not in self._layers:
-            return Flaw.WRONG_LAYER
-        assert layer is not None
         key = _clean(fields.get("key")).removesuffix("[]").replace("-", "_").replace(" ", "_")
         if number:
             key = self._shown[number].key or key
+        layer = self._shown[number].layer if number else _member(Layer, fields.get("layer"))
+        if layer is None:
+            return Flaw.WRONG_LAYER
+        if not number or not self._shown[number].key:
+            layer = self._home(layer, key)
+        if layer not in self._layers:
+            return Flaw.WRONG_LAYER
         if key and not _is_key(key):
             return Flaw.MALFORMED_KEY
         topics = _topics(fields.get("topics"))
@@ -122,6 +129,14 @@ class Checker:
             polarity=_polarity(fields.get("polarity")) if layer is Layer.FEEDBACK else Polarity.NONE,
             trust=trust,
         )
+
+    def _home(self, layer: Layer, key: str) -> Layer:
+        """Return the layer that has a key, where it is one alone: in another, what it says would stay when it changes.
+
+        For example `location` is of the profile, and "Lives in Paris" at `location` of the knowledge is never replaced.
+        """
+        homes = self._homes.get(key, ())
+        return homes[0] if len(homes) == 1 else layer
 
     def _named(self, target: Operation, quote: str) -> Operation | Flaw:
         """Return a deletion of what the user's words name; what they do not is deleted only as far as it was shown."""

@@ -118,6 +118,15 @@ async def test_a_fact_at_a_key_gives_way_and_a_list_grows(each_server: Harness) 
     assert (languages_spoken.text, languages_spoken.value_json) == ("Speaks French, German", '["French", "German"]')
 
 
+@pytest.mark.parametrize("value", ["French", ["French"], None])
+async def test_what_is_saved_to_a_list_is_added_to_it_however_it_is_written(server: Harness, value: Any) -> None:
+    await call(server, "save_memory", layer="profile", text="Speaks German", key="languages", value=["German"])
+    given = {} if value is None else {"value": value}
+    await call(server, "save_memory", layer="profile", text="French", key="languages", **given)
+    (memory,) = await listed(server)
+    assert json.loads(memory.value_json) == ["German", "French"]
+
+
 async def test_the_same_text_is_one_memory(each_server: Harness) -> None:
     await call(each_server, "save_memory", layer="knowledge", text="Is allergic to peanuts")
     again = await call(each_server, "save_memory", layer="knowledge", text="is allergic to Peanuts.")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from memsvc.extraction.engine import Action, Conversation, LayerSchema, Operation
 from memsvc.extraction.model.checking import Checker, Flaw
@@ -101,6 +102,33 @@ def test_a_layer_that_is_not_learned_is_wrong() -> None:
 def test_an_update_by_number_keeps_the_memorys_layer_and_key(number: object) -> None:
     operation = sound(action="update", number=number, layer="knowledge", key="elsewhere")
     assert (operation.number, operation.layer, operation.key) == (17, Layer.PROFILE, "location")
+
+
+SCHEMAS = (
+    LayerSchema(Layer.PROFILE, "", {"location": "", "role": ""}),
+    LayerSchema(Layer.POLICY, "", {"tone": "", "units": ""}),
+    LayerSchema(Layer.KNOWLEDGE, "", {"favorites.food": "", "units": ""}),
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "layer"),
+    [
+        ({"layer": "knowledge", "key": "location"}, Layer.PROFILE),
+        ({"layer": "profile", "key": "tone"}, Layer.POLICY),
+        ({"layer": "feedback", "key": "favorites.food"}, Layer.KNOWLEDGE),
+        ({"layer": "knowledge", "key": "location", "action": "delete"}, Layer.PROFILE),
+        ({"layer": "profile", "key": "role", "action": "update", "number": 18}, Layer.PROFILE),
+        ({"layer": "knowledge", "key": "units"}, Layer.KNOWLEDGE),
+        ({"layer": "profile", "key": "shoe_size"}, Layer.PROFILE),
+        ({"layer": "policy", "action": "update", "number": 17}, Layer.PROFILE),
+    ],
+)
+def test_a_key_of_one_layer_is_that_layers_wherever_the_model_puts_it(changes: Mapping[str, Any], layer: Layer) -> None:
+    known = [*KNOWN, Memory(memory_id="b", number=18, layer=Layer.KNOWLEDGE, text="Works as a nurse")]
+    operation = Checker(replace(CONVERSATION, schemas=SCHEMAS), known).check({**ADD, **changes})
+    assert isinstance(operation, Operation)
+    assert operation.layer is layer
 
 
 def test_deletes_name_their_target_in_one_way() -> None:

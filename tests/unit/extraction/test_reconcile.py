@@ -185,6 +185,46 @@ def test_lists_merge_by_element(user: User) -> None:
     assert "French, German" in memory.text
 
 
+@pytest.mark.parametrize("said_first", ['["German"]', '"German"', ""])
+@pytest.mark.parametrize("said_next", ['["French"]', '"French"', ""])
+@pytest.mark.parametrize("key", ["languages", "stack.languages", "allergies"])
+def test_what_a_list_gets_is_added_however_it_is_written(user: User, key: str, said_first: str, said_next: str) -> None:
+    user.learn(add("German", key, said_first))
+    user.learn(add("French", key, said_next), at=2 * NOW)
+    (memory,) = user.memories
+    assert json.loads(memory.value_json) == ["German", "French"]
+
+
+def test_what_a_client_has_put_where_a_list_belongs_is_added_to(user: User) -> None:
+    draft = user.draft()
+    held = Memory(memory_id="m", number=0, layer=Layer.PROFILE, key="pets", value_json='"a dog"', text="Has a dog")
+    draft.create(held)
+    user.commit(draft)
+    user.learn(add("Has a cat", "pets", '["a cat"]'), at=9 * NOW)
+    (memory,) = user.memories
+    assert json.loads(memory.value_json) == ["a dog", "a cat"]
+
+
+@pytest.mark.parametrize("first", ['["Paris"]', '"Paris"', '["Paris", "Rome"]'])
+@pytest.mark.parametrize("then", ['["Lyon"]', '"Lyon"'])
+@pytest.mark.parametrize("key", ["location", "role"])
+def test_what_has_one_value_is_replaced_however_it_is_written(user: User, key: str, first: str, then: str) -> None:
+    user.learn(add("Paris", key, first))
+    user.learn(add("Lyon", key, then), at=2 * NOW)
+    (memory,) = user.memories
+    assert memory.value_json == '"Lyon"'
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("バスが好き", "パスが好き"), ("Likes má", "Likes mà"), ("ชอบข้าว", "ชอบขาว"), ("Sagt schon", "Sagt schön")],
+)
+def test_facts_that_differ_in_a_mark_are_two(user: User, one: str, other: str) -> None:
+    for text in (one, other, one.upper(), f"{other}."):
+        user.learn(add(text, layer=Layer.KNOWLEDGE))
+    assert user.texts == [one, other]
+
+
 def test_an_update_by_number_replaces_that_memory(user: User) -> None:
     user.learn(add("Skis at Tahoe", layer=Layer.KNOWLEDGE))
     update = Operation(action=Action.UPDATE, layer=Layer.KNOWLEDGE, number=1, text="Skis at Kirkwood")
@@ -488,6 +528,24 @@ def test_what_members_of_a_team_say_is_kept_as_theirs(user: User) -> None:
         ("members.bob.location", "Lives in Rome", "bob"),
         ("", "Loves painting", "caroline"),
         ("", "Loves painting", "bob"),
+    }
+
+
+@pytest.mark.parametrize("key", ["location", "company", "stack.editor"])
+def test_a_member_changes_what_is_shown_by_its_number_and_its_key(user: User, key: str) -> None:
+    user.learn(add("Caroline has A", key, '"A"'), author_id="caroline")
+    (shown,) = user.memories
+    update = Operation(
+        action=Action.UPDATE, layer=Layer.PROFILE, number=1, text="Caroline has B", key=shown.key, value_json='"B"'
+    )
+    user.learn(update, author_id="caroline", at=2 * NOW)
+    user.learn(add("Caroline has C", shown.key, '"C"'), author_id="caroline", at=3 * NOW)
+    assert [(memory.key, memory.value_json) for memory in user.memories] == [(f"members.caroline.{key}", '"C"')]
+    # What Bob says of her is no more than a word of Bob's.
+    user.learn(replace(update, text="Caroline has D", value_json='"D"'), author_id="bob", at=4 * NOW)
+    assert {(memory.key, memory.text, memory.origin.author_id) for memory in user.memories} == {
+        (f"members.caroline.{key}", "Caroline has C", "caroline"),
+        ("", "Caroline has D", "bob"),
     }
 
 
