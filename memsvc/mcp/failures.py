@@ -17,8 +17,6 @@ _BUSY = "The memory service takes no more calls now: try again in a while."
 def sentence(failure: MemoryServiceError) -> str:
     """Return what became of a call that failed; the log says more."""
     log.warning("call_failed", kind=type(failure).__name__, reason=failure.reason or "-")
-    if service_is_down(failure):
-        return DOWN
     if isinstance(failure, (PermissionDenied, Unauthenticated)):
         return _REFUSED
     if isinstance(failure, ResourceExhausted):
@@ -29,6 +27,8 @@ def sentence(failure: MemoryServiceError) -> str:
                 return f"That is too much at once ({failure.reason}): ask for less."
             case _:
                 return _BUSY
+    if service_is_down(failure):
+        return DOWN
     # Paths of fields, not what is in them.
     fields = ", ".join(each.field for each in failure.fields)
     about = f" Look at {fields}." if fields else ""

@@ -60,13 +60,14 @@ func (e *Error) Is(target error) bool {
 		e.Code == codes.Canceled && target == context.Canceled
 }
 
-// ServiceDown tells whether the failure is the service's or the network's, and not the caller's.
+// ServiceDown tells whether the failure is the service's or the network's, and not the caller's. So is a limit that is over by
+// itself.
 func (e *Error) ServiceDown() bool {
 	switch e.Code {
 	case codes.Unavailable, codes.DeadlineExceeded, codes.Internal, codes.DataLoss, codes.Unknown:
 		return true
 	}
-	return false
+	return e.Reason == ReasonLimitReached || e.Reason == ReasonBudgetExhausted
 }
 
 // An ArgumentError is a mistake that was seen before anything was sent.

@@ -170,8 +170,10 @@ def error_from_status(code: grpc.StatusCode, message: str, trailers: Iterable[An
 
 
 def service_is_down(failure: MemoryServiceError) -> bool:
-    """Tell whether a failure is the service's or the network's, not the caller's."""
-    return isinstance(failure, (Unavailable, DeadlineExceeded, Internal, DataLoss, Unknown))
+    """Tell whether a failure is the service's or the network's, not the caller's; or a limit that is over by itself."""
+    return isinstance(failure, (Unavailable, DeadlineExceeded, Internal, DataLoss, Unknown)) or (
+        failure.reason in (Reason.LIMIT_REACHED, Reason.BUDGET_EXHAUSTED)
+    )
 
 
 def server_is_gone(failure: MemoryServiceError) -> bool:

@@ -181,9 +181,13 @@ export function errorFrom(thrown: unknown): MemoryServiceError {
   });
 }
 
-/** Tell whether a failure is the service's or the network's, not the caller's. */
+/** Limits of a namespace's that are over by themselves. */
+const PASSING: ReadonlySet<string> = new Set<ReasonName>(["LIMIT_REACHED", "BUDGET_EXHAUSTED"]);
+
+/** Tell whether a failure is the service's or the network's, not the caller's; so is a limit that is over by itself. */
 export function serviceIsDown(failure: MemoryServiceError): boolean {
-  return [Unavailable, DeadlineExceeded, Internal, DataLoss, Unknown].some((kind) => failure instanceof kind);
+  const kinds = [Unavailable, DeadlineExceeded, Internal, DataLoss, Unknown];
+  return PASSING.has(failure.reason) || kinds.some((kind) => failure instanceof kind);
 }
 
 /** Tell whether nobody answers there, or only to say goodbye; not so where a server answers without its database. */

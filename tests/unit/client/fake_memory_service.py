@@ -58,6 +58,8 @@ class Faults:
     """The same, as gRPC ends calls that a server had not taken yet as it stopped."""
     lose_reply: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     """The same, after it did it."""
+    limited: set[str] = field(default_factory=set)
+    """Methods that are called more often than they may be."""
     hang: set[str] = field(default_factory=set)
     """Methods that do not answer until the caller has gone."""
     cut_streams_after: list[int] = field(default_factory=list)
@@ -342,6 +344,8 @@ class FakeMemoryService(
         if self.faults.unavailable[method]:
             self.faults.unavailable[method] -= 1
             context.abort(grpc.StatusCode.UNAVAILABLE, "not now")
+        if method in self.faults.limited:
+            refuse(context, grpc.StatusCode.RESOURCE_EXHAUSTED, "LIMIT_REACHED", "2 calls a second", retry_seconds=0.5)
         if self.faults.not_taken[method]:
             self.faults.not_taken[method] -= 1
             context.abort(grpc.StatusCode.CANCELLED, "CANCELLED")

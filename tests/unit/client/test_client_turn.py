@@ -60,6 +60,17 @@ async def test_without_memory_the_same_holds_for_asyncio(caplog: pytest.LogCaptu
     assert len(lines(caplog)) == 1
 
 
+def test_a_limit_that_is_over_by_itself_stops_no_agent(
+    service: FakeMemoryService, client: MemoryClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    service.faults.limited |= {"CompileContext", "AppendRun"}
+    turn = Turn(client, "sarah", "s1")
+    assert turn.context("Where do I ski?") == ""
+    assert turn.append(SAID) is None
+    [line] = lines(caplog)
+    assert line.startswith("memory_down: the agent goes on without it: ResourceExhausted LIMIT_REACHED ")
+
+
 async def test_a_blocking_client_is_called_in_a_thread(service: FakeMemoryService, client: MemoryClient) -> None:
     turn = Turn(client, "sarah", "s1", mode="both")
     await turn.acontext("Where do I ski?")

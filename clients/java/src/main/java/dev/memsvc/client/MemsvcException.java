@@ -77,11 +77,14 @@ public class MemsvcException extends RuntimeException {
     return Optional.ofNullable(retryAfter);
   }
 
-  /** Whether it is the service's failure or the network's, and not the caller's. */
+  /**
+   * Whether it is the service's failure or the network's, and not the caller's. So is a limit that
+   * is over by itself.
+   */
   public boolean isServiceDown() {
     return switch (code) {
       case UNAVAILABLE, DEADLINE_EXCEEDED, INTERNAL, DATA_LOSS, UNKNOWN -> true;
-      default -> false;
+      default -> reason.equals("LIMIT_REACHED") || reason.equals("BUDGET_EXHAUSTED");
     };
   }
 
