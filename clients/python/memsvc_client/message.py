@@ -112,7 +112,9 @@ class RoleAndContent(Protocol):
     def content(self) -> Any: ...
 
 
-MessageLike: TypeAlias = Message | tuple[str, str] | Mapping[str, Any] | ModelDump | RoleAndContent
+MessageLike: TypeAlias = (
+    Message | message_pb2.Message | tuple[str, str] | Mapping[str, Any] | ModelDump | RoleAndContent
+)
 
 
 def messages_to_wire(
@@ -126,14 +128,20 @@ def messages_to_wire(
     wire = []
     for index, given in enumerate(messages):
         try:
-            message = _message(given)
-            wire.append(_to_wire(mend(message) if mend else message))
+            wire.append(_wire_of(given, mend))
         except (TypeError, ValueError) as error:
             kind = TypeError if isinstance(error, TypeError) else ValueError
             raise kind(f"messages[{index}]: {error}") from error
     if not wire:
         raise ValueError("messages must not be empty")
     return wire
+
+
+def _wire_of(given: object, mend: Callable[[Message], Message] | None) -> message_pb2.Message:
+    if isinstance(given, message_pb2.Message):
+        return given if mend is None else _to_wire(mend(message_of(given)))
+    message = _message(given)
+    return _to_wire(mend(message) if mend else message)
 
 
 def message_of(wire: message_pb2.Message) -> Message:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import NoReturn
 
+from memsvc.v1 import message_pb2
 from memsvc_client.fitting import fit, in_runs
 from memsvc_client.message import (
     Media,
@@ -16,13 +17,12 @@ from memsvc_client.message import (
     ProviderPart,
     ToolCall,
     ToolResult,
-    message_of,
     messages_to_wire,
 )
 from memsvc_client.wire import whole_characters
 
 
-def storable(messages: Iterable[MessageLike]) -> Iterator[list[Message]]:
+def storable(messages: Iterable[MessageLike]) -> Iterator[Sequence[message_pb2.Message]]:
     """Yield messages as the runs that they are stored as: one, if they are not too much (see fitting).
 
     Their texts are without NULs and halves of characters, and what a model wrote for arguments is in an object, where
@@ -31,8 +31,7 @@ def storable(messages: Iterable[MessageLike]) -> Iterator[list[Message]]:
     wire = messages_to_wire(messages, mend=_mended)
     for message in wire:
         fit(message)
-    for run in in_runs(wire):
-        yield [message_of(message) for message in run]
+    yield from in_runs(wire)
 
 
 def _mended(message: Message) -> Message:

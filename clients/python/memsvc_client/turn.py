@@ -15,16 +15,16 @@ import asyncio
 import contextlib
 import logging
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
+from memsvc.v1 import common_pb2, message_pb2
 from memsvc_client.async_client import AsyncMemoryClient, AsyncUser
 from memsvc_client.client import MemoryClient, User
 from memsvc_client.context_calls import Context
-from memsvc_client.enums import Role
 from memsvc_client.errors import AlreadyExists, ClientMisused, MemoryServiceError, service_is_down
 from memsvc_client.memory import SearchHit
-from memsvc_client.message import Message, MessageLike
+from memsvc_client.message import MessageLike
 from memsvc_client.session_calls import RunReceipt
 from memsvc_client.settings import Settings
 from memsvc_client.storable import storable, text_of_memory
@@ -214,13 +214,13 @@ class Turn:
 
 def _runs(
     messages: Iterable[MessageLike], run_id: str, options: Mapping[str, Any]
-) -> Iterator[tuple[list[Message], str, dict[str, Any]]]:
+) -> Iterator[tuple[Sequence[message_pb2.Message], str, dict[str, Any]]]:
     """Yield what one run takes, with its id and options: the second one's is that of the first with -2 behind it."""
     skips = options.get("skip_stored", True)
     for number, given in enumerate(storable(messages), 1):
         if number == 1:
             yield given, run_id, dict(options)
-        elif new := [each for each in given if not skips or each.role != Role.SYSTEM]:
+        elif new := [each for each in given if not skips or each.role != common_pb2.ROLE_SYSTEM]:
             # What follows is new, also where it is the same as what the first one ends with, and replaces nothing.
             name = run_id and f"{run_id}-{number}"
             yield new, name, {**options, "replaces_run_id": "", "skip_stored": False}

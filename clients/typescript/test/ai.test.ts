@@ -9,7 +9,7 @@ import { generateText, isStepCount, jsonSchema, type ModelMessage, streamText, t
 import { heard } from "../src/ai/answer.js";
 import { type AgentMemoryOptions, agentMemory } from "../src/ai/index.js";
 import type { Content, StreamPart } from "../src/ai/spec.js";
-import { connect, type MemoryClient, Role, Trust } from "../src/node.js";
+import { connect, type MemoryClient, type Part, Role, Trust } from "../src/node.js";
 import { ScriptedModel } from "./model.js";
 import { TestServer } from "./server.js";
 
@@ -130,6 +130,25 @@ test("what is too large costs no turn: it is kept by its beginning, or stored as
   const called = stored[1]?.parts[0]?.part;
   assert.ok(called?.case === "toolCall");
   assert.match(JSON.parse(called.value.argumentsJson).input, /^{"text":"\\"[\s\S]* bytes left out\]$/);
+});
+
+test("of too many parts the first are kept, with how many are left out", async () => {
+  const user = userId();
+  const lines = Array.from({ length: 1_500 }, (_, index) => ({ type: "text" as const, text: `line ${index}` }));
+  const call = { type: "tool-call" as const, toolCallId: "c1", toolName: "read", input: {} };
+  const output = { type: "content" as const, value: lines };
+  const messages: ModelMessage[] = [
+    { role: "user", content: lines.slice(0, 1_001) },
+    { role: "assistant", content: [call] },
+    { role: "tool", content: [{ type: "tool-result", toolCallId: "c1", toolName: "read", output }] },
+  ];
+  await generateText({ ...agentOf(user), messages });
+  const [run] = await client.user(user).runs("s1").toArray();
+  const told = (parts: readonly Part[]) => parts.slice(-2).map(({ part }) => part.case === "text" && part.value.text);
+  const read = run?.messages[2]?.parts[0]?.part;
+  assert.deepEqual(told(run?.messages[0]?.parts ?? []), ["line 998", "[... 2 parts left out]"]);
+  assert.ok(read?.case === "toolResult");
+  assert.deepEqual(told(read.value.parts), ["line 997", "[... 502 parts left out]"]);
 });
 
 test("the same question in two conversations of one agent is two runs", async () => {

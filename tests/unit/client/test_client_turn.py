@@ -165,6 +165,10 @@ LARGE: list[tuple[list[MessageLike], int]] = [
     ([Message("tool", [ToolResult("c1", ["a" * 200_000, ProviderPart(json.dumps(["a" * 200_000]))])])], 1),
     ([Message("assistant", [ProviderPart(json.dumps({"image": "a" * 300_000}))])], 1),
     ([Message("user", ["a" * 300] * 900)], 1),
+    ([Message("user", ["a"] * 1_001)], 1),
+    ([Message("tool", [ToolResult("c1", ["a" * 300] * 1_500)])], 1),
+    ([Message("tool", [ToolResult(f"c{number}", ["a", "b"]) for number in range(600)])], 1),
+    ([Message("tool", [ToolResult("c1", ["a"] * 1_100), *["a"] * 300, ToolResult("c2", ["a"] * 1_200)])], 1),
 ]
 
 
@@ -201,6 +205,19 @@ def test_what_is_cut_is_kept_by_its_beginning_with_how_much_is_left_out(
     assert arguments.startswith('{"text": "\\"')
     assert arguments.endswith(" bytes left out]")
     assert seen.parts[0].text.text == f"[... {len(image.json)} bytes left out]"
+
+
+def test_of_too_many_parts_the_first_are_kept_with_how_many_are_left_out(
+    service: FakeMemoryService, client: MemoryClient
+) -> None:
+    answer = Message("tool", [ToolResult("c1", [f"line {number}" for number in range(1_500)])])
+    many = Message("user", [f"line {number}" for number in range(1_001)])
+    Turn(client, "sarah", "s1").append([many, answer, Message("assistant", ["a"] * 1_000)])
+    [[said, read, whole]] = [each.request.run.messages for each in service.received("AppendRun")]
+    assert [part.text.text for part in said.parts[997:]] == ["line 997", "line 998", "[... 2 parts left out]"]
+    [result] = [part.tool_result for part in read.parts]
+    assert [part.text.text for part in result.parts[996:]] == ["line 996", "line 997", "[... 502 parts left out]"]
+    assert {part.text.text for part in whole.parts} == {"a"}
 
 
 def test_a_message_as_large_as_one_may_be_is_stored_as_it_is(service: FakeMemoryService, client: MemoryClient) -> None:

@@ -1,11 +1,13 @@
 /**
  * What is too large for memory: a message is kept by its beginning, and a turn is stored as several runs. As the adapters of
- * Python do: the longest text of a message is cut, and the next, until it fits.
+ * Python do: the longest text of a message is cut, and the next, until it fits; of too many parts the first are kept.
  */
+import { create } from "@bufbuild/protobuf";
 import { Role } from "../generated/memsvc/v1/common_pb.js";
-import type { Message, Part } from "../generated/memsvc/v1/message_pb.js";
+import { type Message, type Part, PartSchema, TextPartSchema } from "../generated/memsvc/v1/message_pb.js";
 
 const MESSAGE_BYTES = 256 << 10;
+const MESSAGE_PARTS = 1_000;
 const RUN_BYTES = 2 << 20;
 const RUN_MESSAGES = 1_000;
 const encoder = new TextEncoder();
@@ -17,15 +19,35 @@ export function fitting(messages: readonly Message[]): Message[][] {
 }
 
 function fit(message: Message): void {
-  for (let over = excess(message); over > 0; over = excess(message)) {
-    const texts = message.parts.flatMap(textsOf);
-    if (!texts.length) return;
+  while (count(message.parts) > MESSAGE_PARTS) keepFirstParts(message.parts);
+  let over = sizeOf(message) - MESSAGE_BYTES;
+  if (over <= 0) return;
+  const texts = message.parts.flatMap(textsOf);
+  while (over > 0 && texts.length) {
     const longest = texts.reduce((most, each) => (each.length > most.length ? each : most));
-    if (!longest.shorten(longest.length - over)) return;
+    const { length } = longest;
+    longest.length = longest.shorten(length - over);
+    if (longest.length >= length) return;
+    over -= length - longest.length;
   }
 }
 
-const excess = (message: Message) => sizeOf(message) - MESSAGE_BYTES;
+/** Leave out the last parts of where most of them are, until the message fits or none is left of these. */
+function keepFirstParts(parts: Part[]): void {
+  const lists = [parts, ...parts.map(answerOf)];
+  const most = lists.reduce((longest, each) => (each.length > longest.length ? each : longest));
+  let leftOut = 0;
+  for (let over = count(parts) + 1 - MESSAGE_PARTS; over > 0 && most.length; leftOut++) over -= count(most.splice(-1));
+  const note = create(TextPartSchema, { text: `[... ${leftOut} parts left out]` });
+  most.push(create(PartSchema, { part: { case: "text", value: note } }));
+}
+
+/** Return how many parts there are as the service counts them: those of tools' answers too. */
+function count(parts: readonly Part[]): number {
+  return parts.reduce((sum, each) => sum + 1 + answerOf(each).length, 0);
+}
+
+const answerOf = ({ part }: Part) => (part.case === "toolResult" ? part.value.parts : []);
 
 /** Return the runs of a turn; tools' answers stay with their call where they can. */
 function runs(messages: readonly Message[]): Message[][] {
@@ -47,9 +69,9 @@ function runs(messages: readonly Message[]): Message[][] {
 }
 
 interface Text {
-  readonly length: number;
-  /** Cut it down to so many bytes, and tell whether it is shorter now. */
-  shorten(most: number): boolean;
+  length: number;
+  /** Cut it down to so many bytes, and return how many there are now. */
+  shorten(most: number): number;
 }
 
 /** Return what may be cut of a part. */
@@ -67,8 +89,7 @@ function textsOf({ part }: Part): Text[] {
 }
 
 function text(said: string, shortened: (most: number) => string): Text {
-  const length = bytesOf(said);
-  return { length, shorten: (most) => bytesOf(shortened(most)) < length };
+  return { length: bytesOf(said), shorten: (most) => bytesOf(shortened(most)) };
 }
 
 /** Return the beginning of a text, and how much is left out, in at most so many bytes, if that note needs no more. */
