@@ -63,9 +63,12 @@ REFUSALS: Final = {
 """What is told of each reason why an operation is not carried out."""
 
 
-def objection(memory: Memory, trust: Trust, observe_time: int) -> Reason | None:
-    """Return why something of this trust, said at this time, may not replace or delete `memory`; None: it may."""
-    if memory.observe_time > observe_time:
+def objection(memory: Memory, trust: Trust, observe_time: int, now: int) -> Reason | None:
+    """Return why something of this trust, said at this time, may not replace or delete `memory`; None: it may.
+
+    A memory that says of itself that it is still to be said has a wrong date, and is no newer than anything.
+    """
+    if observe_time < memory.observe_time <= now:
         return Reason.OUTDATED
     if trust is Trust.INFERRED and memory.trust in (Trust.STATED, Trust.IMPORTED):
         return Reason.OUTRANKED

@@ -28,7 +28,7 @@ from memsvc.model import (
     decode,
 )
 from memsvc.search.hybrid import Asked
-from memsvc.sessions import timed
+from memsvc.sessions import said_by
 from memsvc.settings import DEFAULT_SETTINGS, MemorySettings
 from memsvc.storage.driver import PageOf, RowKind
 from memsvc.users import HotUser, Users
@@ -61,7 +61,7 @@ class Reading(Struct, frozen=True):
     def sources(self, extractions: Sequence[Extraction], engine: str, model: str) -> Sources:
         """Return where each message came from."""
         first = extractions[0]
-        sources = []
+        sources: list[Source] = []
         for run in self.runs:
             for message in run.messages:
                 called_in = run.metadata if self.conversation.is_task else {}
@@ -76,7 +76,7 @@ class Reading(Struct, frozen=True):
                     model=model,
                     extraction_id=run.extraction_id if run.session_id else first.extraction_id,
                 )
-                sources.append(Source(origin, timed(message, run).time, message.text))
+                sources.append(Source(origin, self.conversation.messages[len(sources)].time, message.text))
         last = sources[-1] if sources else Source(Origin(engine=engine, model=model), first.create_time)
         shown = {memory.number: memory.memory_id for memory in self.conversation.known}
         return Sources(sources, last, shown, self.conversation.shared, self.saved)
@@ -99,7 +99,8 @@ async def read(
     rows = await driver.get(scope, RowKind.RUN, run_ids)
     runs = [decode(row.body, Run) for row in rows.values()]
     runs = sorted((run for run in runs if not run.replaced), key=lambda run: run.index)
-    messages = [timed(message, run) for run in runs for message in run.messages]
+    now = users.clock()
+    messages = [said_by(message, run.create_time, now) for run in runs for message in run.messages]
     earlier: list[Message] = []
     session_id = extractions[0].session_id
     since = 0
@@ -111,7 +112,7 @@ async def read(
             run = decode(row.body, Run)
             since = run.create_time
             if not run.replaced:
-                earlier.extend(timed(message, run) for message in run.messages)
+                earlier.extend(said_by(message, run.create_time, now) for message in run.messages)
     user = await users.latest(scope)
     known = await nearest(user, [*earlier, *messages], meaning, foreground)
     saved = NOTHING_SAVED

@@ -173,6 +173,9 @@ class _Reconciling:
     def _refuse(self, reason: Reason, detail: str = "") -> None:
         self._refused.append(Refusal(reason, detail or REFUSALS[reason]))
 
+    def _objection(self, memory: Memory, trust: Trust, observe_time: int) -> Reason | None:
+        return objection(memory, trust, observe_time, self._draft.moment.now)
+
     def _may(self, allowed: bool, detail: str) -> bool:
         """Return whether an operation is allowed; note that it is refused where not."""
         if not allowed:
@@ -205,7 +208,7 @@ class _Reconciling:
                 # It went with the memory that took its place.
                 continue
             is_named = self._rights.clear or tells_of(terms, memory)
-            if reason := objection(memory, operation.trust, source.time):
+            if reason := self._objection(memory, operation.trust, source.time):
                 self._refuse(reason)
             elif not is_wish and self._deletions >= self._rights.max_deletions:
                 self._refuse(Reason.TOO_MANY_DELETIONS)
@@ -331,7 +334,7 @@ class _Reconciling:
             if named is not None and named.layer is proposed.layer and proposed.key in ("", named.key):
                 return named
             if named is not None and operation.action is Action.UPDATE:
-                if reason := objection(named, proposed.trust, proposed.observe_time):
+                if reason := self._objection(named, proposed.trust, proposed.observe_time):
                     self._refuse(reason)
                 elif self._takes(named.layer) and self._may(self._rights.delete, DELETING_IS_OFF):
                     self._end(named, operation.valid_from or proposed.observe_time)
@@ -367,7 +370,7 @@ class _Reconciling:
             after = _dated(after, after, before)
         if _content(after) == _content(before):
             return
-        if reason := objection(before, proposed.trust, proposed.observe_time):
+        if reason := self._objection(before, proposed.trust, proposed.observe_time):
             self._refuse(reason)
             return
         if not self._may(self._rights.update, UPDATING_IS_OFF):

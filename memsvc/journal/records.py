@@ -60,6 +60,8 @@ class Claim(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """The store's generation that the owner ran in; see `Driver.generation`."""
     extraction_ids: tuple[str, ...] = ()
     renewals: int = 0
+    lapses: int = 0
+    """When the lease ends, unless it is renewed, by the owner's clock; 0: so long after the record's time."""
 
 
 class Reached(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):

@@ -312,7 +312,7 @@ def _fold_core(core: Core, record: Record, body: Body) -> Core:
         said_owed=_said_owed(core.said_owed, body),
         configs=_configs_with(core.configs, body.configured),
         spent=body.spent or core.spent,
-        sweep=_sweep(core.sweep, record, body),
+        sweep=_sweep(core.sweep, body),
     )
 
 
@@ -326,12 +326,12 @@ def _configs_with(configs: Mapping[str, Configured], changed: Configured | None)
     return configs if changed is None else {**configs, changed.agent_id: changed}
 
 
-def _sweep(sweep: SweepNote, record: Record, body: Body) -> SweepNote:
+def _sweep(sweep: SweepNote, body: Body) -> SweepNote:
     """Return how far the sweep has come: it begins at once where things are no longer to be kept for ever."""
     if body.sweep is not None:
         return body.sweep
     if body.configured is not None and any(astuple(body.configured.given.retention)):
-        return SweepNote("", record.time)
+        return SweepNote("", _AT_ONCE)
     return sweep
 
 
@@ -541,7 +541,7 @@ def due_time(state: State) -> int:
     core = state.core
     if core.claim is not None:
         # Of the claim, not of the user's newest record: or nobody would ever look after a dead worker of a busy user.
-        return core.claim_time + int(core.claim.lease_seconds * 1_000_000)
+        return core.claim.lapses or core.claim_time + int(core.claim.lease_seconds * 1_000_000)
     times = [extraction.next_attempt_time for extraction in core.open.values()]
     if core.first_expiry:
         times.append(core.first_expiry)

@@ -58,3 +58,11 @@ async def read_history(
 def timed(message: Message, run: Run) -> Message:
     """Return the message with a time: its own, else its run's."""
     return message if message.time else replace(message, time=run.create_time)
+
+
+def said_by(message: Message, stored: int, now: int) -> Message:
+    """Return the message with when it was said, to be learned from: its own time, else when it was stored.
+
+    A time that is still to come counts as none: what was learned from it would be newer than all that follows.
+    """
+    return message if 0 < message.time <= now else replace(message, time=stored)

@@ -232,7 +232,9 @@ class Message(_message.Message):
     """The display name of the author, or the tool's."""
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
-        """When it was said; default: when it was stored. May be dated back."""
+        """When it was said; default: when it was stored. May be dated back. What is learned from a time that is still to come
+        is taken to have been said when it was stored.
+        """
 
     @_builtins.property
     def parts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Part]:

@@ -90,6 +90,7 @@ class ClaimCommand(Command[Claimed | None]):
             generation=self.generation,
             extraction_ids=tuple(extraction.extraction_id for extraction in begun),
             lease_seconds=self.lease_seconds,
+            lapses=_lapses(self.lease_seconds, moment),
         )
         chosen = {extraction.extraction_id for extraction in (*given_up, *begun)}
         # Those that an earlier claim left RUNNING and that are not taken now wait again.
@@ -111,7 +112,8 @@ class ClaimCommand(Command[Claimed | None]):
                     given_up.append(failed(extraction, state, moment, Reason.WORKER_LOST, "its workers died or hung"))
                     continue
                 extraction = waiting_again(extraction, moment)
-            if self.limits.has_waited_too_long(extraction, moment):
+            # One that had no trouble yet was never tried: nobody was there to do it.
+            if extraction.reason and self.limits.has_waited_too_long(extraction, moment):
                 if len(given_up) < _MOST_GIVEN_UP:
                     given_up.append(failed(extraction, state, moment, Reason.GAVE_UP, "waited too long"))
             elif extraction.next_attempt_time <= moment.now and _goes_with(due, extraction):
@@ -127,6 +129,11 @@ class ClaimCommand(Command[Claimed | None]):
             return None
         taken = [each for each in recorded.body.extractions if each.extraction_id in claim.extraction_ids]
         return Claimed(claim, taken)
+
+
+def _lapses(lease_seconds: float, moment: Moment) -> int:
+    # By the clock alone: a record's time may be far ahead, where some clock once was.
+    return moment.now + int(lease_seconds * 1_000_000)
 
 
 def _goes_with(due: Sequence[Extraction], extraction: Extraction) -> bool:
@@ -156,7 +163,8 @@ class RenewCommand(Command[bool]):
         if len(held) < len(self.claim.extraction_ids):
             return None
         assert state.core.claim is not None
-        renewed = replace(state.core.claim, renewals=state.core.claim.renewals + 1)
+        claim = state.core.claim
+        renewed = replace(claim, renewals=claim.renewals + 1, lapses=_lapses(claim.lease_seconds, moment))
         return Decision(RecordKind.RENEW, Body(revision=state.revision, claim=renewed))
 
     def result(self, recorded: Recorded) -> bool:
@@ -275,7 +283,9 @@ class PostponeCommand(Command[None]):
             extraction = explained(extraction, self.reason, self.detail, self.usage if index == 0 else Usage())
             waiting = waiting_again(extraction, moment, delay_seconds=self.delay_seconds, counts=self.counts)
             too_often = waiting.attempt >= self.limits.max_attempts
-            if self.fails or too_often or self.limits.has_waited_too_long(extraction, moment):
+            # Without a reason it is only handed back.
+            too_long = bool(self.reason) and self.limits.has_waited_too_long(extraction, moment)
+            if self.fails or too_often or too_long:
                 settled.append(failed(waiting, state, moment, self.reason, self.detail))
             else:
                 settled.append(waiting)

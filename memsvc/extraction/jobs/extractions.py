@@ -58,7 +58,7 @@ from memsvc.model import (
 )
 from memsvc.paging import binding, make_token, read_token
 from memsvc.redaction import Redactor
-from memsvc.sessions import timed
+from memsvc.sessions import said_by
 from memsvc.settings import MemorySettings, SettingsReader
 from memsvc.settings.accepting import Terms
 from memsvc.storage.driver import PageOf, RowKind, TruncatedJournal
@@ -369,7 +369,8 @@ class Extractions(Struct):
             if run_id not in found:
                 raise NotFound(Reason.RUN_NOT_FOUND, f"no run {run_id}")
         runs.sort(key=lambda run: run.index)
-        return [timed(message, run) for run in runs for message in run.messages]
+        now = now_micros()
+        return [said_by(message, run.create_time, now) for run in runs for message in run.messages]
 
     async def preview(
         self,
@@ -383,8 +384,8 @@ class Extractions(Struct):
         user, namespace = await self.settings_reader.with_user(scope)
         settings = namespace.of(agent_id, overrides)
         _check_learned(settings)
-        messages = self.redactor.messages(messages)
         now = now_micros()
+        messages = [said_by(message, now, now) for message in self.redactor.messages(messages)]
         extraction = Extraction(extraction_id="", kind=ExtractionKind.MESSAGES, create_time=now, position=0)
         yield Numbered(Accepted(extraction))
         known = await nearest(user, messages)
@@ -409,8 +410,7 @@ class Extractions(Struct):
                     finished, bill.usage = event, event.usage
         origin = Origin(agent_id=agent_id, team_id=team_id, engine=self.engine.name, model=finished.model)
         sources = [
-            Source(replace(origin, author_id=message.author_id), message.time or now, message.text)
-            for message in messages
+            Source(replace(origin, author_id=message.author_id), message.time, message.text) for message in messages
         ]
         moment = Moment(max(now, user.state.core.time + 1), new_nonce(), now)
         draft = Draft(user.state, moment, quota=self.quotas.of(scope.namespace), cause=Cause.EXTRACTED)

@@ -106,6 +106,20 @@ async def _is_learned(server: Harness) -> bool:
     return len((await server.memories.ListMemories(request)).memories) == 1
 
 
+async def test_a_sweep_begins_at_once_though_a_clock_was_ahead_before(server: Harness) -> None:
+    in_days(server, 30)
+    await keep(server, runs=400 * DAY)
+    in_days(server, 0)
+    await append(server, "sarah", "s1")
+    in_days(server, 10)
+    await keep(server, runs=9 * DAY)
+
+    async def gone() -> bool:
+        return not await runs_of(server, "sarah")
+
+    await until(gone)
+
+
 async def test_old_records_go_and_the_memories_stay(each_server: Harness) -> None:
     server, scope = each_server, common_pb2.Scope(user_id="sarah")
     for number in range(5):

@@ -172,6 +172,7 @@ def test_a_contradiction_supersedes_what_is_at_its_key(user: User) -> None:
 
 
 def test_an_older_statement_does_not_supersede_a_newer_one(user: User) -> None:
+    user.time_passed = 10 * NOW
     user.learn(add("Lives in Rome", "location", '"Rome"'), at=5 * NOW)
     assert user.learn(add("Lives in Paris", "location", '"Paris"'), at=NOW) == ()
     assert user.texts == ["Lives in Rome"]
@@ -330,10 +331,17 @@ def test_what_is_inferred_never_replaces_or_deletes_what_was_stated(user: User, 
     ],
 )
 def test_what_is_older_never_replaces_or_deletes_what_is_newer(user: User, operation: Operation) -> None:
+    user.time_passed = 10 * NOW
     user.learn(add("Lives in Rome", "location", '"Rome"', topics=("home",)), at=5 * NOW)
     user.learn(operation, at=NOW, rights=Rights(clear=True))
     assert "Lives in Rome" in user.texts
     assert [each.reason for each in user.refusals] == [Reason.OUTDATED]
+
+
+def test_what_is_dated_ahead_is_replaced_by_what_is_said_now(user: User) -> None:
+    user.learn(add("Lives in Rome", "location", '"Rome"'), at=1_000 * NOW)
+    user.learn(add("Lives in Paris", "location", '"Paris"'), at=2 * NOW)
+    assert (user.texts, user.refusals) == (["Lives in Paris"], ())
 
 
 def test_a_few_memories_go_without_a_wish_to_forget_and_no_more(user: User) -> None:

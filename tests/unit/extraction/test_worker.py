@@ -20,11 +20,24 @@ from memsvc.extraction.reconcile import Source, Sources
 from memsvc.ids import new_id
 from memsvc.journal.lifecycle import has_waited_since
 from memsvc.journal.records import Claim
-from memsvc.model import ExtractionState, LearningMode, Message, Origin, Refusal, Role, Run, Scope, TextPart, Usage
+from memsvc.model import (
+    ExtractionState,
+    LearningMode,
+    Message,
+    Origin,
+    Refusal,
+    Role,
+    Run,
+    Scope,
+    TextPart,
+    Usage,
+    decode,
+)
 from memsvc.sessions import AppendRunCommand, Quiet
 from memsvc.storage.driver import PageOf, RowKind
 
 LIMITS = Limits(5, 3600.0)
+DAY = 24 * 3600 * 1_000_000
 
 
 async def claim(replica: Replica, owner: str, expired: int = 0) -> Claimed | None:
@@ -304,6 +317,71 @@ async def test_a_job_that_has_waited_long_is_tried_soon_after_the_database_was_a
     extraction, _ = await replica.extractions.wait(SARAH, receipt.extraction_id, 10)
 
     assert (extraction.state, extraction.attempt) == (ExtractionState.SUCCEEDED, 1)
+
+
+async def test_a_job_that_nobody_could_try_for_long_is_tried_before_it_is_given_up(make_replica: MakeReplica) -> None:
+    replica = make_replica()
+    receipt = await replica.say("I ski")
+    clock = replica.users.clock
+    replica.users.clock = lambda: clock() + 8 * DAY
+    claimed = await claim(replica, "w1")
+    assert claimed is not None
+    # Its worker is told to stop: that is no reason to give up, either.
+    handed_back = PostponeCommand(claimed.claim, "", "", Usage(), 0.0, counts=False, fails=False, limits=LIMITS)
+    await replica.writer.write(SARAH, handed_back)
+    replica.worker.start()
+
+    extraction, _ = await replica.extractions.wait(SARAH, receipt.extraction_id, 10)
+
+    assert (extraction.state, extraction.reason) == (ExtractionState.SUCCEEDED, "")
+
+
+async def test_a_job_that_had_trouble_for_long_is_given_up(make_replica: MakeReplica) -> None:
+    replica = make_replica()
+    receipt = await replica.say("I ski")
+    claimed = await claim(replica, "w1")
+    assert claimed is not None
+    trouble = PostponeCommand(
+        claimed.claim, Reason.MODEL_RATE_LIMITED, "429", Usage(), 0.0, counts=False, fails=False, limits=LIMITS
+    )
+    await replica.writer.write(SARAH, trouble)
+    clock = replica.users.clock
+    replica.users.clock = lambda: clock() + 8 * DAY
+    replica.worker.start()
+
+    extraction, _ = await replica.extractions.wait(SARAH, receipt.extraction_id, 10)
+
+    assert (extraction.state, extraction.reason) == (ExtractionState.FAILED, Reason.GAVE_UP)
+
+
+async def test_a_worker_that_died_is_replaced_though_a_clock_was_ahead_before(make_replica: MakeReplica) -> None:
+    ahead, dead = make_replica(clock_ahead_seconds=2 * DAY / 1e6), make_replica()
+    await ahead.say("I sail", session_id="s2", quiet=60.0)
+    receipt = await dead.say("I ski")
+    assert await dead.writer.write(SARAH, ClaimCommand("dead", 0, 0.2, LIMITS)) is not None
+    # Started anew: it has not seen the claim being made.
+    alive = make_replica()
+    alive.worker.start()
+
+    extraction, _ = await alive.extractions.wait(SARAH, receipt.extraction_id, 10)
+
+    assert extraction.state is ExtractionState.SUCCEEDED
+
+
+async def test_what_was_dated_ahead_is_as_old_as_it_is(replica: Replica) -> None:
+    replica.worker.start()
+    dated = Message(Role.USER, (TextPart("I ski"),), time=replica.users.clock() + 365 * DAY)
+    run = Run(session_id="s1", run_id="r1", index=0, messages=(dated,))
+    command = AppendRunCommand(run, 5, LearningMode.AUTOMATIC, Quiet(0.0, 0.0), new_id())
+    receipt = await replica.sessions.append(SARAH, command)
+
+    await replica.extractions.wait(SARAH, receipt.extraction_id, 10)
+
+    (memory,) = (await replica.users.latest(SARAH)).memories()
+    assert memory.observe_time <= replica.users.clock()
+    assert replica.engine.calls[0].messages[0].time == memory.observe_time
+    page = await replica.driver.rows(PageOf(SARAH, RowKind.RUN, limit=1))
+    assert decode(page[0].body, Run).messages == (dated,)
 
 
 async def test_a_refusal_is_final(replica: Replica) -> None:

@@ -464,7 +464,8 @@ type Message struct {
 	AuthorId string `protobuf:"bytes,3,opt,name=author_id,json=authorId,proto3" json:"author_id,omitempty"`
 	// The display name of the author, or the tool's.
 	Name string `protobuf:"bytes,4,opt,name=name,proto3" json:"name,omitempty"`
-	// When it was said; default: when it was stored. May be dated back.
+	// When it was said; default: when it was stored. May be dated back. What is learned from a time that is still to come
+	// is taken to have been said when it was stored.
 	Time *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=time,proto3" json:"time,omitempty"`
 	// What it says. At least one; at most 1,000, the parts of tools' answers counted.
 	Parts         []*Part `protobuf:"bytes,6,rep,name=parts,proto3" json:"parts,omitempty"`

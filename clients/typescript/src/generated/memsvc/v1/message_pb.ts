@@ -266,7 +266,8 @@ export type Message = Message$1<"memsvc.v1.Message"> & {
   name: string;
 
   /**
-   * When it was said; default: when it was stored. May be dated back.
+   * When it was said; default: when it was stored. May be dated back. What is learned from a time that is still to come
+   * is taken to have been said when it was stored.
    *
    * @generated from field: google.protobuf.Timestamp time = 5;
    */
