@@ -229,6 +229,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
 
     It MUST be another one before an append is acknowledged (test_tips_see_every_acknowledged_append).
     """
+    reads_run_ahead: bool = False
+    """What is read may be held by fewer copies than what is acknowledged: it is as safe once a later append is."""
     warnings: Sequence[str] = ()
     """What an operator should change in the database's configuration, and why: a sentence each."""
 

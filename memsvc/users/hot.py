@@ -34,6 +34,7 @@ class HotUser:
         "_index",
         "_order",
         "_paired",
+        "acknowledged",
         "appends",
         "cache",
         "checked",
@@ -63,6 +64,8 @@ class HotUser:
         """The same by the server's clock."""
         self.mark = b""
         """The mark of the database's commits under which its journal ended where the state does; empty: of none."""
+        self.acknowledged = 0
+        """Up to which record the database has acknowledged its journal to this process, since the user was loaded."""
         self.appends = 0
         """How many this process made since the user was loaded."""
         self.contended = -math.inf

@@ -275,6 +275,7 @@ class Writer:
                 self.outcomes[outcome] += 1
                 if outcome is Outcome.APPENDED:
                     self._unconfirmed.discard(item.scope)
+                    part.hot.acknowledged = part.state.seq
                     self._appended(part)
                 elif outcome is Outcome.CONFLICT:
                     self._spawn(self._conflicted(part))
@@ -400,7 +401,7 @@ class Writer:
         """Answer a request that was answered before from the record that has its answer."""
         waiting = decided.waiting
         try:
-            if scope in self._unconfirmed:
+            if scope in self._unconfirmed or not self._is_safe(scope, decided.repeats):
                 await self.write(scope, _Confirm())
             waiting.answer(await self._recorded(scope, decided.repeats))
         except Error as error:
@@ -408,6 +409,13 @@ class Writer:
         except Exception as error:
             log.error("repeat_failed", error, scope=scope)
             waiting.fail(internal(error))
+
+    def _is_safe(self, scope: Scope, seq: int) -> bool:
+        """Whether a record that was read is as safe as one that was acknowledged."""
+        if not self._driver.capabilities().reads_run_ahead:
+            return True
+        hot = self._users.hot(scope)
+        return hot is not None and seq <= hot.acknowledged
 
     async def _recorded(self, scope: Scope, seq: int) -> Recorded:
         try:

@@ -58,6 +58,8 @@ def capabilities_of(server: Server, settings: Settings) -> Capabilities:
         shared=Capability(True, "any number of processes"),
         hints=_hints(settings),
         concurrent_batches=settings.concurrent_batches,
+        # A primary that restarts shows what no standby confirmed, as does one whose wait for them was cancelled.
+        reads_run_ahead=bool(server.standby_names),
         warnings=tuple(_warnings(server, settings)),
     )
 

@@ -92,6 +92,7 @@ def capabilities(servers: Sequence[Server], settings: Settings) -> Capabilities:
         if settings.hint_interval_ms
         else Capability(False, "hint_interval_ms is 0"),
         concurrent_batches=4,
+        reads_run_ahead=settings.wait_replicas > 0,
         warnings=tuple(dict.fromkeys(warning for server in servers for warning in _warnings(server, settings))),
     )
 

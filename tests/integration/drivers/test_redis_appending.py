@@ -119,6 +119,7 @@ async def test_too_few_replicas_make_the_outcome_unknown(own_redis: MakeRedis) -
         with pytest.raises(StorageUnavailable, match="replicas"):
             await driver.append([lonely])
         assert await tip_now(driver, SARAH) == tip_of(lonely)
+        assert driver.capabilities().reads_run_ahead
         replica = own_redis()
         replica.execute("REPLICAOF", "127.0.0.1", server.port)
         await until(lambda: replica.execute("ROLE")[3] == "connected")

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 import pytest
+from msgspec.structs import replace
 
 from memsvc.access.allowance import Quotas
 from memsvc.administration import EraseCommand
@@ -333,6 +334,34 @@ async def test_a_write_whose_answer_was_lost_is_acknowledged_once_a_later_one_is
     commit = await writer.write(SARAH, create("Skis"))
     assert commit.revision == 1
     assert calls == 2
+
+
+async def test_a_repeat_that_comes_to_another_process_is_answered_once_the_write_is_as_safe(
+    driver: Driver, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append, capabilities = driver.append, replace(driver.capabilities(), reads_run_ahead=True)
+    confirms, appends = False, 0
+
+    async def copied(batch: Sequence[Append]) -> Sequence[Outcome]:
+        nonlocal appends
+        appends += 1
+        outcomes = await append(batch)
+        return outcomes if confirms else [Outcome.UNKNOWN for _ in outcomes]
+
+    monkeypatch.setattr(driver, "append", copied)
+    monkeypatch.setattr(driver, "capabilities", lambda: capabilities)
+    other = Writer(Users(driver))
+    for process in (writer, other):
+        with pytest.raises(StorageUnavailable):
+            await process.write(SARAH, create("Skis", request_id="r1"))
+    confirms = True
+    for _ in range(2):
+        repeated = await other.write(SARAH, create("Skis", request_id="r1"))
+        assert isinstance(repeated, Commit)
+        assert repeated.revision == 1
+    # The first of them was confirmed, and with it the second.
+    assert appends == 4
+    await other.close()
 
 
 @pytest.mark.parametrize(
