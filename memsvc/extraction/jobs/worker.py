@@ -55,7 +55,9 @@ _LEAST_BETWEEN_HASTENINGS_SECONDS = 10.0
 class _Sighting(Struct, frozen=True):
     """A claim of somebody else, and when it will have been seen unrenewed for its lease's length."""
 
+    claim: Claim
     claim_seq: int
+    """Its record's. Alone it lies: after a failover that lost the claim, another one may have taken its place."""
     due: int
     """When the journal says that the lease ends, microseconds since the epoch, by its owner's clock."""
     lapses: float
@@ -200,7 +202,7 @@ class Worker(Struct):
                 state = await self._state_alone(scope)
                 self.troubles.moved(state)
                 if state.core.claim is not None and not self._free_at(state):
-                    self._sightings[scope] = _Sighting(state.core.claim_seq, due_at, 0.0)
+                    self._sightings[scope] = _Sighting(state.core.claim, state.core.claim_seq, due_at, 0.0)
                     self._wake.set()
 
     async def _state_alone(self, scope: Scope) -> State:
@@ -219,8 +221,9 @@ class Worker(Struct):
             self._sightings.pop(scope, None)
             return 0.0
         sighting = self._sightings.get(scope)
-        if sighting is None or sighting.claim_seq != state.core.claim_seq:
-            sighting = _Sighting(state.core.claim_seq, due_time(state), time.monotonic() + claim.lease_seconds)
+        if sighting is None or (sighting.claim_seq, sighting.claim) != (state.core.claim_seq, claim):
+            lapses = time.monotonic() + claim.lease_seconds
+            sighting = _Sighting(claim, state.core.claim_seq, due_time(state), lapses)
             self._sightings[scope] = sighting
         return sighting.lapses
 

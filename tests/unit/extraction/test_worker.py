@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import time
 from typing import Any
 
 import pytest
@@ -35,6 +37,7 @@ from memsvc.model import (
 )
 from memsvc.sessions import AppendRunCommand, Quiet
 from memsvc.storage.driver import PageOf, RowKind
+from memsvc.storage.memory import MemoryDriver
 
 LIMITS = Limits(5, 3600.0)
 DAY = 24 * 3600 * 1_000_000
@@ -164,6 +167,32 @@ async def test_a_worker_that_died_is_replaced_also_while_its_user_goes_on_writin
     writing.cancel()
 
     assert extraction.state is ExtractionState.SUCCEEDED
+
+
+async def test_a_claim_that_took_the_place_of_a_lost_one_has_a_lease_of_its_own(
+    driver: MemoryDriver, make_replica: MakeReplica
+) -> None:
+    """As after a failover of Redis to a replica that lacked the first claim."""
+    dead, alive, watching = make_replica(), make_replica(), make_replica(poll_seconds=0.1)
+    receipt = await dead.say("I ski")
+    before = copy.deepcopy(driver._store)
+    assert await dead.writer.write(SARAH, ClaimCommand("dead", 0, 1.0, LIMITS)) is not None
+    lost, driver._store = driver._store, before
+    claimed = await alive.writer.write(SARAH, ClaimCommand("alive", 0, 60.0, LIMITS))
+    assert claimed is not None
+    taken, driver._store = driver._store, lost
+    watching.worker.start()
+    while SARAH not in watching.worker._sightings:
+        await asyncio.sleep(0.01)
+
+    driver._store = taken
+    lapses = watching.worker._sightings[SARAH].lapses
+    while time.monotonic() < lapses + 0.5:
+        await asyncio.sleep(0.05)
+
+    assert watching.engine.calls == []
+    assert await finish(alive, claimed) is not None
+    assert (await alive.extractions.get(SARAH, receipt.extraction_id)).state is ExtractionState.SUCCEEDED
 
 
 async def test_a_claim_that_may_be_dead_is_left_alone_until_its_lease_has_passed(
