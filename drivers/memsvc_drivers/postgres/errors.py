@@ -24,6 +24,7 @@ FAILURES = (PostgresError, *LOST)
 TERMINATED: tuple[type[Exception], ...] = (AttributeError,)
 """What asyncpg raises besides, of its own parts that are gone, when a connection is ended in the middle of a call."""
 
+_NO_CONNECTION_LEFT = "53300"
 _READ_ONLY = "25006"
 _FULL = {"53100": "its disk is full", _READ_ONLY: "it is read-only"}
 _SAID = {
@@ -36,7 +37,7 @@ _SAID = {
     "42704": "it does not know a parameter in the URL",
     "42P01": "a table is missing",
     "53200": "it is out of memory",
-    "53300": "it has no connection left: raise max_connections, or lower pool_size",
+    _NO_CONNECTION_LEFT: "it has no connection left: raise max_connections, or lower pool_size",
     "55P03": "a row stayed locked for too long",
     "57014": "it took too long",
     "57P01": "it is shutting down",
@@ -61,6 +62,11 @@ def sqlstate_of(error: BaseException) -> str:
 def concerns_one_item(error: BaseException) -> bool:
     """Whether the members of a batch should be tried one by one."""
     return sqlstate_of(error).startswith(_ONE_ITEM)
+
+
+def has_no_connection_left(error: BaseException) -> bool:
+    """Whether the server has given out all the connections that it gives."""
+    return sqlstate_of(error) == _NO_CONNECTION_LEFT
 
 
 def spoils_server(error: BaseException) -> bool:

@@ -13,7 +13,13 @@ from typing import Any, NamedTuple, TypeVar
 
 from memsvc.errors import StorageUnavailable
 from memsvc_drivers.postgres.connecting import Connection, Connector
-from memsvc_drivers.postgres.errors import FAILURES, TERMINATED, spoils_server, unavailable
+from memsvc_drivers.postgres.errors import (
+    FAILURES,
+    TERMINATED,
+    has_no_connection_left,
+    spoils_server,
+    unavailable,
+)
 
 _T = TypeVar("_T")
 
@@ -21,6 +27,8 @@ _Work = Callable[[Connection], Awaitable[_T]]
 
 _IDLE_SECONDS = 120.0
 """An idle connection older than this is not trusted: something between may have forgotten it."""
+_FULL_SECONDS = 1.0
+"""How long to make do with the connections there are after the server gave no more."""
 
 
 class _Idle(NamedTuple):
@@ -41,6 +49,7 @@ class Pool:
         self._idle: list[_Idle] = []
         self._held = 0
         """Connections that exist or are being made."""
+        self._full_until = 0.0
         self._waiting: deque[asyncio.Future[Connection | None]] = deque()
         self._running: set[asyncio.Future[Any]] = set()
         self._closed = False
@@ -116,27 +125,36 @@ class Pool:
             self._release(connection)
 
     async def _acquire(self, deadline: float) -> Connection:
-        while self._idle:
-            idle = self._idle.pop()
-            if not idle.connection.is_closed() and self._loop.time() - idle.since < _IDLE_SECONDS:
-                return idle.connection
-            idle.connection.terminate()
-            self._held -= 1
-        if self._held >= self._size:
-            granted = await self._wait(deadline)
-            if granted is not None:
-                return granted
-        else:
-            self._held += 1
-        try:
-            return await self._connector.connect(deadline)
-        except BaseException as error:
-            self._pass_on(None)
-            if isinstance(error, TimeoutError):
-                raise StorageUnavailable("database did not answer in time") from error
-            if isinstance(error, FAILURES):
-                raise unavailable(error, pooled=self._pooled) from error
-            raise
+        while True:
+            while self._idle:
+                idle = self._idle.pop()
+                if not idle.connection.is_closed() and self._loop.time() - idle.since < _IDLE_SECONDS:
+                    return idle.connection
+                idle.connection.terminate()
+                self._held -= 1
+            if self._is_full():
+                granted = await self._wait(deadline)
+                if granted is not None:
+                    return granted
+            else:
+                self._held += 1
+            try:
+                return await self._connector.connect(deadline)
+            except BaseException as error:
+                if has_no_connection_left(error) and self._held > 1:
+                    # Those of this pool that there are do for all: whoever is served passes its own on.
+                    self._held -= 1
+                    self._full_until = self._loop.time() + _FULL_SECONDS
+                    continue
+                self._pass_on(None)
+                if isinstance(error, TimeoutError):
+                    raise StorageUnavailable("database did not answer in time") from error
+                if isinstance(error, FAILURES):
+                    raise unavailable(error, pooled=self._pooled) from error
+                raise
+
+    def _is_full(self) -> bool:
+        return self._held >= self._size or (self._held > 0 and self._loop.time() < self._full_until)
 
     async def _wait(self, deadline: float) -> Connection | None:
         """Return a connection, or None: the right to make one."""

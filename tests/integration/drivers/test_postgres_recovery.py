@@ -94,6 +94,15 @@ async def test_a_server_without_a_free_connection_says_so(own_postgres: MakePost
         await driver.ping()
 
 
+async def test_drivers_make_do_with_the_connections_that_the_server_has(own_postgres: MakePostgres) -> None:
+    server = own_postgres({"max_connections": "7", "superuser_reserved_connections": "3"})
+    server.sql("CREATE ROLE app LOGIN; GRANT CREATE ON SCHEMA public TO app")
+    there = place(server.url.replace("postgres@", "app@"), hints="false", pool_size="4")
+    async with there.opened() as one, there.opened() as other:
+        for _ in range(5):
+            await asyncio.gather(*(driver.due(1, 10) for driver in (one, other) for _ in range(8)))
+
+
 async def test_a_read_only_server_is_told_apart(own_postgres: MakePostgres) -> None:
     server = own_postgres()
     async with place(server.url).opened() as driver:
