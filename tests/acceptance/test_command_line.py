@@ -157,6 +157,7 @@ async def served(environment: dict[str, str], folder: Path, *arguments: str, lea
         assert process.stderr is not None
         errors = (await process.stderr.read()).decode()
         await process.wait()
+    assert process.returncode == 0, errors
     return errors.splitlines()
 
 

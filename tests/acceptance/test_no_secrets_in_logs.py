@@ -56,6 +56,7 @@ async def serving(place: Path, *arguments: str) -> AsyncIterator[str]:
             if process.returncode is None:
                 process.terminate()
             await process.wait()
+        assert process.returncode == 0, (place / "log").read_text()
 
 
 @pytest.mark.parametrize("log_format", ["text", "json"])

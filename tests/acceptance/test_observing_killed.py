@@ -44,7 +44,7 @@ async def test_every_acknowledged_message_is_learned_from_exactly_once(fresh_sto
             history = [str(each["content"]) for each in await sarah.history("s1", last_runs=1_000)]
             pending = (await sarah.stats()).pending_run_count
     finally:
-        await server.kill()
+        await server.close()
 
     assert [word for word in acknowledged if sum(word in text for text in history) != 1] == []
     assert [word for word in acknowledged if sum(word in text for text in learned) != 1] == []
@@ -79,7 +79,7 @@ async def test_a_stream_goes_on_at_another_server_of_the_same_database(fresh_sto
             history = [str(each["content"]) for each in await sarah.history("s1", last_runs=1_000)]
             pending = (await sarah.stats()).pending_run_count
     finally:
-        await asyncio.gather(*(server.kill() for server in servers))
+        await asyncio.gather(*(server.close() for server in servers))
 
     assert [sum(word in text for text in history) for word in words] == [1] * len(words)
     assert [sum(word in text for text in learned) for word in words] == [1] * len(words)

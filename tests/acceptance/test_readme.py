@@ -139,4 +139,5 @@ async def test_the_sidecar_of_its_pod_serves(environment: dict[str, str], tmp_pa
         assert f"unix://{tmp_path}/run/memsvc.sock" in line
     finally:
         process.terminate()
-        await process.communicate()
+        _, rest = await process.communicate()
+    assert process.returncode == 0, rest.decode()

@@ -82,7 +82,7 @@ class World:
             stack.push_async_callback(self.relay.stop)
             await self.scripted.start(self.certificate if self.transport == "tls" else None)
             stack.push_async_callback(self.scripted.stop)
-            stack.push_async_callback(self.kill)
+            stack.push_async_callback(self._close)
             await self.start()
             yield self
 
@@ -134,6 +134,10 @@ class World:
         if self._server is not None:
             server, self._server = self._server, None
             await server.kill()
+
+    async def _close(self) -> None:
+        if self._server is not None:
+            await self._server.close()
 
     def freeze(self) -> None:
         assert self._server

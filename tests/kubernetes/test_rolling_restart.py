@@ -98,9 +98,11 @@ async def replica(storage_url: str, log: Path) -> AsyncIterator[Replica]:
     try:
         yield Replica(spec, process, log)
     finally:
+        # One that was not replaced, and has not ended by itself.
         if process.returncode is None:
-            process.kill()
+            process.terminate()
             await process.wait()
+    assert process.returncode == 0, log.read_text()
 
 
 @pytest.mark.postgresql

@@ -105,7 +105,8 @@ async def serving_page(
         await site.start()
         yield site
     finally:
-        await site.kill()
+        if site.server is not None:
+            await site.server.close()
 
 
 def _free_port() -> int:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import os
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -24,8 +25,14 @@ _POLL_SECONDS = 0.005
 _LOG_TAIL_BYTES = 4_000
 
 
+_ILL = re.compile(
+    "Traceback|Fatal Python error|process_ended_badly|Task was destroyed|was never awaited|Exception ignored"
+)
+"""What a log says of an error that nobody caught, or of an end that is none."""
+
+
 class ServerEnded(Exception):
-    """The process ended before it served; the message has the end of its log."""
+    """The process ended otherwise than it should; the message has the end of its log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +81,15 @@ class Installation:
 
     @asynccontextmanager
     async def serving(self, **how: object) -> AsyncIterator[Server]:
-        """Start a server, hand it out once it serves, and see to it that it is gone afterwards."""
+        """Start a server, hand it out once it serves, and let it end afterwards. Raises ServerEnded as `close` does."""
         server = await self.launch(**how)  # type: ignore[arg-type]
         try:
             await server.ready()
             yield server
-        finally:
+        except BaseException:
             await server.kill()
+            raise
+        await server.close()
 
 
 @dataclass(slots=True)
@@ -92,6 +101,8 @@ class Server:
     """The first address it listens on."""
     ready_file: Path
     log: Path
+    _expected_to_end: bool = False
+    """Whether it was ended, or its end awaited."""
 
     @property
     def pid(self) -> int:
@@ -102,13 +113,31 @@ class Server:
         async with asyncio.timeout(START_SECONDS):
             while not self.ready_file.exists():
                 if self.process.returncode is not None:
-                    raise ServerEnded(f"exit code {self.process.returncode}\n{self.log_tail()}")
+                    self._expected_to_end = True
+                    raise self._ended()
                 await asyncio.sleep(_POLL_SECONDS)
 
     async def kill(self) -> None:
-        """End it at once, if it has not ended already."""
+        """End it at once, if it has not been ended already. Raises ServerEnded where it has ended by itself."""
+        by_itself, self._expected_to_end = not self._expected_to_end, True
         self._signal(signal.SIGKILL)
-        await self.process.wait()
+        if await self.process.wait() != -signal.SIGKILL and by_itself:
+            raise self._ended()
+
+    async def close(self) -> None:
+        """Let it drain and end, if it has not been ended already.
+
+        Raises ServerEnded where it has ended by itself, where it does not end with 0, or where its log has errors that
+        nobody caught.
+        """
+        if not self._expected_to_end:
+            by_itself = self.process.returncode is not None
+            self.thaw()
+            if await self.stop() or by_itself:
+                raise self._ended()
+        ill = _ILL.search(self.log.read_text(errors="replace"))
+        if ill is not None:
+            raise ServerEnded(f"its log has errors: {ill.string[ill.start() :][:_LOG_TAIL_BYTES]}")
 
     async def kill_all(self) -> None:
         """End it at once, with the processes that it consists of."""
@@ -127,6 +156,7 @@ class Server:
 
     async def ended(self) -> int:
         """Wait for its end; return its exit code, or the negative number of the signal that killed it."""
+        self._expected_to_end = True
         async with asyncio.timeout(STOP_SECONDS):
             return await self.process.wait()
 
@@ -138,6 +168,9 @@ class Server:
 
     def log_tail(self) -> str:
         return self.log.read_bytes()[-_LOG_TAIL_BYTES:].decode(errors="replace")
+
+    def _ended(self) -> ServerEnded:
+        return ServerEnded(f"exit code {self.process.returncode}\n{self.log_tail()}")
 
     def _signal(self, number: signal.Signals) -> None:
         if self.process.returncode is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from tests.conftest import must_have
 from tests.servers import ferretdb, postgres, redis
 from tests.servers.places import new_folder
 from tests.servers.process import ServerMissing
+from tests.torture.process import Installation, ServerEnded
 
 
 @pytest.fixture
@@ -89,3 +91,34 @@ def test_servers_end_with_a_run_of_the_tests_that_is_killed() -> None:
     while any(server.is_running() and server.status() != psutil.STATUS_ZOMBIE for server in servers):
         assert time.monotonic() < deadline, servers
         time.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("end", "seen"),
+    [("os.abort", "exit code -6"), ("os._exit, 3", "exit code 3"), ("lambda: None.nothing", "AttributeError")],
+    ids=["crash", "failure", "error nobody caught"],
+)
+async def test_a_server_that_ends_badly_fails_the_test(end: str, seen: str, tmp_path: Path) -> None:
+    program = f"import atexit, os\nfrom memsvc.cli import main\natexit.register({end})\nmain()\n"
+    (tmp_path / "ends_badly.py").write_text(program)
+    installation = Installation(tmp_path, "memory://", {"engine": "rules"}, program=["ends_badly"])
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    with pytest.raises(ServerEnded, match=seen):
+        async with installation.serving(environment={"PYTHONPATH": path}):
+            pass
+
+
+@pytest.mark.parametrize("how", ["close", "kill"])
+async def test_a_server_that_died_meanwhile_fails_the_test(how: str, tmp_path: Path) -> None:
+    server = await Installation(tmp_path, "memory://", {"engine": "rules"}).launch()
+    await server.ready()
+    os.kill(server.pid, signal.SIGABRT)
+    await server.process.wait()
+    with pytest.raises(ServerEnded, match="exit code -6"):
+        await getattr(server, how)()
+
+
+async def test_a_server_that_a_test_killed_may_be_closed(tmp_path: Path) -> None:
+    async with Installation(tmp_path, "memory://", {"engine": "rules"}).serving() as server:
+        await server.kill()
+        await server.kill()

@@ -45,8 +45,12 @@ func withSidecar(run func() int) int {
 		fmt.Println("memsvc serve did not start:", err)
 		return 1
 	}
-	defer stop()
-	return run()
+	code := run()
+	if err := stop(); err != nil {
+		fmt.Println("memsvc serve ended badly:", err)
+		return 1
+	}
+	return code
 }
 
 // binary is the program of the server.
@@ -58,9 +62,9 @@ func binary() string {
 	return own
 }
 
-// startSidecar starts a server, whose addresses are in the file "ready" of the folder then, and returns what ends it. It ends with this process, too, however that ends: it exits when
-// nobody holds the lock.
-func startSidecar(folder string, flags ...string) (stop func(), err error) {
+// startSidecar starts a server, whose addresses are in the file "ready" of the folder then, and returns what ends it, and fails
+// where it does not end well. It ends with this process, too, however that ends: it exits when nobody holds the lock.
+func startSidecar(folder string, flags ...string) (stop func() error, err error) {
 	lock, err := os.Create(filepath.Join(folder, "lock"))
 	if err != nil {
 		return nil, err
@@ -84,10 +88,12 @@ func startSidecar(folder string, flags ...string) (stop func(), err error) {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- server.Wait() }()
-	stop = func() {
-		server.Process.Kill()
-		<-ended
-		lock.Close()
+	stop = func() error {
+		server.Process.Signal(syscall.SIGTERM)
+		late := time.AfterFunc(30*time.Second, func() { server.Process.Kill() })
+		defer late.Stop()
+		defer lock.Close()
+		return <-ended
 	}
 	for {
 		if _, err := os.Stat(ready); err == nil {

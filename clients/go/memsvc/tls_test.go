@@ -33,7 +33,11 @@ func TestAServerThatAsksForCertificatesIsShownOne(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(stop)
+	t.Cleanup(func() {
+		if err := stop(); err != nil {
+			t.Error("memsvc serve ended badly:", err)
+		}
+	})
 	ready, err := os.ReadFile(filepath.Join(folder, "ready"))
 	if err != nil {
 		t.Fatal(err)

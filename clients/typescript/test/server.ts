@@ -1,7 +1,7 @@
 /** A server of memsvc for tests, as a process of its own. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -32,7 +32,10 @@ export class TestServer {
     const command = ["-m", "memsvc", "serve", ...flags];
     const server = new TestServer(
       folder,
-      spawn(join(ROOT, ".venv/bin/python"), command, { stdio: "ignore", cwd: ROOT }),
+      spawn(join(ROOT, ".venv/bin/python"), command, {
+        stdio: ["ignore", "ignore", openSync(join(folder, "log"), "a")],
+        cwd: ROOT,
+      }),
     );
     while (!existsSync(join(folder, "ready"))) {
       if (server.process.exitCode !== null) throw new Error(`the server ended: ${server.process.exitCode}`);
@@ -49,11 +52,15 @@ export class TestServer {
     return readFileSync(join(this.folder, "ready"), "utf8").trim().split(/\s+/).at(-1) ?? "";
   }
 
+  /** Let it end. Fails where it does not end well, or has ended by itself. */
   async stop(): Promise<void> {
-    if (this.process.exitCode === null) {
-      this.process.kill("SIGKILL");
+    if (this.process.exitCode === null && this.process.signalCode === null) {
+      this.process.kill();
       await once(this.process, "exit");
     }
+    const { exitCode, signalCode } = this.process;
+    const log = readFileSync(join(this.folder, "log"), "utf8");
     rmSync(this.folder, { recursive: true, force: true });
+    if (exitCode !== 0) throw new Error(`the server ended with ${exitCode ?? signalCode}\n${log}`);
   }
 }

@@ -17,6 +17,7 @@ final class Sidecar implements AutoCloseable {
 
   private final Path folder;
   private Process process;
+  private boolean killed;
 
   private Sidecar(Path folder) {
     this.folder = folder;
@@ -53,12 +54,14 @@ final class Sidecar implements AutoCloseable {
 
   /** SIGKILL. */
   void kill() {
+    killed = true;
     process.destroyForcibly();
     waitFor();
   }
 
   /** Start it, on the same file and socket, and wait until it answers. */
   void run() throws IOException {
+    killed = false;
     process =
         new ProcessBuilder(
                 program().toString(),
@@ -81,14 +84,20 @@ final class Sidecar implements AutoCloseable {
     }
   }
 
+  /** Let it end. Fails where it does not end well, or has ended by itself. */
   @Override
   public void close() {
     process.destroy();
     waitFor();
+    String said;
     try (Stream<Path> files = Files.walk(folder)) {
+      said = Files.readString(log().toPath());
       files.sorted(Comparator.reverseOrder()).map(Path::toFile).forEach(File::delete);
     } catch (IOException error) {
       throw new UncheckedIOException(error);
+    }
+    if (process.exitValue() != 0 && !killed) {
+      throw new IllegalStateException("exit code " + process.exitValue() + "\n" + said);
     }
   }
 

@@ -60,7 +60,10 @@ final class Surroundings implements AutoCloseable {
   public void close() {
     for (Process each : List.of(server, model)) {
       each.destroy();
-      each.onExit().join();
+      int code = each.onExit().join().exitValue();
+      if (code != 0) {
+        throw new IllegalStateException(each.info() + " ended with " + code);
+      }
     }
   }
 
