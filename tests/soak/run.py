@@ -1,8 +1,9 @@
 """A server under everything at once, for as long as is asked: what it holds must not grow.
 
-Reads, writes, learning, watches, refused and cancelled calls, on SQLite. The users are few and are cleared again and
-again, so that what is stored stays the same; whatever grows then is lost: memory, descriptors, tasks, the log of the
-database, lock files.
+Reads, writes, learning, watches, refused and cancelled calls, on any database; one with a server is killed twice. The
+users are few and are cleared again and again, so that what is stored stays the same; whatever grows then is lost:
+memory, objects, descriptors, tasks, the log of the database, lock files. What may not fall are the references to None,
+True and False. In the end the server is stopped in the midst of it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import json
 import random
 import signal
 import time
@@ -23,8 +25,11 @@ from typing import Any, Final
 import grpc
 import psutil
 
-from memsvc.v1 import common_pb2, context_pb2, extraction_pb2, memory_pb2, message_pb2, session_pb2
-from tests.torture.process import Installation, Server
+from memsvc.testing.fake_openai import FakeOpenAI, by_understanding
+from memsvc.testing.replies import Received, Reply
+from memsvc.v1 import admin_pb2, common_pb2, context_pb2, extraction_pb2, memory_pb2, message_pb2, session_pb2
+from tests.torture.databases import Database
+from tests.torture.process import Installation, Server, ServerEnded
 
 USERS: Final = 20
 CALLERS: Final = 6
@@ -34,6 +39,20 @@ _WARM_SHARE: Final = 0.25
 _CACHE_BYTES: Final = 2 << 20
 """Full within a minute. A user in RAM holds the ids of a week's requests, some 400 bytes each: with the default budget
 those of all the soak's writes would be in RAM, half a megabyte a minute, until it is full."""
+_SETTINGS: Final[Mapping[str, object]] = {
+    "engine": "openai",
+    "openai_api_key": "none",
+    "log_level": "ERROR",
+    "quiet_seconds": 0.2,
+    "retry_seconds": 1,
+    "embed_after_seconds": 0.2,
+    "store_vectors_from_memories": 0,
+    "max_calls": 200,
+    "cache_bytes": _CACHE_BYTES,
+}
+_FAILING_SHARE: Final = 0.1
+"""Of the model's answers."""
+_HARMS: Final = 2
 _CALL_SECONDS: Final = 20.0
 _PAUSE_SECONDS: Final = 0.005
 _OPTIONS: Final = (("grpc.default_authority", "localhost"), ("grpc.use_local_subchannel_pool", 1))
@@ -48,9 +67,13 @@ class Sample:
     resident_bytes: int
     descriptors: int
     threads: int
-    tasks: int
     wal_bytes: int
     lock_files: int
+    tasks: int
+    objects: int
+    none: int
+    true: int
+    false: int
 
 
 @dataclass(slots=True)
@@ -83,50 +106,77 @@ class Report:
         return means[1] - means[0]
 
 
-async def soak(folder: Path, minutes: float, seed: int, told: Callable[[Sample], None] = lambda sample: None) -> Report:
+async def soak(
+    database: Database,
+    folder: Path,
+    minutes: float,
+    seed: int,
+    told: Callable[[Sample], None] = lambda sample: None,
+) -> Report:
     """Run everything for so long; return what was seen."""
     report = Report()
-    settings = {
-        "engine": "rules",
-        "log_level": "WARNING",
-        "quiet_seconds": 0.2,
-        "max_calls": 200,
-        "cache_bytes": _CACHE_BYTES,
-    }
-    program = ("tests.soak.counted", f"{folder}/tasks")
-    installation = Installation(folder, f"sqlite:///{folder}/soak.db", settings, program)
-    async with installation.serving() as server:
-        started = time.monotonic()
-        until = started + minutes * 60
-        async with grpc.aio.insecure_channel(server.target, options=_OPTIONS) as channel:
-            callers = [
-                asyncio.create_task(_call(channel, random.Random(f"{seed}-{number}"), until, report))
-                for number in range(CALLERS)
-            ]
-            callers.append(asyncio.create_task(_crowd(server, until, report)))
-            interval = minutes * 60 / _SAMPLES
-            for number in itertools.count(1):
-                await asyncio.sleep(max(0.0, started + number * interval - time.monotonic()))
-                report.samples.append(await _sample(server, folder, time.monotonic() - started))
-                told(report.samples[-1])
-                if time.monotonic() >= until:
-                    break
-            await asyncio.gather(*callers)
-        report.seconds = time.monotonic() - started
-        if await server.stop():
-            report.unexpected.append(f"the server ended badly: {server.log_tail()}")
-        if "Traceback" in server.log.read_text(errors="replace"):
-            report.unexpected.append(f"the server's log has errors: {server.log_tail()}")
+    async with FakeOpenAI(otherwise=_mostly_understood(seed)) as fake:
+        settings = {**_SETTINGS, "openai_base_url": fake.base_url}
+        program = ("tests.soak.counted", f"{folder}/held")
+        server = await Installation(folder, database.url, settings, program).launch()
+        try:
+            await server.ready()
+            until = time.monotonic() + minutes * 60
+            async with grpc.aio.insecure_channel(server.target, options=_OPTIONS) as channel:
+                callers = [
+                    asyncio.create_task(_call(channel, random.Random(f"{seed}-{number}"), server, report))
+                    for number in range(CALLERS)
+                ]
+                callers.append(asyncio.create_task(_crowd(server, report)))
+                callers.append(asyncio.create_task(_harm(database, until, seed, report)))
+                callers.append(asyncio.create_task(_forget_requests(fake)))
+                await _watch_over(server, folder, until, report, told)
+                # While all of them call.
+                await server.close()
+                for caller in callers:
+                    caller.cancel()
+                for outcome in await asyncio.gather(*callers, return_exceptions=True):
+                    if not isinstance(outcome, asyncio.CancelledError | None):
+                        raise outcome
+        except ServerEnded as error:
+            report.unexpected.append(f"the server ended badly: {error}")
+        finally:
+            await server.kill()
+    if faults := database.faults():
+        report.unexpected.append(f"the database is not sound: {faults}")
     return report
 
 
+def _mostly_understood(seed: int) -> Callable[[Received], Reply]:
+    source = random.Random(seed)
+    failures = (Reply(status=500), Reply(status=429, headers={"Retry-After": "1"}), Reply(body=b"no JSON"))
+    return lambda request: source.choice(failures) if source.random() < _FAILING_SHARE else by_understanding(request)
+
+
+async def _watch_over(
+    server: Server, folder: Path, until: float, report: Report, told: Callable[[Sample], None]
+) -> None:
+    started = time.monotonic()
+    interval = (until - started) / _SAMPLES
+    for number in itertools.count(1):
+        await asyncio.sleep(max(0.0, started + number * interval - time.monotonic()))
+        report.seconds = time.monotonic() - started
+        report.samples.append(await _sample(server, folder, report.seconds))
+        told(report.samples[-1])
+        if time.monotonic() >= until:
+            return
+
+
 async def _sample(server: Server, folder: Path, seconds: float) -> Sample:
+    if server.process.returncode is not None:
+        # Raises, as nobody has asked for its end.
+        await server.close()
     process = psutil.Process(server.pid)
-    wal, tasks = folder / "soak.db-wal", folder / "tasks"
-    tasks.unlink(missing_ok=True)
+    wal, held = folder / "memory.db-wal", folder / "held"
+    held.unlink(missing_ok=True)
     process.send_signal(signal.SIGUSR1)
     async with asyncio.timeout(_CALL_SECONDS):
-        while not tasks.exists():
+        while not held.exists():
             await asyncio.sleep(0.01)
     with process.oneshot():
         return Sample(
@@ -134,17 +184,33 @@ async def _sample(server: Server, folder: Path, seconds: float) -> Sample:
             process.memory_info().rss,
             process.num_fds(),
             process.num_threads(),
-            int(tasks.read_text()),
             wal.stat().st_size if wal.exists() else 0,
             sum(1 for path in folder.iterdir() if "lock" in path.name or "room" in path.name),
+            **json.loads(held.read_text()),
         )
 
 
-async def _call(channel: grpc.aio.Channel, source: random.Random, until: float, report: Report) -> None:
-    """Call one thing after the other."""
+async def _harm(database: Database, until: float, seed: int, report: Report) -> None:
+    """Take the database away a few times."""
+    pause = (until - time.monotonic()) / (_HARMS + 1)
+    for _ in range(_HARMS if database.harm else 0):
+        await asyncio.sleep(pause)
+        assert database.harm
+        report.calls[await database.harm(random.Random(seed))] += 1
+
+
+async def _forget_requests(fake: FakeOpenAI) -> None:
+    while True:
+        await asyncio.sleep(1.0)
+        fake.requests.clear()
+        fake.abandoned.clear()
+
+
+async def _call(channel: grpc.aio.Channel, source: random.Random, server: Server, report: Report) -> None:
+    """Call one thing after the other, for as long as the server runs."""
     kinds = list(CALLS)
     weights = [weight for weight, _ in CALLS.values()]
-    while time.monotonic() < until:
+    while server.process.returncode is None:
         (kind,) = source.choices(kinds, weights)
         scope = common_pb2.Scope(user_id=f"user-{source.randrange(USERS)}")
         try:
@@ -157,10 +223,10 @@ async def _call(channel: grpc.aio.Channel, source: random.Random, until: float, 
         await asyncio.sleep(_PAUSE_SECONDS)
 
 
-async def _crowd(server: Server, until: float, report: Report) -> None:
+async def _crowd(server: Server, report: Report) -> None:
     """Now and then come on a connection of its own, with more calls than the server takes on, and go."""
     request = context_pb2.CompileContextRequest(scope=common_pb2.Scope(user_id="user-0")).SerializeToString()
-    while time.monotonic() < until:
+    while server.process.returncode is None:
         async with grpc.aio.insecure_channel(server.target, options=_OPTIONS) as channel:
             call = channel.unary_unary("/memsvc.v1.ContextService/CompileContext")
             calls = [asyncio.ensure_future(call(request, timeout=_CALL_SECONDS)) for _ in range(400)]
@@ -169,7 +235,7 @@ async def _crowd(server: Server, until: float, report: Report) -> None:
                 each.cancel()
             for outcome in await asyncio.gather(*calls, return_exceptions=True):
                 report.calls[f"crowd: {'OK' if isinstance(outcome, bytes) else type(outcome).__name__}"] += 1
-        await asyncio.sleep(min(2.0, max(0.0, until - time.monotonic())))
+        await asyncio.sleep(2.0)
 
 
 async def _unary(channel: grpc.aio.Channel, path: str, request: Any) -> bytes:
@@ -183,9 +249,21 @@ async def _create(channel: grpc.aio.Channel, scope: common_pb2.Scope, source: ra
     await _unary(channel, "MemoryService/CreateMemory", request)
 
 
+async def _batch(channel: grpc.aio.Channel, scope: common_pb2.Scope, source: random.Random) -> None:
+    memories = [memory_pb2.Memory(text=f"{source.choice(_SAID)} {source.randrange(1_000)}") for _ in range(5)]
+    operations = [memory_pb2.BatchWriteOperation(create={"memory": memory}) for memory in memories]
+    request = memory_pb2.BatchWriteMemoriesRequest(scope=scope, operations=operations, request_id=str(uuid.uuid4()))
+    await _unary(channel, "MemoryService/BatchWriteMemories", request)
+
+
 async def _search(channel: grpc.aio.Channel, scope: common_pb2.Scope, source: random.Random) -> None:
     request = memory_pb2.SearchMemoriesRequest(scope=scope, query=source.choice(_SAID))
     await _unary(channel, "MemoryService/SearchMemories", request)
+
+
+async def _history(channel: grpc.aio.Channel, scope: common_pb2.Scope, source: random.Random) -> None:
+    request = session_pb2.SearchHistoryRequest(scope=scope, query=source.choice(_SAID))
+    await _unary(channel, "SessionService/SearchHistory", request)
 
 
 async def _context(channel: grpc.aio.Channel, scope: common_pb2.Scope, source: random.Random) -> None:
@@ -250,10 +328,20 @@ async def _forget(channel: grpc.aio.Channel, scope: common_pb2.Scope, source: ra
     await _unary(channel, "SessionService/DeleteSession", request)
 
 
+async def _stranger(channel: grpc.aio.Channel, scope: common_pb2.Scope, source: random.Random) -> None:
+    """Do something of everything for a user, or a namespace, that comes once and goes."""
+    scope = common_pb2.Scope(namespace=source.choice(("", f"n{uuid.uuid4()}")), user_id=f"stranger-{uuid.uuid4()}")
+    for call in (_search, _create, _append, _search, _history, _context):
+        await call(channel, scope, source)
+    await _unary(channel, "AdminService/EraseUser", admin_pb2.EraseUserRequest(scope=scope))
+
+
 _Call = Callable[[grpc.aio.Channel, common_pb2.Scope, random.Random], Awaitable[None]]
 CALLS: Final[Mapping[str, tuple[int, _Call]]] = {
     "create": (20, _create),
+    "batch": (3, _batch),
     "search": (20, _search),
+    "history": (5, _history),
     "context": (30, _context),
     "append": (10, _append),
     "extract": (3, _extract),
@@ -262,6 +350,7 @@ CALLS: Final[Mapping[str, tuple[int, _Call]]] = {
     "cancelled": (3, _cancelled),
     "clear": (1, _clear),
     "forget": (1, _forget),
+    "stranger": (2, _stranger),
 }
 """How often, beside the others, and what."""
 
@@ -271,7 +360,8 @@ def shown(samples: Sequence[Sample]) -> str:
     chosen = [samples[0], samples[len(samples) // 2], samples[-1]] if samples else []
     return "\n".join(
         f"{each.seconds:>8.0f} s {each.resident_bytes / 2**20:>8.1f} MiB {each.descriptors:>4} descriptors "
-        f"{each.threads:>3} threads {each.tasks:>4} tasks {each.wal_bytes / 2**20:>6.1f} MiB of WAL "
-        f"{each.lock_files:>3} lock files"
+        f"{each.threads:>3} threads {each.tasks:>4} tasks {each.objects:>7} objects "
+        f"{each.wal_bytes / 2**20:>6.1f} MiB of WAL {each.lock_files:>3} lock files "
+        f"references {each.none:>7} None {each.true:>6} True {each.false:>6} False"
         for each in chosen
     )
