@@ -102,6 +102,9 @@ class Child:
             except TimeoutError:
                 log.warning("process_killed", process=self.number, pid=self.pid)
                 self._signal(signal.SIGKILL)
+            else:
+                if self.exit_code:
+                    log.warning("process_ended_badly", process=self.number, pid=self.pid, exit_code=self.exit_code)
         await self.ended()
 
     def _signal(self, number: signal.Signals) -> None:

@@ -255,6 +255,22 @@ async def test_sigterm_drains_all(stack: AsyncExitStack, installation: Installat
     assert await writers.lost(await clients_of(stack, again)) == []
 
 
+async def test_a_process_that_dies_as_it_drains_is_said(installation: Installation) -> None:
+    server = await installation.launch()
+    try:
+        await server.ready()
+        doomed = children(server)[0]
+        doomed.suspend()
+        stopping = asyncio.create_task(server.stop())
+        await until(lambda: "memsvc stopped" in server.log.read_text())
+        doomed.kill()
+        assert await stopping == 0
+    finally:
+        await server.kill_all()
+    with pytest.raises(ServerEnded, match=r"process_ended_badly process=\d pid=\d+ exit_code=-9"):
+        await server.close()
+
+
 async def test_processes_end_with_a_supervisor_that_is_killed(
     stack: AsyncExitStack, installation: Installation
 ) -> None:
