@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from memsvc.config import DEFAULTS
 from memsvc.errors import OutOfRange, Reason, invalid
+from memsvc.journal.purged import is_blanked, with_texts
 from memsvc.journal.records import Body, commit_of, decode_body, reply_bytes
 from memsvc.limits import REPLY_BYTES
 from memsvc.memories.writing import Target
@@ -148,6 +149,8 @@ class MemoryHistory(Struct):
                         if body.erase is not None:
                             yield make_token(bound_to, *seen), Erased(body.revision)
                             return
+                        if is_blanked(body):
+                            body = with_texts(body, (await self.users.latest(scope)).state)
                         commit = _visible_part(body, record.time, matches)
                         if commit is not None:
                             waited = 0.0

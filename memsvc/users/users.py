@@ -16,6 +16,7 @@ from memsvc.clock import now_micros
 from memsvc.config import DEFAULTS
 from memsvc.errors import FailedPrecondition, Reason, invalid
 from memsvc.journal.past import AsOf, read_past
+from memsvc.journal.purged import is_blanked
 from memsvc.journal.records import Body, decode_body
 from memsvc.journal.state import State, fold, load
 from memsvc.model import Scope
@@ -254,19 +255,22 @@ class Users:
             self.counts.catch_ups += 1
             if self.on_lag is not None:
                 self.on_lag(max(0.0, (started_time - newer[0].time) / 1e6))
-            self._fold(hot, newer)
+            bodies = [decode_body(record.body) for record in newer]
+            if any(map(is_blanked, bodies)):
+                # A purge has been there before. What lives on is whole in its row alone.
+                self._drop(hot)
+                return
+            self._fold(hot, newer, bodies)
         hot.fresh_at(started, started_time)
 
     def _drop(self, hot: HotUser) -> None:
         if self._cache_of(hot.state.scope).get(hot.state.scope) is hot:
             self.forget(hot.state.scope)
 
-    def _fold(self, hot: HotUser, records: Sequence[Record]) -> None:
-        state, bodies = hot.state, []
-        for record in records:
-            body = decode_body(record.body)
+    def _fold(self, hot: HotUser, records: Sequence[Record], bodies: Sequence[Body]) -> None:
+        state = hot.state
+        for record, body in zip(records, bodies, strict=True):
             state = fold(state, record, body)
-            bodies.append(body)
         self.move(hot, state, bodies)
 
     def move(self, hot: HotUser, state: State, bodies: Sequence[Body]) -> None:

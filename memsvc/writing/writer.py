@@ -25,6 +25,7 @@ from memsvc.access.caller import current_caller
 from memsvc.errors import Error, FailedPrecondition, Reason, StorageUnavailable, Unavailable
 from memsvc.journal.commands import Command, Decision, R_co, Recorded
 from memsvc.journal.draft import Moment
+from memsvc.journal.purged import is_blanked, with_texts
 from memsvc.journal.records import Body, decode_body
 from memsvc.journal.state import State, load_requests
 from memsvc.log import Log, Spell
@@ -425,7 +426,9 @@ class Writer:
                 raise erased_since() from truncated
             message = "the first answer is no longer kept"
             raise FailedPrecondition(Reason.HISTORY_TRIMMED, message) from truncated
-        return Recorded(decode_body(record.body), record.time, (await self._users.latest(scope)).state)
+        state = (await self._users.latest(scope)).state
+        body = decode_body(record.body)
+        return Recorded(with_texts(body, state) if is_blanked(body) else body, record.time, state)
 
 
 class _Confirm(Command[None]):

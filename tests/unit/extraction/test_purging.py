@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Collection, Sequence
-from contextlib import suppress
+from contextlib import aclosing, suppress
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from replica import SARAH, Replica
 
 from memsvc.access.allowance import Quotas
 from memsvc.errors import StorageUnavailable
 from memsvc.ids import new_id
 from memsvc.journal.purged import EVERYTHING
+from memsvc.journal.records import Request
 from memsvc.memories import Create, Delete, Guard, MemoryWriter, Target
-from memsvc.model import Memory, Scope
+from memsvc.memories.watching import Committed, MemoryHistory
+from memsvc.model import Memory, Origin, Scope
 from memsvc.purge import purge
 from memsvc.search.filter import MemoryFilter
 from memsvc.storage.driver import Redaction
@@ -71,6 +74,48 @@ async def test_a_session_is_purged_also_of_what_it_taught_and_is_no_longer_there
     await replica.sessions.delete(SARAH, "s1", None, forget_learned=True, purge_text=True, allow_missing=False)
 
     assert b"SECRET" not in await history(replica)
+
+
+@pytest.fixture
+async def behind(replica: Replica) -> Users:
+    """What another server has in RAM: the user as it was before all of this."""
+    users = Users(replica.driver)
+    await users.latest(SARAH)
+    return users
+
+
+@pytest.mark.parametrize("wanted", [MemoryFilter(), MemoryFilter(text_contains="ski")], ids=["all", "by words"])
+async def test_who_was_behind_reads_what_outlives_the_session_it_was_learned_from(
+    wanted: MemoryFilter, replica: Replica, behind: Users
+) -> None:
+    """What it says of that is blank in the history, and it is remembered as before."""
+    watching = MemoryHistory(behind).watch(SARAH, wanted, send_initial=False, resume_token="")
+    async with aclosing(watching) as watch:
+        await anext(watch)
+        replica.worker.start()
+        receipt = await replica.say("I ski", session_id="s1")
+        await replica.extractions.wait(SARAH, receipt.extraction_id, 10)
+        await replica.sessions.delete(SARAH, "s1", None, forget_learned=False, purge_text=True, allow_missing=False)
+
+        _, event = await anext(watch)
+
+    learned = list((await replica.users.latest(SARAH)).memories())
+    assert [memory.text for memory in learned] == ["I ski"]
+    assert list((await behind.latest(SARAH)).memories()) == learned
+    assert isinstance(event, Committed)
+    assert [change.after for change in event.commit.changes] == learned
+
+
+async def test_a_repeat_answers_what_lives_on_though_its_session_was_purged(
+    replica: Replica, memories: MemoryWriter
+) -> None:
+    await replica.say("Hello", session_id="s1")
+    said = replace(memory("Skis", "m1"), origin=Origin(session_id="s1"))
+    guard = Guard(Request("r1", "CreateMemory", "digest"))
+    first = await memories.write(SARAH, [Create(said)], guard)
+    await replica.sessions.delete(SARAH, "s1", None, forget_learned=False, purge_text=True, allow_missing=False)
+
+    assert await memories.write(SARAH, [Create(said)], guard) == first
 
 
 async def test_a_purge_leaves_what_came_after_an_earlier_one(replica: Replica, memories: MemoryWriter) -> None:
