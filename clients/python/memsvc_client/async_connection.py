@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import grpc
 import grpc.aio
@@ -19,12 +20,16 @@ from memsvc_client.errors import (
     error_from_status,
     server_is_gone,
     service_is_down,
+    still_starting,
 )
 from memsvc_client.listing import AsyncListing, Page
 from memsvc_client.observation import Observation
 from memsvc_client.ownership import Ownership, other_event_loop
 from memsvc_client.rpcs import STREAMING, Rpc
 from memsvc_client.streams import Gathered, Leg, Stream, stream_cut
+
+if TYPE_CHECKING:
+    from memsvc_client.sidecar import Sidecar
 
 T = TypeVar("T")
 
@@ -118,6 +123,7 @@ class AsyncConnection:
 
     async def _send(self, rpc: Rpc[Any, Any], request: Any, seconds: float) -> Any:
         method, metadata = await self._method(rpc), self._endpoint.metadata
+        until = time.monotonic() + seconds
         try:
             waits = self._deadlines.wait_for_ready
             return await method(request, timeout=seconds, metadata=metadata, wait_for_ready=waits or None)
@@ -126,10 +132,18 @@ class AsyncConnection:
             if self._sidecar is None or not server_is_gone(failure):
                 raise failure from error
         try:
-            await asyncio.to_thread(self._sidecar.ensure)
-            return await method(request, timeout=seconds, metadata=metadata, wait_for_ready=True)
+            await self._ensure(self._sidecar, until - time.monotonic())
+            return await method(request, timeout=until - time.monotonic(), metadata=metadata, wait_for_ready=True)
         except grpc.RpcError as error:
             raise _failure(error) from error
+
+    async def _ensure(self, sidecar: Sidecar, seconds: float | None = None) -> None:
+        """As `Sidecar.ensure`, without a thread for each call that waits."""
+        try:
+            async with asyncio.timeout(seconds):
+                await asyncio.shield(asyncio.wrap_future(sidecar.start()))
+        except TimeoutError:
+            raise still_starting() from None
 
     def observe(self, observation: Observation) -> AsyncConversation:
         """Return the conversation that is to be observed; it begins with its `async with`."""
@@ -160,7 +174,7 @@ class AsyncConnection:
         if delay is None:
             raise failure
         if self._sidecar is not None and server_is_gone(failure):
-            await asyncio.to_thread(self._sidecar.ensure)
+            await self._ensure(self._sidecar)
         await asyncio.sleep(delay)
 
     def _check(self) -> None:
@@ -186,7 +200,7 @@ class AsyncConnection:
 
     async def _opened(self) -> grpc.aio.Channel:
         if self._channel is None and self._sidecar is not None:
-            await asyncio.to_thread(self._sidecar.ensure)
+            await self._ensure(self._sidecar)
         if self._channel is None:
             self._channel = _open_channel(self._endpoint)
         return self._channel

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+import contextlib
 import time
 from collections.abc import Iterator
 from typing import Any, TypeVar
@@ -12,7 +12,13 @@ import grpc
 from memsvc_client.calls import Call, Pages, Steps
 from memsvc_client.channel import Deadlines, Endpoint
 from memsvc_client.conversation import Conversation
-from memsvc_client.errors import MemoryServiceError, error_from_status, server_is_gone, service_is_down
+from memsvc_client.errors import (
+    MemoryServiceError,
+    SidecarFailed,
+    error_from_status,
+    server_is_gone,
+    service_is_down,
+)
 from memsvc_client.listing import Listing, Page
 from memsvc_client.observation import Observation
 from memsvc_client.ownership import Ownership
@@ -104,6 +110,7 @@ class Connection:
     def _send(self, rpc: Rpc[Any, Any], request: Any, seconds: float, *, revive: bool = True) -> Any:
         self._ownership.check()
         method, metadata = self._method(rpc), self._endpoint.metadata
+        until = time.monotonic() + seconds
         try:
             waits = self._deadlines.wait_for_ready
             return method(request, timeout=seconds, metadata=metadata, wait_for_ready=waits or None)
@@ -116,15 +123,16 @@ class Connection:
             self._ownership.check()
             raise
         try:
-            self._sidecar.ensure()
-            return method(request, timeout=seconds, metadata=metadata, wait_for_ready=True)
+            self._sidecar.ensure(until - time.monotonic())
+            return method(request, timeout=until - time.monotonic(), metadata=metadata, wait_for_ready=True)
         except grpc.RpcError as error:
             raise _failure(error) from error
 
     def _revive_meanwhile(self, failure: MemoryServiceError) -> None:
         """Start the sidecar that is gone, for the next call: this one answers at once."""
         if self._sidecar is not None and server_is_gone(failure):
-            threading.Thread(target=self._sidecar.revive, name="memsvc-revive", daemon=True).start()
+            with contextlib.suppress(SidecarFailed):
+                self._sidecar.start()
 
     def observe(self, observation: Observation) -> Conversation:
         """Return the conversation that is to be observed; it begins with its `with`."""

@@ -181,6 +181,11 @@ def server_is_gone(failure: MemoryServiceError) -> bool:
     return isinstance(failure, Unavailable) and failure.reason in ("", Reason.SERVER_DRAINING)
 
 
+def still_starting() -> SidecarFailed:
+    """Return the failure of a call whose time is over before its sidecar is there."""
+    return SidecarFailed("the server is not ready yet; its start goes on", reason="SIDECAR_FAILED")
+
+
 def _unpack(trailers: Iterable[Any] | None, wanted: tuple[Message, ...]) -> list[Message]:
     """Fill those of `wanted` that the trailers hold, and return them. Details that cannot be read are left aside."""
     found: list[Message] = []

@@ -24,10 +24,11 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 
 from memsvc_client.channel import ServeOption
-from memsvc_client.errors import SidecarFailed
+from memsvc_client.errors import SidecarFailed, still_starting
 from memsvc_client.wire import string
 
 START_SECONDS = 30.0
@@ -59,15 +60,45 @@ class Sidecar:
         self._start_seconds = start_seconds
         self._users_lock: weakref.finalize[..., Sidecar] | None = None
         self._closed = False
+        self._under_way: Future[None] | None = None
+        self._guard = threading.Lock()
 
     @property
     def target(self) -> str:
         return f"unix://{self.socket}"
 
-    def ensure(self) -> None:
-        """Return once a server takes connections; start one where none does. Raises SidecarFailed."""
-        if self._closed:
-            raise SidecarFailed("the client is closed", reason="SIDECAR_FAILED")
+    def ensure(self, seconds: float | None = None) -> None:
+        """Return once a server takes connections; start one where none does. Raises SidecarFailed.
+
+        After so many seconds as well: the start then goes on, for the next call.
+        """
+        try:
+            self.start().result(seconds)
+        except TimeoutError:
+            raise still_starting() from None
+
+    def start(self) -> Future[None]:
+        """Do that in a thread: calls end by their own deadlines. All who ask meanwhile get the same start."""
+        with self._guard:
+            if self._closed:
+                raise SidecarFailed("the client is closed", reason="SIDECAR_FAILED")
+            if self._under_way is None or self._under_way.done():
+                self._under_way = Future()
+                self._under_way.set_running_or_notify_cancel()
+                thread = threading.Thread(target=self._carry_out, args=(self._under_way,), name="memsvc-start")
+                thread.daemon = True
+                thread.start()
+            return self._under_way
+
+    def _carry_out(self, start: Future[None]) -> None:
+        try:
+            self._ensure()
+        except BaseException as failure:
+            start.set_exception(failure)
+        else:
+            start.set_result(None)
+
+    def _ensure(self) -> None:
         deadline = time.monotonic() + self._start_seconds
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _locked(self.folder / "start.lock", deadline):
@@ -82,11 +113,6 @@ class Sidecar:
                 # A server is there that takes no connections: it drains. Its successor waits for its end.
                 _sleep_until(deadline, "the server before it does not end")
 
-    def revive(self) -> None:
-        """Start the server where it is gone, and let a failure be that of the next call."""
-        with contextlib.suppress(SidecarFailed, OSError):
-            self.ensure()
-
     def release(self) -> None:
         """Let go of the server. It exits when the last one does."""
         self._closed = True
@@ -98,6 +124,8 @@ class Sidecar:
             # A server on its way out may hold it for a moment.
             lock = _wait_for_lock(self.folder / "users.lock", fcntl.LOCK_SH, deadline)
             self._users_lock = weakref.finalize(self, os.close, lock)
+            if self._closed:
+                self._users_lock()
 
     def _serving(self) -> bool:
         with socket.socket(socket.AF_UNIX) as probe:

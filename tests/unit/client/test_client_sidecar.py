@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,8 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from memsvc_client import Accepted, AsyncMemoryClient, Completed, MemoryClient, SidecarFailed
-from memsvc_client.sidecar import MAX_SOCKET_PATH_BYTES, Sidecar
+from memsvc_client import Accepted, AsyncMemoryClient, Completed, DeadlineExceeded, MemoryClient, SidecarFailed
+from memsvc_client.sidecar import MAX_SOCKET_PATH_BYTES, START_SECONDS, Sidecar
 
 STAND_IN = [sys.executable, str(Path(__file__).with_name("fake_memory_service.py"))]
 
@@ -91,6 +92,43 @@ def test_a_killed_server_is_started_again_by_the_next_call(sidecar: Callable[...
         wait_for_end(pid)
         assert int(client.server_info().version) != pid
         assert other.server_info().version == client.server_info().version
+
+
+NEVER_READY = "import os, sys, time; open(sys.argv[1], 'a').write(f'{os.getpid()}\\n'); time.sleep(60)"
+
+
+def broken(own: Sidecar) -> None:
+    """Let the next server be one that never takes a call."""
+    own.arguments = [sys.executable, "-c", NEVER_READY, str(own.database)]
+
+
+def test_calls_end_at_their_deadline_while_their_server_does_not_start(
+    sidecar: Callable[..., Sidecar], short_path: Path
+) -> None:
+    own = sidecar()
+    with MemoryClient(own) as client, ThreadPoolExecutor(8) as threads:
+        os.kill(pid := int(client.server_info().version), signal.SIGKILL)
+        wait_for_end(pid)
+        broken(own)
+        begun = time.monotonic()
+        calls = [threads.submit(client.user("sarah").get, timeout=4.0) for _ in range(8)]
+        assert {type(call.exception()) for call in calls} <= {SidecarFailed, DeadlineExceeded}
+        assert time.monotonic() - begun < START_SECONDS / 2
+    assert len(started(short_path / "m.db")) == 2
+
+
+async def test_calls_for_asyncio_end_so_too(sidecar: Callable[..., Sidecar], short_path: Path) -> None:
+    own = sidecar()
+    async with AsyncMemoryClient(own) as client:
+        os.kill(pid := int((await client.server_info()).version), signal.SIGKILL)
+        await asyncio.to_thread(wait_for_end, pid)
+        broken(own)
+        begun = time.monotonic()
+        user = client.user("sarah")
+        answers = await asyncio.gather(*(user.get(timeout=4.0) for _ in range(40)), return_exceptions=True)
+        assert {type(answer) for answer in answers} <= {SidecarFailed, DeadlineExceeded}
+        assert time.monotonic() - begun < START_SECONDS / 2
+    assert len(started(short_path / "m.db")) == 2
 
 
 def test_a_stream_finds_the_server_that_comes_after_a_killed_one(
