@@ -12,6 +12,8 @@ from msgspec import Struct
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Handler = Callable[[Any, Context], Awaitable[Any]]
+Handlers: TypeAlias = "Mapping[str, grpc.RpcMethodHandler[Any, Any]]"
+"""What gRPC calls for methods, by their paths: `/memsvc.v1.MemoryService/GetMemory`."""
 Head: TypeAlias = Sequence[tuple[str, Any]]
 """What came before the request: names in lower case, and values."""
 
@@ -60,9 +62,9 @@ def method_handler(rpc: Rpc, handler: Handler) -> grpc.RpcMethodHandler[Any, Any
 
 
 class Methods(_GenericRpcHandler):
-    """Methods by their paths: `/memsvc.v1.MemoryService/GetMemory`."""
+    """Methods by their paths."""
 
-    def __init__(self, handlers: Mapping[str, grpc.RpcMethodHandler[Any, Any]]) -> None:
+    def __init__(self, handlers: Handlers) -> None:
         self._handlers = handlers
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any] | None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 from google.protobuf.empty_pb2 import Empty
 
 from memsvc.errors import Reason, Unimplemented
-from memsvc.rpc.calling import Context, Rpc
+from memsvc.rpc.calling import Context, Handler, Rpc
 from memsvc.rpc.interceptors import errors
 
 if TYPE_CHECKING:
@@ -24,9 +24,12 @@ class UnknownMethods(_GenericRpcHandler):
     """
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any]:
-        method = handler_call_details.method
+        return grpc.stream_stream_rpc_method_handler(refuse)
 
-        async def refuse(requests: Any, context: Context) -> None:
-            raise Unimplemented(Reason.NOT_SUPPORTED, f"no method {method}")
 
-        return grpc.stream_stream_rpc_method_handler(errors(Rpc("", method, Empty, streams=True), refuse))
+async def _raise(_: Any, context: Context) -> None:
+    raise Unimplemented(Reason.NOT_SUPPORTED, "there is no such method")
+
+
+refuse: Final[Handler] = errors(Rpc("", "", Empty, streams=True), _raise)
+"""Ends a call of a method that there is not."""

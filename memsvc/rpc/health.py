@@ -10,12 +10,11 @@ import asyncio
 from collections.abc import AsyncGenerator, Iterable
 from typing import Any, Final
 
-import grpc
 from grpc_health.v1 import health_pb2
 
 from memsvc.errors import NotFound, Reason
 from memsvc.rpc.admission import Admission
-from memsvc.rpc.calling import Rpc, method_handler, wrapped
+from memsvc.rpc.calling import Handlers, Rpc, method_handler, wrapped
 from memsvc.rpc.interceptors import admission, errors, streaming
 
 NAME: Final = "grpc.health.v1.Health"
@@ -34,17 +33,16 @@ class Health:
         self._services = frozenset(("", LIVENESS, *services))
         self._draining = asyncio.Event()
 
-    def add_to(self, server: grpc.aio.Server, admitting: Admission) -> None:
-        """Serve health checks on `server`."""
+    def handlers(self, admitting: Admission) -> Handlers:
+        """Return what gRPC calls for health checks."""
         check = Rpc(NAME, "Check", health_pb2.HealthCheckRequest, streams=False, writes=False)
         watch = Rpc(NAME, "Watch", health_pb2.HealthCheckRequest, streams=True, writes=False)
         wrappers = (errors, admission(admitting, _MAX_REQUEST_BYTES))
         watching = streaming(self._watch, admitting.room)
-        handlers = {
-            "Check": method_handler(check, wrapped(check, self._check, wrappers)),
-            "Watch": method_handler(watch, wrapped(watch, watching, wrappers)),
+        return {
+            f"/{NAME}/Check": method_handler(check, wrapped(check, self._check, wrappers)),
+            f"/{NAME}/Watch": method_handler(watch, wrapped(watch, watching, wrappers)),
         }
-        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(NAME, handlers),))
 
     def drain(self) -> None:
         """Say from now on that the server does not serve; watches are told, and end."""

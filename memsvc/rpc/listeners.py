@@ -20,14 +20,14 @@ from memsvc.rpc.addresses import Address, TcpAddress, UnixAddress, parse_address
 from memsvc.rpc.admission import Admission
 from memsvc.rpc.credentials import credentials_by
 from memsvc.rpc.draining import Draining
-from memsvc.rpc.fallback import UnknownMethods
 from memsvc.rpc.health import NAME as HEALTH_SERVICE
 from memsvc.rpc.health import Health
 from memsvc.rpc.interceptors import draining, errors
-from memsvc.rpc.reflection import add_reflection
+from memsvc.rpc.reflection import reflection_handlers
 from memsvc.rpc.relaying import Relay, SocketUsers
-from memsvc.rpc.services import SERVICES, add_services, methods
+from memsvc.rpc.services import SERVICES, handlers, methods
 from memsvc.rpc.socket_lock import SOCKET_MODE, SocketLock
+from memsvc.rpc.taking import new_server, serve_methods
 from memsvc.rpc.tls import server_credentials
 from memsvc.tls import TlsFiles
 
@@ -41,6 +41,7 @@ _RECEIVED: Final = 2
 _PROBE_BYTES: Final = 64 << 10
 _PROBE_SECONDS: Final = 10.0
 _MAX_PENDING: Final = 16_000
+_HANDSHAKE_MILLISECONDS: Final = 5_000
 _BOUNDED: Final[Sequence[tuple[str, int]]] = (
     # Nobody asks for a message before there is room for it, and until then a client may send so much of it and no more:
     # with the window that gRPC adapts to the connection it would be megabytes.
@@ -49,6 +50,8 @@ _BOUNDED: Final[Sequence[tuple[str, int]]] = (
     # Above these gRPC cancels calls, anybody's and without a reason; the edge refuses them with one.
     ("grpc.server.max_pending_requests", _MAX_PENDING),
     ("grpc.server.max_pending_requests_hard_limit", _MAX_PENDING),
+    # Whoever connects and says nothing holds a descriptor for so long, and a drain: by default two minutes.
+    ("grpc.server_handshake_timeout_ms", _HANDSHAKE_MILLISECONDS),
 )
 _KEEPALIVE: Final[Sequence[tuple[str, int]]] = (
     ("grpc.keepalive_time_ms", 60_000),
@@ -148,11 +151,9 @@ class Edge:
         )
         self.methods = methods(application, self._draining, admitting, credentials_of)
         """What this server serves, and others may too: all of them together take on what one would."""
-        add_services(self._server, self.methods)
-        self._health.add_to(self._server, admitting)
-        names = [service.full_name for service in SERVICES]
-        add_reflection(self._server, [*names, HEALTH_SERVICE], admitting, (errors, draining(self._draining)))
-        self._server.add_generic_rpc_handlers((UnknownMethods(),))
+        names = [*(service.full_name for service in SERVICES), HEALTH_SERVICE]
+        reflecting = reflection_handlers(names, admitting, (errors, draining(self._draining)))
+        serve_methods(self._server, {**handlers(self.methods), **self._health.handlers(admitting), **reflecting})
         try:
             self.addresses.extend(self._bind(self._server, address, application.tls) for address in addresses)
         except BaseException:
@@ -266,8 +267,7 @@ async def answering_probes(health_listen: str, *, of_several: bool) -> AsyncIter
 
 def _new_health_server(health: Health, *, of_several: bool) -> grpc.aio.Server:
     server = _new_server(_PROBE_BYTES, over_tcp=True, of_several=of_several)
-    health.add_to(server, _few_probes())
-    server.add_generic_rpc_handlers((UnknownMethods(),))
+    serve_methods(server, health.handlers(_few_probes()))
     return server
 
 
@@ -292,7 +292,7 @@ def _new_server(max_request_bytes: int, *, over_tcp: bool, of_several: bool) -> 
     ]
     if over_tcp:
         options.extend(_KEEPALIVE)
-    return grpc.aio.server(options=options)
+    return new_server(options)
 
 
 def _add_port(server: grpc.aio.Server, address: Address, credentials: grpc.ServerCredentials | None) -> int:

@@ -21,7 +21,7 @@ from grpc_reflection.v1alpha import reflection_pb2 as pb
 
 from memsvc.errors import InvalidArgument, Reason
 from memsvc.rpc.admission import Admission
-from memsvc.rpc.calling import Context, Rpc, Wrapper, method_handler, wrapped
+from memsvc.rpc.calling import Context, Handlers, Rpc, Wrapper, method_handler, wrapped
 from memsvc.rpc.room import full
 from memsvc.rpc.whole import begin_stream, whole
 
@@ -91,10 +91,8 @@ def descriptors() -> Descriptors:
     )
 
 
-def add_reflection(
-    server: grpc.aio.Server, services: Iterable[str], admitting: Admission, wrappers: tuple[Wrapper, ...]
-) -> None:
-    """Answer questions about these services, and reflection itself, on `server`."""
+def reflection_handlers(services: Iterable[str], admitting: Admission, wrappers: tuple[Wrapper, ...]) -> Handlers:
+    """Return what gRPC calls for questions about these services, and about reflection itself."""
     names = [*services, *SERVICES]
     # A client may keep its stream open and ask now and then: it does not have to be read like one request that is due.
     streams = asyncio.Semaphore(_MAX_STREAMS)
@@ -122,10 +120,8 @@ def add_reflection(
         await whole(context.write(reply))
         admitting.room.let_go(task)
 
-    for service in SERVICES:
-        rpc = Rpc(service, _METHOD, pb.ServerReflectionRequest, streams=True, writes=False)
-        handler = method_handler(rpc, wrapped(rpc, answer_all, wrappers))
-        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {_METHOD: handler}),))
+    rpcs = [Rpc(service, _METHOD, pb.ServerReflectionRequest, streams=True, writes=False) for service in SERVICES]
+    return {f"/{rpc.service}/{_METHOD}": method_handler(rpc, wrapped(rpc, answer_all, wrappers)) for rpc in rpcs}
 
 
 def _answer(request: Any, services: Iterable[str]) -> Any:

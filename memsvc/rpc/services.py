@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-import grpc
 from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
@@ -16,7 +15,7 @@ from memsvc.application import Application
 from memsvc.rpc.admin_service import AdminService
 from memsvc.rpc.admission import Admission
 from memsvc.rpc.authorization import CredentialsOf
-from memsvc.rpc.calling import Handler, Methods, Rpc, Wrapper, method_handler, wrapped
+from memsvc.rpc.calling import Handler, Handlers, Rpc, Wrapper, method_handler, wrapped
 from memsvc.rpc.config_service import ConfigService
 from memsvc.rpc.context_service import ContextService
 from memsvc.rpc.conversing import conversing
@@ -94,10 +93,9 @@ def _limiter(application: Application) -> Limiter | None:
     return Limiter(application.allowances, application.population, application.accounts)
 
 
-def add_services(server: grpc.aio.Server, served: Iterable[Method]) -> None:
-    """Serve these methods on `server`."""
-    handlers = {f"/{each.rpc.service}/{each.rpc.name}": method_handler(each.rpc, each.handler) for each in served}
-    server.add_generic_rpc_handlers((Methods(handlers),))
+def handlers(served: Iterable[Method]) -> Handlers:
+    """Return what gRPC calls for these methods."""
+    return {f"/{each.rpc.service}/{each.rpc.name}": method_handler(each.rpc, each.handler) for each in served}
 
 
 def rpcs(service: ServiceDescriptor) -> Iterator[Rpc]:

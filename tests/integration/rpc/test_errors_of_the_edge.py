@@ -72,7 +72,7 @@ async def test_an_unknown_method_is_told_so_however_it_is_called(server: Harness
 
     for failure in [await failing(call) for call in calls]:
         assert (failure.code, failure.reason) == (grpc.StatusCode.UNIMPLEMENTED, "NOT_SUPPORTED")
-        assert failure.message == f"no method {path}"
+        assert failure.message == "there is no such method"
 
 
 async def test_health_says_why(server: Harness) -> None:
@@ -109,6 +109,38 @@ async def test_a_malformed_timeout_fails_its_call_alone(server: Harness, timeout
     writer.close()
 
 
+@pytest.mark.parametrize("path", [b"/\xff\xfe", b"\xc3", b"/memsvc.v1.AdminService/GetServerInfo\xff"])
+async def test_a_name_that_is_no_text_ends_its_call_and_not_the_server(server: Harness, path: bytes) -> None:
+    reader, writer = await asyncio.open_unix_connection(server.edge.addresses[0].removeprefix("unix://"))
+    writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, b""))
+    for stream, name in ((1, path), (3, b"/memsvc.v1.AdminService/GetServerInfo")):
+        head = b"".join(literal(*pair) for pair in HEADERS if pair[0] != ":path")
+        writer.write(frame(1, 4, stream, head + b"\0\5:path" + bytes([len(name)]) + name))
+        writer.write(frame(0, 1, stream, b"\0" * 5))
+    answered = b""
+    async with asyncio.timeout(30):
+        while not (UNIMPLEMENTED in answered and OK in answered):
+            answered += await reader.readexactly(1)
+    writer.close()
+
+
+async def test_a_name_that_is_no_text_does_not_end_the_probes_own_server(tmp_path: Path) -> None:
+    driver = MemoryDriver("memory://probes", {})
+    await driver.open()
+    async with served(driver, tmp_path, health_listen="127.0.0.1:0") as harness:
+        host, _, port = harness.edge.health_addresses[0].rpartition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        head = b"".join(literal(*pair) for pair in HEADERS if pair[0] != ":path") + b"\0\5:path\1\xff"
+        writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, b"") + frame(1, 5, 1, head))
+        async with asyncio.timeout(30):
+            await reader.readuntil(UNIMPLEMENTED)
+        writer.close()
+        async with grpc.aio.insecure_channel(harness.edge.health_addresses[0]) as channel:
+            stub: Any = health_pb2_grpc.HealthStub(channel)
+            assert (await stub.Check(health_pb2.HealthCheckRequest())).status
+
+
+UNIMPLEMENTED = b"grpc-status\x0212"
 OK, INTERNAL = b"grpc-status\x010", b"grpc-status\x0213"
 HEADERS = [
     (":method", "POST"),

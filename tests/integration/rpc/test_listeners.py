@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -239,6 +240,19 @@ async def test_a_port_that_is_taken_is_refused(application: Application) -> None
         with pytest.raises(InvalidArgument, match=f"cannot listen on {edge.addresses[0]}"):
             async with serving(application, edge.addresses):
                 pass
+
+
+@pytest.mark.parametrize("sent", [b"", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"], ids=["nothing", "half"])
+async def test_who_connects_and_says_no_more_is_cut_off_soon(application: Application, sent: bytes) -> None:
+    async with serving(application, ["127.0.0.1:0"]) as edge:
+        host, _, port = edge.addresses[0].rpartition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(sent)
+        async with asyncio.timeout(30):
+            while await reader.read(1000):
+                pass
+        writer.close()
+        assert await answers(edge.addresses[0])
 
 
 async def test_a_failed_start_lets_its_sockets_go(application: Application, folder: Path) -> None:
