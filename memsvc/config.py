@@ -16,7 +16,7 @@ from typing import Annotated, Any, Final, Literal, get_type_hints
 from msgspec import Meta, Struct, field, structs
 
 from memsvc.errors import invalid
-from memsvc.storage.options import File, Secret, nearest, read_value
+from memsvc.storage.options import File, Secret, is_marked, nearest, read_value
 
 ENVIRONMENT_PREFIX: Final = "MEMSVC_"
 _NOT_SETTINGS: Final = {
@@ -37,6 +37,8 @@ _NOT_OURS: Final = re.compile(
     r"MEMSVC_(TEST_\w+|UPDATE_GOLDEN|(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?))"
 )
 """Variables of the tests; and those that Kubernetes gives every pod beside a Service named memsvc, or memsvc-..."""
+
+_LEAVE_OUT: Final = "leave it out for none; a variable that is not set, perhaps"
 
 Seconds = Annotated[float, Meta(gt=0, le=10 * 365 * 24 * 3600)]
 SecondsOrNone = Annotated[float, Meta(ge=0, le=10 * 365 * 24 * 3600)]
@@ -153,7 +155,7 @@ class Config(Struct, frozen=True, kw_only=True):
     """... or when it sends nothing for so long: models that think first are silent for long."""
     model_max_output_bytes: Count = 256 << 10
     """... or when its answer is longer than this: a model that repeats itself costs bounded memory."""
-    redact: list[str] = field(default_factory=lambda: ["default"])
+    redact: Annotated[list[str], Meta(min_length=1)] = field(default_factory=lambda: ["default"])
     """Secrets that are taken out of what is said, and of memories, before they are stored and before a model sees them.
     default: private_key, connection_password, jwt, aws_key, github_token, api_key, bearer_token, card_number, password;
     iban and us_ssn can be added, or kinds be listed one by one; none redacts nothing. Names, addresses, mail and phone
@@ -239,15 +241,15 @@ DEFAULTS: Final = Config()
 
 
 def load_config(
-    flags: Mapping[str, Any], environment: Mapping[str, str], config_file: str = ""
+    flags: Mapping[str, Any], environment: Mapping[str, str], config_file: str | None = None
 ) -> tuple[Config, Mapping[str, str]]:
     """Return the configuration, and where each setting that is not a default came from.
 
     Raises InvalidArgument naming the setting that is unknown or malformed.
     """
     kinds = setting_kinds()
-    path = config_file or environment.get(ENVIRONMENT_PREFIX + "CONFIG", "")
-    from_file = _read_file(path) if path else {}
+    path = environment.get(ENVIRONMENT_PREFIX + "CONFIG") if config_file is None else config_file
+    from_file = {} if path is None else _read_file(path)
     _refuse_unknown_variables(environment)
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
@@ -258,10 +260,12 @@ def load_config(
         elif variable in environment:
             given, sources[name] = environment[variable], variable
         elif name in from_file:
-            given, sources[name] = from_file[name], path
+            given, sources[name] = from_file[name], str(path)
         else:
             continue
         values[name] = read_value(name, kind, given)
+        if values[name] == "" and _is_never_empty(name, kind):
+            raise invalid(name, f"must not be empty ({sources[name]}): {_LEAVE_OUT}")
     for name, variable in (("openai_api_key", "OPENAI_API_KEY"), ("openai_base_url", "OPENAI_BASE_URL")):
         if not values.get(name) and environment.get(variable):
             values[name], sources[name] = environment[variable], variable
@@ -269,6 +273,11 @@ def load_config(
     if not config.storage_url:
         config = structs.replace(config, storage_url=default_storage_url(environment))
     return config, sources
+
+
+def _is_never_empty(name: str, kind: Any) -> bool:
+    """Tell whether nobody can mean an empty value, which stands for an open door, or for another database."""
+    return name == "storage_url" or is_marked(kind, "file")
 
 
 @cache
@@ -303,6 +312,8 @@ def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
 def _read_file(path: str) -> Mapping[str, Any]:
     import tomllib
 
+    if not path:
+        raise invalid("config", f"must not be empty: {_LEAVE_OUT}")
     try:
         values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:

@@ -23,8 +23,8 @@ _HELP = """/context shows the prompt, /search WORDS searches, /memories lists,
 @click.command()
 @server_options
 @click.option("--user", "user_id", default="me", type=NameType(), show_default=True, help="Whose memory.")
-@click.option("--config", "config_file", default="", type=SettingType(File), help="A TOML file with settings.")
-def chat(target: str, path: str, user_id: str, config_file: str) -> None:
+@click.option("--config", "config_file", default=None, type=SettingType(File), help="A TOML file with settings.")
+def chat(target: str, path: str, user_id: str, config_file: str | None) -> None:
     """Talk to memsvc and see what it learns.
 
     With OPENAI_API_KEY (and MEMSVC_OPENAI_MODEL, MEMSVC_OPENAI_BASE_URL) set, a model answers with the context in its

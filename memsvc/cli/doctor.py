@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     "--target", default="", type=TargetType(), help="A running server to ask as well: unix:///path or host:port."
 )
 @settings_options()
-def doctor(config_file: str, target: str, **flags: Any) -> None:
+def doctor(config_file: str | None, target: str, **flags: Any) -> None:
     """Check configuration, database, model and a running server. Exits 1 if something failed.
 
     Asks the model once, to learn from one sentence of nobody. Writes nothing but what opening a database writes (a

@@ -28,7 +28,7 @@ _SETTINGS = (
 
 @click.command()
 @settings_options(*_SETTINGS)
-def embed(config_file: str, **flags: Any) -> None:
+def embed(config_file: str | None, **flags: Any) -> None:
     """Make the vectors that memories lack: all of them after another embedder or model was chosen.
 
     A server makes them too, for whoever is searched; this makes all at once. It may run beside servers, be stopped at

@@ -24,7 +24,7 @@ from memsvc.errors import invalid
 @click.option("--liveness", is_flag=True, help="Only whether the process answers: also while it drains.")
 @click.option("--timeout-seconds", type=click.FloatRange(min=0, min_open=True), default=5.0, show_default=True)
 @settings_options("listen", "health_listen", "tls_certificate_file")
-def healthcheck(config_file: str, target: str, liveness: bool, timeout_seconds: float, **flags: Any) -> None:
+def healthcheck(config_file: str | None, target: str, liveness: bool, timeout_seconds: float, **flags: Any) -> None:
     """Exit 0 if a running server serves, 1 if not.
 
     With the same settings as the server: health_listen is asked, where there is none the API's own address. Neither

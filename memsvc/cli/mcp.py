@@ -8,11 +8,10 @@ from typing import Any
 import click
 
 from memsvc.cli.parameters import TextType, name_option
-from memsvc.cli.settings import SettingType, server_options
+from memsvc.cli.settings import FileType, server_options
 from memsvc.errors import invalid
 from memsvc.log import start_logging
 from memsvc.rpc.addresses import TcpAddress, parse_address
-from memsvc.storage.options import File
 
 _FACES = ("memory", "server-memory")
 _AGENT = "mcp"
@@ -57,14 +56,13 @@ _AGENT = "mcp"
 @click.option("--listen", default="", metavar="HOST:PORT", help="Serve streamable HTTP at /mcp. Default: stdio.")
 @click.option(
     "--tokens-file",
-    default="",
     envvar="MEMSVC_MCP_TOKENS_FILE",
     show_envvar=True,
-    type=SettingType(File),
+    type=FileType(),
     help="Who may come over HTTP, as `memsvc token create` writes it: each token names one user.",
 )
-@click.option("--tls-certificate-file", default="", type=SettingType(File), help="For https, in PEM.")
-@click.option("--tls-key-file", default="", type=SettingType(File), help="Its key.")
+@click.option("--tls-certificate-file", type=FileType(), help="For https, in PEM.")
+@click.option("--tls-key-file", type=FileType(), help="Its key.")
 @click.option("--host", "hosts", multiple=True, metavar="NAME", help="A name that proxies address it by. Repeatable.")
 @click.option("--insecure", is_flag=True, help="Listen for other machines without TLS, or without tokens.")
 @click.option(
@@ -82,9 +80,9 @@ def mcp(
     read_only: bool,
     mode: str,
     listen: str,
-    tokens_file: str,
-    tls_certificate_file: str,
-    tls_key_file: str,
+    tokens_file: str | None,
+    tls_certificate_file: str | None,
+    tls_key_file: str | None,
     hosts: tuple[str, ...],
     insecure: bool,
     log_level: str,
@@ -118,8 +116,8 @@ def mcp(
                 listener = HTTPListener(
                     address=address,
                     tokens=tokens,
-                    certificate_file=tls_certificate_file,
-                    key_file=tls_key_file,
+                    certificate_file=tls_certificate_file or "",
+                    key_file=tls_key_file or "",
                     hosts=hosts,
                 )
                 await over_http(serving, listener)

@@ -11,7 +11,7 @@ from memsvc.cli.settings import configuration, settings_options
 
 @click.command()
 @settings_options()
-def serve(config_file: str, **flags: Any) -> None:
+def serve(config_file: str | None, **flags: Any) -> None:
     """Run the server until SIGTERM or SIGINT. With --processes above 1, SIGHUP replaces one process after the other.
 
     Every option is also an environment variable (--lease-seconds is MEMSVC_LEASE_SECONDS) and a line of the TOML file.

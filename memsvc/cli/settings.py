@@ -30,7 +30,7 @@ def settings_options(*names: str) -> Decorator:
             if not names or each.name in names:
                 function = _option(each)(function)
         of_file = click.option(
-            "--config", "config_file", default="", type=SettingType(File), help="A TOML file with settings."
+            "--config", "config_file", default=None, type=SettingType(File), help="A TOML file with settings."
         )
         return of_file(function)
 
@@ -75,6 +75,19 @@ class SettingType(click.types.StringParamType):
         if is_marked(self.kind, "file"):
             return _completions([incomplete], incomplete, "file")
         return _completions(choices(self.kind), incomplete)
+
+
+class FileType(SettingType):
+    """The path of a file, and so not empty: an empty one is an unset variable of the shell, and would mean none."""
+
+    def __init__(self) -> None:
+        super().__init__(File)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        path = str(super().convert(value, param, ctx))
+        if not path:
+            self.fail("must not be empty", param, ctx)
+        return path
 
 
 class DatabaseFileType(SettingType):
@@ -167,7 +180,7 @@ def option_values(options: Sequence[str]) -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
-def configuration(config_file: str, flags: Mapping[str, Any]) -> tuple[Config, Mapping[str, str]]:
+def configuration(config_file: str | None, flags: Mapping[str, Any]) -> tuple[Config, Mapping[str, str]]:
     """Return the configuration from flags, environment and file, and where each setting came from."""
     given = {name: value for name, value in flags.items() if value is not None and value != ()}
     return load_config(given, os.environ, config_file)

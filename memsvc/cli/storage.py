@@ -25,7 +25,7 @@ _FILE_COLUMNS = 120
 @click.command()
 @click.option("--check", is_flag=True, help="Change nothing. Exits 0: nothing to do, 1: steps are pending, 2: error.")
 @settings_options(*_STORAGE)
-def migrate(config_file: str, check: bool, **flags: Any) -> None:
+def migrate(config_file: str | None, check: bool, **flags: Any) -> None:
     """Bring the database's schema up to date. Safe to run from several places at once.
 
     SQLite files migrate themselves when they are opened. A shared database is migrated by this command (a job, before

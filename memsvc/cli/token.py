@@ -80,7 +80,7 @@ def token() -> None:
 
 @token.command()
 @_described
-def create(config_file: str, tokens_file: str | None, **described: Any) -> None:
+def create(config_file: str | None, tokens_file: str | None, **described: Any) -> None:
     """Print a new token: it is shown this once, and the file keeps a hash of it."""
     from memsvc.access.tokens import new_token, new_token_id, token_hash
 
@@ -96,7 +96,7 @@ def create(config_file: str, tokens_file: str | None, **described: Any) -> None:
 @click.option("--socket-user", default=None, type=int, help="The user id of processes at a unix socket.")
 @_described
 def bind(
-    config_file: str, tokens_file: str | None, certificate: str | None, socket_user: int | None, **described: Any
+    config_file: str | None, tokens_file: str | None, certificate: str | None, socket_user: int | None, **described: Any
 ) -> None:
     """Let those in who have a certificate of this name, or are this user of the machine."""
     from memsvc.access.tokens import new_token_id
@@ -111,7 +111,7 @@ def bind(
 
 @token.command("list")
 @settings_options("tokens_file")
-def list_entries(config_file: str, tokens_file: str | None) -> None:
+def list_entries(config_file: str | None, tokens_file: str | None) -> None:
     """List who may call."""
     from memsvc.access.token_file import TokenFile
 
@@ -133,7 +133,7 @@ def list_entries(config_file: str, tokens_file: str | None) -> None:
 @token.command()
 @click.argument("ids", nargs=-1, required=True)
 @settings_options("tokens_file")
-def revoke(ids: tuple[str, ...], config_file: str, tokens_file: str | None) -> None:
+def revoke(ids: tuple[str, ...], config_file: str | None, tokens_file: str | None) -> None:
     """Let nobody in by these ids any more: the next call is refused, open streams end within a second."""
     from memsvc.access.token_file import TokenFile
 
@@ -141,7 +141,7 @@ def revoke(ids: tuple[str, ...], config_file: str, tokens_file: str | None) -> N
     click.echo(f"revoked {', '.join(ids)}")
 
 
-def _path(config_file: str, tokens_file: str | None) -> Path:
+def _path(config_file: str | None, tokens_file: str | None) -> Path:
     """Return the file that is meant: as for a server, or one beside the default database."""
     from memsvc.config import data_folder
 

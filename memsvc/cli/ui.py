@@ -22,8 +22,8 @@ from memsvc.storage.options import File
 @click.command()
 @target_option
 @click.option("--listen", default="127.0.0.1:7434", show_default=True, help="Where a browser finds the page.")
-@click.option("--config", "config_file", default="", type=SettingType(File), help="A TOML file with settings.")
-def ui(target: str, listen: str, config_file: str) -> None:
+@click.option("--config", "config_file", default=None, type=SettingType(File), help="A TOML file with settings.")
+def ui(target: str, listen: str, config_file: str | None) -> None:
     """Serve the page to see and manage memories, until Ctrl-C, and print where it is.
 
     What the page asks is relayed to the server at --target, with the token that is typed into it. For a server that

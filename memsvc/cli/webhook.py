@@ -29,7 +29,7 @@ _SECONDS: Final = 10.0
 @click.option("--listen", default="[::]:8443", show_default=True, help="Where the API server asks: host:port.")
 @click.option("--values", default="", metavar="FILE", help="Values of helm/memsvc-sidecar, in YAML, for every pod.")
 @settings_options("tls_certificate_file", "tls_key_file", "log_format", "log_level")
-def webhook(config_file: str, listen: str, values: str, **flags: Any) -> None:
+def webhook(config_file: str | None, listen: str, values: str, **flags: Any) -> None:
     """Answer POST /mutate with what gives a pod its sidecar, in TLS, until SIGTERM. See helm/memsvc-injector.
 
     It is the same as `memsvc inject` does, with the same annotations. A pod that has a container named memsvc already

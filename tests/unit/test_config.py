@@ -79,6 +79,32 @@ def test_a_wrong_value_is_named_and_says_what_is_wanted(name: str, value: str, c
         assert caught.value.fields[0].description.startswith(complaint)
 
 
+@pytest.mark.parametrize(
+    "name", ["tokens_file", "tls_certificate_file", "limits_file", "jwks_file", "storage_url", "redact"]
+)
+def test_what_is_empty_is_not_taken_for_an_open_door(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "memsvc.toml"
+    file.write_text(f'{name} = ""\n')
+    for flags, environment, path in (
+        ({name: ""}, {}, None),
+        ({}, {f"MEMSVC_{name.upper()}": ""}, None),
+        ({}, {}, str(file)),
+    ):
+        with pytest.raises(InvalidArgument) as caught:
+            load_config(flags, environment, path)
+        assert caught.value.fields[0].field == name
+        assert "not" in caught.value.fields[0].description
+        assert "empty" in caught.value.fields[0].description
+
+
+@pytest.mark.parametrize(("environment", "path"), [({"MEMSVC_CONFIG": ""}, None), ({}, "")])
+def test_no_name_of_a_file_of_settings_is_not_taken_for_no_settings(
+    environment: dict[str, str], path: str | None
+) -> None:
+    with pytest.raises(InvalidArgument, match="config: must not be empty"):
+        load_config({}, environment, path)
+
+
 def test_a_choice_is_known_whatever_its_case() -> None:
     config, _ = load_config({"log_level": "debug", "engine": "RULES"}, {})
     assert (config.log_level, config.engine) == ("DEBUG", "rules")
