@@ -33,7 +33,7 @@ class Clause(msgspec.Struct, frozen=True, gc=False):
 
 def clauses(sentence: Sentence, lexicon: Lexicon) -> list[Clause]:
     """Return the asserted clauses of a sentence, in order."""
-    tokens = _joined(sentence.tokens)
+    tokens = _joined(_without_opening(sentence.tokens, lexicon))
     words = words_of(tokens)
     if _is_supposed(words, lexicon) or _is_reported(words, lexicon):
         return []
@@ -134,6 +134,16 @@ def _next_boundary(words: Sequence[str], at: int, lexicon: Lexicon) -> int:
     while at < len(words) and words[at] != "," and words[at] not in lexicon.words("boundaries"):
         at += 1
     return at
+
+
+def _without_opening(tokens: tuple[Token, ...], lexicon: Lexicon) -> tuple[Token, ...]:
+    """Leave out what only says that a statement comes: "it turns out that"."""
+    begin = next((at for at, token in enumerate(tokens) if not _leads([token.word], 0, lexicon)), 0)
+    count = lexicon.longest("openings", words_of(tokens), begin)
+    if not count:
+        return tokens
+    rest = tokens[begin + count :]
+    return rest[1:] if rest and rest[0].word in ("that", ",", ":") else rest
 
 
 def _joined(tokens: tuple[Token, ...]) -> tuple[Token, ...]:

@@ -1,4 +1,4 @@
-"""What is no longer so, and what was said wrong: "I don't play the guitar anymore", "Sorry, I meant Munich".
+"""What is no longer so, is denied, or was said wrong: "I don't play the guitar anymore", "Sorry, I meant Munich".
 
 An ending is read as the statement that it ends, so that every pattern that learns something also knows how it ends.
 """
@@ -46,6 +46,38 @@ def ended(clause: Clause) -> list[Clause]:
     return []
 
 
+def denied(clause: Clause) -> Clause | None:
+    """Return the statement that a clause denies: "I do not live in Paris"; None: it denies none.
+
+    What was never said is not denied: it is for whoever has learned it to take back.
+    """
+    words, tokens = clause.words, clause.tokens
+    verb = next((at for at, word in enumerate(words[:_MOST_OF_A_SUBJECT]) if word in ("do", "am", "are", "is")), 0)
+    if not verb or words[verb + 1 : verb + 2] != ["not"] or words[0] not in ("i", "we", "my", "our"):
+        return None
+    kept = verb if words[verb] == "do" else verb + 1
+    rest = tokens[verb + 2 :]
+    return Clause((*tokens[:kept], *rest), clause.source) if rest else None
+
+
+def without_contrast(sentence: Sentence) -> Sentence:
+    """Return a sentence without what it says is not so: "I live in Lyon, not Paris", "my name is not Bob, it is Rob"."""
+    tokens, words = sentence.tokens, sentence.words
+    match = _NOT_BUT.fullmatch(" ".join(words) + " ")
+    if match is not None:
+        lead, right = match["lead"].count(" "), match["right"].count(" ")
+        end = len(tokens) - match["rest"].count(" ")
+        return Sentence((*tokens[:lead], *tokens[end - right : end]), sentence.end_mark, sentence.source)
+    for at in range(max(2, len(words) - _MOST_CONTRASTED - 1), len(words) - 1):
+        if words[at] != "not" or words[at - 1] not in (",", "and", "but", "-"):
+            continue
+        contrasted = words[at + 1 :]
+        if _LIMITED.isdisjoint(contrasted) and "not" not in words[:at]:
+            end = at - 1 - (words[at - 2] == ",")
+            return Sentence(tokens[:end], sentence.end_mark, sentence.source)
+    return sentence
+
+
 def _positive(clause: Clause, begin: int, end: int) -> Clause:
     tokens = clause.tokens
     return Clause((tokens[0], *tokens[begin : len(tokens) - end]), clause.source)
@@ -80,6 +112,20 @@ def correction(sentence: Sentence) -> tuple[Sentence, Effect] | None:
     )
 
 
+_MOST_OF_A_SUBJECT: Final = 5
+_MOST_CONTRASTED: Final = 5
+_NOT_BUT: Final = re.compile(
+    r"(?P<lead>(?:[^ ,]+ ,? ?){0,2}?(?:my (?:[^ ,]+ ){1,3}is |(?:i am|we are) ))not (?:[^ ,]+ ){1,4}?"
+    r"(?:, |- )?(?:it is|but|rather) (?P<right>(?:[^ ,]+ ){1,4})(?P<rest>(?:[^\w ]+ )*)"
+)
+# fmt: off
+_LIMITED: Final = frozenset((
+    "always", "really", "yet", "quite", "exactly", "entirely", "completely", "fully", "currently", "now", "anymore",
+    "sure", "today", "officially", "often", "only", "just", "because", "that", "if", "when", "much", "so", "too",
+    "very", "i", "my", "we", "though",
+))
+# fmt: on
+"""What makes "not" say how far something is so, or begin another clause."""
 _OPENING: Final = (
     r"(?:(?:sorry|oops|wait|no wait|no|actually|correction|ugh|my bad|typo|er|um) )?(?:[,:] )?"
     r"(?:(?:i mean|i meant|i meant to say|make that|rather) "

@@ -49,7 +49,11 @@ class Forgetting:
     def commands(self, sentence: Sentence) -> bool:
         """Tell whether a sentence is a command to forget or delete: it states nothing."""
         words = self._command(sentence)
-        return bool(words) and words[0] in ("forget", "unlearn", "delete", *_TASK_VERBS)
+        return bool(words) and (
+            words[0] in ("forget", "unlearn", "delete", *_TASK_VERBS)
+            or words[:3] == ["do", "not", "remember"]
+            or words[:2] == ["stop", "remembering"]
+        )
 
     def clears(self, sentence: Sentence) -> bool:
         """Tell whether all that is remembered is to be forgotten."""

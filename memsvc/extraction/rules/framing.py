@@ -14,9 +14,12 @@ from typing import Final
 
 from memsvc.extraction.rules.patterns import PatternBook
 from memsvc.extraction.rules.say import compiled
-from memsvc.extraction.rules.sentences import BRACKET, Sentence, Token
+from memsvc.extraction.rules.sentences import BRACKET, Sentence, Token, quoted
+from memsvc.extraction.rules.wording import is_proper
 
 _MAX_COLON_LEAD: Final = 12
+_MAX_GREETED: Final = 3
+"""So many names a salutation has at most: "Dear Mr Jones"."""
 
 
 class Framing:
@@ -42,6 +45,15 @@ class Framing:
                 return reach
         return "rest" if self._announces(sentence) else ""
 
+    def greets(self, sentence: Sentence) -> bool:
+        """Tell whether a line is the salutation of a letter, "Hi Bob,", to somebody that it names."""
+        words = sentence.words
+        count = self._lexicon.longest("greetings", words, 0)
+        named = [token for token in sentence.tokens[count:] if token.is_word]
+        if not count or not 1 <= len(named) <= _MAX_GREETED or _line_of(sentence) != quoted(sentence).strip(" .!,"):
+            return False
+        return all(is_proper(token, sentence.source) for token in named)
+
     def _announces(self, sentence: Sentence) -> bool:
         """Tell whether a sentence hands over to other words with a colon: "my sister wrote:", "Bob:"."""
         words = sentence.words
@@ -54,6 +66,12 @@ class Framing:
         if not lead or len(lead) > _MAX_COLON_LEAD or BRACKET in lead:
             return bool(lead)
         return lead[-1] not in self._lexicon.words("own_labels") and lead[0] not in self._lexicon.words("own_labels")
+
+
+def _line_of(sentence: Sentence) -> str:
+    source, start, end = sentence.source, sentence.tokens[0].start, sentence.tokens[-1].end
+    until = source.find("\n", end)
+    return source[source.rfind("\n", 0, start) + 1 : until if until >= 0 else len(source)].strip(" \t\r.!,")
 
 
 def _ends(sentence: Sentence, colon: Token) -> bool:

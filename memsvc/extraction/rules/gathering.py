@@ -21,6 +21,8 @@ class Effect(msgspec.Struct, frozen=True, gc=False):
     operation: Operation
     ends: bool = False
     """What the operation says is no longer so."""
+    denies: bool = False
+    """What the operation says is not so: a known fact that says just this ends."""
     corrects: bool = False
     """Its text is what should have been said, instead of `wrong` or of what was said last."""
     wrong: str = ""
@@ -40,8 +42,8 @@ class Gathering:
         """Take an effect in; return the operation as it now stands, or None when it changes nothing."""
         self._taken.append(effect)
         operation = effect.operation
-        if effect.ends:
-            return self._withdraw(operation)
+        if effect.ends or effect.denies:
+            return self._withdraw(operation, is_whole=effect.denies)
         if effect.corrects:
             return self._correct(effect.wrong, operation)
         if operation.action is Action.CLEAR:
@@ -74,8 +76,11 @@ class Gathering:
         """Return what was gathered, in order."""
         return tuple(self._pending.values())
 
-    def _withdraw(self, fact: Operation) -> Operation | None:
-        """Take back what a fact says, wherever it stands. Nothing else is deleted."""
+    def _withdraw(self, fact: Operation, *, is_whole: bool = False) -> Operation | None:
+        """Take back what a fact says, wherever it stands. Nothing else is deleted.
+
+        `is_whole`: who is no doctor may be an eye doctor.
+        """
         if not fact.key:
             return self._withdraw_text(fact)
         place = ("key", fact.layer, fact.key)
@@ -86,7 +91,7 @@ class Gathering:
                 return None
             self._pending.pop(place, None)
             return self._put(place, self._whole(fact, left, Action.UPDATE)) if left else self._drop(fact)
-        if not held or not _agree(held[0], fact.value_json):
+        if not held or not _agree(held[0], fact.value_json, from_start=is_whole):
             return None
         self._pending.pop(place, None)
         return self._drop(fact)
@@ -221,10 +226,11 @@ def _same(held: object, value_json: str) -> bool:
     return all(normalised(str(held)) == normalised(str(value)) for value in elements(value_json))
 
 
-def _agree(held: object, value_json: str) -> bool:
+def _agree(held: object, value_json: str, *, from_start: bool = False) -> bool:
     """Tell whether what is held is what is meant: "Berlin" also where "Berlin, Germany" is held."""
     known = f" {normalised(str(held))} "
-    return any(f" {normalised(str(value))} " in known for value in elements(value_json))
+    meant = [f" {normalised(str(value))} " for value in elements(value_json)]
+    return any(known.startswith(value) if from_start else value in known for value in meant)
 
 
 def _corrects(wrong: str, value_json: str) -> bool:

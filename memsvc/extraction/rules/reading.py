@@ -9,7 +9,7 @@ import msgspec
 from memsvc.extraction.engine import Action, Conversation, Operation
 from memsvc.extraction.rules.answers import Answers
 from memsvc.extraction.rules.clauses import clauses
-from memsvc.extraction.rules.endings import correction, ended
+from memsvc.extraction.rules.endings import correction, denied, ended, without_contrast
 from memsvc.extraction.rules.facts import FactReader
 from memsvc.extraction.rules.forgetting import Forgetting
 from memsvc.extraction.rules.framing import Framing
@@ -78,9 +78,11 @@ class ConversationReading:
         self._muted = False
         for part in message.parts:
             if isinstance(part, TextPart):
-                for sentence in sentences(part.text, self._reader.book.spelling):
+                for at, sentence in enumerate(sentences(part.text, self._reader.book.spelling)):
                     found: list[Operation] = []
                     try:
+                        # "Can you reply to this?", and a letter follows.
+                        self._muted = self._muted or (at > 0 and self._reader.framing.greets(sentence))
                         self._sentence(sentence, index, message, heard, found)
                     except Exception as error:
                         # It costs no other sentence.
@@ -156,7 +158,7 @@ class ConversationReading:
         now = said_at(message.time)
         # "I live in Stormwind lol": what is laughed at is no fact to stand first in every prompt.
         joking = not self._reader.book.lexicon.words("joking").isdisjoint(sentence.words)
-        for clause in clauses(sentence, self._reader.book.lexicon):
+        for clause in clauses(without_contrast(sentence), self._reader.book.lexicon):
             over = ended(clause)
             ends = [fact for positive in over for fact in self._reader.facts.facts(positive, now)]
             yield from (Effect(fact, ends=True) for fact in ends)
@@ -166,6 +168,10 @@ class ConversationReading:
             if not over:
                 found = self._reader.facts.facts(clause, now)
                 yield from (Effect(fact) for fact in found if not joking or fact.layer is not Layer.PROFILE)
+                positive = denied(clause)
+                if positive is not None and not found and not joking:
+                    facts = self._reader.facts.facts(positive, now)
+                    yield from (Effect(fact, denies=True) for fact in facts if fact.action is Action.ADD)
 
     def _forgotten(self, sentence: Sentence) -> Iterator[Effect]:
         """Yield the deletions that a command asks for: of everything, of what it states, or of what it names."""

@@ -123,6 +123,9 @@ def _own_words(line: str) -> str:
 def _append_word(pending: list[Token], raw: str, start: int, spelling: Spelling) -> bool:
     """Append a word, spelled out; tell whether a full stop that clung to it ended the sentence."""
     body = raw.rstrip("'.")
+    if body.endswith("--"):
+        # "Message-----": a rule, and no part of the word.
+        body = body.rstrip("-")
     ended = "." in raw[len(body) :] and not (
         raw.endswith(".") and not raw.endswith("..") and spelling.keeps_dot(body.lower())
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 from reading_rules import events, facts, learned, user
 
 from memsvc.extraction.engine import Action, Finished, Proposal
@@ -130,3 +131,121 @@ def test_requests_to_work_on_something_delete_nothing(said: str) -> None:
 )
 def test_requests_to_forget_delete(said: str, key: str) -> None:
     assert key in {operation.key for operation in learned(said) if operation.action is Action.DELETE}
+
+
+def known_facts(*said: str) -> list[Memory]:
+    """Return what these sentences teach, as memories."""
+    return [
+        replace(memory(number, each.text, each.layer, each.key, each.value_json), input=each.quote)
+        for number, each in enumerate(learned(*said), 1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("said", "fact"),
+    [
+        ("I live in Lyon, not Paris.", 'profile.location="Lyon"'),
+        ("I work at Apple and not at Google", 'profile.company="Apple"'),
+        ("My wife's name is Ana, not Anna!", 'profile.partner="Ana"'),
+        ("My name isn't Bob, it's Rob.", 'profile.name="Rob"'),
+        ("No, I'm not a doctor but a nurse", 'profile.role="nurse"'),
+        ("My email is not a@x.org, it's b@x.org", 'profile.email="b@x.org"'),
+        ("We just moved from Paris to Lyon", 'profile.location="Lyon"'),
+        ("It turns out that I'm allergic to milk", 'profile.allergies=["milk"]'),
+    ],
+)
+def test_what_is_so_is_learned_beside_what_is_not(said: str, fact: str) -> None:
+    assert facts(said) == [fact]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "I'm vegan, not always",
+        "I live in Paris, not!",
+        "I'm not tired but hungry",
+        "I'm vegan, but not because I like it",
+    ],
+)
+def test_what_limits_a_statement_or_takes_it_back_is_part_of_it(said: str) -> None:
+    assert facts(said) in ([], ['profile.diet="vegan"'] if "because" in said else [])
+
+
+@pytest.mark.parametrize(
+    ("said", "denied", "key"),
+    [
+        ("I live in Paris", "I don't live in Paris", "location"),
+        ("I live in Berlin, Germany", "But we don't live in Berlin!", "location"),
+        ("I'm a nurse", "I'm not a nurse", "role"),
+        ("My name is Bob", "My name is not Bob.", "name"),
+        ("I'm allergic to peanuts", "Turns out I'm not allergic to peanuts", "allergies"),
+        ("I have a dog", "I do not have a dog", "pets"),
+    ],
+)
+def test_a_known_fact_ends_when_it_is_denied(said: str, denied: str, key: str) -> None:
+    (ended,) = learned(denied, known=known_facts(said))
+    assert (ended.action, ended.key, ended.number) == (Action.DELETE, key, 1)
+    assert facts(said, denied) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "more"),
+    [
+        ("I'm an eye doctor", "I'm not a doctor"),
+        ("I live in Paris", "I don't live in Lyon"),
+        ("I work at Google", "I don't work at Google on Fridays"),
+        ("I use Python", "I don't use Python for that"),
+        ("I live in Paris", "I don't live in Paris?"),
+        ("I live in Paris", "If I don't live in Paris, what then?"),
+    ],
+)
+def test_what_denies_something_else_ends_nothing(said: str, more: str) -> None:
+    assert learned(more, known=known_facts(said)) == ()
+
+
+@pytest.mark.parametrize(
+    ("said", "then", "keys"),
+    [
+        ("I work at Google", "I left Google and joined Apple", {"company"}),
+        ("I work at Google as a cook", "I got laid off from Google", {"company", "role"}),
+        ("My wife's name is Maria", "I got divorced last year", {"partner"}),
+        ("My girlfriend's name is Ana", "We broke up", {"partner"}),
+        ("My husband's name is Tom", "I'm widowed", {"partner"}),
+    ],
+)
+def test_what_goes_with_a_job_or_a_partner_ends_with_it(said: str, then: str, keys: set[str]) -> None:
+    gone = [each for each in learned(then, known=known_facts(said)) if each.action is Action.DELETE and each.number]
+    assert keys <= {operation.key for operation in gone}
+
+
+@pytest.mark.parametrize(
+    ("said", "wish"),
+    [
+        ("I live in Berlin", "Don't remember that I live in Berlin"),
+        ("I work at Acme", "Never mind, forget what I said about my job"),
+        ("My wife's name is Maria", "please stop remembering my wife's name"),
+    ],
+)
+def test_a_wish_to_forget_is_heard_however_it_begins(said: str, wish: str) -> None:
+    known = known_facts(said)
+    gone = [each for each in learned(wish, known=known) if each.action is Action.DELETE]
+    assert any(each.number == 1 or each.key == known[0].key for each in gone)
+
+
+@pytest.mark.parametrize(
+    "letter",
+    [
+        "Can you reply to this?\n\nHi Bob,\nMy name is Alice and I work at Initech.\nThanks,\nAlice",
+        "What does she want?\n\nDear Mr Jones,\nI am allergic to nuts.\nBest, Eve",
+        "Translate please\nLiebe Anna!\nI live in Oslo",
+        "-----Original Message-----\nI live in Austin",
+        "According to my mom, I like broccoli",
+    ],
+)
+def test_what_others_wrote_or_said_is_not_the_users(letter: str) -> None:
+    assert facts(letter) == []
+
+
+@pytest.mark.parametrize("greeting", ["Hi Bob,\n", "Hi!\n", "Well.\nHi there\n", "OK.\nHey, "])
+def test_a_greeting_to_the_agent_is_no_letter(greeting: str) -> None:
+    assert facts(f"{greeting}I live in Austin") == ['profile.location="Austin"']
