@@ -103,7 +103,7 @@ _SIGNS: Final[Mapping[str, tuple[str, ...]]] = {
     "api_key": (
         "sk-", "AIza", "ya29.", "GOCSPX-", "sk_", "rk_", "whsec_", "xox", "xapp-", "glpat-", "npm_", "pypi-", "hf_",
         "gsk_", "SG.", "key-", "SK", "dop_v1_", "shp", "dapi", "lin_api_", "ntn_", "xai-", "r8_", "pplx-", "tvly-",
-        "AGE-SECRET", ":AA",
+        "AGE-SECRET", ":AA", "hooks.slack.com/services/", "/api/webhooks/",
     ),
     "bearer_token": ("earer", "EARER", "uthorization", "UTHORIZATION"),
 }
@@ -152,6 +152,8 @@ DEFAULT_KINDS: Final[Mapping[str, Finder]] = {
         rf"|shp(?:at|ss|ca|pa)_[0-9a-fA-F]{{32}}|dapi[0-9a-f]{{32}}|lin_api_[A-Za-z0-9]{{30,}}|ntn_[A-Za-z0-9]{{40,}}"
         rf"|xai-[A-Za-z0-9]{{40,}}|r8_[A-Za-z0-9]{{30,}}|pplx-[A-Za-z0-9]{{30,}}|tvly-[A-Za-z0-9-]{{20,}}"
         rf"|AGE-SECRET-KEY-1[A-Z0-9]{{50,}}|\d{{8,10}}:AA{_SIGN}{{33}}"
+        rf"|(?<=hooks\.slack\.com/services/)T[A-Z0-9]{{6,}}/B[A-Z0-9]{{6,}}/[A-Za-z0-9]{{16,}}"
+        rf"|(?<=/api/webhooks/)\d{{15,}}/{_SIGN}{{50,}}"
         rf")",
         needs=_SIGNS["api_key"],
     ),

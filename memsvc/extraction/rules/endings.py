@@ -61,7 +61,7 @@ def denied(clause: Clause) -> Clause | None:
 
 
 def without_contrast(sentence: Sentence) -> Sentence:
-    """Return a sentence without what it says is not so: "I live in Lyon, not Paris", "my name is not Bob, it is Rob"."""
+    """Return a sentence without what it says is not so: "I live in Lyon, not Paris", "I'm not Bob, it is Rob"."""
     tokens, words = sentence.tokens, sentence.words
     match = _NOT_BUT.fullmatch(" ".join(words) + " ")
     if match is not None:
