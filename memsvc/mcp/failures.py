@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from memsvc import errors
 from memsvc.log import Log
 from memsvc_client import MemoryServiceError, PermissionDenied, Reason, ResourceExhausted, Unauthenticated
 from memsvc_client.errors import service_is_down
@@ -12,6 +13,12 @@ DOWN = "The memory service cannot be reached now. Go on without it, and try agai
 _REFUSED = "This connection has no right to do that with the memory service."
 _FULL = "This user's memory is full: forget what is no longer needed, then try again."
 _BUSY = "The memory service takes no more calls now: try again in a while."
+
+
+def limit_reached(error: errors.ResourceExhausted) -> str:
+    """Return what a host is told whose token makes more calls than it may."""
+    log.warning("call_refused", reason=error.reason)
+    return f"This connection may make no {error.message}: try again in {error.retry_after_seconds:.1f} s."
 
 
 def sentence(failure: MemoryServiceError) -> str:

@@ -11,8 +11,10 @@ from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 
 from memsvc import __version__
+from memsvc.access.accounts import Accounts
+from memsvc.errors import ResourceExhausted
 from memsvc.mcp.faces import Face, NotThere, Unfit, answered
-from memsvc.mcp.failures import sentence
+from memsvc.mcp.failures import limit_reached, sentence
 from memsvc.mcp.whose import Context, Whose, WhoseOf
 from memsvc_client import AsyncMemoryClient, AsyncUser, MemoryServiceError
 
@@ -72,14 +74,15 @@ class _Handlers:
         self._face = face
         self._whose_of = whose_of
         self._connections = connections
+        self._accounts = Accounts()
 
     async def list_tools(self, context: Context, params: _Paged) -> types.ListToolsResult:
-        whose, user = self._user(context)
+        whose, user = self._told_user(context)
         return types.ListToolsResult(tools=list(await _told(self._face.tools(user, whose))))
 
     async def call_tool(self, context: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
-        whose, user = self._user(context)
         try:
+            whose, user = self._user(context)
             return await self._face.call(user, whose, params.name, params.arguments or {})
         except NotThere as error:
             raise MCPError(types.INVALID_PARAMS, str(error)) from None
@@ -88,6 +91,8 @@ class _Handlers:
         except MemoryServiceError as failure:
             # The model is told, and can go on without it.
             return answered(sentence(failure), is_error=True)
+        except ResourceExhausted as error:
+            return answered(limit_reached(error), is_error=True)
 
     async def list_resources(self, context: Context, params: _Paged) -> types.ListResourcesResult:
         return types.ListResourcesResult(resources=list(self._face.resources(self._whose_of(context))))
@@ -98,14 +103,14 @@ class _Handlers:
     async def read_resource(
         self, context: Context, params: types.ReadResourceRequestParams
     ) -> types.ReadResourceResult:
-        whose, user = self._user(context)
+        whose, user = self._told_user(context)
         return types.ReadResourceResult(contents=[await _told(self._face.read(user, whose, str(params.uri)))])
 
     async def list_prompts(self, context: Context, params: _Paged) -> types.ListPromptsResult:
         return types.ListPromptsResult(prompts=list(self._face.prompts(self._whose_of(context))))
 
     async def get_prompt(self, context: Context, params: types.GetPromptRequestParams) -> types.GetPromptResult:
-        whose, user = self._user(context)
+        whose, user = self._told_user(context)
         return await _told(self._face.prompt(user, whose, params.name, params.arguments or {}))
 
     async def complete(self, context: Context, params: types.CompleteRequestParams) -> types.CompleteResult:
@@ -116,8 +121,17 @@ class _Handlers:
         return types.CompleteResult(completion=types.Completion(values=values, total=len(values), has_more=False))
 
     def _user(self, context: Context) -> tuple[Whose, AsyncUser]:
+        """Return whose memory it is. Raises ResourceExhausted where the token's calls come too fast."""
         whose = self._whose_of(context)
+        if whose.calls_per_second:
+            self._accounts.of("caller", whose.caller).take_call(whose.calls_per_second)
         return whose, self._connections.user(whose)
+
+    def _told_user(self, context: Context) -> tuple[Whose, AsyncUser]:
+        try:
+            return self._user(context)
+        except ResourceExhausted as error:
+            raise MCPError(types.INTERNAL_ERROR, limit_reached(error)) from None
 
 
 async def _told(answer: Awaitable[T]) -> T:

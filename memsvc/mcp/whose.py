@@ -7,7 +7,7 @@ from collections.abc import Callable
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
 from mcp.server.context import ServerRequestContext
-from msgspec import Struct
+from msgspec import Struct, convert, to_builtins
 
 from memsvc.access.caller import Caller, Right
 from memsvc.access.files import WatchedFile
@@ -27,6 +27,10 @@ class Whose(Struct, frozen=True):
     namespace: str
     user_id: str
     may_write: bool = True
+    caller: str = ""
+    """Who the token belongs to."""
+    calls_per_second: float = 0.0
+    """How many this caller may make; 0: as many as it likes."""
 
 
 WhoseOf = Callable[[Context], Whose]
@@ -44,7 +48,7 @@ def of_token(context: Context) -> Whose:
     # Requests without a token that is known do not come so far.
     assert isinstance(user, AuthenticatedUser)
     claims = user.access_token.claims or {}
-    return Whose(claims["namespace"], claims["user_id"], claims["may_write"])
+    return convert(claims, Whose)
 
 
 class Tokens:
@@ -76,7 +80,7 @@ class Tokens:
             subject=f"{whose.namespace}/{whose.user_id}",
             scopes=sorted(caller.rights),
             expires_at=int(caller.expire_time) or None,
-            claims={"namespace": whose.namespace, "user_id": whose.user_id, "may_write": whose.may_write},
+            claims=to_builtins(whose),
         )
 
     def _whose(self, caller: Caller) -> Whose | None:
@@ -87,4 +91,5 @@ class Tokens:
         user_id = self._user_id or only_user
         if not user_id or not any_matches(caller.namespaces, namespace) or not caller.may_see_user(user_id):
             return None
-        return Whose(namespace, user_id, Right.WRITE in caller.rights and not self._read_only)
+        may_write = Right.WRITE in caller.rights and not self._read_only
+        return Whose(namespace, user_id, may_write, caller.key, caller.limits.calls_per_second)

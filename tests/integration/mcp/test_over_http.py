@@ -13,6 +13,7 @@ import httpx2
 import pytest
 from mcp.shared.exceptions import MCPError
 
+from memsvc.access.allowance import Allowance
 from memsvc.access.token_file import TokenFile
 from memsvc.access.tokens import Entry, new_token, token_hash
 from memsvc_client import MemoryClient
@@ -116,6 +117,31 @@ async def test_nobody_comes_in_by_a_token_that_names_no_single_user_or_is_not_kn
         assert await status(good, origin="http://evil.example") == 403
         large = await http.post(url, content=b"[" * (2 << 20), headers={**ACCEPT, "authorization": f"Bearer {good}"})
         assert large.status_code == 413
+
+
+async def test_a_token_makes_no_more_calls_than_it_may_and_is_told_when_to_come_again(
+    target: str, tokens: TokenFile
+) -> None:
+    slow, free = token(tokens, "ann", limits=Allowance(calls_per_second=0.01)), token(tokens, "bob")
+    async with listening("--target", target, "--tokens-file", str(tokens.path)) as url, httpx2.AsyncClient() as http:
+
+        async def said(secret: str, method: str, **params: Any) -> str:
+            sent = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+            return (await http.post(url, json=sent, headers={**ACCEPT, "authorization": f"Bearer {secret}"})).text
+
+        first, *more = [await said(slow, "tools/call", name="get_memories", arguments={}) for _ in range(3)]
+        assert "calls a second" not in first
+        for each in more:
+            assert '"isError":true' in each
+            assert "may make no more than 0.01 calls a second: try again in" in each
+        for method, params in (("tools/list", {}), ("resources/read", {"uri": "memsvc://users/ann/memories"})):
+            refused = await said(slow, method, **params)
+            assert '"error"' in refused
+            assert "calls a second" in refused
+        # What asks nothing of memsvc is free, and others are not concerned.
+        assert "memsvc://users/ann" in await said(slow, "resources/list")
+        for _ in range(3):
+            assert "calls a second" not in await said(free, "tools/call", name="get_memories", arguments={})
 
 
 async def test_flags_say_whose_memory_a_token_of_several_users_opens(target: str, tokens: TokenFile) -> None:
