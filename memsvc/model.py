@@ -433,7 +433,7 @@ class ExtractionState(enum.StrEnum):
 
 
 class Usage(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """What the model cost: calls made and tokens as the provider counted them."""
+    """What the model cost: calls made and tokens as the provider counted them, or about so many where it did not."""
 
     calls: int = 0
     input_tokens: int = 0

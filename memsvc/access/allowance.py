@@ -39,7 +39,8 @@ class Allowance(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_un
     """How many memories each user of a namespace may have, where that is less than `memory_quota`."""
     model_tokens_a_day: _Positive = 0
     """What models may cost a namespace in a day (UTC), input and output. Learning waits for the next day; searches
-    by the model and previews are refused until then."""
+    by the model and previews are refused until then. Of answers whose endpoint does not count tokens, or that were cut
+    off, four bytes count as one."""
 
 
 UNLIMITED: Final = Allowance()

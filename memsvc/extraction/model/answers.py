@@ -26,12 +26,19 @@ class Answer:
         self.model = model
         self.usage = Usage(calls=1)
         self.output_bytes = 0
+        self.written_bytes = 0
+        """With what the model thought."""
         self._max_bytes = max_bytes
         self._completions = 0
         self._finish_reason = ""
         self._refused = False
         self._reasoning: list[str] = []
         self._done = False
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a model has answered at all, and no proxy in its place."""
+        return self._completions > 0
 
     async def pieces(self, chunks: AsyncIterator[bytes]) -> AsyncGenerator[str, None]:
         """Yield what the model says as it arrives in the body of a response."""
@@ -111,7 +118,9 @@ class Answer:
             thought = message.get(name)
             if isinstance(thought, str) and thought:
                 self._reasoning.append(thought)
+                self.written_bytes += len(thought.encode("utf-8", "replace"))
         for said in _said(message):
+            self.written_bytes += len(said.encode("utf-8", "replace"))
             yield self._counted(said)
 
     def _counted(self, piece: str) -> str:

@@ -7,6 +7,8 @@ import contextlib
 from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from memsvc.endpoint.failures import failure_of, refusal_text
 from memsvc.errors import ExtractionError, forget_frames
 from memsvc.extraction.model.answers import Answer
@@ -17,6 +19,8 @@ from memsvc.model import Usage
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
+_TOKEN_BYTES: Final = 4
+"""About so many bytes are a token, where the endpoint does not say."""
 _MOST_DIFFERENCES: Final = 8
 """A call is repeated at most so often because of fields that the endpoint does not take."""
 
@@ -33,12 +37,21 @@ class Call:
         self._settings = settings
         self._body = body
         self._calls = 0
+        self._asked_bytes = 0
+        """How long the prompt was that the endpoint took."""
         self.answer = Answer(settings.model, settings.max_output_bytes)
 
     @property
     def usage(self) -> Usage:
-        """What it cost, with the calls that the endpoint refused."""
-        return self.answer.usage + Usage(calls=self._calls - 1)
+        """What it cost, with the calls that the endpoint refused.
+
+        Of an answer that was cut off, or whose endpoint does not count, tokens are estimated: a budget must end.
+        """
+        usage = self.answer.usage + Usage(calls=self._calls - 1)
+        if not self.answer.has_begun or usage.input_tokens or usage.output_tokens:
+            return usage
+        read, written = self._asked_bytes, self.answer.written_bytes
+        return usage + Usage(0, -(-read // _TOKEN_BYTES), 0, -(-written // _TOKEN_BYTES))
 
     async def pieces(self) -> AsyncGenerator[str, None]:
         """Make the call; yield the pieces of the answer's text as they arrive."""
@@ -77,7 +90,9 @@ class Call:
             body = self._body()
             self._calls += 1
             try:
-                return await stack.enter_async_context(_posted(self._client, body))
+                response = await stack.enter_async_context(_posted(self._client, body))
+                self._asked_bytes = len(msgspec.json.encode(body["messages"]))
+                return response
             except openai.APIStatusError as error:
                 said = refusal_text(error)
                 if not said or self._calls > _MOST_DIFFERENCES or not self._dialect.adapt(body, said):

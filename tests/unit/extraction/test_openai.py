@@ -182,7 +182,7 @@ async def test_older_servers_are_asked_in_their_own_way() -> None:
             finished = [event async for event in engine.extract(CONVERSATION)][-1]
         sent = fake.requests[0].json
     assert isinstance(finished, Finished)
-    assert finished.usage == Usage(calls=1)
+    assert finished.usage.calls == 1
     assert sent.keys() == {"model", "messages", "stream", "max_tokens", "seed"}
 
 
@@ -264,6 +264,29 @@ async def test_compatible_servers_may_differ(reply: Reply) -> None:
     finished = await finish_of(reply)
     assert [operation.key for operation in finished.operations] == ["location"]
     assert finished.usage.calls == 1
+
+
+@pytest.mark.parametrize("usage", [{}, {"prompt_tokens": None}, {"prompt_tokens": 0, "completion_tokens": 0}])
+async def test_tokens_that_an_endpoint_does_not_count_are_estimated(usage: Mapping[str, Any]) -> None:
+    told = (await finish_of(operations(LYON, CAT))).usage
+    estimated = (await finish_of(operations(LYON, CAT, usage=usage))).usage
+    assert (estimated.calls, estimated.cached_tokens) == (1, 0)
+    # The fake endpoint counts four bytes a token too, of the whole request.
+    assert told.input_tokens / 2 < estimated.input_tokens <= told.input_tokens
+    assert told.output_tokens <= estimated.output_tokens <= told.output_tokens + 1
+
+
+@pytest.mark.parametrize("ending", [Ending.CUT, Ending.STOP, Ending.HANG])
+async def test_an_answer_that_is_cut_off_has_cost_what_was_asked_and_answered(ending: Ending) -> None:
+    reply = operations(LYON, CAT, piece_characters=5, pieces=20, ending=ending)
+    cost = (await failure_of(reply, idle_timeout_seconds=0.5)).usage
+    assert cost.input_tokens > 500
+    assert cost.output_tokens == 25
+
+
+@pytest.mark.parametrize("reply", [Reply(status=429), Reply(status=503), Reply(body=b"<html>Log in</html>")])
+async def test_who_has_not_answered_has_cost_nothing(reply: Reply) -> None:
+    assert (await failure_of(reply)).usage == Usage(1)
 
 
 @pytest.mark.parametrize(
