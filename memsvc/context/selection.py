@@ -6,12 +6,15 @@ not asked. Where they do not, the nearest to the query go in, of several users r
 long as the user's own do not fit whole, shared users get, of what the query has no say in, at most half of what the
 user's own policies and profile leave.
 
+A profile that does not fit whole is chosen from as knowledge is, but that what has a key goes in first, into three
+quarters of the room: what was learned last, and what the query is about, is not left out for what came first.
+
 An agent asks with another query in every turn. What is chosen before a query has a say is kept between calls.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Final, NamedTuple
 
@@ -218,35 +221,59 @@ def select(
         for owner, source in enumerate(sources)
     ]
     selection = Selection(measure, limit, forms[0].separator)
-    for owner, owned in enumerate(users):
+    crowded = _take_own_fixed(selection, own, users[0])
+    if shared:
+        selection.reserved = selection.room // 2
+    for owned in users[1:]:
         _take_fixed(selection, own, owned)
-        if not owner and shared:
-            selection.reserved = selection.room // 2
-    contested = _take_ranked_whole(selection, own, users)
+    contested = _take_ranked_whole(selection, own, users, crowded)
     fixed = [block for block in users[0].blocks if block.layer in FIXED]
-    if alone and contested and not any(memory.expire_time for block in fixed for memory in block.memories.values()):
+    if (
+        alone
+        and contested
+        and not crowded
+        and not any(memory.expire_time for block in fixed for memory in block.memories.values())
+    ):
         newest = Newest(_newest(contested[0]), measure)
         own.cache[_CACHE_KEY] = Opening(shape, fixed, selection.copy(), newest)
     _take_contested(selection, sources, contested, Asked(request.query, request.vector))
     return [block for owned in users for block in owned.blocks], bool(contested)
 
 
-def _take_fixed(selection: Selection, own: Source, owned: Owned) -> None:
+def _take_own_fixed(selection: Selection, own: Source, owned: Owned) -> list[Block]:
+    """Choose the user's own policies and profile; return the profile where it does not fit whole, with its keys."""
+    _take_fixed(selection, own, owned, (Layer.POLICY,))
+    crowded = [block for block in owned.blocks if block.layer is Layer.PROFILE and not selection.take_whole([block])]
+    for block in crowded:
+        block.contest()
+        selection.reserved = selection.room // 4
+        selection.take((block, memory) for memory in block.memories.values() if memory.key)
+        selection.reserved = 0
+    return crowded
+
+
+def _take_fixed(selection: Selection, own: Source, owned: Owned, layers: Collection[Layer] = FIXED) -> None:
     for block in owned.blocks:
         if block.layer is Layer.POLICY:
             block.outranked = outranked(owned.source, own)
-        if block.layer in FIXED:
+        if block.layer in layers:
             selection.take(
                 (block, memory) for memory in block.memories.values() if memory.memory_id not in block.outranked
             )
 
 
-def _take_ranked_whole(selection: Selection, own: Source, users: Sequence[Owned]) -> list[Owned]:
-    """Choose the ranked layers of each user where they fit whole; return those of the others."""
+def _take_ranked_whole(
+    selection: Selection, own: Source, users: Sequence[Owned], crowded: Sequence[Block]
+) -> list[Owned]:
+    """Choose the ranked layers of each user where they fit whole; return those of the others.
+
+    `crowded`: what else of the user's own is chosen from; its ranked layers are then as well.
+    """
     ranked = [Owned(source, [block for block in blocks if block.layer in RANKED]) for source, blocks in users]
+    ranked[0] = Owned(ranked[0].source, [*crowded, *ranked[0].blocks])
     half = selection.reserved
     selection.reserved = 0
-    own_fit = selection.take_whole(ranked[0].blocks)
+    own_fit = not crowded and selection.take_whole(ranked[0].blocks)
     if own_fit:
         for owned in users[1:]:
             _take_fixed(selection, own, owned)
@@ -291,14 +318,15 @@ def _nearest(
 def _allowed(owned: Owned) -> Callable[[str], bool] | None:
     """Return which memories may go into the blocks; None: about all, and the others do not matter."""
     source, blocks = owned
-    first, last = blocks[0].memories, blocks[-1].memories
-    ranked = {layer: source.layer(layer) for layer in RANKED}
-    whole = len(first) + (len(last) if last is not first else 0) == sum(map(len, ranked.values()))
-    others = sum(len(source.layer(layer)) for layer in FIXED)
+    chosen_from = [block.memories for block in blocks]
+    shown = sum(map(len, chosen_from))
+    there = {layer: len(source.layer(layer)) for layer in Layer}
+    whole = shown == sum(there[block.layer] for block in blocks)
+    others = sum(there.values()) - shown
     # A predicate costs the search more than some hits in layers that are not asked for.
-    if whole and others * 4 <= sum(map(len, ranked.values())):
+    if whole and others * 4 <= shown:
         return None
-    return lambda memory_id: memory_id in first or memory_id in last
+    return lambda memory_id: any(memory_id in memories for memories in chosen_from)
 
 
 def _newest(owned: Owned) -> Iterator[tuple[Block, Memory]]:

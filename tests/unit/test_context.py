@@ -99,6 +99,48 @@ def test_without_a_query_the_newest_stay():
     assert "gadget 0 " not in context.text
 
 
+def told_much(filler: int = 40) -> Notebook:
+    """More profile than fits into `TIGHT` characters, with what matters early, late and beside it."""
+    notebook = sarah()
+    notebook.profile("Learned skiing at Kirkwood as a child")
+    for index in range(filler):
+        notebook.profile(f"Worked on project {index} as a writer")
+    notebook.profile("Is allergic to peanuts", "allergies", ["peanuts"])
+    notebook.knows("Likes pistachio ice cream")
+    return notebook
+
+
+@pytest.mark.parametrize("form", list(ContextFormat))
+@pytest.mark.parametrize(
+    ("query", "shown"),
+    [
+        ("", ["Sarah", "peanuts", "pistachio", "project 39 ", "concise"]),
+        ("where did I learn skiing?", ["Sarah", "peanuts", "Kirkwood", "concise"]),
+        ("what was project 3 about?", ["Sarah", "peanuts", "project 3 ", "concise"]),
+        ("ice cream", ["Sarah", "peanuts", "pistachio", "concise"]),
+    ],
+)
+def test_of_a_profile_that_does_not_fit_the_keys_the_newest_and_the_nearest_stay(
+    form: ContextFormat, query: str, shown: list[str]
+) -> None:
+    context = compile_context(told_much().source(), (), tight(query, format=form))
+
+    assert [each for each in shown if each not in context.text] == []
+    assert "project 0 " not in context.text
+    assert TIGHT - 60 < len(context.text) <= TIGHT
+    assert [(section.layer, section.stable) for section in context.sections if section.layer] in (
+        [(Layer.POLICY, True), (Layer.PROFILE, False), (Layer.KNOWLEDGE, False)],
+        [(Layer.POLICY, True), (Layer.PROFILE, False)],
+    )
+
+
+def test_keys_of_a_profile_leave_room_for_what_the_query_is_about() -> None:
+    notebook = told_much()
+    for index in range(100):
+        notebook.profile(f"Has shoe size {index} in shop {index}", f"sizes.shop{index}", index)
+    assert "Kirkwood" in compile_context(notebook.source(), (), tight("where did I learn skiing?")).text
+
+
 def test_what_is_left_of_the_budget_goes_to_the_newest():
     context = compile_context(crowded(filler=40).source(), (), tight("skiing"))
 
