@@ -25,6 +25,8 @@ from memsvc.model import Scope
 
 OURS: Final = ("memsvc", "memsvc_drivers")
 """The loggers whose level is `log_level`. Others speak up from WARNING on: at INFO, HTTP clients log URLs."""
+_GRPC: Final = "grpc._cython.cygrpc"
+_QUOTES_A_HEADER: Final = "Invalid encoding"
 _DIGEST_BYTES: Final = 6
 _MOST_CAUSES: Final = 5
 _SPELL_SECONDS: Final = 60.0
@@ -92,6 +94,12 @@ def start_logging(level: str, log_format: Format, stream: TextIO | None = None) 
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     for name in OURS:
         logging.getLogger(name).setLevel(level)
+    logging.getLogger(_GRPC).addFilter(_quotes_nobody)
+
+
+def _quotes_nobody(record: logging.LogRecord) -> bool:
+    """Tell whether what gRPC says may be written down: of a header that is no UTF-8 it quotes all, be it a token."""
+    return not str(record.msg).startswith(_QUOTES_A_HEADER)
 
 
 def stay_silent() -> None:

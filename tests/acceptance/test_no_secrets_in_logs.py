@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import sys
 import tempfile
 from collections.abc import AsyncIterator
@@ -59,6 +60,32 @@ async def serving(place: Path, *arguments: str) -> AsyncIterator[str]:
         assert process.returncode == 0, (place / "log").read_text()
 
 
+async def send_misspelt(address: str, ca: Path, token: str) -> None:
+    """Make a call with a token and a letter too many, which is no UTF-8; no client's library sends that."""
+    trusting = ssl.create_default_context(cafile=ca)
+    trusting.set_alpn_protocols(["h2"])
+    host, _, port = address.rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port), ssl=trusting)
+    headers = {
+        ":method": "POST",
+        ":scheme": "https",
+        ":path": "/memsvc.v1.AdminService/ListUsers",
+        ":authority": "localhost",
+        "content-type": "application/grpc",
+        "te": "trailers",
+        "authorization": f"Bearer {token}\xe9",
+    }
+    head = b"".join(
+        b"\0" + b"".join(bytes([len(each)]) + each.encode("latin-1") for each in pair) for pair in headers.items()
+    )
+    writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+    for kind, flags, stream, payload in ((4, 0, 0, b""), (1, 4, 1, head), (0, 1, 1, bytes(5))):
+        writer.write(len(payload).to_bytes(3) + bytes([kind, flags]) + stream.to_bytes(4) + payload)
+    async with asyncio.timeout(30):
+        await reader.readuntil(b"grpc-status\x0216")
+    writer.close()
+
+
 @pytest.mark.parametrize("log_format", ["text", "json"])
 async def test_no_token_key_or_text_is_logged(place: Path, log_format: str) -> None:
     authority = Authority()
@@ -91,6 +118,7 @@ async def test_no_token_key_or_text_is_logged(place: Path, log_format: str) -> N
         async with AsyncMemoryClient(target, token=wrong, ca_file=ca) as client:
             with pytest.raises(MemoryServiceError, match="UNAUTHENTICATED"):
                 await client.user("cust-1").memories.list()
+        await send_misspelt(address, ca, right)
     written = (place / "log").read_text()
     assert "denied" in written
     assert "token_line_ignored" in written
