@@ -52,7 +52,21 @@ def run_in_loop(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
         return
     import uvloop
 
+    _let_many_connect()
     uvloop.run(main())
+
+
+def _let_many_connect() -> None:
+    """Take as many descriptors as the system grants: a connection needs one, and shells hand on 1,024 of them.
+
+    gRPC says nothing where there is none left: clients wait until others go.
+    """
+    import resource
+
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    # Where that is without end, some systems have a lower one that they do not tell.
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 async def serve_and_end(config: Config, sources: Mapping[str, str], place: Place) -> None:

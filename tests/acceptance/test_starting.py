@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import grpc
 import pytest
 
 from memsvc_client import AsyncMemoryClient
@@ -15,6 +17,7 @@ from tests.servers.places import free_port
 from tests.torture.databases import Database
 from tests.torture.process import START_SECONDS, Installation, Server, ServerEnded
 
+OWN_CONNECTION = (("grpc.use_local_subchannel_pool", 1), ("grpc.default_authority", "localhost"))
 SETTINGS = {"engine": "rules", "embedder": "none", "log_level": "INFO"}
 
 
@@ -86,3 +89,14 @@ async def test_without_that_setting_it_gives_up(tmp_path: Path) -> None:
 
 async def test_a_check_of_what_does_not_serve_fails() -> None:
     assert await check(free_port()) == 1
+
+
+async def test_more_clients_are_served_than_a_shell_hands_on_descriptors(tmp_path: Path) -> None:
+    within = ("bash", "-c", 'ulimit -Sn 64; exec "$@"', "bash")
+    installation = Installation(tmp_path, "memory://", SETTINGS)
+    async with installation.serving(within=within) as server, contextlib.AsyncExitStack() as clients:
+        for _ in range(100):
+            channel = await clients.enter_async_context(
+                grpc.aio.insecure_channel(server.target, options=OWN_CONNECTION)
+            )
+            await channel.unary_unary("/memsvc.v1.AdminService/GetServerInfo")(b"", timeout=20)
