@@ -7,7 +7,7 @@ message with what was said, which is learned from, and beside it the item itself
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from memsvc_client import Message, ProviderPart, ToolCall, ToolResult
@@ -47,6 +47,13 @@ def text_of(items: Iterable[Mapping[str, Any]]) -> str:
 def is_answer(item: Mapping[str, Any]) -> bool:
     """Tell whether this is what ends a run: an answer in words."""
     return item.get("role") == "assistant"
+
+
+def has_open_calls(items: Sequence[Mapping[str, Any]]) -> bool:
+    """Tell whether a call has no output: the SDK hands over both at once, but where a run waits for an approval."""
+    answered = {item.get("call_id") for item in items if str(item.get("type")).endswith("_call_output")}
+    called = {item.get("call_id") for item in items if str(item.get("type")).endswith("_call")}
+    return bool(called - answered - {None})
 
 
 def _plain(item: Mapping[str, Any]) -> Message | None:

@@ -11,13 +11,14 @@ from agents.memory import SessionSettings
 
 from memsvc_client import AsyncMemoryClient, MemoryServiceError, Run
 from memsvc_client.turn import AnyMemoryClient, Turn
-from memsvc_openai_agents.items import REMOVED, is_answer, items_of, message_of, text_of
+from memsvc_openai_agents.items import REMOVED, has_open_calls, is_answer, items_of, message_of, text_of
 
 
 class MemsvcSession:
     """A Session of the Agents SDK: its items come back as they were, but for secrets, which no server of memory keeps.
 
-    The items of a turn are held until its answer is there, and stored as one run; `flush` stores them before. Given as
+    The items of a turn are held until its answer is there, and stored as one run; `flush` stores them before. So does a
+    call without its output: somebody is asked to approve it, and the run may go on in another process. Given as
     `context=` too, it tells `memsvc_instructions` and the tools of memory whose memory they are about. `mode` overrules
     what is configured. A MemoryClient is called in threads, an AsyncMemoryClient not.
     """
@@ -59,9 +60,9 @@ class MemsvcSession:
         return items if limit is None else items[-limit:]
 
     async def add_items(self, items: list[TResponseInputItem]) -> None:
-        """Take the items of a turn; with the answer they are stored."""
+        """Take the items of a turn; with the answer they are stored, or where it stops at a call."""
         self._waiting += [dict(item) for item in items]  # type: ignore[call-overload]
-        if self._waiting and is_answer(self._waiting[-1]):
+        if self._waiting and (is_answer(self._waiting[-1]) or has_open_calls(self._waiting)):
             await self.flush()
 
     async def pop_item(self) -> TResponseInputItem | None:

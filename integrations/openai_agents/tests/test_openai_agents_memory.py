@@ -10,7 +10,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from agents import Agent, OpenAIChatCompletionsModel, Runner, SQLiteSession, function_tool, set_tracing_disabled
+from agents import (
+    Agent,
+    OpenAIChatCompletionsModel,
+    Runner,
+    RunState,
+    SQLiteSession,
+    function_tool,
+    set_tracing_disabled,
+)
 from openai import AsyncOpenAI
 
 from memsvc_client import AsyncMemoryClient, MemoryClient, Unavailable
@@ -225,6 +233,31 @@ async def test_items_are_those_that_the_sdks_own_session_keeps(database: Any, me
                     await session.add_items(items)
                     await reference.add_items(items)
         assert await session.get_items() == await reference.get_items()
+
+
+@function_tool(name_override="read_chat_history", needs_approval=True)
+def read_diary() -> str:
+    """Read the diary."""
+    return "Nothing."
+
+
+async def test_a_run_that_waits_for_an_approval_goes_on_in_another_process(
+    model: Any, database: Any, user_id: str
+) -> None:
+    agent = agent_with([read_diary])
+    async with AsyncMemoryClient.local(database, context_timeout_seconds=30) as client:
+        session = MemsvcSession(client, user_id, "s1")
+        asked = await Runner.run(agent, "What did I say earlier?", session=session, context=session)
+        elsewhere = MemsvcSession(client, user_id, "s1")
+        state = await RunState.from_json(
+            agent, asked.to_state().to_json(context_serializer=lambda _: {}), context_override=elsewhere
+        )
+        [approval] = state.get_interruptions()
+        state.approve(approval)
+        await Runner.run(agent, state, session=elsewhere)
+        await Runner.run(agent, "Thanks.", session=elsewhere, context=elsewhere)
+    roles = [message["role"] for message in model.asked[-1].json["messages"]]
+    assert roles == ["system", "user", "assistant", "tool", "assistant", "user"]
 
 
 async def test_what_another_agent_said_in_the_session_is_in_it_too(memory: MemoryClient, user_id: str) -> None:
