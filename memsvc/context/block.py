@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -82,16 +83,11 @@ class Block:
     def frames(self) -> tuple[Frame, ...]:
         """What is around it, from the outermost on."""
         if not self._frames:
-            self._frames = tuple(self._build_frames())
+            if self.owner:
+                self._frames = _shared_frames(self.form, self.layer, self.stable, self.owner, self.shared_user_id)
+            else:
+                self._frames = _own_frames(self.form, self.layer)
         return self._frames
-
-    def _build_frames(self) -> Iterator[Frame]:
-        form, user_id = self.form, self.shared_user_id
-        yield Frame(("wrapper",), *form.wrapper())
-        if self.owner:
-            yield Frame(("shared", self.stable), *form.shared(self.stable))
-            yield Frame(("shared", self.stable, self.owner), *form.shared_user(user_id), user_id)
-        yield Frame((self.owner, self.layer), *form.layer(self.layer), user_id)
 
     @property
     def size_bytes(self) -> int:
@@ -113,3 +109,18 @@ class Block:
         self.chosen = {}
         self.branches = {()}
         self.expires = False
+
+
+@lru_cache(maxsize=64)
+def _own_frames(form: Form, layer: Layer) -> tuple[Frame, ...]:
+    """Return what is around a layer of the user's own. The same for all users, and as long as the server runs."""
+    return Frame(("wrapper",), *form.wrapper()), Frame((0, layer), *form.layer(layer))
+
+
+def _shared_frames(form: Form, layer: Layer, stable: bool, owner: int, user_id: str) -> tuple[Frame, ...]:
+    return (
+        Frame(("wrapper",), *form.wrapper()),
+        Frame(("shared", stable), *form.shared(stable)),
+        Frame(("shared", stable, owner), *form.shared_user(user_id), user_id),
+        Frame((owner, layer), *form.layer(layer), user_id),
+    )

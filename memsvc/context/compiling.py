@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from hashlib import blake2b
-from itertools import islice
+from itertools import filterfalse, islice
 from operator import attrgetter
 from typing import Final
 
@@ -126,15 +125,7 @@ def _compile(own: Source, shared: Sequence[Source], request: ContextRequest) -> 
     for block in shown:
         writer.write(block)
     writer.close()
-    text = "".join(section.text for section in writer.sections)
-    context = CompiledContext(
-        sections=tuple(writer.sections),
-        text=text,
-        etag=blake2b(f"{request.format}\n{text}".encode(), digest_size=16).hexdigest(),
-        tokens=count_tokens(text),
-        memory_ids=tuple(writer.memory_ids),
-        cuts=_cuts(blocks),
-    )
+    context = CompiledContext.of(request.format, writer.sections, writer.memory_ids, _cuts(blocks))
     return context, asked_query, any(block.expires for block in shown)
 
 
@@ -228,7 +219,7 @@ def _cuts(blocks: Sequence[Block]) -> tuple[Cut, ...]:
     for block in blocks:
         outranked = [memory_id for memory_id in block.outranked if memory_id in block.memories]
         over_budget = len(block.memories) - len(block.chosen) - len(outranked)
-        left_out = (key for key in block.memories if key not in block.chosen and key not in block.outranked)
+        left_out = filterfalse((block.chosen.keys() | block.outranked.keys()).__contains__, block.memories)
         for reason, count, memory_ids in (
             (CutReason.OUTRANKED, len(outranked), iter(outranked)),
             (CutReason.BUDGET, over_budget, left_out),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
+from hashlib import blake2b
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -17,7 +18,11 @@ MAX_CUT_IDS: Final = 50
 
 def count_tokens(text: str) -> int:
     """Return the tokens of `text` by the counter "bytes4": its UTF-8 bytes divided by four, rounded up."""
-    return (utf8_bytes(text) + 3) // 4
+    return _tokens(utf8_bytes(text))
+
+
+def _tokens(encoded_bytes: int) -> int:
+    return (encoded_bytes + 3) // 4
 
 
 def utf8_bytes(text: str) -> int:
@@ -122,6 +127,22 @@ class Cut(msgspec.Struct, frozen=True, gc=False):
 
 class CompiledContext(msgspec.Struct, frozen=True, gc=False, eq=False, kw_only=True):
     """A context. Calls that are answered from the cache get one and the same object."""
+
+    @classmethod
+    def of(
+        cls, format_: ContextFormat, sections: Sequence[Section], memory_ids: Sequence[str], cuts: tuple[Cut, ...]
+    ) -> CompiledContext:
+        """Return the context of these sections. Its text becomes bytes once: that costs as much as all else here."""
+        text = "".join([section.text for section in sections])
+        encoded = text.encode()
+        return cls(
+            sections=tuple(sections),
+            text=text,
+            etag=blake2b(b"%b\n%b" % (format_.encode(), encoded), digest_size=16).hexdigest(),
+            tokens=_tokens(len(encoded)),
+            memory_ids=tuple(memory_ids),
+            cuts=cuts,
+        )
 
     sections: tuple[Section, ...] = ()
     text: str = ""

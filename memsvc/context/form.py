@@ -31,6 +31,9 @@ class Form(Protocol):
 
     separator: str
 
+    def __hash__(self) -> int:
+        """Forms are few, and told apart by which they are."""
+
     def wrapper(self) -> tuple[str, str]:
         """Around everything."""
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, timedelta
 from functools import lru_cache
-from hashlib import blake2b
 from typing import Final
 
 import msgspec
@@ -129,15 +128,7 @@ def behind_memories(context: CompiledContext, request: ContextRequest, section: 
     if not section.stable:
         closing = [_queried(each) for each in closing]
     sections = [*sections, section, *closing]
-    text = "".join(each.text for each in sections)
-    return CompiledContext(
-        sections=tuple(sections),
-        text=text,
-        etag=blake2b(f"{request.format}\n{text}".encode(), digest_size=16).hexdigest(),
-        tokens=count_tokens(text),
-        memory_ids=context.memory_ids,
-        cuts=context.cuts,
-    )
+    return CompiledContext.of(request.format, sections, context.memory_ids, context.cuts)
 
 
 class _Written(msgspec.Struct, frozen=True, gc=False):

@@ -112,7 +112,7 @@ class Selection:
 
     def take_written(self, blocks: Mapping[Layer, Block], newest: Newest) -> None:
         """Do as `take` does, with candidates whose cost is known."""
-        misses = 0
+        misses, room, separator = 0, self.room, self._separator
         for layer, memory, entry, cost in newest:
             block = blocks[layer]
             chosen, memory_id = block.chosen, entry.memory_id
@@ -120,16 +120,20 @@ class Selection:
                 continue
             if chosen and entry.path in block.branches and not memory.expire_time:
                 # Nothing has to be opened for it.
-                cost += self._separator
-                if cost <= self._left - self.reserved:
-                    self._left -= cost
+                cost += separator
+                if cost <= room:
+                    room -= cost
                     chosen[memory_id] = entry
                     continue
-            elif self.add(block, memory):
-                continue
+            else:
+                self._left = room + self.reserved
+                if self.add(block, memory):
+                    room = self.room
+                    continue
             misses += 1
-            if misses == _MAX_MISSES or self.room < _SMALLEST:
-                return
+            if misses == _MAX_MISSES or room < _SMALLEST:
+                break
+        self._left = room + self.reserved
 
     def take_whole(self, blocks: Sequence[Block]) -> bool:
         """Choose all of these blocks, or nothing; return whether they fit."""

@@ -198,10 +198,11 @@ class MemoryReader(Struct):
         if reason and used is not SearchMethod.AGENTIC:
             used = SearchMethod.LEXICAL
         for source in sources.values():
-            await source.prepare_search()
+            if not source.is_indexed:
+                await source.prepare_search()
+                self.users.recount(source)
             if asked.vector and self.meaning is not None:
                 await self.meaning.prepare(source)
-            self.users.recount(source)
         if used is SearchMethod.AGENTIC:
             picked, usage = await self._agentic(scope.namespace, query, sources, asked, top_k, matches)
             # Somebody may have changed or deleted one while the model thought.

@@ -17,6 +17,7 @@ from memsvc.context import (
     ContextRequest,
     CutReason,
     Recalled,
+    Section,
     SectionKind,
     compile_for_recall,
     compile_with_summary,
@@ -129,7 +130,7 @@ class ContextService:
         compiled = await self._compiled(request, wanted, (user, *shared.values()), shown, older)
         known = compiled.encoded
         if not known:
-            known = _proto_context(compiled).SerializeToString()
+            known = _encoded(compiled)
             if not compiled.unchanged and compiled is not _NOTHING:
                 force_setattr(compiled, "encoded", known)
                 self._users.recount(user)
@@ -304,21 +305,13 @@ def _proto_history(history: History) -> bytes:
     return pb.CompileContextResponse(history=said).SerializeToString()
 
 
-def _proto_context(compiled: CompiledContext) -> pb.CompileContextResponse:
+def _encoded(compiled: CompiledContext) -> bytes:
     """Return what of the reply does not change from call to call."""
-    return pb.CompileContextResponse(
-        sections=[
-            pb.ContextSection(
-                kind=_SECTION_KINDS[section.kind],
-                layer=LAYER_NUMBERS[section.layer] if section.layer is not None else common_pb2.LAYER_UNSPECIFIED,
-                text=section.text,
-                tokens=section.tokens,
-                stable=section.stable,
-                shared_user_id=section.shared_user_id,
-            )
-            for section in compiled.sections
-        ],
-        text=compiled.text,
+    texts = [section.text.encode() for section in compiled.sections]
+    parts = [_framed_section(*each) for each in zip(compiled.sections, texts, strict=True)]
+    if compiled.text:
+        parts.append(wire.message_field(pb.CompileContextResponse.TEXT_FIELD_NUMBER, b"".join(texts)))
+    rest = pb.CompileContextResponse(
         unchanged=compiled.unchanged,
         etag=compiled.etag,
         tokens=compiled.tokens,
@@ -335,3 +328,18 @@ def _proto_context(compiled: CompiledContext) -> pb.CompileContextResponse:
             for cut in compiled.cuts
         ],
     )
+    return b"".join([*parts, rest.SerializeToString()])
+
+
+def _framed_section(section: Section, text: bytes) -> bytes:
+    """Return a section as a field of the reply: a text is given to protobuf as it is, or it would be read once more."""
+    kind = pb.ContextSection
+    layer = LAYER_NUMBERS[section.layer] if section.layer is not None else common_pb2.LAYER_UNSPECIFIED
+    framed = wire.number_field(kind.KIND_FIELD_NUMBER, _SECTION_KINDS[section.kind])
+    framed += wire.number_field(kind.LAYER_FIELD_NUMBER, layer)
+    framed += wire.message_field(kind.TEXT_FIELD_NUMBER, text)
+    framed += wire.number_field(kind.TOKENS_FIELD_NUMBER, section.tokens)
+    framed += wire.number_field(kind.STABLE_FIELD_NUMBER, section.stable)
+    if section.shared_user_id:
+        framed += wire.message_field(kind.SHARED_USER_ID_FIELD_NUMBER, section.shared_user_id.encode())
+    return wire.message_field(pb.CompileContextResponse.SECTIONS_FIELD_NUMBER, framed)

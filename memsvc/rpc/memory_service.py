@@ -19,7 +19,7 @@ from memsvc.memories import (
     SearchMethod,
     WatchEvent,
 )
-from memsvc.memories.reading import Found, MemoryPage, SearchResult
+from memsvc.memories.reading import MemoryPage, SearchResult
 from memsvc.memories.writing import Operation
 from memsvc.model import Commit, Scope
 from memsvc.rpc import wire
@@ -157,22 +157,17 @@ class MemoryService:
         result = await self._reader.search(
             scope, request.query, method, top_k, wanted, shared, consistency, request.min_score
         )
-        framed = [self._framed_hit(result, hit) for hit in result.hits]
-        rest = pb.SearchMemoriesResponse(
-            method=_METHOD_NUMBERS[result.method],
-            method_reason=result.method_reason,
-            pending_vector_count=result.vectors_pending,
-            usage=proto_usage(result.usage) if result.usage.calls else None,
-        )
-        del framed[wire.fitting(framed, REPLY_BYTES) :]
-        return b"".join([*framed, rest.SerializeToString(), _fresh_hits(result.user)])
-
-    def _framed_hit(self, result: SearchResult, hit: Found) -> bytes:
-        user = result.shared[hit.shared_user_id] if hit.shared_user_id else result.user
-        framed = wire.framed_memory(user, hit.memory) + wire.double_field(2, hit.score)
-        if hit.shared_user_id:
-            framed += wire.message_field(3, hit.shared_user_id.encode())
-        return wire.message_field(1, framed)
+        sources = (result.user, *result.shared.values())
+        kept = sum([len(user.encoded) for user in sources])
+        framed = _framed_hits(result)
+        if sum([len(user.encoded) for user in sources]) > kept:
+            for user in sources:
+                self._users.recount(user)
+        reply = b"".join([*framed, _rest_of_hits(result), _fresh_hits(result.user)])
+        if len(reply) > REPLY_BYTES:
+            del framed[wire.fitting(framed, REPLY_BYTES) :]
+            reply = b"".join([*framed, _rest_of_hits(result), _fresh_hits(result.user)])
+        return reply
 
     async def get_user_memory(self, request: pb.GetUserMemoryRequest, context: Context) -> pb.GetUserMemoryResponse:
         scope, consistency = read_scope(request.scope), read_consistency_or_past(request)
@@ -224,6 +219,32 @@ def _framed_written(commit: Commit, scope: Scope) -> bytes:
     """Return the memory that a write of one left behind, as field 1 of its reply; an expired one may have made room."""
     memory = next(change.after for change in commit.changes if change.after is not None)
     return wire.message_field(1, proto_memory(memory, scope).SerializeToString())
+
+
+def _framed_hits(result: SearchResult) -> list[bytes]:
+    """Return the hits, each as field 1 of its reply."""
+    framed = []
+    for hit in result.hits:
+        user = result.shared[hit.shared_user_id] if hit.shared_user_id else result.user
+        parts = user.encoded.get(hit.memory.memory_id) or wire.framed_memory(user, hit.memory)
+        parts += wire.double_field(2, hit.score)
+        if hit.shared_user_id:
+            parts += wire.message_field(3, hit.shared_user_id.encode())
+        framed.append(wire.message_field(1, parts))
+    return framed
+
+
+def _rest_of_hits(result: SearchResult) -> bytes:
+    """Return what of a search's reply is no hit."""
+    rest = wire.number_field(pb.SearchMemoriesResponse.METHOD_FIELD_NUMBER, _METHOD_NUMBERS[result.method])
+    if not (result.method_reason or result.vectors_pending or result.usage.calls):
+        return rest
+    others = pb.SearchMemoriesResponse(
+        method_reason=result.method_reason,
+        pending_vector_count=result.vectors_pending,
+        usage=proto_usage(result.usage) if result.usage.calls else None,
+    )
+    return rest + others.SerializeToString()
 
 
 def _rest_of_list(page: MemoryPage, next_page_token: str) -> bytes:

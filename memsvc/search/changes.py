@@ -26,6 +26,8 @@ class Changes(Generic[K]):
     def since(self, version: int) -> Collection[K] | None:
         """Return the names that changed since a version; None: there were too many."""
         count = self.version - version
+        if not count:
+            return []
         if count > len(self._names):
             return None
         return list(self._names)[len(self._names) - count :]

@@ -42,30 +42,32 @@ class _Tables(msgspec.Struct, frozen=True):
 
 def dense_sums(
     terms: Sequence[QueryTerm], neighbours: Neighbours, mean_length: int, shares: Shares
-) -> NDArray[np.float64]:
-    """Return the sum of each slot."""
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return the sum of each slot, and the slots that hold a term themselves, once for each."""
     import numpy as np
 
-    tables = _tables(mean_length, shares)
-    lends = bool(neighbours)
-    sums = np.zeros(len(neighbours))
+    tables, lends, count = _tables(mean_length, shares), bool(neighbours), len(neighbours)
+    slots, tallies = _read(terms)
+    at_once = max(1, _CELLS // (count + 1))
+    sums, start = None, 0
     for lent, alike in groupby(terms, lambda term: term.lent and lends):
-        if lent:
-            _add_with_context(sums, list(alike), neighbours, tables)
-        else:
-            for term in alike:
-                slots, tallies = _read([term])
-                sums[slots] += term.rarity * tables.impacts[tallies]
-    return sums
+        each = list(alike)
+        for first in range(0, len(each), at_once if lent else 1):
+            some = each[first : first + at_once] if lent else each[first : first + 1]
+            stop = start + sum([len(term.postings) for term in some])
+            its_slots, its_tallies = slots[start:stop], tallies[start:stop]
+            if lent:
+                sums = _with_context(sums, some, its_slots, its_tallies, neighbours, tables)
+            else:
+                sums = np.zeros(count) if sums is None else sums
+                sums[its_slots] += some[0].rarity * tables.impacts[its_tallies]
+            start = stop
+    return np.zeros(count) if sums is None else sums, slots
 
 
-def holding(terms: Sequence[QueryTerm], count: int) -> NDArray[np.bool_]:
-    """Return which of so many slots hold one of the terms themselves."""
-    import numpy as np
-
-    holds = np.zeros(count, np.bool_)
-    holds[_read(terms)[0]] = True
-    return holds
+def holders_of(terms: Sequence[QueryTerm]) -> NDArray[np.int64]:
+    """Return the slots that hold one of the terms themselves."""
+    return _read(terms)[0]
 
 
 def _read(terms: Sequence[QueryTerm]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -76,39 +78,50 @@ def _read(terms: Sequence[QueryTerm]) -> tuple[NDArray[np.int64], NDArray[np.int
     return postings >> SLOT_SHIFT & SLOT_MASK, postings & TALLY_MASK
 
 
-def _add_with_context(
-    sums: NDArray[np.float64], terms: Sequence[QueryTerm], neighbours: Neighbours, tables: _Tables
-) -> None:
-    """Add what some terms are worth to each slot by its own weights and those lent to it: term by term."""
+def _with_context(
+    sums: NDArray[np.float64] | None,
+    terms: Sequence[QueryTerm],
+    own: NDArray[np.int64],
+    tallies: NDArray[np.int64],
+    neighbours: Neighbours,
+    tables: _Tables,
+) -> NDArray[np.float64]:
+    """Return the sums with what some terms are worth to each slot, by its own weights and those lent to it.
+
+    `own` are the slots of their postings, term by term, as they are added.
+    """
     import numpy as np
 
-    count = len(sums)
-    width = count + 1
+    width = len(neighbours) + 1
+    size = len(terms) * width
+    cells = _cells(_CELLS) if size <= _CELLS else np.zeros(size)
     before, after = np.frombuffer(neighbours.before, np.intc), np.frombuffer(neighbours.after, np.intc)
-    at_once = max(1, _CELLS // width)
-    cells = _cells(_CELLS) if width <= _CELLS else np.zeros(width)
-    for first in range(0, len(terms), at_once):
-        some = terms[first : first + at_once]
-        own, tallies = _read(some)
-        slots = np.empty((_PLACES, len(own)), np.intp)
-        slots[0] = own
-        # Beside what has no neighbour is none either: the step from -1 is the last one, which leads to -1.
-        slots[1] = near = after[own]
-        slots[2] = after[near]
-        slots[3] = near = before[own]
-        slots[4] = before[near]
-        rarities = np.array([term.rarity for term in some])
-        if len(some) > 1:
-            lengths = [len(term.postings) for term in some]
-            # In a row, -1 is the last cell of the row before, which is no slot's either.
-            slots += np.repeat(np.arange(len(some)) * width, lengths)
-            rarities = np.repeat(rarities, lengths)
-        np.add.at(cells, slots.ravel(), tables.places.take(tallies, axis=1).ravel())
-        weight = cells[slots]
-        cells[slots] = rarities * (weight * (K1 + 1) / (weight + K1))
-        for row in cells[: len(some) * width].reshape(len(some), width):
-            sums += row[:count]
-        cells[slots] = 0.0
+    # Beside what has no neighbour is none either: the step from -1 is the last one, which leads to -1.
+    next_, previous = after[own], before[own]
+    places: NDArray[np.int64] = np.concatenate((own, next_, after[next_], previous, before[previous]))
+    slots = places.reshape(_PLACES, len(own))
+    rarities = np.array([term.rarity for term in terms])
+    if len(terms) > 1:
+        lengths = np.array([len(term.postings) for term in terms])
+        # In a row, -1 is the last cell of the row before, which is no slot's either.
+        slots += np.arange(0, size, width).repeat(lengths)
+        rarities = rarities.repeat(lengths)
+    np.add.at(cells, places, tables.places.take(tallies, axis=1).ravel())
+    weight = cells[slots]
+    worth = weight * (K1 + 1)
+    weight += K1
+    worth /= weight
+    worth *= rarities
+    cells[slots] = worth
+    rows = cells[:size].reshape(len(terms), width)
+    if sums is None:
+        # With the cells that are no slot's: of a single column numpy would add up pairs first.
+        sums = np.add.reduce(rows)[:-1]
+    else:
+        for row in rows:
+            sums += row[:-1]
+    cells[slots] = 0.0
+    return sums
 
 
 @cache

@@ -17,7 +17,7 @@ import msgspec
 from memsvc.model import Role
 from memsvc.search.bm25 import LENGTHS, Shares, length_class, rarity
 from memsvc.search.corpus import Corpus
-from memsvc.search.dense import holding
+from memsvc.search.dense import holders_of
 from memsvc.search.filter import ALWAYS, TimeRange
 from memsvc.search.fusing import Slots, best_fused
 from memsvc.search.hybrid import Ranked
@@ -124,7 +124,7 @@ class HistoryIndex:
         self._neighbours = Neighbours(place_of)
         self._model = model
         self._vectors = VectorIndex[int]()
-        self._vector_rows = array("i")
+        self._vector_rows = array("q")
 
     def add_all(self, runs: Iterable[tuple[str, int, SaidRun]]) -> None:
         """Take in runs, each with its id and index, oldest first."""
@@ -231,12 +231,13 @@ class HistoryIndex:
             factors = self._speakers.preferred_at_once(asked.speakers, factors)
         words, holds = np.zeros(count), np.zeros(count, np.bool_)
         if asked.terms:
-            words = Ranking(asked.mean_length, self._neighbours, Shares(), count, None).all_sums(asked.ordered)
+            ranking = Ranking(asked.mean_length, self._neighbours, Shares(), count, None)
+            words, holders = ranking.all_sums(asked.ordered)
             words *= factors
             words /= asked.corpus.all_once
             words[~allowed] = 0.0
-            holds = holding(asked.terms, count)
-        nearness = self._vectors.similarities(vector).of_rows(np.frombuffer(self._vector_rows, np.intc))
+            holds[holders if len(asked.ordered) == len(asked.terms) else holders_of(asked.terms)] = True
+        nearness = self._vectors.similarities(vector).of_rows(np.frombuffer(self._vector_rows, np.int64))
         nearness[~allowed] = 0.0
         slots = Slots(
             words=words,
@@ -246,7 +247,7 @@ class HistoryIndex:
             times=np.frombuffer(self._times, np.int64),
             tie=neg,
         )
-        return best_fused(slots, max(_CANDIDATES, _CANDIDATES_A_RESULT * limit), limit)
+        return best_fused(slots, max(_CANDIDATES, _CANDIDATES_A_RESULT * limit), limit, int)
 
     def _timed(self, corpus: Corpus) -> Sequence[QueryTerm]:
         """Return what a question for a time looks for besides its words, if any message says one."""

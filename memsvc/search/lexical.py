@@ -17,7 +17,6 @@ from memsvc.model import Memory
 from memsvc.search.bm25 import LENGTHS, Shares, length_class
 from memsvc.search.changes import Changes
 from memsvc.search.corpus import Corpus
-from memsvc.search.dense import holding
 from memsvc.search.memory_terms import memory_codes, searchable_text
 from memsvc.search.neighbours import Neighbours, Place
 from memsvc.search.postings import CODE_BYTES, MAX_SLOTS, Gathered, Postings, TermPostings, tallied
@@ -205,9 +204,11 @@ class LexicalIndex:
             return None
         if not terms:
             return ScoredSlots(np.zeros(count), np.zeros(count, np.bool_))
-        sums = Ranking(corpus.mean_length, self._neighbours, self._shares, count, None).all_sums(terms)
+        sums, holders = Ranking(corpus.mean_length, self._neighbours, self._shares, count, None).all_sums(terms)
         sums /= corpus.all_once
-        return ScoredSlots(sums, holding(terms, count))
+        holds = np.zeros(count, np.bool_)
+        holds[holders] = True
+        return ScoredSlots(sums, holds)
 
     def times(self) -> NDArray[np.int64]:
         """Return when the memory of each slot was last changed; `GONE`: there is none. Not to be kept."""

@@ -23,7 +23,7 @@ class Paired:
     def __init__(self, words: LexicalIndex, vectors: VectorIndex[str]) -> None:
         self.words = words
         self.vectors = vectors
-        self._rows = array("i", map(vectors.row_of, words.slot_ids()))
+        self._rows = array("q", map(vectors.row_of, words.slot_ids()))
         """Of the vectors, by slot of the index by words. Of what is gone from that it may be any."""
         self._versions = words.changes.version, vectors.changes.version
 
@@ -45,23 +45,20 @@ class Paired:
             times=times,
             tie=words.id_of,
         )
-        return [
-            Ranked(words.memory_of(each.item), each.score, each.sure)
-            for each in best_fused(slots, width_of(limit), limit)
-        ]
+        return best_fused(slots, width_of(limit), limit, words.memory_of)
 
     @property
     def size_bytes(self) -> int:
         return sys.getsizeof(self._rows)
 
-    def _paired(self) -> NDArray[np.int32]:
+    def _paired(self) -> NDArray[np.int64]:
         """Return the row of each slot's vector, -1 where there is none."""
         import numpy as np
 
         words, vectors = self.words, self.vectors
         moved, changed = words.changes.since(self._versions[0]), vectors.changes.since(self._versions[1])
         if moved is None or changed is None:
-            self._rows = array("i", map(vectors.row_of, words.slot_ids()))
+            self._rows = array("q", map(vectors.row_of, words.slot_ids()))
         else:
             self._rows.extend([-1] * (len(words.times()) - len(self._rows)))
             for memory_id in (*moved, *changed):
@@ -69,4 +66,4 @@ class Paired:
                 if slot is not None:
                     self._rows[slot] = vectors.row_of(memory_id)
         self._versions = words.changes.version, vectors.changes.version
-        return np.frombuffer(self._rows, np.intc)
+        return np.frombuffer(self._rows, np.int64)

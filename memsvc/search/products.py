@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 _ROWS_A_BLOCK = 256
 
 
-def set_products(out: NDArray[np.float32], rows: NDArray[np.int8], vector: NDArray[np.int8]) -> None:
-    """Set `out` to the product of each row with a vector."""
+def products(rows: NDArray[np.int8], vector: NDArray[np.int8]) -> NDArray[np.float32]:
+    """Return the product of each row with a vector."""
     import numpy as np
 
     distances = _simsimd()
     if distances is None:
-        _multiply(out, rows, vector)
-    else:
-        # Not by its `out`: with that it takes a reference to None away that is not its own (6.5.16), and thousands of
-        # searches later CPython 3.11 ends the process, as None is gone.
-        out[:] = np.asarray(distances(vector.reshape(1, -1), rows, "dot", out_dtype="f32"))[0]
+        return _multiplied(rows, vector)
+    # Not by its `out`: with that it takes a reference to None away that is not its own (6.5.16), and thousands of
+    # searches later CPython 3.11 ends the process, as None is gone.
+    found: NDArray[np.float32] = np.asarray(distances(vector.reshape(1, -1), rows, "dot", out_dtype="f32"))[0]
+    return found
 
 
 @cache
@@ -36,16 +36,17 @@ def _simsimd() -> Callable[..., Any] | None:
     return cdist
 
 
-def _multiply(out: NDArray[np.float32], rows: NDArray[np.int8], vector: NDArray[np.int8]) -> None:
+def _multiplied(rows: NDArray[np.int8], vector: NDArray[np.int8]) -> NDArray[np.float32]:
     """Do it by numpy, which is fast with floats alone: most of the time goes into making them."""
     import numpy as np
 
-    factors, floats = vector.astype(np.float32), _block(len(vector))
+    factors, floats, out = vector.astype(np.float32), _block(len(vector)), np.empty(len(rows), np.float32)
     for first in range(0, len(rows), _ROWS_A_BLOCK):
         some = rows[first : first + _ROWS_A_BLOCK]
         block = floats[: len(some)]
         np.copyto(block, some)
         np.dot(block, factors, out=out[first : first + len(some)])
+    return out
 
 
 @cache

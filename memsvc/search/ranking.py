@@ -80,8 +80,11 @@ class Ranking:
             self._read(term)
         return self._final(self._within_reach(self._floor()))
 
-    def all_sums(self, terms: Sequence[QueryTerm]) -> NDArray[np.float64]:
-        """Return the sum of each slot, permitted or not, without its factor: with numpy, for whoever has loaded it."""
+    def all_sums(self, terms: Sequence[QueryTerm]) -> tuple[NDArray[np.float64], NDArray[np.int64] | list[int]]:
+        """Return the sum of each slot, permitted or not, without its factor, and the slots that hold a term themselves.
+
+        With numpy, for whoever has loaded it.
+        """
         import numpy as np
 
         if sum(len(term.postings) for term in terms) >= _MANY_FOR_SUMS:
@@ -90,7 +93,7 @@ class Ranking:
             self._read(term)
         sums = np.zeros(len(self._neighbours))
         sums[list(self._sums)] = list(self._sums.values())
-        return sums
+        return sums, [slot for term in terms for slot in term.postings.slots()]
 
     def holds_any(self, slot: int, terms: Iterable[QueryTerm]) -> bool:
         """Return whether a document holds one of the terms itself."""
@@ -104,7 +107,7 @@ class Ranking:
     def _dense_scores(self, terms: Sequence[QueryTerm]) -> dict[int, float]:
         import numpy as np
 
-        sums = dense_sums(terms, self._neighbours, self._mean_length, self._shares)
+        sums, _ = dense_sums(terms, self._neighbours, self._mean_length, self._shares)
         slots = np.flatnonzero(sums)
         sums = sums[slots]
 

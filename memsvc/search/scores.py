@@ -22,6 +22,7 @@ def shown_scores(sure_scores: Sequence[float]) -> list[float]:
     shown: list[float] = []
     least = 0.0
     for sure in reversed(sure_scores):
-        least = max(least, min(1.0, sure))
+        if sure > least:
+            least = sure if sure < 1.0 else 1.0
         shown.append(least)
     return shown[::-1]

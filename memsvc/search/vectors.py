@@ -6,13 +6,14 @@ millisecond.
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 from itertools import repeat
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from memsvc.search.changes import Changes
-from memsvc.search.products import set_products
+from memsvc.search.products import products
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,6 +35,7 @@ class VectorIndex(Generic[K]):
         self._ids: list[K | None] = []
         self._free_slots: list[int] = []
         self._rows: NDArray[np.int8] | None = None
+        """By slot. One more than there are slots is there, all 0: it stands for what has no vector."""
         self._inverse_norms: NDArray[np.float32] | None = None
         self.changes = Changes[K]()
 
@@ -47,7 +49,7 @@ class VectorIndex(Generic[K]):
         length = len(vectors[0][1])
         if self._rows is None or self._rows.shape[1] != length:
             self._slots, self._ids, self._free_slots = {}, [], []
-            self._rows = np.zeros((max(_FIRST_ROWS, len(vectors)), length), np.int8)
+            self._rows = np.zeros((max(_FIRST_ROWS, len(vectors) + 1), length), np.int8)
             self._inverse_norms = np.zeros(len(self._rows), np.float32)
         slots = [self._slot_of(name) for name, _ in vectors]
         rows = np.frombuffer(b"".join(vector for _, vector in vectors), np.int8).reshape(len(vectors), length)
@@ -83,14 +85,13 @@ class VectorIndex(Generic[K]):
 
         asked, count = np.frombuffer(query, np.int8), len(self._ids)
         floats = asked.astype(np.float32)
-        length = float(np.sqrt(floats.dot(floats)))
+        # The root as float32 has it: rounded once more, that of a double is the same.
+        length = float(np.float32(math.sqrt(floats.dot(floats))))
         if self._rows is None or not count or not length or self._rows.shape[1] != len(asked):
             return Similarities(np.zeros(1, np.float32), {}, [])
         assert self._inverse_norms is not None
-        nearness = np.empty(count + 1, np.float32)
-        nearness[count] = 0.0
-        set_products(nearness[:count], self._rows[:count], asked)
-        nearness[:count] *= self._inverse_norms[:count] / length
+        nearness = products(self._rows[: count + 1], asked)
+        nearness *= self._inverse_norms[: count + 1] / length
         return Similarities(nearness, self._slots, self._ids)
 
     @property
@@ -119,7 +120,7 @@ class VectorIndex(Generic[K]):
         else:
             slot = len(self._ids)
             self._ids.append(name)
-            if slot == len(self._rows):
+            if len(self._ids) == len(self._rows):
                 more = max(_FIRST_ROWS, slot // 4)
                 self._rows = np.concatenate([self._rows, np.zeros((more, self._rows.shape[1]), np.int8)])
                 self._inverse_norms = np.concatenate([self._inverse_norms, np.zeros(more, np.float32)])
@@ -143,11 +144,9 @@ class Similarities(Generic[K]):
         slots = np.fromiter(map(self._slots.get, names, repeat(len(self._ids))), np.intp, len(names))
         return dict(zip(names, np.maximum(self._nearness[slots], 0).tolist(), strict=True))
 
-    def of_rows(self, rows: NDArray[np.int32]) -> NDArray[np.float32]:
+    def of_rows(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return how near the vectors of these rows are, negative too; 0 where there is none (-1)."""
-        import numpy as np
-
-        return np.take(self._nearness, rows, mode="wrap")
+        return self._nearness.take(rows, mode="wrap")
 
     def nearest(self, least: float, limit: int, allowed: Callable[[K], bool] | None = None) -> dict[K, float]:
         """Return what is at least so near, more than 0, and allowed: the `limit` nearest, nearest first."""

@@ -221,6 +221,11 @@ class HotUser:
             if memory is not None:
                 yield memory
 
+    @property
+    def is_indexed(self) -> bool:
+        """Whether there is nothing to prepare for a search by words."""
+        return self._index is not None
+
     async def prepare_search(self) -> None:
         """Build the search index if it is not there yet, without holding up the event loop."""
         for _ in range(_INDEX_BUILDS):

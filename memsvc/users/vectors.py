@@ -69,6 +69,8 @@ class Vectors:
         """Return those of the user's memories that have no vector here."""
         if self._lacking is None:
             self._lacking = {each.memory_id: None for each in state.memories() if each.memory_id not in self.index}
+        if not self._lacking:
+            return []
         found = [memory for memory_id in self._lacking if (memory := state.memory(memory_id)) is not None]
         if len(found) < len(self._lacking):
             self._lacking = {memory.memory_id: None for memory in found}

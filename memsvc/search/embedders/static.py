@@ -42,11 +42,11 @@ class StaticEmbedder:
         pieces = [piece for piece in self._tokenizer.pieces(text) if piece.number != _UNKNOWN]
         if not pieces:
             return bytes(table.rows.shape[1])
-        numbers = [piece.number for piece in pieces]
+        numbers = np.array([piece.number for piece in pieces])
         # A name that is cut into short pieces means none of them; "skis" means "ski".
         coverages = np.array([piece.coverage**2 for piece in pieces], np.float32)
-        total = (coverages * table.scales[numbers]) @ table.rows[numbers]
-        largest = float(np.abs(total).max())
+        total = (coverages * table.scales.take(numbers)) @ table.rows.take(numbers, axis=0)
+        largest = float(np.maximum.reduce(np.abs(total)))
         return np.rint(total * (127 / largest)).astype(np.int8).tobytes() if largest else bytes(len(total))
 
     async def close(self) -> None:

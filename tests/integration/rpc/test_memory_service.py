@@ -9,6 +9,8 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.timestamp_pb2 import Timestamp
 from rpc_harness import SARAH, Harness, failing
 
+from memsvc.model import Scope
+from memsvc.rpc.fields import DEFAULT_NAMESPACE
 from memsvc.v1 import common_pb2 as common
 from memsvc.v1 import memory_pb2 as pb
 
@@ -256,6 +258,20 @@ async def test_a_search_finds_with_scores_also_in_shared_users(server: Harness) 
     assert all(hit.score > 0 for hit in found.hits)
     assert {hit.memory.scope.user_id for hit in found.hits} == {"sarah", "team:support"}
     assert (found.method, found.method_reason, found.revision) == (pb.SEARCH_METHOD_LEXICAL, "", 2)
+
+
+async def test_what_a_search_keeps_of_users_is_counted(server: Harness) -> None:
+    team = common.Scope(user_id="team:support")
+    for scope in (SARAH, team):
+        await server.memories.CreateMemory(pb.CreateMemoryRequest(scope=scope, memory=pb.Memory(text="Skis at Tahoe")))
+    users = server.application.users
+
+    for query in ("where does she ski?", "Tahoe"):
+        await server.memories.SearchMemories(
+            pb.SearchMemoriesRequest(scope=SARAH, query=query, shared_user_ids=["team:support"])
+        )
+        kept = [users.hot(Scope(DEFAULT_NAMESPACE, each.user_id)) for each in (SARAH, team)]
+        assert users.hot_bytes == sum(each.size_bytes for each in kept if each is not None)
 
 
 async def test_last_n_and_first_n_need_no_query(server: Harness) -> None:

@@ -54,4 +54,4 @@ def test_all_slots_at_once_give_what_they_give_one_by_one_to_the_last_bit(
         times=np.array(times, np.int64),
         tie=neg,
     )
-    assert best_fused(slots, wide, limit) == one_by_one(drawn, wide, limit)
+    assert best_fused(slots, wide, limit, int) == one_by_one(drawn, wide, limit)

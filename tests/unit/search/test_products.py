@@ -24,23 +24,22 @@ def test_products_are_exact_whoever_makes_them(
     rows = [[source.choice([source.randint(-128, 127), *extremes]) for _ in range(length)] for _ in range(count)]
     rows[0] = [-127] * length
     for vector in (source.choices(range(-128, 128), k=length), [-127] * length, [127] * length):
-        out = np.full(count, np.nan, np.float32)
+        found = products.products(np.array(rows, np.int8), np.array(vector, np.int8))
 
-        products.set_products(out, np.array(rows, np.int8), np.array(vector, np.int8))
-
-        assert out.tolist() == [sum(map(int.__mul__, row, vector)) for row in rows]
+        assert found.dtype == np.float32
+        assert found.tolist() == [sum(map(int.__mul__, row, vector)) for row in rows]
 
 
 def test_products_take_no_reference_that_is_not_theirs() -> None:
     # CPython 3.11 ends the process with the last reference to None.
     pytest.importorskip("simsimd")
-    out, rows, vector = np.empty(3, np.float32), np.ones((3, 8), np.int8), np.ones(8, np.int8)
-    lent: tuple[object, ...] = (None, True, False, (), "dot", np.float32, out, rows, vector)
-    products.set_products(out, rows, vector)
+    rows, vector = np.ones((3, 8), np.int8), np.ones(8, np.int8)
+    lent: tuple[object, ...] = (None, True, False, (), "dot", np.float32, rows, vector)
+    products.products(rows, vector)
     before = [sys.getrefcount(each) for each in lent]
 
     for _ in range(1_000):
-        products.set_products(out, rows, vector)
+        products.products(rows, vector)
 
     changed = [sys.getrefcount(each) - count for each, count in zip(lent, before, strict=True)]
     assert max(map(abs, changed)) < 100
