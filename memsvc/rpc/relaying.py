@@ -4,7 +4,7 @@ gRPC takes connections itself and never says who made them: of a client on a soc
 the client's own end has, which is none. So a relay takes the connection, asks the kernel who is there (SO_PEERCRED),
 and goes on to gRPC, at a socket in a folder that only this server may enter, from an end with a name of its own:
 
-    agent, user 1007  --  /run/memsvc.sock, relay  --  "\\0memsvc-3f9a..."  --  /tmp/memsvc-x/s, gRPC
+    agent, user 1007  --  /run/memsvc.sock, relay  --  "\\0memsvc-3f9a..."  --  /tmp/memsvc-relay-x/s, gRPC
 
 Processes that serve one socket together need it too: gRPC takes no socket that somebody else has bound.
 
@@ -16,10 +16,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import secrets
 import socket
 import struct
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -30,6 +32,8 @@ log = Log(__name__)
 
 _PEER: Final = struct.Struct("3i")
 _PREFIX: Final = "unix-abstract:"
+_FOLDER_PREFIX: Final = "memsvc-relay-"
+_YOUNG_SECONDS: Final = 60.0
 _ACCEPT_AGAIN_SECONDS: Final = 1.0
 
 
@@ -69,7 +73,7 @@ class Relay:
         """`beside`: where its own socket is, or will be. `listening`: what to accept from; None: it binds one there."""
         self._users = users
         self._listening = listening
-        self._folder = _own_folder(beside)
+        self._folder, self._lock = _own_folder(beside)
         self.inner = self._folder / "s"
         """Where gRPC is to listen."""
         self._server: asyncio.Server | None = None
@@ -106,6 +110,9 @@ class Relay:
         import shutil
 
         shutil.rmtree(self._folder, ignore_errors=True)
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     async def _accept_in_turn(self, listening: socket.socket) -> None:
         """Accept one connection after the other: a server of asyncio would take all that wait, its siblings none."""
@@ -216,14 +223,49 @@ class _Client(_End):
         self.transport.abort()
 
 
-def _own_folder(beside: Path) -> Path:
-    """Make a folder that only this server may enter: beside the socket where only that can be written, as in a pod."""
+def _own_folder(beside: Path) -> tuple[Path, int | None]:
+    """Make a folder that only this server may enter, and return it with a lock that ends with this process.
+
+    It is beside the socket where only that can be written, as in a pod. What killed servers left there is removed.
+    """
     import tempfile
 
     try:
-        return Path(tempfile.mkdtemp(prefix="memsvc-"))
+        folder = Path(tempfile.mkdtemp(prefix=_FOLDER_PREFIX))
     except FileNotFoundError:
-        return Path(tempfile.mkdtemp(prefix="memsvc-", dir=beside.parent))
+        folder = Path(tempfile.mkdtemp(prefix=_FOLDER_PREFIX, dir=beside.parent))
+    lock = _locked(folder)
+    _remove_abandoned(folder.parent)
+    return folder, lock
+
+
+def _remove_abandoned(parent: Path) -> None:
+    """Remove the folders of this user's servers that nobody locks; the youngest may not be locked yet, and stay."""
+    import shutil
+
+    for folder in parent.glob(f"{_FOLDER_PREFIX}*"):
+        with contextlib.suppress(OSError):
+            found = folder.lstat()
+            if found.st_uid != os.geteuid() or time.time() - found.st_mtime < _YOUNG_SECONDS:
+                continue
+            lock = _locked(folder)
+            if lock is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+                os.close(lock)
+
+
+def _locked(folder: Path) -> int | None:
+    """Return a descriptor that locks a folder until it is closed; None where that cannot be."""
+    try:
+        descriptor = os.open(folder, os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
 
 
 def new_name() -> str:

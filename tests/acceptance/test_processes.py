@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import re
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -253,6 +254,32 @@ async def test_sigterm_drains_all(stack: AsyncExitStack, installation: Installat
     assert server.log.read_text().count("memsvc stopped") == 2
     again = await started(stack, installation)
     assert await writers.lost(await clients_of(stack, again)) == []
+
+
+async def test_what_killed_processes_leave_behind_is_removed_by_those_that_come(
+    installation: Installation, tmp_path: Path
+) -> None:
+    temporary = tmp_path / "t"
+    temporary.mkdir()
+    environment = {"TMPDIR": str(temporary)}
+    async with installation.serving(environment=environment) as server:
+        await server.kill_all()
+    left = set(temporary.iterdir())
+    assert left
+    for folder in left:
+        # They were made a while ago.
+        os.utime(folder, (0, 0))
+    async with installation.serving(environment=environment):
+        serving = set(temporary.iterdir())
+        assert len(serving) == 2
+        assert left.isdisjoint(serving)
+        for folder in serving:
+            os.utime(folder, (0, 0))
+        async with installation.serving(environment=environment) as beside:
+            assert serving < set(temporary.iterdir())
+            async with AsyncMemoryClient(beside.target, timeout_seconds=60) as client:
+                await client.user("sarah").memories.add("Likes tea")
+    assert list(temporary.iterdir()) == []
 
 
 async def test_a_process_that_dies_as_it_drains_is_said(installation: Installation) -> None:
