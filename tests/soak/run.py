@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import Any, Final
 
 import grpc
@@ -97,13 +98,14 @@ class Report:
         return sum((x - time_mean) * (y - value_mean) for x, y in zip(times, values, strict=True)) / spread
 
     def growth(self, name: str) -> float:
-        """Return how much more of something there was in the last quarter than in the second, by their means."""
+        """Return how much more of something there was in the last quarter than in the second, by their medians."""
         quarter = max(1, len(self.samples) // 4)
         second, last = self.samples[quarter : 2 * quarter], self.samples[-quarter:]
         if not second:
             return 0.0
-        means = [sum(getattr(sample, name) for sample in part) / len(part) for part in (second, last)]
-        return means[1] - means[0]
+        # Not by their means: a crowd comes and goes.
+        medians = [median(getattr(sample, name) for sample in part) for part in (second, last)]
+        return float(medians[1] - medians[0])
 
 
 async def soak(
