@@ -9,6 +9,7 @@ import asyncio
 import os
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ import pytest
 from memsvc.testing.fake_openai import FakeOpenAI
 from memsvc.testing.replies import Received, Reply
 from memsvc_client import AsyncMemoryClient
+from tests.sidecars import seen_to_end
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 AGENTS = ["agent.py", "agent_async.py"]
@@ -28,11 +30,10 @@ def answer(request: Received) -> Reply:
 
 
 @pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
-    folder = tmp_path / "runtime"
-    folder.mkdir(mode=0o700)
+def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("MEMSVC_", "OPENAI_", "XDG_"))}
-    return {**kept, "XDG_DATA_HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(folder), "PYTHONUNBUFFERED": "1"}
+    with seen_to_end() as variables:
+        yield {**kept, **variables, "XDG_DATA_HOME": str(tmp_path), "PYTHONUNBUFFERED": "1"}
 
 
 def test_every_example_is_listed() -> None:

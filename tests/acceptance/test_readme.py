@@ -14,9 +14,12 @@ import re
 import shlex
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.sidecars import seen_to_end
 
 ROOT = Path(__file__).parents[2]
 PAGES = ["README.md", "docs/quickstart.md"]
@@ -36,13 +39,14 @@ def blocks(page: str, language: str) -> list[str]:
 
 
 @pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
+def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
     """The environment of a user who has never used memsvc."""
     folder = tmp_path / "xdg"
     folder.mkdir(mode=0o700)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("MEMSVC_", "OPENAI_", "XDG_"))}
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    return {**kept, "XDG_DATA_HOME": str(folder), "XDG_RUNTIME_DIR": str(folder), "PATH": path, "COLUMNS": "120"}
+    with seen_to_end() as variables:
+        yield {**kept, **variables, "XDG_DATA_HOME": str(folder), "PATH": path, "COLUMNS": "120"}
 
 
 async def output_of(*command: str, folder: Path, environment: dict[str, str]) -> str:

@@ -35,6 +35,12 @@ class ServerEnded(Exception):
     """The process ended otherwise than it should; the message has the end of its log."""
 
 
+def ill_words(log: str) -> str:
+    """Return what a log says from the first error on that nobody caught; empty: there is none."""
+    ill = _ILL.search(log)
+    return "" if ill is None else log[ill.start() :][:_LOG_TAIL_BYTES]
+
+
 @dataclass(frozen=True, slots=True)
 class Installation:
     """What all processes have in common that are started, one after the other or at once, on one database."""
@@ -135,9 +141,8 @@ class Server:
             self.thaw()
             if await self.stop() or by_itself:
                 raise self._ended()
-        ill = _ILL.search(self.log.read_text(errors="replace"))
-        if ill is not None:
-            raise ServerEnded(f"its log has errors: {ill.string[ill.start() :][:_LOG_TAIL_BYTES]}")
+        if ill := ill_words(self.log.read_text(errors="replace")):
+            raise ServerEnded(f"its log has errors: {ill}")
 
     async def kill_all(self) -> None:
         """End it at once, with the processes that it consists of."""
