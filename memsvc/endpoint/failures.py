@@ -88,6 +88,20 @@ def refusal_text(error: Exception) -> str:
     return error.response.text[:_REFUSAL_CHARACTERS]
 
 
+def is_too_long(error: Exception) -> bool:
+    """Tell whether an endpoint refuses a request because the model has no room for so long a prompt."""
+    import openai
+
+    if not isinstance(error, openai.APIStatusError) or error.status_code not in _FAULT_OF_THE_REQUEST:
+        return False
+    return error.status_code == 413 or _TOO_LONG.search(error.response.text[:_REFUSAL_CHARACTERS]) is not None
+
+
+_TOO_LONG: Final = re.compile(
+    r"context[ _-]?(?:length|size|window)|maximum (?:context|input)|too many (?:input )?tokens|input[ _]too[ _]long"
+    r"|(?:prompt|input|request|message)s? (?:is|are) too (?:long|large)|reduce the length|token limit|tokens? exceeds?",
+    re.IGNORECASE,
+)
 _REFUSAL_CHARACTERS: Final = 8_000
 _MESSAGE_CHARACTERS: Final = 500
 

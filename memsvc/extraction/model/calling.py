@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from memsvc.endpoint.failures import failure_of, refusal_text
+from memsvc.endpoint.failures import failure_of, is_too_long, refusal_text
 from memsvc.errors import ExtractionError, forget_frames
 from memsvc.extraction.model.answers import Answer
 from memsvc.extraction.model.dialect import Dialect
@@ -29,13 +29,19 @@ class Call:
     """One call of the model, repeated where the endpoint did not take it as it was, and what has become of it."""
 
     def __init__(
-        self, client: AsyncOpenAI, dialect: Dialect, settings: OpenAISettings, body: Callable[[], Mapping[str, Any]]
+        self,
+        client: AsyncOpenAI,
+        dialect: Dialect,
+        settings: OpenAISettings,
+        body: Callable[[], Mapping[str, Any]],
+        shorten: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`body` returns the request, as the endpoint takes it by then."""
+        """`body` returns the request, as the endpoint takes it; `shorten` makes the next one shorter, if it can."""
         self._client = client
         self._dialect = dialect
         self._settings = settings
         self._body = body
+        self._shorten = shorten
         self._calls = 0
         self._asked_bytes = 0
         """How long the prompt was that the endpoint took."""
@@ -95,7 +101,9 @@ class Call:
                 return response
             except openai.APIStatusError as error:
                 said = refusal_text(error)
-                if not said or self._calls > _MOST_DIFFERENCES or not self._dialect.adapt(body, said):
+                if self._calls > _MOST_DIFFERENCES:
+                    raise
+                if not (said and self._dialect.adapt(body, said)) and not (is_too_long(error) and self._shorten()):
                     raise
 
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from memsvc.extraction.engine import Conversation
-from memsvc.extraction.model.prompt import Form, Prompt, StructuredOutput, build_prompt, response_format
+from memsvc.extraction.model.prompt import Form, Prompt, PromptBudget, StructuredOutput, build_prompt, response_format
 from memsvc.extraction.model.settings import OpenAISettings, OutputLimitField
 from memsvc.log import Log
 
@@ -48,9 +48,9 @@ class Dialect:
         self._output = settings.structured_output
         self._limit_field = settings.output_limit_field
 
-    def prompt(self, conversation: Conversation, *, states_form: bool) -> Prompt:
+    def prompt(self, conversation: Conversation, budget: PromptBudget, *, states_form: bool) -> Prompt:
         """Return the prompt; the form of the answer stands in it where nothing else says it, or `states_form`."""
-        return build_prompt(conversation, self._settings.prompt, self._output, states_form=states_form)
+        return build_prompt(conversation, budget, self._output, states_form=states_form)
 
     def body(self, system: str, user: str, form: Form) -> dict[str, Any]:
         """Return the request for an answer of this form."""

@@ -15,10 +15,11 @@ from memsvc.extraction.model.calling import Call
 from memsvc.extraction.model.checking import Checker, Flaw
 from memsvc.extraction.model.dialect import Dialect
 from memsvc.extraction.model.parsing import OperationReader, read_object
-from memsvc.extraction.model.prompt import Form, operations_form
+from memsvc.extraction.model.prompt import Form, Prompt, halved, operations_form
 from memsvc.extraction.model.settings import OpenAISettings, OutputLimitField
 from memsvc.extraction.model.triage import worth_reading
 from memsvc.log import Log
+from memsvc.model import Refusal
 
 __all__ = ["OpenAIEngine", "OpenAISettings", "OutputLimitField"]
 
@@ -52,18 +53,26 @@ class OpenAIEngine:
             return
         client = await self._endpoint.connected()
         checker = Checker(conversation, ())
+        budget = self._settings.prompt
+        prompt: Prompt | None = None
 
         def body() -> Mapping[str, Any]:
-            nonlocal checker
+            nonlocal checker, prompt
             # An answer of another form than the one asked for: the endpoint takes the field, and does not heed it.
             misread = conversation.last_failure == Reason.MODEL_OUTPUT_UNUSABLE
-            prompt = self._dialect.prompt(conversation, states_form=misread)
+            prompt = self._dialect.prompt(conversation, budget, states_form=misread)
             if prompt.cut_bytes:
                 log.info("conversation_cut", bytes=prompt.cut_bytes)
             checker = Checker(conversation, prompt.shown)
             return self._dialect.body(prompt.system, prompt.user, operations_form(conversation.schemas))
 
-        call = Call(client, self._dialect, self._settings, body)
+        def shorten() -> bool:
+            nonlocal budget
+            shorter = halved(budget, prompt) if prompt is not None else None
+            budget = shorter or budget
+            return shorter is not None
+
+        call = Call(client, self._dialect, self._settings, body, shorten)
         reader = OperationReader()
         reported_bytes = 0
         try:
@@ -81,7 +90,11 @@ class OpenAIEngine:
         except ExtractionError as error:
             error.usage = call.usage
             raise
-        yield Finished(operations, call.usage, call.answer.model)
+        left_out: tuple[Refusal, ...] = ()
+        if budget is not self._settings.prompt and prompt is not None and prompt.cut_bytes:
+            detail = f"{prompt.cut_bytes} bytes of the conversation were not read: the model has no room for more"
+            left_out = (Refusal(Reason.REQUEST_TOO_LARGE, detail),)
+        yield Finished(operations, call.usage, call.answer.model, left_out)
 
     async def ask(self, question: Question) -> Answered:
         """Ask the model something else, once."""

@@ -74,6 +74,14 @@ def build_prompt(
     return Prompt(system, user, shown, cut_bytes)
 
 
+def halved(budget: PromptBudget, prompt: Prompt) -> PromptBudget | None:
+    """Return the budget of a prompt about half as long as one that a model had no room for; None: that one is short."""
+    size = len(prompt.user.encode())
+    if size < _LEAST_PROMPT_BYTES:
+        return None
+    return msgspec.structs.replace(budget, user_bytes=size // 2, context_bytes=min(budget.context_bytes, size // 8))
+
+
 class Form(msgspec.Struct, frozen=True, gc=False):
     """The form of an answer: the JSON Schema of each of its fields, all of them required."""
 
@@ -183,6 +191,8 @@ _NO_POLARITY: Final = "none"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _UNSAFE: Final = re.compile(r"[^\w.@+-]+")
 _TAG_BYTES: Final = 48
+_LEAST_PROMPT_BYTES: Final = 2048
+"""What is no longer, besides what stands in every prompt, is not why a model has no room for it."""
 _LEAST_BYTES: Final = 160
 """A message that would get less than this is left out rather than shredded."""
 

@@ -277,3 +277,49 @@ async def test_each_form_can_be_set(output: StructuredOutput) -> None:
         await read(engine)
         form = fake.requests[0].json.get("response_format", {"type": "text"})
     assert form["type"] == output
+
+
+TOO_LONG: Mapping[str, tuple[str, int]] = {
+    "OpenAI": (
+        "This model's maximum context length is 4096 tokens. However, your messages resulted in 5000 tokens.",
+        400,
+    ),
+    "llama.cpp": ("the request exceeds the available context size (4096 tokens), try increasing it", 400),
+    "Anthropic": ("prompt is too long: 5000 tokens > 4096 maximum", 400),
+    "Mistral": (
+        "Prompt contains 5000 tokens and 0 draft tokens, too large for model with 4096 maximum context length",
+        422,
+    ),
+    "a proxy": ("Payload Too Large", 413),
+}
+
+
+@pytest.mark.parametrize(("words", "status"), TOO_LONG.values(), ids=TOO_LONG)
+async def test_what_a_model_has_no_room_for_is_shortened_until_it_has(words: str, status: int) -> None:
+    room = 9_000
+    said = [f"Message {number}. " + "It was a long day, and I walked home. " * 20 for number in range(30)]
+    messages = [Message(Role.USER, (TextPart(text),)) for text in (*said, "I live in Lyon.")]
+
+    def answer(request: Received) -> Reply:
+        if request.body_bytes <= room:
+            return operations(LYON)
+        return Reply(status=status, body=as_json({"error": {"message": words, "type": "invalid_request_error"}}))
+
+    async with FakeOpenAI(otherwise=answer) as fake, engine_of(fake) as engine:
+        finished = await read(engine, Conversation(messages, schemas=default_schemas()))
+        asked = [request.body_bytes for request in fake.requests]
+    assert [operation.key for operation in finished.operations] == ["location"]
+    assert asked == sorted(asked, reverse=True)
+    assert 2 < len(asked) < 7
+    (left_out,) = finished.refusals
+    assert left_out.reason is Reason.REQUEST_TOO_LARGE
+    assert "bytes of the conversation were not read" in left_out.detail
+
+
+async def test_a_short_conversation_that_a_model_has_no_room_for_fails_at_once() -> None:
+    words, status = TOO_LONG["OpenAI"]
+    body = as_json({"error": {"message": words, "code": "context_length_exceeded"}})
+    async with FakeOpenAI(otherwise=lambda _: Reply(status=status, body=body)) as fake, engine_of(fake) as engine:
+        with pytest.raises(Permanent):
+            await read(engine)
+        assert len(fake.requests) == 1
