@@ -6,7 +6,7 @@ A memory is read long after it was learned: one that said "last week" would be w
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
 from memsvc.periods import Period, period
@@ -14,9 +14,12 @@ from memsvc.periods import Period, period
 MAX_WORDS: Final = 6
 
 
-def said_at(time_micros: int) -> datetime | None:
-    """Return when a message was said, or None where that is not known."""
-    return datetime.fromtimestamp(time_micros / 1_000_000, UTC) if time_micros > 0 else None
+def said_at(time_micros: int, zone: tzinfo = UTC) -> datetime | None:
+    """Return when a message was said, by the clocks of a zone, or None where that is not known."""
+    try:
+        return datetime.fromtimestamp(time_micros / 1_000_000, UTC).astimezone(zone) if time_micros > 0 else None
+    except OverflowError:
+        return None
 
 
 def on_calendar(words: Sequence[str], now: datetime | None, *, future: bool = False) -> str:

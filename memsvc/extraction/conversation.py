@@ -11,6 +11,7 @@ from memsvc.extraction.engine import Conversation, Operation
 from memsvc.extraction.reconcile import Source, Sources
 from memsvc.extraction.saved import NOTHING_SAVED, Saved, saved_by_tools
 from memsvc.extraction.schemas import schemas_under
+from memsvc.extraction.zones import zone_memory
 from memsvc.foreground import Foreground
 from memsvc.meaning import Meaning
 from memsvc.model import (
@@ -164,6 +165,10 @@ def _found(user: HotUser, asked: Asked) -> Sequence[Memory]:
         memory = user.get(memory_id)
         if memory is not None:
             chosen[memory.memory_id] = memory
+    zone = zone_memory(user.layer(Layer.PROFILE).values())
+    if zone is not None:
+        # Whatever is said, its days are those of the user's clock.
+        chosen.setdefault(zone.memory_id, zone)
     for layer in (Layer.PROFILE, Layer.POLICY):
         for memory in reversed(list(user.layer(layer).values())):
             if len(chosen) >= KNOWN_MEMORIES:

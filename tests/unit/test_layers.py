@@ -43,7 +43,7 @@ LAYERS = [
 
 LAYERS_OF_EXTRACTION = [
     {"__init__", "engine"},
-    {"authority", "members", "saved", "schemas"},
+    {"authority", "members", "saved", "schemas", "zones"},
     {"model", "rules"},
     {"reconcile", "engines"},
     {"conversation"},

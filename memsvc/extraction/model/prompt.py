@@ -11,11 +11,11 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
 from memsvc.extraction.engine import Action, Conversation, LayerSchema
+from memsvc.extraction.zones import zone_of
 from memsvc.model import Layer, MediaPart, Memory, Message, Polarity, Role, TextPart, ToolResultPart, text_of
 
 
@@ -185,7 +185,6 @@ Answer with this JSON only: {"operations":[{"action":"add|update|delete|clear","
 """
 _OTHER: Final = "other"
 """The role of a person whose memory this is not."""
-_ZONE_KEYS: Final = frozenset({"timezone", "time_zone"})
 _NO_POLARITY: Final = "none"
 """Some servers reject an empty string in an enum."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -226,17 +225,6 @@ def _moment(micros: int, zone: tzinfo) -> datetime | None:
         return None
 
 
-def _zone(conversation: Conversation) -> tzinfo:
-    """Return the user's time zone where it is known, else UTC."""
-    for memory in conversation.known:
-        if memory.layer is Layer.PROFILE and memory.key.rpartition(".")[2] in _ZONE_KEYS:
-            try:
-                return ZoneInfo(memory.value_json.strip('"') or memory.text)
-            except (ValueError, OSError, ZoneInfoNotFoundError):
-                continue
-    return UTC
-
-
 def _text(message: Message) -> str:
     """Return what a message says, with marks around what its author did not say."""
     if message.role is not Role.USER:
@@ -264,7 +252,7 @@ def _messages(conversation: Conversation, budget: PromptBudget) -> tuple[str, st
     lines: tuple[list[str], list[str]] = ([], [])
     start = len(conversation.earlier)
     cut_bytes = 0
-    zone = _zone(conversation)
+    zone = zone_of(conversation.known)
     for index, message in enumerate((*conversation.earlier, *conversation.messages)):
         text = _cut(texts[index], kept[index], " […] ") if kept[index] else ""
         cut_bytes += len(texts[index].encode()) - len(text.encode())

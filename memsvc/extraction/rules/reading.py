@@ -19,6 +19,7 @@ from memsvc.extraction.rules.patterns import PatternBook
 from memsvc.extraction.rules.requests import Requests
 from memsvc.extraction.rules.sentences import MAX_SENTENCE_TOKENS, Sentence, quoted, sentences
 from memsvc.extraction.rules.wording import told
+from memsvc.extraction.zones import zone_of
 from memsvc.log import Log
 from memsvc.model import Layer, Message, Role, TextPart
 from memsvc.spoken_times import said_at
@@ -46,6 +47,7 @@ class ConversationReading:
         self._reader = reader
         self._conversation = conversation
         self.gathering = Gathering(conversation.known)
+        self._zone = zone_of(conversation.known)
         self._playing = False
         """Whether a role is played, in this message and those after it."""
         self._muted = False
@@ -126,7 +128,7 @@ class ConversationReading:
 
     def _effects(self, sentence: Sentence, message: Message, heard: str) -> Iterator[Effect]:
         """Yield what a sentence changes: as a command, a correction, an answer, a request or a statement."""
-        reader, now = self._reader, said_at(message.time)
+        reader, now = self._reader, said_at(message.time, self._zone)
         if reader.forgetting.commands(sentence):
             yield from self._forgotten(sentence)
             return
@@ -155,7 +157,7 @@ class ConversationReading:
 
     def _stated(self, sentence: Sentence, message: Message) -> Iterator[Effect]:
         """Yield what a sentence states, and what it says is no longer so."""
-        now = said_at(message.time)
+        now = said_at(message.time, self._zone)
         # "I live in Stormwind lol": what is laughed at is no fact to stand first in every prompt.
         joking = not self._reader.book.lexicon.words("joking").isdisjoint(sentence.words)
         for clause in clauses(without_contrast(sentence), self._reader.book.lexicon):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from msgspec.structs import replace
 from reading_rules import events, facts, learned, user
@@ -244,6 +246,22 @@ def test_a_wish_to_forget_is_heard_however_it_begins(said: str, wish: str) -> No
 )
 def test_what_others_wrote_or_said_is_not_the_users(letter: str) -> None:
     assert facts(letter) == []
+
+
+@pytest.mark.parametrize(
+    ("zone", "said", "fact"),
+    [
+        ("America/New_York", "I moved to Austin yesterday", "Moved to Austin on 7 May 2023"),
+        ("Asia/Tokyo", "I moved to Austin yesterday", "Moved to Austin on 8 May 2023"),
+        ("America/Los_Angeles", "I quit my job yesterday", "Quit their job on 7 May 2023"),
+        ("Nowhere/At_All", "I moved to Austin yesterday", "Moved to Austin on 8 May 2023"),
+    ],
+)
+def test_days_are_those_of_the_users_clock(zone: str, said: str, fact: str) -> None:
+    # 23:30 on the 8th in New York, 12:30 on the 9th in Tokyo.
+    at = int(datetime(2023, 5, 9, 3, 30, tzinfo=UTC).timestamp() * 1_000_000)
+    known = memory(1, f"Is in the time zone {zone}", Layer.PROFILE, "timezone", f'"{zone}"')
+    assert fact in facts(replace(user(said), time=at), known=(known,))
 
 
 @pytest.mark.parametrize("greeting", ["Hi Bob,\n", "Hi!\n", "Well.\nHi there\n", "OK.\nHey, "])
