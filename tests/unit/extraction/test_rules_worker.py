@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+
 import pytest
-from replica import SARAH, MakeReplica, Replica
+from replica import SARAH, MakeReplica, Parrot, Replica
 
 from memsvc.errors import Reason
+from memsvc.extraction.conversation import KNOWN_MEMORIES
+from memsvc.extraction.engine import Action, Conversation, EngineEvent, Finished, Operation
 from memsvc.extraction.rules import RulesEngine
 from memsvc.extraction.rules.facts import FactReader
 from memsvc.model import Extraction, ExtractionState, Layer
@@ -67,3 +71,28 @@ async def test_a_sentence_that_fails_costs_no_other(replica: Replica, monkeypatc
     monkeypatch.setattr(FactReader, "facts", broken)
     await learn(replica, "I love sushi. I live in Paris. I have two dogs.")
     assert await replica.texts() == ["Has two dogs", "Likes sushi"]
+
+
+async def test_whatever_is_said_the_users_time_zone_is_known(make_replica: MakeReplica) -> None:
+    class Knowing(Parrot):
+        """Learns a time zone, and more about hiking than an engine is shown."""
+
+        async def extract(self, conversation: Conversation) -> AsyncGenerator[EngineEvent, None]:
+            self.calls.append(conversation)
+            zone = Operation(
+                action=Action.ADD, layer=Layer.PROFILE, key="timezone", value_json='"Asia/Tokyo"', text="Lives by JST"
+            )
+            hikes = [
+                Operation(action=Action.ADD, layer=Layer.PROFILE, text=f"Went hiking on trail {number}")
+                for number in range(60)
+            ]
+            yield Finished(([zone], hikes, ())[len(self.calls) - 1])
+
+    replica, engine = make_replica(), Knowing()
+    replica.worker.attempts.engine = engine
+    replica.worker.start()
+    receipt = await replica.say("I live by JST.", session_id="s0")
+    await replica.extractions.wait(SARAH, receipt.extraction_id, 20)
+    await learn(replica, "I went hiking.", "I went hiking on a trail, and hiking again.")
+    assert "timezone" in {memory.key for memory in engine.calls[-1].known}
+    assert len(engine.calls[-1].known) <= KNOWN_MEMORIES + 1
