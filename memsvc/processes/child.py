@@ -103,7 +103,8 @@ class Child:
                 log.warning("process_killed", process=self.number, pid=self.pid)
                 self._signal(signal.SIGKILL)
             else:
-                if self.exit_code:
+                # One that still starts has not learned to drain: SIGTERM ends it.
+                if self.exit_code not in (0, -signal.SIGTERM):
                     log.warning("process_ended_badly", process=self.number, pid=self.pid, exit_code=self.exit_code)
         await self.ended()
 

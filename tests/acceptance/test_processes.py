@@ -52,7 +52,10 @@ async def started(
 ) -> Server:
     environment = {"MEMSVC_INSECURE": "true"}
     serving = installation.serving(listen=listen, environment=environment, **settings)
-    return await stack.enter_async_context(serving)
+    server = await stack.enter_async_context(serving)
+    # Each says so shortly after it serves: one that is killed before never does.
+    await until(lambda: serving_lines(server) == SETTINGS["processes"])
+    return server
 
 
 async def clients_of(stack: AsyncExitStack, server: Server, count: int = CLIENTS) -> Sequence[AsyncMemoryClient]:
