@@ -15,7 +15,7 @@ from memsvc import allocator
 from memsvc.application import Application, build_application
 from memsvc.config import Config
 from memsvc.endpoint.environment import environment_problems
-from memsvc.errors import invalid
+from memsvc.errors import Error, Reason, invalid
 from memsvc.extraction.engines import build_engine, engine_reason
 from memsvc.foreground import Foreground
 from memsvc.log import Log, end_logging, start_logging
@@ -122,6 +122,11 @@ async def serve(config: Config, sources: Mapping[str, str], place: Place) -> boo
                 if application.model:
                     for problem in environment_problems(os.environ):
                         log.warning("model_not_reachable", because=problem)
+                ended = asyncio.create_task(edge.ended())
+                await asyncio.wait({told_to_stop, ended}, return_when=asyncio.FIRST_COMPLETED)
+                if not told_to_stop.done():
+                    # Whoever started the process is to start another: what is left would answer probes, and no calls.
+                    raise Error(Reason.INTERNAL, "gRPC's server has ended by itself")
                 await told_to_stop
                 log.info("draining", seconds=config.drain_seconds)
                 edge.start_draining()

@@ -229,6 +229,14 @@ class Edge:
         if self._health_server is not None:
             await self._health_server.start()
 
+    async def ended(self) -> None:
+        """Return once the API's server has ended, be it by itself: an error in its loop ends it.
+
+        MUST NOT be cancelled before: gRPC's own end would be.
+        """
+        with contextlib.suppress(Exception):
+            await self._server.wait_for_termination()
+
     async def drain(self, seconds: float) -> None:
         """Stop: no new calls, streams end with SERVER_DRAINING, other calls have so long to end. May be repeated."""
         self.start_draining()

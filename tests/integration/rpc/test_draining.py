@@ -12,11 +12,16 @@ from google.protobuf.wrappers_pb2 import BytesValue
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from rpc_harness import SARAH, Harness, failing, rest_of, said, served
 
+from memsvc.config import Config
+from memsvc.errors import Error
 from memsvc.foreground import Foreground
+from memsvc.place import Alone
 from memsvc.rpc.admission import Admission
 from memsvc.rpc.calling import Rpc, method_handler, wrapped
 from memsvc.rpc.draining import Draining
 from memsvc.rpc.interceptors import admission, draining, errors, streaming
+from memsvc.rpc.listeners import Edge
+from memsvc.server import serve
 from memsvc.storage.driver import Driver
 from memsvc.v1 import context_pb2, extraction_pb2, memory_pb2, session_pb2
 
@@ -127,3 +132,27 @@ async def test_health_has_a_port_of_its_own(driver: Driver, folder: Any) -> None
 
     assert reply.status == SERVING
     assert other.code == grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_a_server_ends_with_its_grpc(folder: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    edges: asyncio.Queue[Edge] = asyncio.Queue()
+
+    class Untold(Alone):
+        async def told_to_stop(self) -> None:
+            await asyncio.Event().wait()
+
+    async def start(edge: Edge) -> None:
+        await started(edge)
+        edges.put_nowait(edge)
+
+    started = Edge.start
+    monkeypatch.setattr(Edge, "start", start)
+    monkeypatch.setattr("memsvc.server.tune_interpreter", lambda: None)
+    config = Config(storage_url="memory://", listen=[f"unix://{folder}/s"], engine="rules", embedder="none")
+    serving = asyncio.create_task(serve(config, {}, Untold(config)))
+    edge = await edges.get()
+    await edge._server.stop(0.0)
+
+    async with asyncio.timeout(30):
+        with pytest.raises(Error, match="has ended by itself"):
+            await serving
