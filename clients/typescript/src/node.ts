@@ -8,6 +8,8 @@
 import { readFileSync } from "node:fs";
 import type { ClientSessionOptions, SecureClientSessionOptions } from "node:http2";
 import { connect as dial } from "node:net";
+import { toBinary } from "@bufbuild/protobuf";
+import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { type ClientOptions, MemoryClient } from "./client.js";
 import { retrying } from "./retries.js";
@@ -18,6 +20,8 @@ export * from "./exports.js";
 const KEEPALIVE_MS = 60_000;
 /** Replies end before 3 MiB; what is larger is no reply of memsvc. */
 const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
+/** Of a larger request a server reads no more, and Node would let all calls of the connection wait for it to be sent. */
+const MAX_REQUEST_BYTES = 8 * 1024 * 1024;
 
 /** How a client reaches its server. What is not given, the environment may say: MEMSVC_TOKEN, MEMSVC_CA_FILE, … */
 export interface ConnectOptions extends ClientOptions {
@@ -39,11 +43,19 @@ export function connect(target: string, options: ConnectOptions = {}): MemoryCli
     baseUrl,
     sessionManager,
     readMaxBytes: MAX_MESSAGE_BYTES,
-    interceptors: [retrying(options.waitForReady ?? false)],
+    interceptors: [refusingLarge, retrying(options.waitForReady ?? false)],
   });
   const token = options.token ?? (process.env["MEMSVC_TOKEN"] || undefined);
   return new MemoryClient(transport, { ...options, token }, () => sessionManager.abort());
 }
+
+/** Refuses what no server takes before its stream is opened: `writeMaxBytes` of connect would leave that open. */
+const refusingLarge: Interceptor = (next) => async (request) => {
+  if (!request.stream && toBinary(request.method.input, request.message).length > MAX_REQUEST_BYTES) {
+    throw new ConnectError("request is larger than 8 MiB", Code.ResourceExhausted);
+  }
+  return next(request);
+};
 
 function sessionOptions(where: Target, options: ConnectOptions): ClientSessionOptions | SecureClientSessionOptions {
   if (where.kind === "socket") return { createConnection: () => dial(where.path) };

@@ -1,7 +1,16 @@
 /** What the contract does not say, for it is TypeScript's own: signals, closing, browsers. Against a real server. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { connect, FailedPrecondition, Layer, type MemoryClient, NotFound, toJson, Unavailable } from "../src/node.js";
+import {
+  connect,
+  FailedPrecondition,
+  Layer,
+  type MemoryClient,
+  NotFound,
+  ResourceExhausted,
+  toJson,
+  Unavailable,
+} from "../src/node.js";
 import { connect as connectWeb } from "../src/web.js";
 import { TestServer } from "./server.js";
 
@@ -113,4 +122,12 @@ test("what the API returns is JSON as the HTTP API writes it", async () => {
   );
   assert.match(json.createTime, /^20.*Z$/);
   assert.throws(() => toJson({ $typeName: "nobody.v1.Message" }), TypeError);
+});
+
+test("a request that no server takes is refused at once, and holds up no other call", async () => {
+  const user = client.user("huge");
+  const huge = user.appendRun("s1", [["user", "a".repeat(12 * 2 ** 20)]]);
+  const other = user.context({ query: "Hello?" });
+  await assert.rejects(huge, ResourceExhausted);
+  assert.equal((await other).text, "");
 });
