@@ -62,6 +62,8 @@ def waited_for(driver: Driver) -> Driver:
 class _WaitedFor:
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
+        # Each batch asks, and what is not found here takes long to find.
+        self.capabilities = driver.capabilities
         for name in _ASKED:
             setattr(self, name, _counted(getattr(driver, name), name))
 

@@ -101,6 +101,8 @@ def read_enums(field: str, numbers: Collection[int], values: Mapping[int, V]) ->
 
 def read_ids(field: str, ids: Sequence[str], limit: int) -> tuple[str, ...]:
     """Return a list of ids, each of them once."""
+    if not ids:
+        return ()
     if len(ids) > limit:
         raise invalid(field, f"must be at most {limit}")
     for index, each in enumerate(ids):

@@ -41,7 +41,7 @@ def read_messages(messages: Sequence[message_pb2.Message], path: str) -> tuple[t
     """Return messages and their size in bytes."""
     if len(messages) > RUN_MESSAGES:
         raise invalid(path, f"must be at most {RUN_MESSAGES}")
-    read = tuple(read_message(message, f"{path}[{index}]") for index, message in enumerate(messages))
+    read = tuple(read_message(message, f"{path}[{index}]") for index, message in enumerate(messages[:]))
     return read, check_messages(read, path)
 
 
@@ -58,6 +58,8 @@ def read_message(message: message_pb2.Message, path: str) -> Message:
 
 
 def _read_parts(parts: Sequence[message_pb2.Part], path: str) -> tuple[Part, ...]:
+    # As a list: a field of protobuf ends each walk through it with an exception.
+    parts = parts[:]
     count = len(parts) + sum(len(part.tool_result.parts) for part in parts if part.HasField("tool_result"))
     if count > MESSAGE_PARTS:
         raise invalid(path, f"must be at most {MESSAGE_PARTS}")

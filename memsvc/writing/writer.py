@@ -85,10 +85,11 @@ class Writer:
         self._closing = False
         self._closed = False
 
-    async def write(self, scope: Scope, command: Command[R_co]) -> R_co:
+    def write(self, scope: Scope, command: Command[R_co]) -> Coroutine[Any, Any, R_co]:
         """As `_write`, with a span where the call that asks is sampled."""
-        if not self.traces.is_recording:
-            return await self._write(scope, command)
+        return self._write_traced(scope, command) if self.traces.is_recording else self._write(scope, command)
+
+    async def _write_traced(self, scope: Scope, command: Command[R_co]) -> R_co:
         with self.traces.span("write_journal", gen_ai__memory__store__id=scope.namespace):
             return await self._write(scope, command)
 
@@ -284,7 +285,8 @@ class Writer:
                     self._spawn(self._resolve(part, item, cause))
         finally:
             self._batches -= 1
-            self._schedule()
+            if self._ready:
+                self._schedule()
 
     async def _outcomes(self, items: Sequence[Append]) -> tuple[Sequence[Outcome], Error]:
         """Return what became of each item, and what to say of those of which nothing is known."""

@@ -99,7 +99,7 @@ class SQLiteDriver:
 
     async def ping(self) -> None:
         # Through the writer: it answers only if it is alive and gets the write lock.
-        await self._write(lambda connection, isolated: None)
+        await self._write(lambda cursor, isolated: None)
 
     async def migrate(self, *, check: bool = False) -> Migration:
         task = _check if check else _migrate
@@ -115,7 +115,7 @@ class SQLiteDriver:
         for item in batch:
             require_unicode(_names(item.scope, item.puts))
         outcomes: Sequence[Outcome] = await self._write(
-            lambda connection, isolated: writes.append_batch(connection, self._statements, batch, isolated=isolated),
+            lambda cursor, isolated: writes.append_batch(cursor, self._statements, batch, isolated=isolated),
             size_bytes=writes.written_bytes(batch),
             wipe=Wipe.SOON if any(item.erases for item in batch) else Wipe.NO,
             batch=batch,
@@ -153,16 +153,16 @@ class SQLiteDriver:
     async def seed(self, scope: Scope, rows: Sequence[Row], *, afresh: bool) -> None:
         require_unicode(_names(scope, rows))
         await self._write(
-            lambda connection, isolated: writes.seed(connection, self._statements, scope, rows, afresh=afresh),
+            lambda cursor, isolated: writes.seed(cursor, self._statements, scope, rows, afresh=afresh),
             size_bytes=writes.seeded_bytes(rows),
         )
 
     async def truncate(self, scope: Scope, floor: int) -> None:
-        await self._write(lambda connection, isolated: writes.truncate(connection, self._statements, scope, floor))
+        await self._write(lambda cursor, isolated: writes.truncate(cursor, self._statements, scope, floor))
 
     async def redact(self, scope: Scope, redactions: Sequence[Redaction]) -> Collection[int]:
         replaced: Collection[int] = await self._write(
-            lambda connection, isolated: writes.redact(connection, self._statements, scope, redactions),
+            lambda cursor, isolated: writes.redact(cursor, self._statements, scope, redactions),
             size_bytes=sum(len(each.new) for each in redactions),
             wipe=Wipe.BEFORE_DONE,
         )
@@ -194,7 +194,7 @@ class SQLiteDriver:
 
     async def _write(
         self,
-        run: Callable[[sqlite3.Connection, bool], Any],
+        run: Callable[[sqlite3.Cursor, bool], Any],
         *,
         size_bytes: int = 0,
         wipe: Wipe = Wipe.NO,

@@ -39,6 +39,8 @@ from memsvc_drivers.sqlite.statements import Statements
 log = Log(__name__)
 
 _LARGEST_GROUP_BYTES = 16 << 20
+_LOOKS = 64
+"""How often the log is looked at, about, while it grows to its cap."""
 _WIPE_TRIES = 20
 _WIPE_PAUSE_SECONDS = 0.025
 _IDLE_SECONDS = 0.1
@@ -58,8 +60,8 @@ class Wipe(enum.Enum):
 class Job:
     """Work for the writer's transaction, and who waits for it."""
 
-    run: Callable[[sqlite3.Connection, bool], Any]
-    """Takes the connection, and whether its parts must not harm each other."""
+    run: Callable[[sqlite3.Cursor, bool], Any]
+    """Takes a cursor, and whether its parts must not harm each other."""
     future: asyncio.Future[Any]
     size_bytes: int = 0
     wipe: Wipe = Wipe.NO
@@ -100,6 +102,7 @@ class Writer:
         self._checkpointer = Checkpointer(settings)
         self._since_checkpoint_bytes = 0
         self._truncate_at_bytes = settings.wal_cap_bytes
+        self._since_look_bytes = 0
         # A process that was killed may have left some.
         self._remnants = read_meta(connection, statements, REMNANTS_ROW) > 0
         self._wipe_by = 0.0
@@ -174,7 +177,9 @@ class Writer:
             self._answer(
                 [(job, left if self._remnants and job.wipe is Wipe.BEFORE_DONE else result) for job, result in wiping]
             )
-        self._since_checkpoint_bytes += sum(job.size_bytes for job in group)
+        size_bytes = sum(job.size_bytes for job in group)
+        self._since_checkpoint_bytes += size_bytes
+        self._since_look_bytes += size_bytes
 
     def _transaction(self, group: Sequence[Job]) -> tuple[list[Any], Moved]:
         connection, commits = self._connected(), self._readers.commits
@@ -241,6 +246,9 @@ class Writer:
         if self._checkpointer.nearly_done:
             self._checkpointer.nearly_done = False
             self._finish_checkpoint()
+        if self._since_look_bytes < self._settings.wal_cap_bytes // _LOOKS:
+            return
+        self._since_look_bytes = 0
         size_bytes = self._log_bytes()
         if size_bytes > self._truncate_at_bytes:
             emptied = self._empty_log(tries=1)
@@ -285,12 +293,13 @@ class Writer:
 def _run_jobs(
     connection: sqlite3.Connection, group: Sequence[Job], commits: Commits, *, isolated: bool
 ) -> tuple[list[Any], Moved]:
-    connection.execute("BEGIN IMMEDIATE")
+    cursor = connection.cursor()
+    cursor.execute("BEGIN IMMEDIATE")
     # From here on nobody else commits.
     before = commits.mark()
-    results = [job.run(connection, isolated) for job in group]
+    results = [job.run(cursor, isolated) for job in group]
     reach("sqlite.before_commit")
-    connection.execute("COMMIT")
+    cursor.execute("COMMIT")
     reach("sqlite.after_commit")
     tips = {
         item.scope: Tip(item.records[-1].seq, item.records[-1].nonce)
