@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count
 
 import msgspec
@@ -19,7 +19,7 @@ from memsvc.limits import check_fields, check_memory
 from memsvc.model import Commit, Layer, Memory, Scope, Trust, encode
 from memsvc.purge import purge
 from memsvc.redaction import Redactor
-from memsvc.search.filter import MemoryFilter, matcher, wording
+from memsvc.search.filter import MemoryFilter, matcher, plain_wording
 from memsvc.settings import NamespaceSettings, SettingsReader
 from memsvc.settings.fitting import validated
 from memsvc.storage.driver import MAX_RECORD_CHANGES, RecordKind, RowKey, RowKind
@@ -158,7 +158,7 @@ def _carry_out(
 ) -> None:
     if isinstance(operation, Create):
         operation = msgspec.structs.replace(operation, memory=_validated(operation.memory, settings))
-        same = saying_the_same(draft, operation.memory, wordings) if operation.merges else None
+        same = saying_the_same(draft, operation.memory, plain_wording, wordings) if operation.merges else None
         if same is None:
             draft.create(operation.memory)
         else:
@@ -196,12 +196,15 @@ def _validated(memory: Memory, settings: NamespaceSettings | None) -> Memory:
     return memory if settings is None else validated(memory, settings.of(memory.origin.agent_id))
 
 
-def saying_the_same(draft: Draft, memory: Memory, wordings: Wordings | None = None) -> Memory | None:
+def saying_the_same(
+    draft: Draft, memory: Memory, wording_of: Callable[[str], str], wordings: Wordings | None = None
+) -> Memory | None:
     """Return the memory of the layer that says it in the same words, and is not over.
 
-    `wordings`: of the user's memories; where they are not of the draft's, all memories are read.
+    `wording_of`: what the texts of both have to have in common, `wording` or `plain_wording`. `wordings`: of the user's
+    memories; where they are not of the draft's, all memories are read.
     """
-    wanted = wording(memory.text)
+    wanted = wording_of(memory.text)
     layers = draft.state.layers
     there = layers[memory.layer]
     if wordings is not None and wordings.layers is layers:
@@ -212,7 +215,7 @@ def saying_the_same(draft: Draft, memory: Memory, wordings: Wordings | None = No
     for known in candidates:
         if (
             abs(len(known.text) - len(memory.text)) <= _SPARE_CHARACTERS
-            and wording(known.text) == wanted
+            and wording_of(known.text) == wanted
             and known.polarity is memory.polarity
             and not 0 < known.expire_time <= draft.moment.time
         ):

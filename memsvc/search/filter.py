@@ -73,6 +73,11 @@ def wording(text: str) -> str:
     return " ".join(folded.split()).rstrip(".!。")
 
 
+def plain_wording(text: str) -> str:
+    """Return `wording` without accents, as what is searched is without them: for whoever asks for that."""
+    return fold(wording(text))
+
+
 def _one_form(text: str) -> str:
     import unicodedata
 

@@ -98,7 +98,7 @@ class SaveCommand(ToolCommand):
             polarity=fact.polarity,
             observe_time=draft.moment.time,
         )
-        before = draft.at(fact.layer, fact.key) if fact.key else saying_the_same(draft, proposed)
+        before = draft.at(fact.layer, fact.key) if fact.key else saying_the_same(draft, proposed, wording)
         before = draft.unless_expired(before)
         if before is None:
             self.permissions.require_add(fact.layer)

@@ -10,7 +10,7 @@ from typing import Final
 
 from memsvc.journal.state import Layers
 from memsvc.model import Change, Layer, Memory
-from memsvc.search.filter import wording
+from memsvc.search.filter import plain_wording
 
 _ENTRY_BYTES: Final = 120
 """A number and its place in the map; the id is the memory's own."""
@@ -53,7 +53,7 @@ class Wordings:
         return _ENTRY_BYTES * len(self._ids)
 
     def find(self, layer: Layer, text: str) -> Sequence[str]:
-        """Return the ids of the layer's memories that may say this in the same words, in the order of their numbers.
+        """Return the ids of the layer's memories that may say this in the same words, but for accents, by number.
 
         Of several the same one is then found whether the user was read just now, or followed.
         """
@@ -86,4 +86,4 @@ def _all_of(layers: Layers) -> Iterator[Memory]:
 
 
 def _key(layer: Layer, text: str) -> int:
-    return hash((layer, wording(text)))
+    return hash((layer, plain_wording(text)))

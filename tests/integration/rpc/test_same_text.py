@@ -37,6 +37,16 @@ async def test_the_same_words_are_one_memory_with_the_topics_of_both(each_server
     assert dict(second.metadata) == {"from": "form", "seen": "twice"}
 
 
+@pytest.mark.parametrize(
+    ("text", "other"), [("バスで通う", "パスで通う"), ("Чай", "Чаи"), ("कल", "काल"), ("Likes 🍕", "Likes 🍔")]
+)
+async def test_a_mark_that_makes_another_letter_is_no_accent(server: Harness, text: str, other: str) -> None:
+    first = await add(server, text)
+
+    assert (await add(server, other)).memory_id != first.memory_id
+    assert (await add(server, text)).memory_id == first.memory_id
+
+
 async def test_other_words_layers_and_feelings_are_other_memories(server: Harness) -> None:
     added = [
         await add(server, "Short answers"),
