@@ -175,8 +175,11 @@ class World:
             }
 
     def _check_reverted(self, revision: int, now: Snapshot) -> None:
-        """All that the revision changed is as before it, and was as the revision left it; the rest did not change."""
-        before, after, last = self.known(revision - 1), self.read[revision], self.read[self.newest]
+        """All that the revision changed is as before it, and was as the revision left it; the rest did not change.
+
+        What was purged since is part of the rest.
+        """
+        before, after, last = self.known(revision - 1), self.known(revision), self.read[self.newest]
         changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
         for name in changed:
             assert plain(now.get(name)) == plain(before.get(name))
