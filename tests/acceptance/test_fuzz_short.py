@@ -10,6 +10,7 @@ import pytest
 
 from tests.fuzz.run import STALL_SECONDS, fuzz, methods
 from tests.soak.run import CALLS, soak
+from tests.torture.databases import sqlite
 
 REQUESTS = 3_000
 
@@ -35,7 +36,7 @@ async def test_every_answer_is_one_that_the_api_allows(folder: Path) -> None:
 
 @pytest.mark.timeout(120)
 async def test_a_soak_calls_everything_and_samples_what_may_not_grow(folder: Path) -> None:
-    report = await soak(folder, minutes=0.1, seed=7)
+    report = await soak(sqlite(folder), folder, minutes=0.1, seed=7)
 
     assert report.unexpected == []
     assert sum(report.calls.values()) > 100
