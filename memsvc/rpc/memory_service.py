@@ -226,8 +226,7 @@ def _framed_hits(result: SearchResult) -> list[bytes]:
     framed = []
     for hit in result.hits:
         user = result.shared[hit.shared_user_id] if hit.shared_user_id else result.user
-        parts = user.encoded.get(hit.memory.memory_id) or wire.framed_memory(user, hit.memory)
-        parts += wire.double_field(2, hit.score)
+        parts = wire.framed_memory(user, hit.memory) + wire.double_field(2, hit.score)
         if hit.shared_user_id:
             parts += wire.message_field(3, hit.shared_user_id.encode())
         framed.append(wire.message_field(1, parts))
