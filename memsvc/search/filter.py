@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
+from memsvc.invisible import DEFAULT_IGNORABLE
 from memsvc.model import Layer, Memory, Polarity, Trust
 from memsvc.search.languages import fold
 
@@ -87,8 +88,7 @@ def _one_form(text: str) -> str:
 
 _ONE_SPELLING = str.maketrans({"\u200c": " ", "ة": "ه"})
 _UNWRITTEN = re.compile(
-    "[\u00ad\u200b\u200d-\u200f\u202a-\u202e\u2060-\u2064\ufe00-\ufe0f\ufeff"
-    "\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670]"
+    rf"[{DEFAULT_IGNORABLE}\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670]"
 )
 """What is invisible, and the vowel points of Hebrew and Arabic, which most people leave out."""
 
